@@ -1,0 +1,51 @@
+# Two commands set everything up: `make serve` and `make test`. See README.md.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: serve test check lint format starter bench browser clean
+
+serve: .venv/.serve
+	$(BIN)/livedpo serve $(ARGS)
+
+test: .venv/.test browser
+	$(BIN)/python -m pytest $(ARGS)
+
+check: lint test
+
+lint: .venv/.test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: .venv/.test
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# Rebuild the shipped policy, reward model and prompts from their grammar.
+starter: .venv/.serve
+	$(BIN)/python -m trainer.starter
+
+# Figures that people care about, as a table. See tests/benchmarks/.
+bench: .venv/.test browser
+	$(BIN)/python -m tests.benchmarks.loop $(ARGS)
+
+# The browser tests need a Chromium: the system's, or else one of Playwright's.
+browser: .venv/.test
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null \
+	|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	     && apt-get update -qq && apt-get install -y -qq chromium; } \
+	|| $(BIN)/playwright install chromium
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/.serve: .venv/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+.venv/.test: .venv/.serve pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	@touch $@
+
+clean:
+	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache .mypy_cache

@@ -1,0 +1,20 @@
+"""What can go wrong for a user, as one sentence each.
+
+    LivedpoError    the command ends with exit code 1
+    └── BadInput    wrong use: a value or a file that the user can mend; exit code 2
+
+The message names the value and the remedy. Anything else that is raised is a bug and keeps its
+traceback.
+"""
+
+
+class LivedpoError(Exception):
+    """Something the user must know about, in one sentence."""
+
+    exit_code = 1
+
+
+class BadInput(LivedpoError):
+    """A value, file or folder that the user gave and can mend."""
+
+    exit_code = 2
