@@ -1,0 +1,68 @@
+"""The only place that opens a database session. One verb is one transaction; now is an argument.
+
+store = open_store(settings.database_url)
+store.votes.record(ballot, rater_id=1, now=time.time())
+"""
+
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from labeler.errors import BadInput
+from labeler.store.database import Database
+from labeler.store.prompts import Prompts
+from labeler.store.queue import Queue
+from labeler.store.reports import Reports
+from labeler.store.roles import Raters, Roles
+from labeler.store.updates import Updates
+from labeler.store.versions import Versions
+from labeler.store.votes import Votes
+
+__all__ = ["Store", "open_store"]
+
+
+class Store:
+    """The verbs of the database, grouped by noun."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.prompts = Prompts(database)
+        self.queue = Queue(database)
+        self.votes = Votes(database)
+        self.updates = Updates(database)
+        self.versions = Versions(database)
+        self.raters = Raters(database)
+        self.roles = Roles(database)
+        self.reports = Reports(database)
+
+    def close(self) -> None:
+        """Give the database connections back."""
+        self._database.close()
+
+
+def open_store(url: str, *, create: bool = True) -> Store:
+    """Open the database, creating it or bringing it up to date unless `create` is false.
+
+    Raises BadInput if there is none, or if it is of another version of livedpo.
+    """
+    database = Database(url)
+    path = sa.make_url(url).database or ""
+    file = Path(path)
+    if create and not path.startswith("file:"):
+        _make_folder(file.parent)
+    elif not create and not path.startswith("file:") and not file.is_file():
+        raise BadInput(f"There is no database at {file} yet; start `livedpo serve` first.")
+    if not database.is_current():
+        if not create:
+            raise BadInput(
+                f"The database {url} is of another version of livedpo; `livedpo serve` updates it."
+            )
+        database.migrate()
+    return Store(database)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"The folder {folder} cannot be made: {error.strerror}.") from error

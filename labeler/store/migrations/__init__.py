@@ -1,0 +1,1 @@
+"""Alembic migrations. `Database.migrate` runs them; there is no alembic.ini."""

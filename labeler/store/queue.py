@@ -1,0 +1,234 @@
+"""Pairs and leases: what waits for raters, and who holds what.
+
+A pair with `votes_wanted` = k has k slots. A slot is taken by an active lease or by a vote; a
+partial unique index makes two active leases on one slot impossible. Pairs that nobody holds are
+retired when a newer version goes live; held ones, when they are given back.
+"""
+
+import random
+import uuid
+from collections.abc import Iterable, Sequence
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from labeler import pairing
+from labeler.store.database import Database
+from labeler.store.records import LeasedPair, NewPair
+from labeler.store.versions import live_id
+from labeler.tables import Choice, Lease, Pair, PairState, Prompt, Vote
+
+
+class Queue:
+    """The verbs on pairs and leases."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, pairs: Sequence[NewPair], *, now: float, votes_wanted: int = 1) -> int:
+        """Queue the pairs of the live version; those of an older one are stale, and dropped.
+
+        Returns how many were queued.
+        """
+        with self._database.write() as session:
+            live = live_id(session)
+            current = [pair for pair in pairs if pair.version_id == live]
+            add_pairs(session, current, now=now, votes_wanted=votes_wanted)
+        return len(current)
+
+    def ready(self) -> int:
+        """Pairs that wait for a rater: a free slot and nobody on it."""
+        with self._database.read() as session:
+            return count_ready(session)
+
+    def lease(
+        self,
+        *,
+        rater_id: int,
+        holder: str,
+        wanted: int,
+        shown: Iterable[str] = (),
+        seconds: float,
+        now: float,
+        rng: random.Random,
+    ) -> list[LeasedPair]:
+        """Hand pairs to a page until it holds `wanted`, and prolong those it shows.
+
+        `shown` are the lease ids that the page has; those that ran out are taken up again where
+        their slot is still free. Leases of the same holder that it does not name (it was reloaded,
+        or the answer got lost) come back first, then pairs from the queue.
+        """
+        named = set(shown)
+        own = col(Lease.holder) == holder, col(Lease.rater_id) == rater_id
+        with self._database.write() as session:
+            _take_up_again(session, *own, col(Lease.id).in_(named))
+            mine = _active(session, *own)
+            for lease in mine:
+                lease.expires_at = now + seconds
+            lost = [lease for lease in mine if lease.id not in named]
+            for pair, slot in _free_slots(session, rater_id, wanted - len(mine)):
+                lease = Lease(
+                    id=uuid.uuid4().hex,
+                    pair_id=_id(pair),
+                    rater_id=rater_id,
+                    holder=holder,
+                    slot=slot,
+                    shown_left=pairing.shown_left(rng),
+                    leased_at=now,
+                    expires_at=now + seconds,
+                )
+                session.add(lease)
+                lost.append(lease)
+            session.flush()
+            return [leased_pair(session, lease) for lease in lost]
+
+    def give_back(self, lease_ids: Sequence[str], *, rater_id: int, now: float) -> None:
+        """End leases of a rater that were not voted on."""
+        with self._database.write() as session:
+            mine = col(Lease.id).in_(lease_ids), col(Lease.rater_id) == rater_id
+            _end(session, _active(session, *mine), now)
+
+    def end_expired_leases(self, *, now: float) -> int:
+        """Give back what ran out; returns how many leases that were."""
+        with self._database.read() as session:
+            if not _active(session, col(Lease.expires_at) <= now):
+                return 0
+        with self._database.write() as session:
+            expired = _active(session, col(Lease.expires_at) <= now)
+            _end(session, expired, now)
+        return len(expired)
+
+    def end_all_leases(self, *, now: float) -> None:
+        """Give everything back, as at a clean stop; a page that votes later takes it up again."""
+        with self._database.write() as session:
+            _end(session, _active(session), now)
+
+
+def add_pairs(
+    session: Session, pairs: Sequence[NewPair], *, now: float, votes_wanted: int = 1
+) -> None:
+    """Insert pairs within the caller's transaction."""
+    for pair in pairs:
+        row = Pair(**vars(pair), state=PairState.READY, votes_wanted=votes_wanted, created_at=now)
+        session.add(row)
+
+
+def retire_old_pairs(session: Session) -> None:
+    """Retire the pairs of versions that are not live and that nobody holds."""
+    old = col(Pair.state) == PairState.READY, col(Pair.version_id) != live_id(session)
+    held = select(Lease.pair_id).where(col(Lease.ended_at).is_(None))
+    for pair in session.exec(select(Pair).where(*old, col(Pair.id).not_in(held))):
+        pair.state = _final_state(session, pair)
+
+
+def settle(session: Session, pair: Pair) -> None:
+    """Set the state that the pair's votes and leases now call for."""
+    voted = len(_votes(session, pair))
+    held = _active(session, col(Lease.pair_id) == pair.id)
+    stale = pair.version_id != live_id(session) and not held
+    full = voted >= pair.votes_wanted
+    pair.state = _final_state(session, pair) if full or stale else PairState.READY
+
+
+def free_slot(session: Session, pair: Pair) -> int | None:
+    """The lowest slot of a pair that is neither leased nor voted on; None if all are taken."""
+    taken = {lease.slot for lease in _active(session, col(Lease.pair_id) == pair.id)}
+    votes = len(_votes(session, pair))
+    if len(taken) + votes >= pair.votes_wanted:
+        return None
+    return min(slot for slot in range(len(taken) + 1) if slot not in taken)
+
+
+def leased_pair(session: Session, lease: Lease) -> LeasedPair:
+    """What the page that holds this lease shows."""
+    pair = session.get_one(Pair, lease.pair_id)
+    prompt = session.get_one(Prompt, pair.prompt_id)
+    a, b = (pair.response_a, pair.finish_a), (pair.response_b, pair.finish_b)
+    left, right = (a, b) if lease.shown_left == "a" else (b, a)
+    return LeasedPair(
+        lease_id=lease.id,
+        version_id=pair.version_id,
+        messages=prompt.messages,
+        left=left[0],
+        right=right[0],
+        left_unfinished=left[1] == "length",
+        right_unfinished=right[1] == "length",
+    )
+
+
+def count_ready(session: Session) -> int:
+    """Ready pairs that no lease holds."""
+    held = select(Lease.pair_id).where(col(Lease.ended_at).is_(None))
+    waiting = col(Pair.state) == PairState.READY, col(Pair.id).not_in(held)
+    return session.exec(select(sa.func.count()).select_from(Pair).where(*waiting)).one()
+
+
+def _free_slots(session: Session, rater_id: int, count: int) -> list[tuple[Pair, int]]:
+    """Up to `count` pairs, oldest first, that this rater neither holds nor has voted on."""
+    if count <= 0:
+        return []
+    active = col(Lease.ended_at).is_(None)
+    counted = col(Vote.superseded_by).is_(None)
+    leases = sa.select(sa.func.count()).where(col(Lease.pair_id) == Pair.id, active)
+    votes = sa.select(sa.func.count()).where(col(Vote.pair_id) == Pair.id, counted)
+    held = select(Lease.pair_id).where(active, col(Lease.rater_id) == rater_id)
+    voted = select(Vote.pair_id).where(counted, col(Vote.rater_id) == rater_id)
+    candidates = (
+        select(Pair)
+        .where(
+            col(Pair.state) == PairState.READY,
+            leases.scalar_subquery() + votes.scalar_subquery() < col(Pair.votes_wanted),
+            col(Pair.id).not_in(held),
+            col(Pair.id).not_in(voted),
+        )
+        .order_by(col(Pair.id))
+        .limit(count)
+    )
+    pairs = list(session.exec(candidates))
+    return [(pair, slot) for pair in pairs if (slot := free_slot(session, pair)) is not None]
+
+
+def _active(session: Session, *conditions: sa.ColumnElement[bool]) -> list[Lease]:
+    rows = select(Lease).where(col(Lease.ended_at).is_(None), *conditions)
+    return list(session.exec(rows.order_by(col(Lease.leased_at))))
+
+
+def _take_up_again(session: Session, *conditions: sa.ColumnElement[bool]) -> None:
+    """Revive ended leases whose slot is free and whose rater neither holds nor voted on the pair.
+
+    Otherwise a page that outlived its leases (a restart, a long break) would be handed the pairs
+    that it shows a second time, and the votes on the first ones would be refused.
+    """
+    ended = select(Lease).where(col(Lease.ended_at).is_not(None), *conditions)
+    for lease in session.exec(ended.order_by(col(Lease.leased_at))):
+        pair = session.get_one(Pair, lease.pair_id)
+        voted = any(vote.rater_id == lease.rater_id for vote in _votes(session, pair))
+        same = col(Lease.pair_id) == pair.id, col(Lease.rater_id) == lease.rater_id
+        slot = free_slot(session, pair)
+        if slot is not None and not voted and not _active(session, *same):
+            lease.slot, lease.ended_at = slot, None
+            pair.state = PairState.READY
+            session.flush()
+
+
+def _end(session: Session, leases: Sequence[Lease], now: float) -> None:
+    for lease in leases:
+        lease.ended_at = now
+    session.flush()
+    for pair_id in {lease.pair_id for lease in leases}:
+        settle(session, session.get_one(Pair, pair_id))
+
+
+def _votes(session: Session, pair: Pair) -> list[Vote]:
+    rows = select(Vote).where(col(Vote.pair_id) == pair.id, col(Vote.superseded_by).is_(None))
+    return list(session.exec(rows))
+
+
+def _final_state(session: Session, pair: Pair) -> PairState:
+    says_something = any(vote.choice is not Choice.SKIP for vote in _votes(session, pair))
+    return PairState.LABELLED if says_something else PairState.EXPIRED
+
+
+def _id(pair: Pair) -> int:
+    assert pair.id is not None  # it came from the database
+    return pair.id

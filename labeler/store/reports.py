@@ -1,0 +1,154 @@
+"""Read-only views over the whole store: the counts for `status` and the rows for exports."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, func, select
+
+from labeler.store.database import Database
+from labeler.store.queue import count_ready
+from labeler.store.records import Messages
+from labeler.store.updates import count_new_votes, fresh_votes
+from labeler.store.versions import live_id
+from labeler.tables import (
+    Choice,
+    Lease,
+    Pair,
+    PairState,
+    PolicyVersion,
+    Prompt,
+    Rater,
+    RoleState,
+    Service,
+    Source,
+    Update,
+    UpdateState,
+    Vote,
+)
+
+
+@dataclass(frozen=True)
+class VoteRow:
+    """A vote with everything that an export tells of it."""
+
+    vote: Vote
+    pair: Pair
+    messages: Messages
+    rater: str
+    superseded_by: str | None
+
+
+class Reports:
+    """The read-only verbs."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def status(self, *, max_staleness: int) -> dict[str, Any]:
+        """Counts and state of the loop, as `livedpo status --json` prints them."""
+        with self._database.read() as session:
+            service = session.get(Service, 1)
+            alarms = select(RoleState).where(col(RoleState.alarm).is_not(None))
+            return {
+                "pairs": _pairs(session),
+                "labels": _labels(session, max_staleness),
+                "policy": {
+                    "live": live_id(session),
+                    "base": service.base if service else None,
+                    "versions": _count(session, PolicyVersion),
+                },
+                "updates": _updates(session),
+                "raters": _count(session, Rater),
+                "prompts": {
+                    "usable": _count(session, Prompt, col(Prompt.set_aside).is_(None)),
+                    "set_aside": _count(session, Prompt, col(Prompt.set_aside).is_not(None)),
+                },
+                "alarms": [f"{role.name}: {role.alarm}" for role in session.exec(alarms)],
+            }
+
+    def page(self, *, rater_id: int, max_staleness: int) -> dict[str, Any]:
+        """What a rater sees of the loop beside the pair: a few cheap counts."""
+        with self._database.read() as session:
+            mine = col(Vote.rater_id) == rater_id, col(Vote.superseded_by).is_(None)
+            return {
+                "live": live_id(session),
+                "votes": _count(session, Vote, *mine),
+                "fresh": count_new_votes(session, max_staleness),
+                "ready": count_ready(session),
+                "update": _update_view(session),
+                "result": _update_view(session, col(Update.finished_at).is_not(None)),
+                "roles": {role.name: role.says for role in session.exec(select(RoleState))},
+                "alarms": [role.alarm for role in session.exec(select(RoleState)) if role.alarm],
+            }
+
+    def votes(self, *, source: Source | None = None) -> list[VoteRow]:
+        """Every vote, oldest first, undone ones too; of one source if given."""
+        rows = (
+            select(Vote, Pair, Prompt, Rater)
+            .join(Pair, col(Pair.id) == col(Vote.pair_id))
+            .join(Prompt, col(Prompt.id) == col(Pair.prompt_id))
+            .join(Rater, col(Rater.id) == col(Vote.rater_id))
+            .order_by(col(Vote.created_at), col(Vote.id))
+        )
+        if source is not None:
+            rows = rows.where(col(Vote.source) == source)
+        with self._database.read() as session:
+            found = list(session.exec(rows))
+        successors = {(vote.pair_id, vote.rater_id): vote.id for vote, *_ in found if _counts(vote)}
+        return [
+            VoteRow(vote, pair, prompt.messages, rater.name, _superseded_by(vote, successors))
+            for vote, pair, prompt, rater in found
+        ]
+
+
+def _superseded_by(vote: Vote, successors: dict[tuple[int, int], str]) -> str | None:
+    """The vote that replaced an undone one, or the id of the undo if none has yet."""
+    if vote.superseded_by is None:
+        return None
+    return successors.get((vote.pair_id, vote.rater_id), vote.superseded_by)
+
+
+def _counts(vote: Vote) -> bool:
+    return vote.superseded_by is None
+
+
+def _count(session: Session, table: Any, *conditions: sa.ColumnElement[bool]) -> int:
+    return session.exec(select(func.count()).select_from(table).where(*conditions)).one()
+
+
+def _pairs(session: Session) -> dict[str, int]:
+    held = select(func.count(sa.distinct(col(Lease.pair_id)))).where(col(Lease.ended_at).is_(None))
+    return {
+        "ready": count_ready(session),
+        "leased": session.exec(held).one(),
+        "labelled": _count(session, Pair, col(Pair.state) == PairState.LABELLED),
+        "expired": _count(session, Pair, col(Pair.state) == PairState.EXPIRED),
+    }
+
+
+def _labels(session: Session, max_staleness: int) -> dict[str, int]:
+    standing = col(Vote.superseded_by).is_(None), col(Vote.choice) != Choice.SKIP
+    return {
+        "human": _count(session, Vote, *standing, col(Vote.source) == Source.HUMAN),
+        "judge": _count(session, Vote, *standing, col(Vote.source) == Source.JUDGE),
+        "fresh": len(fresh_votes(session, max_staleness)),
+        "used": _count(session, Vote, *standing, col(Vote.used_in_update).is_not(None)),
+    }
+
+
+def _updates(session: Session) -> dict[str, int]:
+    return {
+        "done": _count(session, Update, col(Update.state) == UpdateState.PROMOTED),
+        "rejected": _count(session, Update, col(Update.state) == UpdateState.REJECTED),
+        "failed": _count(session, Update, col(Update.state) == UpdateState.FAILED),
+        "running": _count(session, Update, col(Update.finished_at).is_(None)),
+    }
+
+
+def _update_view(session: Session, *conditions: sa.ColumnElement[bool]) -> dict[str, Any] | None:
+    newest = select(Update).where(*conditions).order_by(col(Update.id).desc()).limit(1)
+    if (update := session.exec(newest).first()) is None:
+        return None
+    fields = {"id", "state", "steps_done", "steps_total", "version_id", "metrics", "reason"}
+    return update.model_dump(include=fields)

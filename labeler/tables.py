@@ -1,0 +1,256 @@
+"""The database classes, and nothing else. Rules live in `labeler.store`.
+
+Times are seconds since 1970 in UTC. States are `StrEnum`s stored by value. A vote is stored in the
+pair's own order (`a`, `b`), never in the order it was shown. `labeler/store/migrations` creates
+these tables; a test holds the two together.
+"""
+
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import JSON, Column, Field, Index, SQLModel
+
+
+class Choice(StrEnum):
+    """What a rater says of a pair, in stored order."""
+
+    A = "a"
+    B = "b"
+    TIE = "tie"
+    BOTH_BAD = "both_bad"
+    SKIP = "skip"
+
+
+class Source(StrEnum):
+    """Who gave a label."""
+
+    HUMAN = "human"
+    JUDGE = "judge"
+
+
+class PairState(StrEnum):
+    """READY -> LABELLED (enough votes) or EXPIRED (retired without)."""
+
+    READY = "ready"
+    LABELLED = "labelled"
+    EXPIRED = "expired"
+
+
+class UpdateState(StrEnum):
+    """OPEN -> CLAIMED -> TRAINING -> GATING -> PROMOTED, REJECTED or FAILED."""
+
+    OPEN = "open"
+    CLAIMED = "claimed"
+    TRAINING = "training"
+    GATING = "gating"
+    PROMOTED = "promoted"
+    REJECTED = "rejected"
+    FAILED = "failed"
+
+
+class VersionState(StrEnum):
+    """Exactly one version is LIVE."""
+
+    CANDIDATE = "candidate"
+    LIVE = "live"
+    RETIRED = "retired"
+    REJECTED = "rejected"
+
+
+class RaterRole(StrEnum):
+    """What an account may do."""
+
+    RATER = "rater"
+    REVIEWER = "reviewer"
+    ADMIN = "admin"
+
+
+def _enum(kind: type[StrEnum], **options: Any) -> Column[Any]:
+    values = [member.value for member in kind]
+    stored = sa.Enum(
+        kind, native_enum=False, length=16, values_callable=lambda _: values, validate_strings=True
+    )
+    return Column(stored, nullable=False, **options)
+
+
+def _json(nullable: bool = False) -> Column[Any]:
+    return Column(JSON(none_as_null=True), nullable=nullable)
+
+
+class Service(SQLModel, table=True):
+    """One row: which base policy this database belongs to."""
+
+    id: int = Field(default=1, primary_key=True)
+    base: str
+    fingerprint: str
+
+
+class Prompt(SQLModel, table=True):
+    """A conversation that waits for a reply. `digest` finds duplicates."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    messages: list[dict[str, str]] = Field(sa_column=_json())
+    digest: str = Field(unique=True)
+    pairs_sampled: int = Field(default=0, index=True)
+    set_aside: str | None = None
+    created_at: float
+
+
+class PolicyVersion(SQLModel, table=True):
+    """A policy: version 0 is the base without an adapter, the others are adapter folders."""
+
+    __tablename__ = "policy_version"
+    __table_args__ = (
+        Index(
+            "one_live_version",
+            "state",
+            unique=True,
+            sqlite_where=sa.text("state = 'live'"),
+            postgresql_where=sa.text("state = 'live'"),
+        ),
+    )
+
+    id: int = Field(primary_key=True)
+    parent_id: int | None = Field(default=None, foreign_key="policy_version.id")
+    state: VersionState = Field(sa_column=_enum(VersionState))
+    folder: str | None = None
+    sha256: str | None = None
+    metrics: dict[str, Any] = Field(default_factory=dict, sa_column=_json())
+    created_at: float
+    live_at: float | None = None
+
+
+class Pair(SQLModel, table=True):
+    """Two responses of one version to one prompt, with all that training and provenance need."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    prompt_id: int = Field(foreign_key="prompt.id", index=True)
+    version_id: int = Field(foreign_key="policy_version.id", index=True)
+    state: PairState = Field(sa_column=_enum(PairState, index=True))
+    votes_wanted: int = 1
+    response_a: str
+    response_b: str
+    prompt_tokens: list[int] = Field(sa_column=_json())
+    tokens_a: list[int] = Field(sa_column=_json())
+    tokens_b: list[int] = Field(sa_column=_json())
+    finish_a: str
+    finish_b: str
+    reference_logp_a: float
+    reference_logp_b: float
+    sampling: dict[str, Any] = Field(sa_column=_json())
+    created_at: float
+
+
+class Rater(SQLModel, table=True):
+    """An account."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    name: str = Field(unique=True)
+    role: RaterRole = Field(sa_column=_enum(RaterRole))
+    created_at: float
+    disabled_at: float | None = None
+
+
+class Lease(SQLModel, table=True):
+    """A rater's hold on one slot of a pair. `holder` is the page (browser tab) that shows it."""
+
+    __table_args__ = (
+        Index(
+            "one_lease_a_slot",
+            "pair_id",
+            "slot",
+            unique=True,
+            sqlite_where=sa.text("ended_at IS NULL"),
+            postgresql_where=sa.text("ended_at IS NULL"),
+        ),
+    )
+
+    id: str = Field(primary_key=True)
+    pair_id: int = Field(foreign_key="pair.id", index=True)
+    rater_id: int = Field(foreign_key="rater.id", index=True)
+    holder: str = Field(index=True)
+    slot: int
+    shown_left: str
+    leased_at: float
+    expires_at: float
+    ended_at: float | None = None
+
+
+class Vote(SQLModel, table=True):
+    """A label. Rows are added and marked, never changed in what they say and never deleted."""
+
+    __table_args__ = (
+        Index(
+            "one_vote_a_rater",
+            "pair_id",
+            "rater_id",
+            unique=True,
+            sqlite_where=sa.text("superseded_by IS NULL"),
+            postgresql_where=sa.text("superseded_by IS NULL"),
+        ),
+    )
+
+    id: str = Field(primary_key=True)
+    pair_id: int = Field(foreign_key="pair.id", index=True)
+    rater_id: int = Field(foreign_key="rater.id", index=True)
+    lease_id: str = Field(foreign_key="lease.id", index=True)
+    choice: Choice = Field(sa_column=_enum(Choice))
+    strength: int = 1
+    shown_left: str
+    source: Source = Field(sa_column=_enum(Source))
+    staleness: int
+    seconds: float | None = None
+    reasons: list[str] = Field(default_factory=list, sa_column=_json())
+    created_at: float = Field(index=True)
+    superseded_by: str | None = Field(default=None, index=True)
+    used_in_update: int | None = Field(default=None, foreign_key="update.id", index=True)
+
+
+class Update(SQLModel, table=True):
+    """One DPO update, from the moment it is due to its end."""
+
+    __table_args__ = (
+        Index(
+            "one_open_update",
+            "mode",
+            unique=True,
+            sqlite_where=sa.text("finished_at IS NULL"),
+            postgresql_where=sa.text("finished_at IS NULL"),
+        ),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    mode: str = "streaming"
+    state: UpdateState = Field(sa_column=_enum(UpdateState, index=True))
+    opened_at: float
+    worker: str | None = None
+    attempt: int = 0
+    heartbeat_at: float | None = None
+    steps_done: int = 0
+    steps_total: int = 0
+    version_id: int | None = Field(default=None, foreign_key="policy_version.id")
+    metrics: dict[str, Any] = Field(default_factory=dict, sa_column=_json())
+    reason: str | None = None
+    finished_at: float | None = None
+
+
+class UpdateLabel(SQLModel, table=True):
+    """A label on the list of an update, fixed when the update opens."""
+
+    __tablename__ = "update_label"
+
+    update_id: int = Field(foreign_key="update.id", primary_key=True)
+    vote_id: str = Field(foreign_key="vote.id", primary_key=True, index=True)
+
+
+class RoleState(SQLModel, table=True):
+    """What a process of the service last said of itself, and its alarm if it has one."""
+
+    __tablename__ = "role_state"
+
+    name: str = Field(primary_key=True)
+    pid: int | None = None
+    says: str = ""
+    beat_at: float | None = None
+    alarm: str | None = None

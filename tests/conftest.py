@@ -1,0 +1,27 @@
+"""Fixtures that several folders use."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from labeler.store import Store, open_store
+from tests.tiny import save_tiny_policy
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """An empty store in a real SQLite file."""
+    opened = open_store(f"sqlite:///{tmp_path / 'test.sqlite'}")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="session")
+def tiny_policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny Llama with a chat template, as a policy folder."""
+    return save_tiny_policy(tmp_path_factory.mktemp("policy"))
