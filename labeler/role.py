@@ -1,0 +1,68 @@
+"""How a role (web, scheduler, worker) lives as a process: settings in, a stop flag, one exit code.
+
+    startup -> body(settings, store, stop) -> exit
+
+Settings come from the environment, so that a supervisor and a shell start a role the same way.
+Signals only set the flag. A role started by a supervisor has a pipe as standard input and stops
+when it closes, however the supervisor ended.
+"""
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+from labeler.config import Settings, load_settings
+from labeler.errors import LivedpoError
+from labeler.store import Store, open_store
+
+SUPERVISED = "supervised"
+LOG_BYTES = 5_000_000
+
+Body = Callable[[Settings, Store, threading.Event], None]
+
+
+def run_role(name: str, body: Body) -> None:
+    """Run one role until it is told to stop, and exit the process."""
+    stop = stop_on_signals()
+    if SUPERVISED in sys.argv[1:]:
+        threading.Thread(target=_stop_with_parent, args=(stop,), daemon=True).start()
+    try:
+        settings = load_settings({}, os.environ)
+        store = open_store(settings.database_url)
+        _log_to(settings.data_dir / "logs", name)
+        body(settings, store, stop)
+    except LivedpoError as error:
+        print(f"livedpo: {error}", file=sys.stderr, flush=True)
+        sys.exit(error.exit_code)
+
+
+def stop_on_signals() -> threading.Event:
+    """A flag that SIGINT and SIGTERM set."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def _log_to(folder: Path, name: str) -> None:
+    """Log to the terminal, and to a file that is kept short."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = RotatingFileHandler(folder / f"{name}.log", maxBytes=LOG_BYTES, backupCount=2)
+    logging.basicConfig(
+        level=logging.INFO,
+        format=f"%(asctime)s {name}: %(message)s",
+        handlers=[logging.StreamHandler(), file],
+    )
+    for noisy in ("alembic", "apscheduler", "httpx", "filelock"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def _stop_with_parent(stop: threading.Event) -> None:
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    stop.set()

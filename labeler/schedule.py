@@ -1,0 +1,92 @@
+"""The scheduler: APScheduler that pokes the store. It decides nothing and holds nothing.
+
+Whether an update is due is decided in one transaction of the store, so it does not matter how often
+or from how many processes it is asked. `livedpo scheduler` runs it.
+"""
+
+import logging
+import os
+import threading
+import time
+from datetime import UTC
+
+from apscheduler.events import (
+    EVENT_JOB_ERROR,
+    EVENT_JOB_EXECUTED,
+    EVENT_JOB_MAX_INSTANCES,
+    EVENT_JOB_MISSED,
+    JobEvent,
+)
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from labeler.config import Settings
+from labeler.role import run_role
+from labeler.store import Store
+
+log = logging.getLogger(__name__)
+
+ROLE = "scheduler"
+UPDATE_POLL_SECONDS = 0.5
+LEASE_POLL_SECONDS = 5.0
+
+
+def open_due_update(settings: Settings, store: Store, now: float) -> None:
+    """Open an update if one is due."""
+    opened = store.updates.open_if_due(
+        labels_per_update=settings.labels_per_update,
+        max_staleness=settings.max_staleness,
+        cooldown_seconds=settings.cooldown_seconds,
+        now=now,
+    )
+    if opened is not None:
+        log.info("Update %s is open.", opened)
+
+
+def tidy(store: Store, now: float) -> None:
+    """Give back leases that ran out, and say that the scheduler lives."""
+    store.queue.end_expired_leases(now=now)
+    store.roles.say(ROLE, "Watching for due updates.", pid=os.getpid(), now=now)
+
+
+def run_scheduler(settings: Settings, store: Store, stop: threading.Event) -> None:
+    """Poke the store until `stop` is set."""
+    scheduler = BackgroundScheduler(
+        timezone=UTC,
+        job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+    )
+    scheduler.add_listener(
+        lambda event: _report(store, event),
+        EVENT_JOB_ERROR | EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES | EVENT_JOB_EXECUTED,
+    )
+    scheduler.add_job(
+        lambda: open_due_update(settings, store, time.time()),
+        "interval",
+        seconds=UPDATE_POLL_SECONDS,
+        id="open due update",
+    )
+    scheduler.add_job(
+        lambda: tidy(store, time.time()), "interval", seconds=LEASE_POLL_SECONDS, id="tidy"
+    )
+    tidy(store, time.time())
+    scheduler.start()
+    stop.wait()
+    scheduler.shutdown(wait=True)
+
+
+_failing: set[str] = set()
+
+
+def _report(store: Store, event: JobEvent) -> None:
+    """Turn a job's trouble into an alarm, and its recovery into none."""
+    if event.code != EVENT_JOB_EXECUTED:
+        trouble = getattr(event, "exception", None) or "a run was missed"
+        log.error("Job '%s': %s", event.job_id, trouble)
+        _failing.add(event.job_id)
+        store.roles.alarm(f"{ROLE}: {event.job_id}", str(trouble))
+    elif event.job_id in _failing:
+        _failing.remove(event.job_id)
+        store.roles.alarm(f"{ROLE}: {event.job_id}", None)
+
+
+if __name__ == "__main__":
+    run_role(ROLE, run_scheduler)

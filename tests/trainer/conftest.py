@@ -1,0 +1,44 @@
+"""A tiny policy in memory, and labels made from its own samples."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from labeler.labels import TrainingLabel
+from trainer.batch import make_batch
+from trainer.policy import LIVE, Policy, PolicySettings, load_policy
+from trainer.sampling import SamplingSettings, sample_pairs
+
+torch.set_num_threads(1)
+
+QUESTIONS = ["hello", "how do you make good tea?", "how are you, world?", "tea?"]
+SAMPLING = SamplingSettings(temperature=1.0, top_p=1.0, max_new_tokens=12)
+
+
+def load(folder: Path, adapter: Path | None = None, **changes: object) -> Policy:
+    settings = {"device": "cpu", "dtype": "auto", "lora_rank": 4, "lora_alpha": 8.0, "seed": 0}
+    return load_policy(PolicySettings(policy=str(folder), **(settings | changes)), adapter)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def policy(tiny_policy: Path) -> Policy:
+    return load(tiny_policy)
+
+
+@pytest.fixture
+def labels(policy: Policy) -> list[TrainingLabel]:
+    """Labels that always prefer the first response, with reference log-probs from the policy."""
+    prompts = [policy.prompt_tokens([{"role": "user", "content": text}]) for text in QUESTIONS]
+    with policy.adapter(LIVE):
+        pairs = sample_pairs(policy, prompts, SAMPLING, seed=1)
+    made = []
+    for number, (prompt, (a, b)) in enumerate(zip(prompts, pairs, strict=True)):
+        rows = [(prompt, a.tokens), (prompt, b.tokens)]
+        batch = make_batch(rows, pad=policy.pad_token_id, device=policy.device)
+        with torch.no_grad(), policy.reference():
+            logp_a, logp_b = policy.logps(batch).tolist()
+        made.append(
+            TrainingLabel(str(number), 1.0, 1.0, prompt, a.tokens, b.tokens, logp_a, logp_b)
+        )
+    return made

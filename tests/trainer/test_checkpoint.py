@@ -1,0 +1,122 @@
+"""Adapter folders: complete or not there, and readable by plain peft."""
+
+import json
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM
+
+from trainer.checkpoint import (
+    DamagedCheckpointError,
+    read_adapter,
+    remove_unfinished,
+    write_adapter,
+)
+from trainer.policy import CANDIDATE, LIVE, Policy
+
+
+def written(policy: Policy, folder: Path) -> str:
+    with torch.no_grad():
+        for parameter in policy.parameters(CANDIDATE):
+            parameter.add_(0.1)
+    state = policy.adapter_state(CANDIDATE)
+    return write_adapter(folder, state, policy.adapter_config(), base=policy.name)
+
+
+def test_plain_peft_loads_what_was_written_and_computes_the_same(
+    policy: Policy, tmp_path: Path, tiny_policy: Path
+) -> None:
+    written(policy, tmp_path / "v0001")
+    plain = AutoModelForCausalLM.from_pretrained(tiny_policy)
+    elsewhere = PeftModel.from_pretrained(plain, tmp_path / "v0001").eval()
+    ids = torch.tensor([[3, 20, 30, 0, 4]])
+    with torch.no_grad(), policy.adapter(CANDIDATE):
+        assert torch.equal(elsewhere(ids).logits, policy.model(ids).logits)
+
+
+def test_what_was_written_is_read_back(policy: Policy, tmp_path: Path) -> None:
+    sha256 = written(policy, tmp_path / "v0001")
+    state = read_adapter(tmp_path / "v0001", sha256)
+    policy.set_adapter_state(LIVE, state)
+    for live, candidate in zip(policy.parameters(LIVE), policy.parameters(CANDIDATE), strict=True):
+        assert torch.equal(live, candidate)
+
+
+def test_the_same_weights_give_the_same_hash(policy: Policy, tmp_path: Path) -> None:
+    state, config = policy.adapter_state(CANDIDATE), policy.adapter_config()
+    hashes = {write_adapter(tmp_path / name, state, config, base="b") for name in ("x", "y")}
+    assert len(hashes) == 1
+
+
+@pytest.mark.parametrize("damage", ["truncate", "flip", "no manifest", "no weights", "no folder"])
+def test_a_damaged_folder_is_refused(policy: Policy, tmp_path: Path, damage: str) -> None:
+    folder = tmp_path / "v0001"
+    sha256 = written(policy, folder)
+    weights = folder / "adapter_model.safetensors"
+    content = bytearray(weights.read_bytes())
+    if damage == "truncate":
+        weights.write_bytes(content[:-10])
+    elif damage == "flip":
+        content[-1] ^= 1
+        weights.write_bytes(content)
+    elif damage == "no manifest":
+        (folder / "manifest.json").unlink()
+    elif damage == "no weights":
+        weights.unlink()
+    else:
+        folder.rename(tmp_path / "elsewhere")
+    with pytest.raises(DamagedCheckpointError, match="v0001"):
+        read_adapter(folder, sha256)
+
+
+def test_another_complete_adapter_under_the_name_is_refused(policy: Policy, tmp_path: Path) -> None:
+    sha256 = written(policy, tmp_path / "v0001")
+    written(policy, tmp_path / "v0001")
+    with pytest.raises(DamagedCheckpointError):
+        read_adapter(tmp_path / "v0001", sha256)
+
+
+def test_leftovers_of_a_crash_are_removed(tmp_path: Path) -> None:
+    (tmp_path / ".writing-v0001").mkdir()
+    (tmp_path / "v0001").mkdir()
+    remove_unfinished(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["v0001"]
+
+
+FULL_DISK = """
+import resource, signal, sys, torch
+from pathlib import Path
+from peft import LoraConfig
+from trainer.checkpoint import write_adapter
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+config = LoraConfig(target_modules=["x"])
+try:
+    write_adapter(Path(sys.argv[1]), {"w": torch.zeros(100_000)}, config, base="b")
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+def test_a_disk_that_fills_up_leaves_no_folder_behind(tmp_path: Path) -> None:
+    assert hasattr(signal, "SIGXFSZ")
+    assert hasattr(resource, "RLIMIT_FSIZE")
+    folder = tmp_path / "adapters" / "v0001"
+    run = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(folder)], capture_output=True, text=True, check=True
+    )
+    assert "too large" in run.stdout, run.stdout + run.stderr
+    assert list(folder.parent.iterdir()) == []
+
+
+def test_the_manifest_names_every_other_file(policy: Policy, tmp_path: Path) -> None:
+    written(policy, tmp_path / "v0001")
+    names = {path.name for path in (tmp_path / "v0001").iterdir()}
+    manifest = json.loads((tmp_path / "v0001" / "manifest.json").read_text())
+    assert set(manifest["files"]) == names - {"manifest.json"}

@@ -1,0 +1,274 @@
+"""The worker on a tiny policy and a real SQLite file, one iteration at a time."""
+
+import random
+import resource
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from sqlmodel import select
+
+from labeler.config import Settings
+from labeler.errors import BadInput
+from labeler.schedule import open_due_update
+from labeler.store import Store
+from labeler.store.records import Ballot
+from labeler.tables import Pair, UpdateState
+from tests.tiny import save_tiny_policy
+from tests.trainer.conftest import load
+from trainer.batch import make_batch
+from trainer.checkpoint import DamagedCheckpointError, read_adapter
+from trainer.policy import LIVE, Policy
+from trainer.worker import SAMPLE_PAIRS, Worker
+
+PROMPTS = [[{"role": "user", "content": f"how do you make good tea {n}?"}] for n in range(40)]
+N = 4
+
+
+class Clock:
+    """Time that moves a second with every look."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        self.now += 1
+        return self.now
+
+
+@pytest.fixture
+def settings(tiny_policy: Path, tmp_path: Path) -> Settings:
+    return Settings(
+        policy=str(tiny_policy),
+        data_dir=tmp_path,
+        labels_per_update=N,
+        queue_pairs=12,
+        max_new_tokens=12,
+        learning_rate=1e-2,
+        lora_rank=4,
+    )
+
+
+@pytest.fixture
+def make_worker(store: Store, settings: Settings) -> Callable[..., Worker]:
+    def make(policy: Policy, stop: threading.Event | None = None) -> Worker:
+        worker = Worker(
+            store, policy, settings, name="w", stop=stop or threading.Event(), clock=Clock()
+        )
+        worker.start()
+        return worker
+
+    return make
+
+
+@pytest.fixture
+def worker(store: Store, policy: Policy, make_worker: Callable[..., Worker]) -> Worker:
+    store.prompts.add(PROMPTS, now=1.0)
+    return make_worker(policy)
+
+
+def work(worker: Worker) -> None:
+    """Iterate until there is nothing to do."""
+    while worker.step():
+        pass
+
+
+def vote(store: Store, count: int, holder: str = "tab") -> None:
+    """Always prefer the longer response, and make the update due if it is."""
+    rater = store.raters.local(now=1.0)
+    for pair in store.queue.lease(
+        rater_id=rater, holder=holder, wanted=count, seconds=60, now=1.0, rng=random.Random(0)
+    ):
+        choice = "left" if len(pair.left) > len(pair.right) else "right"
+        store.votes.record(Ballot(pair.lease_id, pair.lease_id, choice), rater_id=rater, now=2.0)
+
+
+def test_the_queue_is_filled_with_pairs_worth_asking_and_their_reference_log_probs(
+    worker: Worker, store: Store, policy: Policy, settings: Settings
+) -> None:
+    work(worker)
+    assert store.queue.ready() >= settings.queue_pairs
+    vote(store, settings.queue_pairs)
+    for row in store.reports.votes():
+        pair = row.pair
+        assert pair.response_a != pair.response_b
+        assert pair.version_id == 0
+        assert set(pair.sampling) == {"temperature", "top_p", "max_new_tokens", "seed"}
+        rows = [(pair.prompt_tokens, pair.tokens_a), (pair.prompt_tokens, pair.tokens_b)]
+        batch = make_batch(rows, pad=policy.pad_token_id, device=policy.device)
+        with torch.no_grad(), policy.reference():
+            expected = policy.logps(batch).tolist()
+        assert [pair.reference_logp_a, pair.reference_logp_b] == pytest.approx(expected, abs=1e-3)
+
+
+def test_an_open_update_is_run_and_its_version_becomes_live_with_its_first_pairs(
+    worker: Worker, store: Store, policy: Policy, settings: Settings
+) -> None:
+    work(worker)
+    vote(store, N)
+    open_due_update(settings, store, now=2000.0)
+    assert worker.step()
+    live = store.versions.live()
+    assert live is not None
+    assert live.id == 1
+    assert 0 < store.queue.ready() <= SAMPLE_PAIRS
+    assert live.folder is not None
+    assert live.sha256 is not None
+    saved = read_adapter(settings.adapters_dir / live.folder, live.sha256)
+    now_live = policy.adapter_state(LIVE)
+    assert all(torch.equal(saved[name], weight) for name, weight in now_live.items())
+    assert live.metrics["accuracy_after"] > live.metrics["accuracy_before"]
+    last = store.updates.last()
+    assert last is not None
+    assert (last.state, last.steps_done, last.steps_total) == (UpdateState.PROMOTED, 2, 2)
+
+
+def test_a_worker_that_starts_again_samples_from_the_same_live_version(
+    worker: Worker,
+    store: Store,
+    policy: Policy,
+    settings: Settings,
+    tiny_policy: Path,
+    make_worker: Callable[..., Worker],
+) -> None:
+    work(worker)
+    vote(store, N)
+    open_due_update(settings, store, now=2000.0)
+    worker.step()
+    live = store.versions.live()
+    assert live is not None
+    restarted = load(tiny_policy, settings.adapters_dir / str(live.folder), lora_rank=8)
+    make_worker(restarted)
+    before, after = policy.adapter_state(LIVE), restarted.adapter_state(LIVE)
+    assert all(torch.equal(weight, after[name]) for name, weight in before.items())
+
+
+def test_a_stop_in_the_middle_of_an_update_leaves_it_open_with_all_its_labels(
+    store: Store, policy: Policy, settings: Settings, make_worker: Callable[..., Worker]
+) -> None:
+    stop = threading.Event()
+    store.prompts.add(PROMPTS, now=1.0)
+    worker = make_worker(policy, stop)
+    work(worker)
+    vote(store, N)
+    open_due_update(settings, store, now=2000.0)
+    stop.set()
+    worker.step()
+    status = store.reports.status(max_staleness=2)
+    assert status["updates"] == {"done": 0, "rejected": 0, "failed": 0, "running": 1}
+    stop.clear()
+    worker.step()
+    assert store.reports.status(max_staleness=2)["labels"]["used"] == N
+
+
+def test_a_full_disk_fails_the_update_gives_its_labels_back_and_the_worker_lives(
+    worker: Worker, store: Store, settings: Settings
+) -> None:
+    work(worker)
+    vote(store, N)
+    open_due_update(settings, store, now=2000.0)
+    settings.adapters_dir.mkdir()
+    settings.adapters_dir.rmdir()
+    settings.adapters_dir.write_text("a file where the folder should be")
+    assert worker.step()
+    status = store.reports.status(max_staleness=2)
+    assert status["updates"]["failed"] == 1
+    assert status["labels"]["fresh"] == N
+    last = store.updates.last()
+    assert last is not None
+    assert last.reason is not None
+    assert "\n" not in last.reason
+    settings.adapters_dir.unlink()
+    open_due_update(settings, store, now=9000.0)
+    worker.step()
+    assert store.reports.status(max_staleness=2)["labels"]["used"] == N
+
+
+def test_a_candidate_that_became_nan_is_rejected_and_the_live_policy_stays(
+    worker: Worker, store: Store, policy: Policy, settings: Settings
+) -> None:
+    work(worker)
+    vote(store, N)
+    open_due_update(settings, store, now=2000.0)
+    with store._database.write() as session:
+        for pair in session.exec(select(Pair)):  # broken reference values make the loss NaN
+            pair.reference_logp_a = float("-inf")
+            pair.reference_logp_b = float("-inf")
+    before = policy.adapter_state(LIVE)
+    worker.step()
+    status = store.reports.status(max_staleness=2)
+    assert status["updates"]["rejected"] == 1
+    assert status["policy"]["live"] == 0
+    last = store.updates.last()
+    assert last is not None
+    assert last.reason is not None
+    assert "NaN" in last.reason
+    assert last.metrics["loss_last"] is None, "NaN is no JSON"
+    after = policy.adapter_state(LIVE)
+    assert all(torch.equal(weight, after[name]) for name, weight in before.items())
+    assert worker._top_up()
+
+
+def test_a_prompt_that_is_too_long_is_set_aside_and_the_others_are_sampled(
+    worker: Worker, store: Store
+) -> None:
+    store.prompts.add([[{"role": "user", "content": "long " * 200}]], now=1.0)
+    for _ in range(8):
+        worker._top_up()
+    aside = [prompt.set_aside for prompt in store.prompts.all() if prompt.set_aside]
+    assert len(aside) == 1
+    assert "tokens" in aside[0]
+    assert store.queue.ready() > 0
+
+
+def test_no_prompts_raise_an_alarm_that_ends_when_there_are_some(
+    store: Store, policy: Policy, make_worker: Callable[..., Worker]
+) -> None:
+    worker = make_worker(policy)
+    worker.step()
+    assert "prompts add" in store.reports.status(max_staleness=2)["alarms"][0]
+    store.prompts.add(PROMPTS, now=1.0)
+    worker.step()
+    assert store.reports.status(max_staleness=2)["alarms"] == []
+
+
+def test_a_data_dir_of_another_policy_is_refused(
+    worker: Worker, tmp_path: Path, make_worker: Callable[..., Worker]
+) -> None:
+    other = load(save_tiny_policy(tmp_path / "other", "qwen2"))
+    with pytest.raises(BadInput, match="belongs to the policy"):
+        make_worker(other)
+
+
+def test_a_live_version_whose_folder_is_damaged_is_not_served(
+    worker: Worker,
+    store: Store,
+    policy: Policy,
+    settings: Settings,
+    make_worker: Callable[..., Worker],
+) -> None:
+    work(worker)
+    vote(store, N)
+    open_due_update(settings, store, now=2000.0)
+    worker.step()
+    (settings.adapters_dir / "v0001" / "adapter_model.safetensors").write_bytes(b"")
+    with pytest.raises(DamagedCheckpointError, match="v0001"):
+        make_worker(policy)
+
+
+def test_memory_does_not_grow_with_updates(
+    worker: Worker, store: Store, settings: Settings
+) -> None:
+    def run(updates: int) -> int:
+        for number in range(updates):
+            work(worker)
+            vote(store, N, holder=f"tab {number}")
+            open_due_update(settings, store, now=2000.0)
+            worker.step()
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    before = run(3)
+    after = run(8)
+    assert after - before < 50_000, "kilobytes"

@@ -1,0 +1,1 @@
+"""The model: sampling, DPO updates, checkpoints. Only `trainer.worker` knows the store."""
