@@ -1,0 +1,236 @@
+"""The command line. Every command is a few lines: settings in, one verb, a sentence out.
+
+The three roles are started as `python -m …` with their settings in the environment, so that this
+package never imports the trainer.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from labeler.config import SECTIONS, Settings, as_environment, load_settings
+from labeler.errors import LivedpoError
+from labeler.store import Store, open_store
+from labeler.tables import Source
+
+ALL = tuple(name for names in SECTIONS.values() for name in names)
+STORE = ("data_dir", "database")
+
+
+class SectionedCommand(click.Command):
+    """A command whose settings are listed under the headings of `SECTIONS`."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the command's own options, then the settings by section."""
+        records = {p.name: p.get_help_record(ctx) for p in self.get_params(ctx)}
+        own = [record for name, record in records.items() if record and name not in ALL]
+        with formatter.section("Options"):
+            formatter.write_dl(own)
+        for title, names in SECTIONS.items():
+            rows = [record for name in names if (record := records.get(name))]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+
+def settings_options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command the flags of these settings; it receives one `Settings`."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        def run(config: Path | None, **options: Any) -> Any:
+            flags = {name: options.pop(name) for name in names}
+            return command(load_settings(flags, os.environ, config), **options)
+
+        run.__doc__, run.__name__ = command.__doc__, command.__name__
+        run.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
+        for name in reversed(names):
+            run = _option(name)(run)
+        return click.option(
+            "--config", metavar="FILE.toml", type=Path, help="Settings as a TOML file."
+        )(run)
+
+    return decorate
+
+
+def _option(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    field = Settings.model_fields[name]
+    text = field.description or ""
+    if field.default is not None and "Default" not in text:
+        text += f" Default: {field.default}."
+    metavar = {int: "N", float: "X"}.get(field.annotation, "TEXT")  # type: ignore[arg-type]
+    if "Path" in str(field.annotation):
+        metavar = "PATH"
+    flag = "--" + name.replace("_", "-")
+    return click.option(flag, name, default=None, metavar=metavar, help=text)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="livedpo")
+def cli() -> None:
+    """Rate pairs of responses from your own model, and the model follows.
+
+    Start with `livedpo serve`, and open the address that it prints.
+    """
+
+
+@cli.command(cls=SectionedCommand)
+@settings_options(*ALL)
+def serve(settings: Settings) -> None:
+    """Run everything on this machine: web page, scheduler and model worker."""
+    from labeler.role import stop_on_signals
+    from labeler.supervise import serve as run
+
+    sys.exit(run(settings, stop_on_signals(), click.echo))
+
+
+def _become(module: str, settings: Settings) -> None:
+    """Go on as the given role, in this very process."""
+    environment = os.environ | as_environment(settings)
+    os.execve(sys.executable, [sys.executable, "-m", module], environment)
+
+
+@cli.command(cls=SectionedCommand)
+@settings_options(*ALL)
+def web(settings: Settings) -> None:
+    """Run only the web page (serve runs all three roles)."""
+    _become("labeler.web.role", settings)
+
+
+@cli.command(cls=SectionedCommand)
+@settings_options(*ALL)
+def worker(settings: Settings) -> None:
+    """Run only the model worker (serve runs all three roles)."""
+    _become("trainer.worker", settings)
+
+
+@cli.command(cls=SectionedCommand)
+@settings_options(*ALL)
+def scheduler(settings: Settings) -> None:
+    """Run only the scheduler (serve runs all three roles)."""
+    _become("labeler.schedule", settings)
+
+
+@cli.command(cls=SectionedCommand)
+@click.argument("out", type=Path)
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(["preference", "conversational", "unpaired", "raw"]),
+    default="preference",
+    show_default=True,
+    help="TRL's preference, conversational preference or unpaired rows, or every vote.",
+)
+@click.option(
+    "--labels",
+    type=click.Choice(["human", "judge", "all"]),
+    default="all",
+    show_default=True,
+    help="Whose labels.",
+)
+@settings_options(*STORE)
+def export(settings: Settings, out: Path, format_name: str, labels: str) -> None:
+    """Write the labelled pairs to OUT: a .jsonl or .parquet file, or a new folder."""
+    from labeler.export import write_export
+
+    source = None if labels == "all" else Source(labels)
+    votes = _existing(settings).reports.votes(source=source)
+    rows = write_export(out, votes, format_name=format_name)
+    click.echo(f"{rows} rows written to {out}.")
+
+
+@cli.command(cls=SectionedCommand)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@settings_options(*STORE, "max_staleness")
+def status(settings: Settings, as_json: bool) -> None:
+    """Show counts and the state of the loop. Changes nothing."""
+    counts = _existing(settings).reports.status(max_staleness=settings.max_staleness)
+    if as_json:
+        click.echo(json.dumps(counts))
+        return
+    for name, value in counts.items():
+        if isinstance(value, dict):
+            value = ", ".join(f"{count} {what}" for what, count in value.items())
+        elif isinstance(value, list):
+            value = "; ".join(value) or "none"
+        click.echo(f"{name:10}{value}")
+
+
+@cli.group()
+def prompts() -> None:
+    """Add or list the prompts that pairs are sampled for."""
+
+
+@prompts.command("add", cls=SectionedCommand)
+@click.argument("file", type=Path)
+@settings_options(*STORE)
+def prompts_add(settings: Settings, file: Path) -> None:
+    """Add prompts from FILE: .jsonl, .csv, .parquet or a `datasets` folder.
+
+    A line holds a text or a list of messages under `prompt`. Duplicates are skipped and counted,
+    bad lines are left out and named.
+    """
+    from labeler.prompts import read_prompts
+
+    found = read_prompts(file)
+    store = open_store(settings.database_url)
+    added, duplicates = store.prompts.add(found.prompts, now=time.time())
+    click.echo(f"{added} prompts added, {duplicates} duplicates skipped.")
+    if found.bad_lines:
+        click.echo(found.complaint(), err=True)
+
+
+@prompts.command("list", cls=SectionedCommand)
+@settings_options(*STORE)
+def prompts_list(settings: Settings) -> None:
+    """List the prompts: number, how often sampled, the last message."""
+    for prompt in _existing(settings).prompts.all():
+        text = " ".join(prompt.messages[-1]["content"].split())
+        aside = f"  [set aside: {prompt.set_aside}]" if prompt.set_aside else ""
+        click.echo(f"{prompt.id:6} {prompt.pairs_sampled:5}x  {text[:80]}{aside}")
+
+
+@cli.group()
+def versions() -> None:
+    """List the versions of the policy."""
+
+
+@versions.command("list", cls=SectionedCommand)
+@settings_options(*STORE)
+def versions_list(settings: Settings) -> None:
+    """List the policy versions, oldest first."""
+    for version in _existing(settings).versions.all():
+        made = time.strftime("%Y-%m-%d %H:%M", time.localtime(version.created_at))
+        labels = version.metrics.get("labels")
+        origin = "the base policy" if version.folder is None else f"{labels} labels"
+        click.echo(f"{version.id:4}  {version.state:9}  {made}  {origin}")
+
+
+def _existing(settings: Settings) -> Store:
+    return open_store(settings.database_url, create=False)
+
+
+def main() -> None:
+    """Run the command line: errors are one sentence, exit codes 0, 1 (failed) and 2 (wrong use)."""
+    try:
+        cli(standalone_mode=False)
+    except click.ClickException as error:
+        _fail(error.format_message(), error.exit_code)
+    except click.Abort:
+        _fail("Interrupted.", 1)
+    except LivedpoError as error:
+        _fail(str(error), error.exit_code)
+
+
+def _fail(sentence: str, exit_code: int) -> None:
+    click.echo(f"livedpo: {sentence}", err=True)
+    sys.exit(exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""What an export holds, row by row."""
+
+import json
+from pathlib import Path
+
+import datasets
+import pytest
+
+from labeler.errors import BadInput, LivedpoError
+from labeler.export import write_export
+from labeler.store import Store
+from labeler.store.records import Ballot
+from tests.labeler.store.test_queue_and_votes import lease
+from tests.tiny import fill
+
+RAW_COLUMNS = [
+    "vote_id",
+    "pair_id",
+    "prompt",
+    "response_a",
+    "response_b",
+    "choice",
+    "strength",
+    "shown_left",
+    "rater",
+    "source",
+    "policy_version",
+    "sampling",
+    "created_at",
+    "seconds",
+    "reasons",
+    "superseded_by",
+    "used_in_update",
+]
+
+
+@pytest.fixture
+def rated(store: Store) -> Store:
+    """Six pairs: two for the good response, one for the bad, a tie, both bad, a skip."""
+    fill(store, 6)
+    rater = store.raters.local(now=1.0)
+    for number, pair in enumerate(lease(store, 6)):
+        good = "left" if pair.left.startswith("good") else "right"
+        bad = "right" if good == "left" else "left"
+        choice = [good, good, bad, "tie", "both_bad", "skip"][number]
+        ballot = Ballot(f"v{number}", pair.lease_id, choice, strength=2, seconds=1.5)
+        store.votes.record(ballot, rater_id=rater, now=1002.0 + number)
+    return store
+
+
+def exported(store: Store, out: Path, format_name: str) -> list[dict[str, object]]:
+    count = write_export(out, store.reports.votes(), format_name=format_name)
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert len(rows) == count
+    return rows
+
+
+def test_preference_rows_are_the_decided_pairs_as_texts(rated: Store, tmp_path: Path) -> None:
+    rows = exported(rated, tmp_path / "out.jsonl", "preference")
+    assert [set(row) for row in rows] == [{"prompt", "chosen", "rejected"}] * 3
+    chosen = [str(row["chosen"]).split()[0] for row in rows]
+    assert chosen == ["good", "good", "bad"]
+    assert str(rows[0]["prompt"]).startswith("Question")
+
+
+def test_conversational_rows_hold_messages(rated: Store, tmp_path: Path) -> None:
+    first = exported(rated, tmp_path / "out.jsonl", "conversational")[0]
+    assert [message["role"] for message in first["prompt"]] == ["user"]  # type: ignore[union-attr, index]
+    assert [message["role"] for message in first["chosen"]] == ["assistant"]  # type: ignore[union-attr, index]
+
+
+def test_unpaired_rows_label_each_response_and_both_bad_gives_two_bad_ones(
+    rated: Store, tmp_path: Path
+) -> None:
+    rows = exported(rated, tmp_path / "out.jsonl", "unpaired")
+    assert [row["label"] for row in rows] == [True, False, True, False, False, True, False, False]
+
+
+def test_raw_rows_hold_every_vote_with_its_provenance(rated: Store, tmp_path: Path) -> None:
+    rated.votes.undo(undo_id="u", rater_id=1, holder="tab", seconds=60, now=1020.0)
+    rows = exported(rated, tmp_path / "out.jsonl", "raw")
+    assert [list(row) for row in rows] == [RAW_COLUMNS] * 6
+    assert [row["choice"] for row in rows] == ["a", "a", "b", "tie", "both_bad", "skip"]
+    assert [row["superseded_by"] for row in rows] == [None] * 5 + ["u"]
+    first = rows[0]
+    assert (first["rater"], first["source"], first["policy_version"]) == ("local", "human", 0)
+    assert first["created_at"] == "1970-01-01T00:16:42+00:00"
+
+
+def test_an_undone_vote_is_in_no_training_export(rated: Store, tmp_path: Path) -> None:
+    for number in range(6):
+        rated.votes.undo(undo_id=f"u{number}", rater_id=1, holder="tab", seconds=60, now=1020.0)
+    with pytest.raises(LivedpoError, match="no label yet"):
+        exported(rated, tmp_path / "out.jsonl", "preference")
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_parquet_and_folder_load_with_datasets(
+    rated: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    votes = rated.reports.votes()
+    write_export(tmp_path / "out.parquet", votes, format_name="preference")
+    write_export(tmp_path / "out", votes, format_name="raw")
+    table = datasets.Dataset.from_parquet(
+        str(tmp_path / "out.parquet"), cache_dir=str(tmp_path / "cache")
+    )
+    assert table.column_names == ["prompt", "chosen", "rejected"]
+    folder = datasets.load_dataset(
+        str(tmp_path / "out"), split="train", cache_dir=str(tmp_path / "cache")
+    )
+    assert len(folder) == 6
+    assert "livedpo" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_an_existing_file_is_replaced_but_a_folder_is_not_touched(
+    rated: Store, tmp_path: Path
+) -> None:
+    (tmp_path / "out.jsonl").write_text("old")
+    assert len(exported(rated, tmp_path / "out.jsonl", "raw")) == 6
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("precious")
+    with pytest.raises(BadInput, match="exists already"):
+        write_export(tmp_path / "mine", rated.reports.votes(), format_name="raw")
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "precious"
+
+
+def test_an_ending_that_is_not_known_and_a_place_that_cannot_be_written_are_one_sentence(
+    rated: Store, tmp_path: Path
+) -> None:
+    with pytest.raises(BadInput, match=r"\.xlsx"):
+        write_export(tmp_path / "out.xlsx", rated.reports.votes(), format_name="raw")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LivedpoError, match="cannot be written"):
+        write_export(tmp_path / "file" / "out.jsonl", rated.reports.votes(), format_name="raw")
