@@ -6,6 +6,7 @@ case of its own. Adapter state is global to the module (peft #804), so one threa
 """
 
 import hashlib
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -50,7 +51,10 @@ class Policy:
         self.tokenizer = tokenizer
         self.fingerprint = _fingerprint(base)
         torch.manual_seed(seed)
-        self.model = get_peft_model(base, lora, adapter_name=LIVE).eval()
+        with warnings.catch_warnings():
+            # peft 0.21 asks transformers 5 by an old name.
+            warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+            self.model = get_peft_model(base, lora, adapter_name=LIVE).eval()
         self.model.add_adapter(CANDIDATE, lora)
         self.copy_adapter(LIVE, CANDIDATE)
         self.model.requires_grad_(False)

@@ -11,12 +11,15 @@ import logging
 import math
 import os
 import socket
+import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
 
 import torch
+from filelock import FileLock, Timeout
+from transformers.utils.logging import disable_progress_bar
 
 from labeler.config import Settings
 from labeler.errors import LivedpoError
@@ -43,6 +46,7 @@ ROLE = "worker"
 SAMPLE_PAIRS = 8
 EMPTY_BATCHES_BEFORE_ALARM = 5
 IDLE_SECONDS = 0.05
+LOCK_SECONDS = 60.0
 
 
 class StoppedError(Exception):
@@ -267,8 +271,22 @@ class Worker:
 
 
 def run_worker(settings: Settings, store: Store, stop: threading.Event) -> None:
-    """Load the policy and work until `stop` is set. Raises LivedpoError."""
+    """Be the one worker of this data dir until `stop` is set. Raises LivedpoError."""
+    store.roles.say(ROLE, "Waiting for an earlier worker to end.", pid=os.getpid(), now=time.time())
+    try:
+        with FileLock(settings.data_dir / "worker.lock", timeout=LOCK_SECONDS):
+            _work(settings, store, stop)
+    except Timeout as error:
+        raise LivedpoError(
+            f"Another worker holds {settings.data_dir}; stop it, or give another --data-dir."
+        ) from error
+
+
+def _work(settings: Settings, store: Store, stop: threading.Event) -> None:
+    """Load the policy and work until `stop` is set."""
     torch.set_num_threads(settings.threads or max(1, (os.cpu_count() or 2) - 1))
+    if not sys.stderr.isatty():
+        disable_progress_bar()
     store.roles.say(ROLE, "Loading the model.", pid=os.getpid(), now=time.time())
     live = store.versions.live()
     folder = settings.adapters_dir / live.folder if live and live.folder else None
@@ -283,12 +301,16 @@ def run_worker(settings: Settings, store: Store, stop: threading.Event) -> None:
         ),
         folder,
     )
-    name = f"{socket.gethostname()}:{settings.data_dir.resolve()}"
-    worker = Worker(store, policy, settings, name=name, stop=stop)
+    worker = Worker(store, policy, settings, name=worker_name(settings), stop=stop)
     worker.start()
     while not stop.is_set():
         if not worker.step():
             stop.wait(IDLE_SECONDS)
+
+
+def worker_name(settings: Settings) -> str:
+    """The same for every worker of this place: a new one inherits the claims of the one before."""
+    return f"{socket.gethostname()}:{settings.data_dir.resolve()}"
 
 
 def _weights_of(version: PolicyVersion, settings: Settings) -> dict[str, torch.Tensor]:

@@ -1,0 +1,52 @@
+"""kill -9 of the web process between click and answer: the vote counts once."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from labeler.store import open_store
+from tests.service import Client, free_port, settings_environment, wait_until
+from tests.tiny import fill
+
+
+def is_up(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/rating/state", timeout=5).is_success
+    except httpx.HTTPError:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("point", "votes_before_the_retry"), [("vote before commit", 0), ("vote after commit", 1)]
+)
+def test_a_vote_whose_answer_was_lost_counts_once_when_it_is_sent_again(
+    point: str, votes_before_the_retry: int, tmp_path: Path
+) -> None:
+    store = open_store(f"sqlite:///{tmp_path / 'livedpo.sqlite'}")
+    fill(store, 4)
+    port = free_port()
+    url, environment = (
+        f"http://127.0.0.1:{port}",
+        settings_environment(data_dir=tmp_path, port=port),
+    )
+    client = Client(url)
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.faults.dying_role", point], env=environment
+    ) as dying:
+        wait_until(lambda: is_up(url), "the page")
+        lease = client.pairs(1)[0]["lease_id"]
+        with pytest.raises(httpx.HTTPError):
+            client.vote(lease, vote_id="the-vote")
+        assert dying.wait(timeout=30) == -signal.SIGKILL
+    assert len(store.reports.votes()) == votes_before_the_retry
+
+    with subprocess.Popen([sys.executable, "-m", "labeler.web.role"], env=environment) as restarted:
+        wait_until(lambda: is_up(url), "the page")
+        assert client.vote(lease, vote_id="the-vote")
+        assert client.vote(lease, vote_id="the-vote")
+        restarted.terminate()
+    assert [row.vote.id for row in store.reports.votes()] == ["the-vote"]

@@ -1,0 +1,88 @@
+"""kill -9 of the worker at every point of an update: labels counted once, never half a version."""
+
+import json
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from labeler.config import Settings, as_environment
+from labeler.schedule import open_due_update
+from labeler.store import Store, open_store
+from tests.service import settings_environment
+from tests.trainer.conftest import load
+from tests.trainer.test_worker import PROMPTS, vote, work
+from trainer.checkpoint import read_adapter
+from trainer.worker import Worker, worker_name
+
+N = 4
+
+
+def settings_for(policy: Path, data_dir: Path) -> Settings:
+    return Settings(
+        policy=str(policy),
+        data_dir=data_dir,
+        labels_per_update=N,
+        queue_pairs=8,
+        max_new_tokens=8,
+        learning_rate=1e-2,
+        lora_rank=4,
+        threads=1,
+    )
+
+
+def run_dying_worker(settings: Settings, point: str) -> int:
+    environment = settings_environment() | as_environment(settings)
+    command = [sys.executable, "-m", "tests.faults.dying_role", point]
+    return subprocess.run(command, env=environment, timeout=120).returncode
+
+
+def fresh_worker(store: Store, settings: Settings) -> Worker:
+    policy = load(Path(settings.policy))
+    name, stop = worker_name(settings), threading.Event()
+    worker = Worker(store, policy, settings, name=name, stop=stop)
+    worker.start()
+    return worker
+
+
+@pytest.mark.parametrize(
+    ("point", "live_after_the_kill"),
+    [
+        ("claimed", 0),
+        ("training", 0),
+        ("trained", 0),
+        ("renamed", 0),
+        ("before commit", 0),
+        ("after commit", 1),
+    ],
+)
+def test_labels_count_once_and_the_old_or_the_new_version_is_live(
+    point: str, live_after_the_kill: int, tiny_policy: Path, tmp_path: Path
+) -> None:
+    settings = settings_for(tiny_policy, tmp_path)
+    store = open_store(settings.database_url)
+    store.prompts.add(PROMPTS, now=1.0)
+    work(fresh_worker(store, settings))
+    vote(store, N)
+    open_due_update(settings, store, now=2000.0)
+
+    assert run_dying_worker(settings, point) == -9
+    live = store.versions.live()
+    assert live is not None
+    assert live.id == live_after_the_kill
+
+    survivor = fresh_worker(store, settings)
+    survivor.step()
+    live = store.versions.live()
+    assert live is not None
+    assert (live.id, live.metrics["labels"]) == (1, N)
+    assert live.sha256 is not None
+    assert read_adapter(settings.adapters_dir / str(live.folder), live.sha256)
+    assert [path.name for path in settings.adapters_dir.iterdir()] == ["v0001"]
+    status = store.reports.status(max_staleness=2)
+    assert status["updates"] == {"done": 1, "rejected": 0, "failed": 0, "running": 0}
+    assert status["labels"] == {"human": N, "judge": 0, "fresh": 0, "used": N}
+    used = [row.vote.used_in_update for row in store.reports.votes()]
+    assert used == [1] * N, json.dumps(used)

@@ -1,0 +1,148 @@
+"""`livedpo serve` on a tiny policy: restarts, clean stops, kill -9 of everything."""
+
+import os
+import signal
+import socket
+from pathlib import Path
+
+import psutil
+import pytest
+
+from labeler.store import open_store
+from tests.service import Client, Service, wait_until
+from tests.tiny import save_tiny_policy
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> dict[str, object]:
+    prompts = tmp_path / "prompts.jsonl"
+    prompts.write_text("".join(f'"how do you make good tea {n}?"\n' for n in range(200)))
+    return {
+        "policy": save_tiny_policy(tmp_path / "policy"),
+        "prompts": prompts,
+        "max_new_tokens": 8,
+        "queue_pairs": 8,
+        "labels_per_update": 4,
+        "learning_rate": 1e-2,
+        "threads": 1,
+    }
+
+
+def test_votes_train_a_version_and_ctrl_c_stops_cleanly(
+    tmp_path: Path, settings: dict[str, object]
+) -> None:
+    with Service(tmp_path / "run", **settings) as service:
+        client = Client(service.url)
+        for _ in range(4):
+            client.vote_on_next(lambda _: "left")
+        wait_until(lambda: client.state()["live"] == 1, "version 1")
+        wait_until(lambda: client.pairs(2), "pairs")
+        pids = service.pids()
+        service.process.send_signal(signal.SIGINT)
+        assert service.wait_for_end() == 0
+        assert "every vote is saved" in service.lines[-1]
+    assert not any(psutil.pid_exists(pid) for pid in pids.values())
+    status = service.status()
+    assert status["pairs"]["leased"] == 0
+    assert status["labels"]["used"] == 4
+    assert status["updates"]["running"] == 0
+
+
+def test_a_role_that_is_killed_starts_again_and_no_vote_is_lost(
+    tmp_path: Path, settings: dict[str, object]
+) -> None:
+    with Service(tmp_path / "run", **settings) as service:
+        client = Client(service.url)
+        client.vote_on_next(lambda _: "tie")
+        before = service.pids()
+        assert set(before) == {"web", "scheduler", "worker"}
+        for pid in before.values():
+            os.kill(pid, signal.SIGKILL)
+        after = wait_until(
+            lambda: (now := service.pids()) and set(now) == set(before) and now, "new roles"
+        )
+        assert set(after.values()).isdisjoint(before.values())
+        wait_until(lambda: _answers(client), "the page")
+        for _ in range(4):
+            client.vote_on_next(lambda _: "left")
+        wait_until(lambda: client.state()["live"] == 1, "version 1")
+        assert client.state()["votes"] == 5
+
+
+def test_kill_9_of_everything_and_the_same_command_again(
+    tmp_path: Path, settings: dict[str, object]
+) -> None:
+    with Service(tmp_path / "run", **settings) as service:
+        client = Client(service.url)
+        for _ in range(3):
+            client.vote_on_next(lambda _: "left")
+        for pid in [service.process.pid, *service.pids().values()]:
+            os.kill(pid, signal.SIGKILL)
+        service.wait_for_end()
+    with Service(tmp_path / "run", **(settings | {"port": service.settings["port"]})) as again:
+        client = Client(again.url)
+        assert client.state()["votes"] == 3
+        client.vote_on_next(lambda _: "left")
+        wait_until(lambda: client.state()["live"] == 1, "version 1")
+
+
+def test_the_roles_end_with_a_supervisor_that_was_killed(
+    tmp_path: Path, settings: dict[str, object]
+) -> None:
+    with Service(tmp_path / "run", **settings) as service:
+        pids = list(service.pids().values())
+        service.process.kill()
+        service.wait_for_end()
+        wait_until(lambda: not any(psutil.pid_exists(pid) for pid in pids), "the roles' end")
+
+
+def test_a_second_service_on_the_same_data_dir_is_one_sentence(
+    tmp_path: Path, settings: dict[str, object]
+) -> None:
+    with Service(tmp_path / "run", **settings) as first:
+        second = Service(tmp_path / "run", **settings)
+        assert second.wait_for_end() == 1
+        assert len(second.lines) == 1
+        assert "in use by another running service" in second.lines[0]
+        assert Client(first.url).state()["live"] == 0
+
+
+def test_a_port_in_use_is_one_sentence(tmp_path: Path, settings: dict[str, object]) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        service = Service(tmp_path / "run", **(settings | {"port": port}))
+        assert service.wait_for_end() == 2
+    assert service.lines == [f"livedpo: Port {port} is in use; give another one with --port."]
+
+
+def test_a_policy_that_cannot_be_loaded_ends_the_service_with_one_sentence(
+    tmp_path: Path, settings: dict[str, object]
+) -> None:
+    service = Service(tmp_path / "run", **(settings | {"policy": tmp_path / "nowhere"}))
+    assert service.wait_for_end() == 2
+    errors = [line for line in service.lines if line.startswith("livedpo: ")]
+    assert len(errors) == 1
+    assert "nowhere" in errors[0]
+    assert not any("Traceback" in line for line in service.lines)
+
+
+def test_bad_prompt_lines_are_named_and_the_good_ones_served(
+    tmp_path: Path, settings: dict[str, object]
+) -> None:
+    Path(str(settings["prompts"])).write_text('"Tea?"\n{"prompt": ""}\nnonsense\n"Coffee?"\n')
+    with Service(tmp_path / "run", **settings) as service:
+        line = service.wait_for_line("prompts added")
+    assert "2 prompts added" in line
+    assert "line 2: empty text; line 3: not JSON" in line
+    assert len(open_store(f"sqlite:///{tmp_path / 'run' / 'livedpo.sqlite'}").prompts.all()) == 2
+
+
+def _answers(client: Client) -> bool:
+    import httpx
+
+    try:
+        return bool(client.state())
+    except httpx.HTTPError:
+        return False
