@@ -1,0 +1,100 @@
+"""The web app: Gradio's layout at `/`, the rating routes, their files, and the guard in front."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import gradio as gr
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from labeler.config import Settings
+from labeler.errors import BadInput, LivedpoError
+from labeler.store import Store
+from labeler.web.page import HEAD, rating_page, theme
+from labeler.web.rating import rating_routes
+from labeler.web.security import Guard
+
+STATIC = Path(__file__).parent / "static"
+log = logging.getLogger(__name__)
+
+
+def create_app(settings: Settings, store: Store) -> FastAPI:
+    """The whole app, ready for a server."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app.include_router(rating_routes(settings, store, _local_rater(store)))
+    app.mount("/page", _PageFiles(directory=STATIC))
+    app.add_exception_handler(LivedpoError, _explain)
+    app.add_exception_handler(RequestValidationError, _explain_body)
+    app.add_exception_handler(Exception, _apologise)
+    app.add_middleware(Guard, loopback=settings.is_loopback)
+    # In a loop of its own: outside of one, Gradio makes loops and leaves them open.
+    asyncio.run(_mount_layout(app))
+    return app
+
+
+async def _mount_layout(app: FastAPI) -> None:
+    gr.mount_gradio_app(
+        app,
+        rating_page(),
+        path="/",
+        theme=theme(),
+        head=HEAD,
+        footer_links=[],
+        allowed_paths=[],
+        run_history=False,
+        show_error=False,
+        enable_monitoring=False,
+        ssr_mode=False,
+        mcp_server=False,
+        pwa=False,
+        app_kwargs={"docs_url": None, "redoc_url": None, "openapi_url": None},
+    )
+
+
+def _local_rater(store: Store) -> Callable[[], int]:
+    """The dependency that says whose request it is: on loopback always the one local rater."""
+    known: list[int] = []
+
+    def local_rater() -> int:
+        if not known:
+            known.append(store.raters.local(now=time.time()))
+        return known[0]
+
+    return local_rater
+
+
+class _PageFiles(StaticFiles):
+    """The page's own scripts and styles, asked for again at each visit so that none is outdated."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """The file, to be checked by its ETag each time."""
+        response = await super().get_response(path, scope)
+        response.headers["cache-control"] = "no-cache"
+        return response
+
+
+async def _explain(_request: Request, error: Exception) -> JSONResponse:
+    return _sentence(str(error), 422 if isinstance(error, BadInput) else 503)
+
+
+async def _explain_body(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"] if part != "body") or "the body"
+    return _sentence(f"The request is not understood: {where}: {first['msg']}.", 422)
+
+
+async def _apologise(request: Request, error: Exception) -> JSONResponse:
+    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return _sentence("The service met an error of its own; its log has the details.", 500)
+
+
+def _sentence(text: str, status: int) -> JSONResponse:
+    return JSONResponse({"error": text}, status)

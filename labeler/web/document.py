@@ -1,0 +1,46 @@
+"""The HTML document that Gradio makes, trimmed to what this page needs, and its own CSP.
+
+Gradio's inline scripts (its config, its mode) are allowed by hash, computed from the very document
+that is sent. What would only serve embedding, sharing or installing is taken out.
+"""
+
+import base64
+import hashlib
+import re
+
+_INLINE_SCRIPT = re.compile(rb"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>\s*", re.DOTALL)
+_NOT_NEEDED = (
+    re.compile(rb'<meta\s+(?:property="og:|name="twitter:)[^>]*>\s*'),
+    re.compile(rb'<link\s+rel="(?:manifest|preconnect|dns-prefetch)"[^>]*>\s*'),
+)
+_EMBEDDING = b"iframeResizer.contentWindow"
+
+_POLICY = {
+    "default-src": "'none'",
+    "style-src": "'self' 'unsafe-inline'",
+    "img-src": "'self' data:",
+    "font-src": "'self' data:",
+    "connect-src": "'self'",
+    "base-uri": "'self'",
+    "form-action": "'self'",
+    "frame-ancestors": "'none'",
+    "object-src": "'none'",
+}
+
+
+def trim(html: bytes) -> bytes:
+    """The document without hints for other sites and without the script for embedding it."""
+    for pattern in _NOT_NEEDED:
+        html = pattern.sub(b"", html)
+    return _INLINE_SCRIPT.sub(lambda found: b"" if _EMBEDDING in found[1] else found[0], html)
+
+
+def policy(html: bytes = b"") -> str:
+    """The Content-Security-Policy of a document: its inline scripts, and files of this host."""
+    sources = " ".join(["'self'", *(_hash(script) for script in _INLINE_SCRIPT.findall(html))])
+    directives = {**_POLICY, "script-src": sources}
+    return "; ".join(f"{name} {value}" for name, value in directives.items())
+
+
+def _hash(script: bytes) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script).digest()).decode()}'"

@@ -1,0 +1,116 @@
+"""Prompts and replies become safe HTML: a small allow-list of Markdown, everything else as text.
+
+What a model writes is hostile until shown otherwise: it must not run a script, fetch a file, cover
+the page or fake its buttons, and it must not hide text from the rater either. So raw HTML, links
+and images appear as their own source, no attribute but `dir`, `start` and a cell's alignment comes
+out, and characters that reorder or hide text are made visible.
+"""
+
+import re
+from collections.abc import Sequence
+from html import escape
+
+from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
+from markdown_it.token import Token
+from markdown_it.utils import EnvType, OptionsDict
+
+from labeler.store.records import Messages
+
+LONGEST_MARKDOWN_CHARS = 50_000
+LONGEST_SHOWN_CHARS = 200_000
+DEEPEST_NESTING = 40
+ROLES = {"system": "Instruction", "user": "User", "assistant": "Assistant"}
+
+_OFF = ["image", "link", "autolink", "html_inline", "html_block", "reference"]
+_BLOCKS = {"paragraph_open", "heading_open", "blockquote_open", "list_item_open", "table_open"}
+# Overrides, embeddings and isolates: they can show "harmful" where "harmless" is written.
+_BIDI = {code: f"⟨U+{code:04X}⟩" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+_CONTROLS = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\t\n"}
+_OTHERS = {0x7F: "\u2421", **dict.fromkeys(range(0x80, 0xA0), "\ufffd")}
+_VISIBLE = {**_BIDI, **_CONTROLS, **_OTHERS}
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+def render_text(text: str) -> str:
+    """One reply as HTML. Very long texts are cut with a note, long ones shown without Markdown."""
+    shown = _visible(text[:LONGEST_SHOWN_CHARS])
+    if len(text) > LONGEST_SHOWN_CHARS:
+        return _plain(shown) + _note(f"Cut here: {len(text):,} characters are too many to show.")
+    if len(shown) > LONGEST_MARKDOWN_CHARS:
+        return _plain(shown)
+    tokens = _MARKDOWN.parse(shown)
+    if _lost_text(tokens):
+        return _plain(shown)
+    return str(_MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {}))
+
+
+def render_prompt(messages: Messages) -> str:
+    """A prompt as HTML: the bare question if it is one, else a conversation with its roles."""
+    if len(messages) == 1 and messages[0]["role"] == "user":
+        return render_text(messages[0]["content"])
+    return "".join(_turn(message["role"], message["content"]) for message in messages)
+
+
+def _turn(role: str, content: str) -> str:
+    name = escape(ROLES.get(role, role))
+    kind = role if role in ROLES else "other"
+    return f'<div class="turn {kind}"><p class="role">{name}</p>{render_text(content)}</div>'
+
+
+def _visible(text: str) -> str:
+    text = text.replace("\r\n", "\n").translate(_VISIBLE)
+    return _SURROGATES.sub("\ufffd", text)
+
+
+def _plain(text: str) -> str:
+    return f'<pre class="plain" dir="auto">{escape(text)}</pre>'
+
+
+def _note(sentence: str) -> str:
+    return f'<p class="note">{escape(sentence)}</p>'
+
+
+def _lost_text(tokens: Sequence[Token]) -> bool:
+    """Whether the parser gave up on blocks nested too deep, and left out what they hold."""
+    return any(token.level >= DEEPEST_NESTING - 2 for token in tokens)
+
+
+def _open_block(
+    self: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType
+) -> str:
+    """Each block finds its own writing direction, and headings stay below those of the page."""
+    tokens[index].attrSet("dir", "auto")
+    return _retagged(self, tokens, index, options, env)
+
+
+def _retagged(
+    self: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType
+) -> str:
+    token = tokens[index]
+    if token.type.startswith("heading"):
+        token.tag = f"h{min(6, int(token.markup.count('#') or token.tag[1]) + 2)}"
+    return self.renderToken(tokens, index, options, env)
+
+
+def _code_block(
+    self: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType
+) -> str:
+    """A code block with its info string in sight: nothing that the model wrote is hidden."""
+    token = tokens[index]
+    label = f'<span class="language">{escape(token.info)}</span>' if token.info.strip() else ""
+    return f'<pre dir="ltr">{label}<code>{escape(token.content)}</code></pre>\n'
+
+
+def _markdown() -> MarkdownIt:
+    options = {"html": False, "breaks": True, "maxNesting": DEEPEST_NESTING}
+    markdown = MarkdownIt("commonmark", options).enable("table").disable(_OFF)
+    for block in _BLOCKS:
+        markdown.add_render_rule(block, _open_block)
+    markdown.add_render_rule("heading_close", _retagged)
+    markdown.add_render_rule("fence", _code_block)
+    markdown.add_render_rule("code_block", _code_block)
+    return markdown
+
+
+_MARKDOWN = _markdown()

@@ -1,0 +1,39 @@
+// Small helpers around the DOM.
+
+/** Make an element: element("p", { class: "note" }, "text", child). */
+export function element(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...children);
+  return made;
+}
+
+/** Set a text only if it differs, so that screen readers are not told the same thing twice. */
+export function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+/** Resolve once Gradio has put all of these ids into the page. */
+export function whenPresent(ids) {
+  const present = () => ids.every((id) => document.getElementById(id));
+  return new Promise((resolve) => {
+    if (present()) return resolve();
+    const observer = new MutationObserver(() => {
+      if (!present()) return;
+      observer.disconnect();
+      resolve();
+    });
+    observer.observe(document.body, { childList: true, subtree: true });
+  });
+}
+
+/** A random id. (crypto.randomUUID exists on secure origins only.) */
+export function newId() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** "1 vote", "2 votes". */
+export function counted(count, noun) {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}

@@ -1,0 +1,190 @@
+// What is on screen: the pair, the waiting state, the saved mark, complaints.
+
+import { counted, element, setText } from "./dom.js";
+import { Panel } from "./panel.js";
+import { Stopwatch } from "./stopwatch.js";
+import { choiceText, waiting } from "./words.js";
+
+const COMPLAINT_MS = 12_000;
+const FLASH_MS = 450;
+const MOST_MEASURES = 1000;
+const BUTTON = { left: "vote-left", right: "vote-right", tie: "vote-tie", both_bad: "vote-both-bad", skip: "vote-skip" };
+
+export class View {
+  #prompt = card("prompt", "Prompt");
+  #left = card("reply-left", "Reply 1");
+  #right = card("reply-right", "Reply 2");
+  #waitTitle = element("h2");
+  #waitText = element("p");
+  #mark = element("p", { class: "mark", role: "status" });
+  #complaint = element("p", { class: "complaint", role: "alert" });
+  #count = element("span", { class: "sr-only", role: "status" });
+  #panel = new Panel();
+  #state = null;
+  #lost = false;
+  #trouble = null;
+  #waitingVotes = 0;
+  #taken = "";
+  #shownPairs = 0;
+  #complaintTimer = null;
+
+  constructor() {
+    const pulse = element("div", { class: "pulse", "aria-hidden": "true" });
+    const wait = element("section", { id: "waiting", role: "status" }, pulse, this.#waitTitle, this.#waitText);
+    byId("pair").prepend(wait);
+    byId("saved").append(this.#mark, this.#complaint, this.#count);
+    this.show(null);
+  }
+
+  /** A pair from the server, with its HTML built before it is needed. */
+  prepare(pair) {
+    return {
+      leaseId: pair.lease_id,
+      version: pair.version,
+      seen: false,
+      watch: new Stopwatch(),
+      prompt: prose(pair.prompt_html),
+      left: reply(pair.left_html, pair.left_unfinished),
+      right: reply(pair.right_html, pair.right_unfinished),
+    };
+  }
+
+  /** Put a pair on screen; null: there is none, so say what goes on. */
+  show(pair) {
+    document.body.classList.toggle("is-waiting", !pair);
+    enableVotes(Boolean(pair));
+    if (!pair) return this.#explainWaiting();
+    this.#prompt.body.replaceChildren(pair.prompt);
+    this.#left.body.replaceChildren(pair.left);
+    this.#right.body.replaceChildren(pair.right);
+    setText(this.#prompt.note, `from version ${pair.version}`);
+    this.#prompt.body.scrollTop = this.#prompt.body.scrollHeight; // the newest turn of a long one
+    window.scrollTo(0, 0);
+    this.#shownPairs += 1;
+    setText(this.#count, `Pair ${this.#shownPairs}`);
+  }
+
+  /** A vote was taken: show which, and note how long it took until the next pair was painted. */
+  took(choice, strength, at) {
+    this.#taken = choiceText(choice, strength);
+    this.#complain("");
+    flash(byId(BUTTON[choice] + (strength === 2 ? "-much" : "")));
+    requestAnimationFrame(() => setTimeout(() => noteLatency(at)));
+  }
+
+  undoing(isUndoing) {
+    byId("undo").classList.toggle("busy", isUndoing);
+    if (isUndoing) this.#taken = "";
+  }
+
+  counted(change) {
+    if (change < 0) this.#taken = "";
+    this.#panel.counted(change);
+  }
+
+  see(state) {
+    this.#state = state;
+    this.#panel.see(state, this.#waitingVotes);
+    this.#explainWaiting();
+  }
+
+  delivery(waitingVotes) {
+    this.#waitingVotes = waitingVotes;
+    this.#panel.pending(waitingVotes);
+    this.#showMark();
+  }
+
+  connected() {
+    this.#lost = false;
+    this.#trouble = null;
+    this.#showMark();
+  }
+
+  /** `trouble`: what the server said, if it said anything. */
+  disconnected(trouble) {
+    this.#lost = true;
+    this.#trouble = trouble;
+    this.#showMark();
+    this.#explainWaiting();
+  }
+
+  complain(sentence) {
+    this.#complain(sentence);
+    clearTimeout(this.#complaintTimer);
+    this.#complaintTimer = setTimeout(() => this.#complain(""), COMPLAINT_MS);
+  }
+
+  #complain(sentence) {
+    setText(this.#complaint, sentence);
+  }
+
+  #explainWaiting() {
+    const [title, text] = waiting(this.#state, this.#lost);
+    setText(this.#waitTitle, title);
+    setText(this.#waitText, this.#trouble ?? text);
+  }
+
+  #showMark() {
+    const kind = this.#lost ? "lost" : this.#waitingVotes ? "saving" : this.#taken ? "saved" : "idle";
+    this.#mark.dataset.kind = kind;
+    setText(this.#mark, this.#markText(kind));
+  }
+
+  #markText(kind) {
+    const votes = counted(this.#waitingVotes, "vote");
+    if (kind === "lost") {
+      const what = this.#trouble ?? "Connection lost.";
+      return this.#waitingVotes ? `${votes} waiting. ${what}` : what;
+    }
+    if (kind === "saving") return this.#waitingVotes > 1 ? `Saving ${votes}…` : "Saving…";
+    return kind === "saved" ? `Saved: ${this.#taken}` : "";
+  }
+}
+
+function card(id, title) {
+  const place = byId(id);
+  const note = element("span", { class: "note" });
+  const body = element("div", { class: "body", tabindex: "0" });
+  place.setAttribute("role", "region");
+  place.setAttribute("aria-label", title);
+  place.append(element("header", {}, element("h2", {}, title), note), body);
+  return { body, note };
+}
+
+/** HTML that the server has made safe. */
+function prose(html) {
+  const made = element("div", { class: "text" });
+  made.innerHTML = html;
+  return made;
+}
+
+function reply(html, unfinished) {
+  const made = prose(html);
+  if (unfinished) made.append(element("p", { class: "cut" }, "Cut at the length limit"));
+  return made;
+}
+
+/** aria-disabled rather than disabled: the focus stays where it is. */
+function enableVotes(enabled) {
+  for (const button of document.querySelectorAll("#choices button[id^=vote-]")) {
+    button.setAttribute("aria-disabled", String(!enabled));
+  }
+}
+
+function flash(button) {
+  button.classList.remove("taken");
+  requestAnimationFrame(() => button.classList.add("taken"));
+  setTimeout(() => button.classList.remove("taken"), FLASH_MS);
+}
+
+/** For benchmarks: performance.getEntriesByName("vote-to-paint"). */
+function noteLatency(at) {
+  if (performance.getEntriesByName("vote-to-paint").length >= MOST_MEASURES) {
+    performance.clearMeasures("vote-to-paint");
+  }
+  performance.measure("vote-to-paint", { start: at, end: performance.now() });
+}
+
+function byId(id) {
+  return document.getElementById(id);
+}

@@ -1,0 +1,75 @@
+"""A store with pairs, a server on it, and a browser before it."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, BrowserContext
+
+from labeler.store import Store
+from tests.browser import chromium
+from tests.labeler.web.service import (
+    Screen,
+    Service,
+    add_pairs,
+    free_port,
+    open_test_store,
+    serving,
+)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = open_test_store(tmp_path)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="session")
+def port() -> int:
+    """One port for all services, one after the other, so that the browser's cache helps."""
+    return free_port()
+
+
+@pytest.fixture
+def service(store: Store, tmp_path: Path, port: int) -> Iterator[Service]:
+    """A running service with twelve ready pairs; an update is due at four labels."""
+    add_pairs(store, 12)
+    with serving(store, tmp_path, port=port, labels_per_update=4) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """A client of one service for all the tests that leave nothing behind."""
+    folder = tmp_path_factory.mktemp("shared")
+    with contextlib.closing(open_test_store(folder)) as store:
+        add_pairs(store, 12)
+        with serving(store, folder) as running, httpx.Client(base_url=running.url) as client:
+            yield client
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def profile(browser: Browser) -> BrowserContext:
+    """A browser profile; what a test leaves in its storage belongs to leases long gone."""
+    return browser.new_context(viewport={"width": 1280, "height": 800})
+
+
+@pytest.fixture
+def screen(profile: BrowserContext, service: Service) -> Iterator[Screen]:
+    """The page of the service, with its first pair on screen."""
+    shown = Screen(profile.new_page(), service.url)
+    shown.open()
+    yield shown
+    shown.page.evaluate("localStorage.clear()")
+    for page in profile.pages:
+        page.close()
+    shown.assert_clean()
