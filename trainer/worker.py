@@ -225,7 +225,7 @@ class Worker:
         for step in train(self._policy, claim.labels, training):
             steps.append(step)
             self._beat(claim, UpdateState.TRAINING, step)
-            if self._store.queue.ready() < SAMPLE_PAIRS // 2:
+            if self._store.queue.ready() == 0:
                 self._top_up()
         return steps
 

@@ -19,6 +19,8 @@ from labeler.tables import Pair, Update, UpdateLabel, UpdateState, Vote
 
 MODE = "streaming"
 MAX_ATTEMPTS = 3
+# An update stays short however fast people vote: the oldest labels first, the rest in the next.
+MOST_TIMES_DUE = 4
 HEARTBEAT_TIMEOUT_SECONDS = 300.0
 FIRST_BACKOFF_SECONDS = 30.0
 LONGEST_BACKOFF_SECONDS = 3600.0
@@ -48,7 +50,8 @@ class Updates:
             session.add(update)
             session.flush()
             assert update.id is not None
-            for vote_id in fresh_votes(session, max_staleness):
+            most = MOST_TIMES_DUE * labels_per_update
+            for vote_id in fresh_votes(session, max_staleness)[:most]:
                 session.add(UpdateLabel(update_id=update.id, vote_id=vote_id))
             return update.id
 

@@ -6,7 +6,12 @@ import pytest
 
 from labeler.store import Store
 from labeler.store.records import Ballot, Claim, ClaimLostError, NewVersion
-from labeler.store.updates import FIRST_BACKOFF_SECONDS, HEARTBEAT_TIMEOUT_SECONDS, MAX_ATTEMPTS
+from labeler.store.updates import (
+    FIRST_BACKOFF_SECONDS,
+    HEARTBEAT_TIMEOUT_SECONDS,
+    MAX_ATTEMPTS,
+    MOST_TIMES_DUE,
+)
 from labeler.tables import UpdateState, VersionState
 from tests.tiny import add_pairs, fill, made_up_pair
 
@@ -73,6 +78,18 @@ def test_the_labels_of_an_update_are_fixed_when_it_opens(store: Store) -> None:
     open_update(store)
     vote(store, 2, now=1011.0)
     assert {label.vote_id for label in claim(store).labels} == set(listed)
+
+
+def test_an_update_takes_the_oldest_labels_and_leaves_a_flood_to_the_next_one(
+    store: Store,
+) -> None:
+    first = vote(store, MOST_TIMES_DUE * N)
+    vote(store, N, now=1003.0)
+    open_update(store)
+    claimed = claim(store)
+    assert {label.vote_id for label in claimed.labels} == set(first)
+    promote(store, claimed, 1)
+    assert open_update(store, now=1030.0) == 2
 
 
 def test_the_target_says_which_response_was_preferred(store: Store) -> None:

@@ -1,0 +1,187 @@
+"""How long people wait, and how many labels the policy needs: `make bench`.
+
+A simulated rater, who likes what the grammar's score likes, votes by keyboard in a real Chromium on
+a real `livedpo serve` with the starter. Printed as a table, or with --json as one object. Absolute
+seconds are those of the machine it ran on.
+"""
+
+import argparse
+import json
+import math
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from labeler.config import load_settings
+from labeler.store import Store, open_store
+from tests.browser import chromium
+from tests.page import RaterAtPage
+from tests.service import Service
+from trainer.checkpoint import read_adapter
+from trainer.policy import LIVE, Policy, PolicySettings, load_policy
+from trainer.sampling import SamplingSettings, sample_pairs
+from trainer.starter.grammar import held_out_prompts, score
+
+LATENCIES = "() => performance.getEntriesByName('vote-to-paint').map((entry) => entry.duration)"
+BATCH = 46
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What was measured. Times in seconds unless the name says milliseconds."""
+
+    seconds_to_first_pair: float
+    votes: int
+    vote_to_next_pair_p50_ms: float
+    vote_to_next_pair_p95_ms: float
+    last_vote_to_version_live: list[float]
+    last_vote_to_its_first_pair_on_screen: list[float]
+    score_by_labels: list[tuple[int, float, float]]  # labels, mean gain over version 0, 95 % +-
+    labels_to_a_clear_rise: int | None
+
+
+def measure(updates: int, pace_seconds: float) -> Figures:
+    """Run the service until `updates` versions were made."""
+    with tempfile.TemporaryDirectory() as folder, chromium() as browser:
+        data_dir = Path(folder) / "run"
+        begin = time.monotonic()
+        with Service(data_dir) as service:
+            first_pair = time.monotonic() - begin
+            store = open_store(f"sqlite:///{data_dir / 'livedpo.sqlite'}")
+            rater = RaterAtPage(browser.new_page(), service.url, score)
+            to_screen = rate(rater, updates, pace_seconds)
+            rater.wait_until_saved()
+            latencies = sorted(rater.page.evaluate(LATENCIES))
+        gains = score_gains(store, data_dir)
+        return Figures(
+            seconds_to_first_pair=round(first_pair, 2),
+            votes=len(rater.seen),
+            vote_to_next_pair_p50_ms=round(statistics.median(latencies), 1),
+            vote_to_next_pair_p95_ms=round(latencies[int(0.95 * len(latencies))], 1),
+            last_vote_to_version_live=waits_until_live(store),
+            last_vote_to_its_first_pair_on_screen=to_screen,
+            score_by_labels=gains,
+            labels_to_a_clear_rise=next((n for n, gain, half in gains if gain > half), None),
+        )
+
+
+def rate(rater: RaterAtPage, updates: int, pace_seconds: float) -> list[float]:
+    """Vote until the last version is on screen; the waits from the due vote to each version."""
+    waits, version, due_at, labels = [], 0, 0.0, 0
+    per_update = load_settings({}, {}).labels_per_update
+    with tqdm(total=updates, desc="updates") as bar:
+        while version < updates:
+            shown = rater.vote()
+            now = time.monotonic()
+            if shown.version > version:
+                waits.append(round(now - due_at, 2))
+                version, labels = shown.version, 0
+                bar.update()
+            labels += 1
+            if labels == per_update:
+                due_at = now
+            rater.page.wait_for_timeout(1000 * pace_seconds)
+    return waits
+
+
+def waits_until_live(store: Store) -> list[float]:
+    """From the label that made each update due to the commit that made its version live."""
+    waits = []
+    used: dict[int, list[float]] = {}
+    for row in store.reports.votes():
+        if row.vote.used_in_update is not None:
+            used.setdefault(row.vote.used_in_update, []).append(row.vote.created_at)
+    live_at = [version.live_at or 0.0 for version in store.versions.all()[1:]]
+    for number, at in enumerate(live_at, start=1):
+        if number in used:
+            waits.append(round(at - max(used[number]), 2))
+    return waits
+
+
+def score_gains(store: Store, data_dir: Path) -> list[tuple[int, float, float]]:
+    """Labels used, gain in score over version 0 on held-out wordings, and its 95 % half-width.
+
+    Two responses a prompt; the interval is that of the mean of paired differences by prompt.
+    """
+    torch.set_num_threads(1)
+    settings = load_settings({"data_dir": data_dir}, {})
+    policy = load_policy(
+        PolicySettings(settings.policy, "cpu", "auto", settings.lora_rank, settings.lora_alpha, 0)
+    )
+    sampling = SamplingSettings(settings.temperature, settings.top_p, settings.max_new_tokens)
+    gains, labels, start = [], 0, scores(policy, sampling)
+    for version in tqdm(store.versions.all()[1:], desc="scoring versions"):
+        if version.folder is None or version.sha256 is None:
+            continue
+        folder = settings.adapters_dir / version.folder
+        policy.set_adapter_state(LIVE, read_adapter(folder, version.sha256))
+        differences = [b - a for a, b in zip(start, scores(policy, sampling), strict=True)]
+        labels += version.metrics["labels"]
+        half = 1.96 * statistics.stdev(differences) / math.sqrt(len(differences))
+        gains.append((labels, round(statistics.mean(differences), 3), round(half, 3)))
+    return gains
+
+
+def scores(policy: Policy, sampling: SamplingSettings) -> list[float]:
+    """The mean score of two responses to each held-out wording, under the live adapter."""
+    questions = [text for text, _ in held_out_prompts()]
+    found = []
+    for first in range(0, len(questions), BATCH):
+        chunk = questions[first : first + BATCH]
+        tokens = [policy.prompt_tokens([{"role": "user", "content": text}]) for text in chunk]
+        with policy.adapter(LIVE):
+            pairs = sample_pairs(policy, tokens, sampling, seed=first)
+        found += [
+            (score(text, a.text) + score(text, b.text)) / 2
+            for text, (a, b) in zip(chunk, pairs, strict=True)
+        ]
+    return found
+
+
+def print_table(figures: Figures) -> None:
+    """The figures, one a line."""
+    rows: list[tuple[str, object]] = [
+        ("seconds to first pair", figures.seconds_to_first_pair),
+        ("key to next pair, p50 ms", figures.vote_to_next_pair_p50_ms),
+        ("key to next pair, p95 ms", figures.vote_to_next_pair_p95_ms),
+        ("votes", figures.votes),
+        ("last needed vote to version live, median s", median(figures.last_vote_to_version_live)),
+        (
+            "... to its first pair on screen, median s",
+            median(figures.last_vote_to_its_first_pair_on_screen),
+        ),
+        ("labels to a clear rise of the score", figures.labels_to_a_clear_rise),
+    ]
+    for name, value in rows:
+        print(f"{name:<46}{value!s:>10}")
+    for labels, gain, half in figures.score_by_labels:
+        print(f"  after {labels:4} labels, score {gain:+.2f} +- {half:.2f}")
+
+
+def median(values: Sequence[float]) -> float | None:
+    """The median, or None of nothing."""
+    return round(statistics.median(values), 2) if values else None
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.loop", description=__doc__)
+    parser.add_argument("--updates", type=int, default=8, help="versions to make")
+    parser.add_argument("--pace", type=float, default=0.5, help="seconds a rater takes a vote")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args()
+    figures = measure(options.updates, options.pace)
+    if options.json:
+        print(json.dumps(asdict(figures)))
+    else:
+        print_table(figures)
+
+
+if __name__ == "__main__":
+    main()

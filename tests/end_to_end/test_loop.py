@@ -1,0 +1,92 @@
+"""The whole product: a real Chromium votes on the starter by keyboard, and the policy follows."""
+
+import json
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from labeler.store import open_store
+from tests.browser import chromium
+from tests.page import RaterAtPage, Shown
+from tests.service import Service, settings_environment, wait_until
+from trainer.starter.phrases import CLOSERS, OPENERS
+
+UPDATES = 5
+LABELS_PER_UPDATE = 16
+WARM = [text.split("{")[0] for text in (*OPENERS["warm"], *CLOSERS["warm"]) if text]
+
+
+def is_polite(text: str) -> bool:
+    return any(words in text for words in WARM)
+
+
+def shorter_polite(_prompt: str, text: str) -> float:
+    """The scripted taste: polite before all, then short."""
+    return 10_000 * is_polite(text) - len(text)
+
+
+def polite_share(pairs: list[Shown]) -> float:
+    replies = [text for pair in pairs for text in (pair.left, pair.right)]
+    return sum(map(is_polite, replies)) / len(replies)
+
+
+def export(data_dir: Path, out: Path) -> list[dict[str, str]]:
+    command = [sys.executable, "-m", "labeler.cli", "export", str(out), "--format", "raw"]
+    subprocess.run(command, check=True, env=settings_environment(data_dir=data_dir))
+    return [json.loads(line) for line in out.read_text().splitlines()]
+
+
+def test_votes_by_keyboard_change_the_policy_that_the_next_pairs_come_from(
+    tmp_path: Path,
+) -> None:
+    data_dir = tmp_path / "run"
+    with Service(data_dir, labels_per_update=LABELS_PER_UPDATE) as service, chromium() as browser:
+        rater = RaterAtPage(browser.new_page(), service.url, shorter_polite)
+        for number in range(1, UPDATES + 1):
+            while waiting_labels(data_dir) < LABELS_PER_UPDATE:
+                rater.vote()
+                rater.wait_until_saved()
+            wait_until(partial(is_live, data_dir, number), f"version {number}")
+        while sum(pair.version == UPDATES for pair in rater.seen) < 15:
+            rater.vote()
+        rater.wait_until_saved()
+
+        first = [pair for pair in rater.seen if pair.version == 0]
+        fresh = [pair for pair in rater.seen if pair.version == UPDATES]
+        assert len(first) >= 16
+        assert polite_share(fresh) > polite_share(first) + 0.1
+        assert f"Version {UPDATES}" in rater.page.inner_text("#top")
+        assert f"made version {UPDATES}" in rater.page.inner_text("#panel")
+        assert_light(psutil.Process(service.pids()["web"]))
+
+    rows = export(data_dir, tmp_path / "votes.jsonl")
+    assert len(rows) == len(rater.seen)
+    for row in rows:
+        a, b = is_polite(row["response_a"]), is_polite(row["response_b"])
+        if a != b:
+            assert row["choice"] == ("a" if a else "b")
+
+
+def counts(data_dir: Path) -> dict[str, Any]:
+    store = open_store(f"sqlite:///{data_dir / 'livedpo.sqlite'}")
+    return store.reports.status(max_staleness=2)
+
+
+def waiting_labels(data_dir: Path) -> int:
+    """Labels since the last update was opened; a due one counts until it opens."""
+    now = counts(data_dir)
+    return LABELS_PER_UPDATE if now["updates"]["running"] else int(now["labels"]["fresh"])
+
+
+def is_live(data_dir: Path, number: int) -> bool:
+    return bool(counts(data_dir)["policy"]["live"] == number)
+
+
+def assert_light(web: psutil.Process) -> None:
+    """The web process holds no torch and less than 400 MB."""
+    assert not [file.path for file in web.memory_maps() if "torch" in file.path]
+    assert web.memory_info().rss < 400e6

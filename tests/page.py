@@ -1,0 +1,54 @@
+"""A rater at the page: reads what is on screen, presses a key."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from playwright.sync_api import Page, expect
+
+READ = """() => [
+    document.querySelector("#prompt .text").innerText,
+    document.querySelector("#reply-left .text").innerText,
+    document.querySelector("#reply-right .text").innerText,
+    document.querySelector("#prompt .note").innerText,
+]"""
+KEYS = {"left": "1", "right": "2", "tie": "t"}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A pair as it stands on screen."""
+
+    prompt: str
+    left: str
+    right: str
+    version: int
+
+
+class RaterAtPage:
+    """Votes by keyboard alone, always by the same taste: the reply of higher value."""
+
+    def __init__(self, page: Page, url: str, value: Callable[[str, str], float]) -> None:
+        self.page = page
+        self.seen: list[Shown] = []
+        self._value = value
+        page.goto(url)
+
+    def look(self) -> Shown:
+        """The pair on screen, as soon as there is one."""
+        self.page.wait_for_selector("body:not(.is-waiting) #reply-left .text", timeout=60_000)
+        prompt, left, right, note = self.page.evaluate(READ)
+        return Shown(prompt, left, right, int(note.split()[-1]))
+
+    def vote(self) -> Shown:
+        """Vote on the pair on screen."""
+        shown = self.look()
+        left, right = (self._value(shown.prompt, text) for text in (shown.left, shown.right))
+        choice = "left" if left > right else "right" if right > left else "tie"
+        self.page.keyboard.press(KEYS[choice])
+        self.seen.append(shown)
+        return shown
+
+    def wait_until_saved(self) -> None:
+        """Until the server has confirmed every vote."""
+        mark = self.page.locator("#saved .mark")
+        expect(mark).to_have_attribute("data-kind", "saved", timeout=30_000)
