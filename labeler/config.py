@@ -155,6 +155,15 @@ def load_settings(
     return _validated(_from_policy(policy) | chosen)
 
 
+def refuse_open_host(settings: Settings) -> None:
+    """Raise BadInput for a host that others can reach: there are no accounts to keep them out."""
+    if not settings.is_loopback:
+        raise BadInput(
+            f"The host '{settings.host}' can be reached by others, and there are no accounts yet "
+            "to keep them out; use --host 127.0.0.1."
+        )
+
+
 def as_environment(settings: Settings) -> dict[str, str]:
     """The environment variables that make `load_settings` give these settings again."""
     values = settings.model_dump(mode="json", exclude_none=True)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from filelock import FileLock, Timeout
 
-from labeler.config import STARTER_PROMPTS, Settings, as_environment
+from labeler.config import STARTER_PROMPTS, Settings, as_environment, refuse_open_host
 from labeler.errors import BadInput, LivedpoError
 from labeler.prompts import read_prompts
 from labeler.role import SUPERVISED
@@ -192,15 +192,6 @@ def add_first_prompts(settings: Settings, store: Store, say: Say) -> None:
     added, duplicates = store.prompts.add(found.prompts, now=time.time())
     if added or found.bad_lines:
         say(f"{added} prompts added, {duplicates} were there already. {found.complaint()}".strip())
-
-
-def refuse_open_host(settings: Settings) -> None:
-    """Raise BadInput for a host that others can reach: there are no accounts to keep them out."""
-    if not settings.is_loopback:
-        raise BadInput(
-            f"The host '{settings.host}' can be reached by others, and there are no accounts yet "
-            "to keep them out; use --host 127.0.0.1."
-        )
 
 
 @contextmanager

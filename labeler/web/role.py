@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 import uvicorn
 
-from labeler.config import Settings
+from labeler.config import Settings, refuse_open_host
 from labeler.errors import BadInput, LivedpoError
 from labeler.role import run_role
 from labeler.store import Store
@@ -28,6 +28,7 @@ BIND_PATIENCE_SECONDS = 5.0
 
 def run_web(settings: Settings, store: Store, stop: threading.Event) -> None:
     """Serve the page until `stop` is set. Raises BadInput if the address cannot be had."""
+    refuse_open_host(settings)
     listener = _listen(settings.host, settings.port, stop)
     if listener is None:
         return

@@ -46,6 +46,7 @@ def test_help_names_every_setting_with_its_default() -> None:
         (["serve", "--port", "x"], "'port' cannot be 'x'"),
         (["serve", "--prot", "1"], "--prot"),
         (["serve", "--host", "0.0.0.0"], "0.0.0.0"),
+        (["web", "--host", "0.0.0.0", "--data-dir", "DIR"], "0.0.0.0"),
         (["nonsense"], "nonsense"),
         (["export"], "OUT"),
         (["export", "x.jsonl", "--format", "xml"], "xml"),
@@ -54,8 +55,10 @@ def test_help_names_every_setting_with_its_default() -> None:
         (["status", "--config", "/nowhere.toml"], "/nowhere.toml"),
     ],
 )
-def test_wrong_use_is_one_sentence_and_exit_code_2(words: list[str], says: str) -> None:
-    fails(livedpo(*words), 2, says)
+def test_wrong_use_is_one_sentence_and_exit_code_2(
+    words: list[str], says: str, tmp_path: Path
+) -> None:
+    fails(livedpo(*(tmp_path if word == "DIR" else word for word in words)), 2, says)
 
 
 def test_status_and_export_without_a_database_say_what_to_do(tmp_path: Path) -> None:
