@@ -108,6 +108,7 @@ class Supervisor:
         self._say = say
         self._started_at = time.time()
         self._announced: set[str] = set()
+        self._url = f"http://{settings.host}:{settings.port}"
         environment = os.environ | as_environment(settings)
         self._children = [Child(name, environment) for name in MODULES]
 
@@ -142,15 +143,13 @@ class Supervisor:
             self._store.roles.alarm(child.name, alarm)
 
     def _announce(self, now: float) -> None:
-        """Say once where the page is, and once that the first pair is there."""
-        if len(self._announced) == 2:
-            return
+        """Say once where the page is, and then once that the first pair is there."""
         after = now - self._started_at
-        if "page" not in self._announced and self._web_is_up():
-            self._announced.add("page")
-            address = f"http://{self._settings.host}:{self._settings.port}"
-            self._say(f"Rate pairs at {address} (up after {after:.1f} s; Ctrl-C stops).")
-        if "pair" not in self._announced and self._store.queue.ready() > 0:
+        if "page" not in self._announced:
+            if self._web_is_up():
+                self._announced.add("page")
+                self._say(f"Rate pairs at {self._url} (up after {after:.1f} s; Ctrl-C stops).")
+        elif "pair" not in self._announced and self._store.queue.ready() > 0:
             self._announced.add("pair")
             self._say(f"The first pair is ready (after {after:.1f} s).")
 

@@ -69,7 +69,7 @@ function figures(metrics) {
   const change = (name, from, to) =>
     isNumber(from) && isNumber(to) ? [`${name} ${from.toFixed(2)} → ${to.toFixed(2)}`] : [];
   return [
-    ...change("Preference accuracy", metrics.accuracy_before, metrics.accuracy_after),
+    ...change("Agreement with these labels", metrics.accuracy_before, metrics.accuracy_after),
     ...change("Loss", metrics.loss_first, metrics.loss_last),
     ...(isNumber(metrics.seconds) ? [`Took ${duration(metrics.seconds)}`] : []),
   ];
