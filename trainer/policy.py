@@ -51,9 +51,7 @@ class Policy:
         self.tokenizer = tokenizer
         self.fingerprint = _fingerprint(base)
         torch.manual_seed(seed)
-        with warnings.catch_warnings():
-            # peft 0.21 asks transformers 5 by an old name.
-            warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+        with _peft_quirk():
             self.model = get_peft_model(base, lora, adapter_name=LIVE).eval()
         self.model.add_adapter(CANDIDATE, lora)
         self.copy_adapter(LIVE, CANDIDATE)
@@ -186,7 +184,8 @@ def _load_base(name: str, settings: PolicySettings) -> tuple[nn.Module, Any]:
             # The reference is "adapter off", so the given adapter must become part of the base.
             parent = PeftConfig.from_pretrained(name).base_model_name_or_path
             base = AutoModelForCausalLM.from_pretrained(parent, dtype=dtype)
-            base = PeftModel.from_pretrained(base, name).merge_and_unload()
+            with _peft_quirk():
+                base = PeftModel.from_pretrained(base, name).merge_and_unload()
             tokenizer = AutoTokenizer.from_pretrained(
                 name if (Path(name) / "tokenizer_config.json").is_file() else parent
             )
@@ -197,6 +196,14 @@ def _load_base(name: str, settings: PolicySettings) -> tuple[nn.Module, Any]:
         first_line = str(error).strip().splitlines()[0]
         raise BadInput(f"The policy '{name}' cannot be loaded: {first_line}") from error
     return base.to(device), tokenizer
+
+
+@contextmanager
+def _peft_quirk() -> Iterator[None]:
+    """Keep a warning from users: peft 0.21 asks transformers 5 by an old name."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+        yield
 
 
 def _looks_like_a_path(name: str) -> bool:

@@ -29,6 +29,8 @@ def written(policy: Policy, folder: Path) -> str:
     return write_adapter(folder, state, policy.adapter_config(), base=policy.name)
 
 
+# peft 0.21 asks transformers 5 by an old name.
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
 def test_plain_peft_loads_what_was_written_and_computes_the_same(
     policy: Policy, tmp_path: Path, tiny_policy: Path
 ) -> None:

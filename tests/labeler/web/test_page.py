@@ -318,7 +318,9 @@ def test_a_new_version_replaces_the_prefetched_pairs_and_is_told(
     promote(store, 1)
     expect(screen.page.locator(".version")).to_have_text("Version 1")
     expect(screen.page.locator(".result")).to_contain_text("Your 4 labels made version 1.")
-    expect(screen.page.locator(".result")).to_contain_text("Agreement with these labels 0.50 → 0.75")
+    expect(screen.page.locator(".result")).to_contain_text(
+        "Agreement with these labels 0.50 → 0.75"
+    )
     until(lambda: store.reports.status(max_staleness=2)["pairs"]["expired"] == 10)
     expect(screen.page.locator("#prompt .note")).to_have_text("from version 0")
     screen.press("1")
