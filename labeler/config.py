@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -26,7 +27,7 @@ LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 class Settings(BaseModel):
     """Everything that can be set, with unit, default and meaning. Frozen once made."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     policy: str = Field(
         str(STARTER_POLICY),
@@ -72,7 +73,7 @@ class Settings(BaseModel):
         32.0, gt=0, description="LoRA alpha: the adapter is scaled by alpha/rank."
     )
     max_grad_norm: float = Field(1.0, gt=0, description="Gradient norm is clipped to this.")
-    seed: int = Field(0, ge=0, description="Seed of sampling and training.")
+    seed: int = Field(0, ge=0, lt=2**63, description="Seed of sampling and training.")
 
     device: str = Field("auto", description="Torch device: auto, cpu, cuda, cuda:1, mps.")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
@@ -90,7 +91,7 @@ class Settings(BaseModel):
     @property
     def database_url(self) -> str:
         """The database, with the default filled in."""
-        return self.database or f"sqlite:///{self.data_dir / 'livedpo.sqlite'}"
+        return self.database or "sqlite:///" + quote(str(self.data_dir / "livedpo.sqlite"))
 
     @property
     def adapters_dir(self) -> Path:
@@ -174,7 +175,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     found = {
         key.removeprefix(PREFIX).lower(): value
         for key, value in environ.items()
-        if key.startswith(PREFIX)
+        if key.startswith(PREFIX) and value
     }
     for name in found:
         if name not in Settings.model_fields and name != "config":

@@ -43,7 +43,7 @@ def write_export(out: Path, votes: Sequence[VoteRow], *, format_name: str) -> in
             writer(temporary, rows)
             temporary.replace(out)
     except OSError as error:
-        raise LivedpoError(f"{out} cannot be written: {error.strerror}.") from error
+        raise LivedpoError(f"{out} cannot be written: {error.strerror or error}.") from error
     return len(rows)
 
 
@@ -145,10 +145,10 @@ def _writer(out: Path) -> Callable[[Path, list[Row]], None]:
         return _write_jsonl
     if out.suffix == ".parquet":
         return _write_parquet
-    if out.exists():
-        raise BadInput(f"{out} exists already; name a new folder.")
     if out.suffix:
         raise BadInput(f"{out} ends in '{out.suffix}'; use .jsonl, .parquet, or a folder's name.")
+    if out.exists():
+        raise BadInput(f"{out} exists already; name a new folder.")
     return _write_folder
 
 

@@ -5,18 +5,25 @@ Good lines are taken, bad ones are named. What a line may hold: a JSON string; a
 out). Whether a prompt fits the model's context is for the worker to say, which knows the tokenizer.
 """
 
+import contextlib
 import csv
 import json
-from collections.abc import Iterable, Iterator
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from labeler.config import STARTER_PROMPTS, Settings
 from labeler.errors import BadInput
+from labeler.store import Store
 from labeler.store.records import Messages
 
 ROLES = ("system", "user", "assistant")
 LONGEST_PROMPT_CHARACTERS = 1_000_000
+SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 @dataclass
@@ -46,11 +53,24 @@ def read_prompts(path: Path) -> PromptFile:
             except ValueError as error:
                 found.bad_lines.append((line, str(error)))
     except OSError as error:
-        raise BadInput(f"The prompt file {path} cannot be read: {error.strerror}.") from error
+        raise BadInput(
+            f"The prompt file {path} cannot be read: {error.strerror or error}."
+        ) from error
     if not found.prompts:
         why = found.complaint() or "It is empty."
         raise BadInput(f"There is no usable prompt in {path}. {why}")
     return found
+
+
+def add_first_prompts(settings: Settings, store: Store, say: Callable[[str], None]) -> None:
+    """Add the prompts of `--prompts`, or the starter's to a database that has none."""
+    path = settings.prompts
+    if path is None and store.prompts.any():
+        return
+    found = read_prompts(path or STARTER_PROMPTS)
+    added, duplicates = store.prompts.add(found.prompts, now=time.time())
+    if added:
+        say(f"{added} prompts added, {duplicates} were there already. {found.complaint()}".strip())
 
 
 def _values(path: Path) -> Iterator[tuple[int, Any]]:
@@ -62,8 +82,7 @@ def _values(path: Path) -> Iterator[tuple[int, Any]]:
     elif path.suffix == ".jsonl":
         yield from _json_lines(path)
     elif path.suffix == ".csv":
-        with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-            yield from enumerate(csv.DictReader(file), start=2)
+        yield from _csv_lines(path)
     elif path.suffix == ".parquet":
         yield from _numbered(_parquet(path))
     else:
@@ -77,8 +96,26 @@ def _json_lines(path: Path) -> Iterator[tuple[int, Any]]:
                 continue
             try:
                 yield number, json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 yield number, ValueError("not JSON")
+
+
+def _csv_lines(path: Path) -> Iterator[tuple[int, Any]]:
+    """Rows by the line that they end on; a cell may hold a message list as JSON."""
+    csv.field_size_limit(LONGEST_PROMPT_CHARACTERS * 2)
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = csv.DictReader(file)
+        try:
+            for row in rows:
+                cells: dict[str, Any] = dict(row)
+                for name in ("prompt", "messages"):
+                    if str(cells.get(name, "")).lstrip().startswith("[{"):
+                        with contextlib.suppress(ValueError):
+                            cells[name] = json.loads(cells[name])
+                yield rows.line_num, cells
+        except (csv.Error, UnicodeDecodeError) as error:
+            where = f"{path} is no CSV in UTF-8 after line {rows.line_num}"
+            raise BadInput(f"{where}: {error}.") from error
 
 
 def _numbered(rows: Iterable[Any]) -> Iterator[tuple[int, Any]]:
@@ -103,10 +140,8 @@ def _dataset_folder(path: Path) -> Iterable[Any]:
         found = datasets.load_from_disk(str(path))
     except (FileNotFoundError, ValueError) as error:
         raise BadInput(f"{path} is not a folder saved by `datasets`.") from error
-    if isinstance(found, datasets.DatasetDict):
-        found = datasets.concatenate_datasets(list(found.values()))
-    rows: Iterable[Any] = found
-    return rows
+    splits = found.values() if isinstance(found, datasets.DatasetDict) else [found]
+    return chain.from_iterable(splits)
 
 
 def _messages(value: Any) -> Messages:
@@ -143,4 +178,6 @@ def _message(message: Any) -> dict[str, str]:
     content = message.get("content")
     if not isinstance(content, str) or not content.strip():
         raise ValueError("empty text")
+    if SURROGATES.search(content):
+        raise ValueError("half a character (a lone surrogate)")
     return {"role": message["role"], "content": content}

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from typing import Any
 
 from labeler.config import Settings, load_settings
 from labeler.errors import LivedpoError
@@ -35,6 +36,7 @@ def run_role(name: str, body: Body) -> None:
         settings = load_settings({}, os.environ)
         store = open_store(settings.database_url)
         _log_to(settings.data_dir / "logs", name)
+        sys.excepthook = _log_uncaught
         body(settings, store, stop)
     except LivedpoError as error:
         print(f"livedpo: {error}", file=sys.stderr, flush=True)
@@ -47,6 +49,11 @@ def stop_on_signals() -> threading.Event:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     return stop
+
+
+def _log_uncaught(*error: Any) -> None:
+    """A bug: its traceback goes to the log file too."""
+    logging.getLogger(__name__).critical("It ended by an error of its own.", exc_info=error)
 
 
 def _log_to(folder: Path, name: str) -> None:

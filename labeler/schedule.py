@@ -8,7 +8,7 @@ import logging
 import os
 import threading
 import time
-from datetime import UTC
+from datetime import UTC, datetime
 
 from apscheduler.events import (
     EVENT_JOB_ERROR,
@@ -20,6 +20,7 @@ from apscheduler.events import (
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from labeler.config import Settings
+from labeler.errors import LivedpoError
 from labeler.role import run_role
 from labeler.store import Store
 
@@ -65,9 +66,12 @@ def run_scheduler(settings: Settings, store: Store, stop: threading.Event) -> No
         id="open due update",
     )
     scheduler.add_job(
-        lambda: tidy(store, time.time()), "interval", seconds=LEASE_POLL_SECONDS, id="tidy"
+        lambda: tidy(store, time.time()),
+        "interval",
+        seconds=LEASE_POLL_SECONDS,
+        id="tidy",
+        next_run_time=datetime.now(UTC),
     )
-    tidy(store, time.time())
     scheduler.start()
     stop.wait()
     scheduler.shutdown(wait=True)
@@ -78,14 +82,18 @@ _failing: set[str] = set()
 
 def _report(store: Store, event: JobEvent) -> None:
     """Turn a job's trouble into an alarm, and its recovery into none."""
-    if event.code != EVENT_JOB_EXECUTED:
-        trouble = getattr(event, "exception", None) or "a run was missed"
-        log.error("Job '%s': %s", event.job_id, trouble)
-        _failing.add(event.job_id)
-        store.roles.alarm(f"{ROLE}: {event.job_id}", str(trouble))
-    elif event.job_id in _failing:
-        _failing.remove(event.job_id)
-        store.roles.alarm(f"{ROLE}: {event.job_id}", None)
+    name = f"{ROLE}: {event.job_id}"
+    try:
+        if event.code != EVENT_JOB_EXECUTED:
+            trouble = str(getattr(event, "exception", None) or "a run was missed")
+            log.error("Job '%s': %s", event.job_id, trouble)
+            _failing.add(name)
+            store.roles.alarm(name, trouble)
+        elif name in _failing:
+            store.roles.alarm(name, None)
+            _failing.remove(name)
+    except LivedpoError as error:  # the database takes no alarm either; the log has both
+        log.error("%s", error)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ children stop. A child that ends because of a user's mistake (exit code 2) ends 
 """
 
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -17,9 +16,10 @@ from dataclasses import dataclass, field
 
 from filelock import FileLock, Timeout
 
-from labeler.config import STARTER_PROMPTS, Settings, as_environment, refuse_open_host
+from labeler.address import listen, url_of
+from labeler.config import Settings, as_environment, refuse_open_host
 from labeler.errors import BadInput, LivedpoError
-from labeler.prompts import read_prompts
+from labeler.prompts import add_first_prompts
 from labeler.role import SUPERVISED
 from labeler.store import Store, open_store
 
@@ -108,7 +108,7 @@ class Supervisor:
         self._say = say
         self._started_at = time.time()
         self._announced: set[str] = set()
-        self._url = f"http://{settings.host}:{settings.port}"
+        self._announced_troubles: set[str] = set()
         environment = os.environ | as_environment(settings)
         self._children = [Child(name, environment) for name in MODULES]
 
@@ -122,8 +122,8 @@ class Supervisor:
                 self._report_death(child, code, now)
             elif child.is_calm(now):
                 child.deaths.clear()
-                self._store.roles.alarm(child.name, None)
-        self._announce(now)
+                self._alarm(child.name, None)
+        self._try(lambda: self._announce(now))
         return None
 
     def shut_down(self) -> None:
@@ -133,22 +133,37 @@ class Supervisor:
         deadline = time.time() + STOP_SECONDS
         for child in self._children:
             child.wait(max(0.1, deadline - time.time()))
-        self._store.queue.end_all_leases(now=time.time())
+        self._try(lambda: self._store.queue.end_all_leases(now=time.time()))
+
+    def _try(self, verb: Callable[[], None]) -> None:
+        """Use the database, or say once why not: a full disk must not end what still runs."""
+        try:
+            verb()
+        except LivedpoError as error:
+            if str(error) not in self._announced_troubles:
+                self._say(str(error))
+            self._announced_troubles.add(str(error))
+
+    def _alarm(self, name: str, alarm: str | None) -> None:
+        self._try(lambda: self._store.roles.alarm(name, alarm))
 
     def _report_death(self, child: Child, code: int, now: float) -> None:
         again = child.start_at - now
         self._say(f"The {child.name} ended with code {code}; it starts again in {again:.1f} s.")
         if child.recent_deaths(now) >= DEATHS_BEFORE_ALARM:
             alarm = f"The {child.name} died {child.recent_deaths(now)} times in five minutes."
-            self._store.roles.alarm(child.name, alarm)
+            self._alarm(child.name, alarm)
 
     def _announce(self, now: float) -> None:
         """Say once where the page is, and then once that the first pair is there."""
+        if len(self._announced) == 2:
+            return
         after = now - self._started_at
         if "page" not in self._announced:
             if self._web_is_up():
                 self._announced.add("page")
-                self._say(f"Rate pairs at {self._url} (up after {after:.1f} s; Ctrl-C stops).")
+                url = url_of(self._settings)
+                self._say(f"Rate pairs at {url} (up after {after:.1f} s; Ctrl-C stops).")
         elif "pair" not in self._announced and self._store.queue.ready() > 0:
             self._announced.add("pair")
             self._say(f"The first pair is ready (after {after:.1f} s).")
@@ -163,8 +178,9 @@ def serve(settings: Settings, stop: threading.Event, say: Say) -> int:
     """Run the service until `stop` is set; returns the exit code. Raises LivedpoError."""
     refuse_open_host(settings)
     with hold_data_dir(settings):
-        _check_port(settings)
+        listen(settings.host, settings.port, stop).close()
         store = open_store(settings.database_url)
+        store.queue.end_all_leases(now=time.time())  # left by a kill -9; pages take theirs up again
         add_first_prompts(settings, store, say)
         for role in store.roles.all():
             store.roles.alarm(role.name, None)
@@ -182,25 +198,13 @@ def serve(settings: Settings, stop: threading.Event, say: Say) -> int:
         return code or 0
 
 
-def add_first_prompts(settings: Settings, store: Store, say: Say) -> None:
-    """Add the prompts of `--prompts`, or the starter's to a database that has none."""
-    path = settings.prompts
-    if path is None and store.prompts.any():
-        return
-    found = read_prompts(path or STARTER_PROMPTS)
-    added, duplicates = store.prompts.add(found.prompts, now=time.time())
-    if added or found.bad_lines:
-        say(f"{added} prompts added, {duplicates} were there already. {found.complaint()}".strip())
-
-
 @contextmanager
 def hold_data_dir(settings: Settings) -> Iterator[None]:
     """Keep a second service off this data dir. Raises LivedpoError if one is there."""
+    lock = FileLock(settings.data_dir / "serve.lock", timeout=0)
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(settings.data_dir / "serve.lock", timeout=0)
-        with lock:
-            yield
+        lock.acquire()
     except Timeout as error:
         raise LivedpoError(
             f"The data dir {settings.data_dir} is in use by another running service; stop that "
@@ -208,17 +212,7 @@ def hold_data_dir(settings: Settings) -> Iterator[None]:
         ) from error
     except OSError as error:
         raise BadInput(f"The data dir {settings.data_dir} cannot be used: {error}.") from error
-
-
-def _check_port(settings: Settings) -> None:
-    """Raise BadInput if the port is taken; a page that is just closing gets a few seconds."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        for _ in range(50):
-            try:
-                probe.bind((settings.host, settings.port))
-                return
-            except OSError:
-                time.sleep(POLL_SECONDS)
-    raise BadInput(f"Port {settings.port} is in use; give another one with --port.")
+    try:
+        yield
+    finally:
+        lock.release()

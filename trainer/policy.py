@@ -6,6 +6,7 @@ case of its own. Adapter state is global to the module (peft #804), so one threa
 """
 
 import hashlib
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,12 +19,14 @@ from peft import LoraConfig, PeftConfig, PeftModel, get_peft_model, get_peft_mod
 from peft.utils import set_peft_model_state_dict
 from safetensors import SafetensorError
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from labeler.errors import BadInput
 from trainer.batch import Batch
 from trainer.dpo import token_logps
+
+log = logging.getLogger(__name__)
 
 LIVE, CANDIDATE = "live", "candidate"
 Messages = list[dict[str, str]]
@@ -45,11 +48,14 @@ class Policy:
     """A causal language model with its tokenizer and its two adapters."""
 
     def __init__(
-        self, base: nn.Module, tokenizer: Any, lora: LoraConfig, *, name: str, seed: int
+        self, base: PreTrainedModel, tokenizer: Any, lora: LoraConfig, *, name: str, seed: int
     ) -> None:
         self.name = name
         self.tokenizer = tokenizer
         self.fingerprint = _fingerprint(base)
+        eos = base.generation_config.eos_token_id
+        # Models ship penalties and cuts of their own; the sampler must draw from the policy itself.
+        base.generation_config = GenerationConfig(eos_token_id=eos)
         torch.manual_seed(seed)
         with _peft_quirk():
             self.model = get_peft_model(base, lora, adapter_name=LIVE).eval()
@@ -163,6 +169,12 @@ def load_policy(settings: PolicySettings, adapter_folder: Path | None = None) ->
     if adapter_folder is not None:
         lora = LoraConfig.from_pretrained(str(adapter_folder))
         lora.inference_mode = False
+        if (lora.r, lora.lora_alpha) != (settings.lora_rank, settings.lora_alpha):
+            log.warning(
+                "The live version has LoRA rank %s and alpha %s; these stay.",
+                lora.r,
+                lora.lora_alpha,
+            )
     else:
         lora = LoraConfig(
             r=settings.lora_rank,
@@ -174,7 +186,7 @@ def load_policy(settings: PolicySettings, adapter_folder: Path | None = None) ->
     return Policy(base, tokenizer, lora, name=name, seed=settings.seed)
 
 
-def _load_base(name: str, settings: PolicySettings) -> tuple[nn.Module, Any]:
+def _load_base(name: str, settings: PolicySettings) -> tuple[PreTrainedModel, Any]:
     if _looks_like_a_path(name) and not Path(name).is_dir():
         raise BadInput(f"There is no policy folder '{name}'; give a model folder or a hub id.")
     device = _device(settings.device)
@@ -183,19 +195,28 @@ def _load_base(name: str, settings: PolicySettings) -> tuple[nn.Module, Any]:
         if _is_adapter(name):
             # The reference is "adapter off", so the given adapter must become part of the base.
             parent = PeftConfig.from_pretrained(name).base_model_name_or_path
-            base = AutoModelForCausalLM.from_pretrained(parent, dtype=dtype)
+            base = _complete_model(parent, dtype)
             with _peft_quirk():
                 base = PeftModel.from_pretrained(base, name).merge_and_unload()
             tokenizer = AutoTokenizer.from_pretrained(
                 name if (Path(name) / "tokenizer_config.json").is_file() else parent
             )
         else:
-            base = AutoModelForCausalLM.from_pretrained(name, dtype=dtype)
+            base = _complete_model(name, dtype)
             tokenizer = AutoTokenizer.from_pretrained(name)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         first_line = str(error).strip().splitlines()[0]
         raise BadInput(f"The policy '{name}' cannot be loaded: {first_line}") from error
     return base.to(device), tokenizer
+
+
+def _complete_model(name: str, dtype: torch.dtype) -> PreTrainedModel:
+    """A causal language model of which no weight is missing. Raises ValueError if one is."""
+    model, info = AutoModelForCausalLM.from_pretrained(name, dtype=dtype, output_loading_info=True)
+    if info["missing_keys"]:
+        raise ValueError(f"it is no causal language model; it lacks {min(info['missing_keys'])}")
+    loaded: PreTrainedModel = model
+    return loaded
 
 
 @contextmanager
@@ -235,7 +256,8 @@ def _fingerprint(base: nn.Module) -> str:
     digest = hashlib.sha256()
     for name, weight in base.named_parameters():
         flat = weight.detach().flatten()
-        some = torch.cat([flat[:64], flat[-64:]]).float().cpu()
+        # Rounded as the coarsest dtype would have it: a policy is the same in float32 and bfloat16.
+        some = torch.cat([flat[:64], flat[-64:]]).bfloat16().float().cpu()
         digest.update(f"{name} {tuple(weight.shape)}".encode())
         digest.update(some.numpy().tobytes())
     return digest.hexdigest()

@@ -4,9 +4,10 @@
 
 It is the only module that knows both the model and the store. One thread does everything, because a
 policy's adapters are global state; an update hands control back after every step, so that the
-worker can say it lives and top up a queue that runs low. `python -m labeler.cli worker` runs it.
+worker can say it lives and top up a queue that ran empty. `livedpo worker` runs it.
 """
 
+import contextlib
 import logging
 import math
 import os
@@ -19,10 +20,12 @@ from collections.abc import Callable, Sequence
 
 import torch
 from filelock import FileLock, Timeout
+from jinja2 import TemplateError
 from transformers.utils.logging import disable_progress_bar
 
 from labeler.config import Settings
-from labeler.errors import LivedpoError
+from labeler.errors import BadInput, LivedpoError
+from labeler.prompts import add_first_prompts
 from labeler.role import run_role
 from labeler.store import Store
 from labeler.store.records import Claim, ClaimLostError, NewPair, NewVersion
@@ -46,7 +49,7 @@ ROLE = "worker"
 SAMPLE_PAIRS = 8
 EMPTY_BATCHES_BEFORE_ALARM = 5
 IDLE_SECONDS = 0.05
-LOCK_SECONDS = 60.0
+TROUBLE_SECONDS = 5.0
 
 
 class StoppedError(Exception):
@@ -85,6 +88,12 @@ class Worker:
         self._store.versions.adopt_base(
             base=self._policy.name, fingerprint=self._policy.fingerprint, now=self._clock()
         )
+        if self._settings.max_new_tokens >= self._policy.context_tokens:
+            raise BadInput(
+                f"'max_new_tokens' cannot be {self._settings.max_new_tokens}: the context of the "
+                f"policy is {self._policy.context_tokens} tokens, and prompts need some of it."
+            )
+        self._store.prompts.reconsider()
         remove_unfinished(self._settings.adapters_dir)
         live = self._store.versions.live()
         assert live is not None  # adopt_base has just seen to it
@@ -129,17 +138,18 @@ class Worker:
         return self._new_pairs(kept, version, seed) if kept else []
 
     def _usable(self, prompts: Sequence[Prompt]) -> list[tuple[Prompt, list[int]]]:
-        """Prompts with their tokens; those too long for the context are set aside for good."""
+        """Prompts with their tokens; those that this policy cannot take are set aside."""
         usable = []
         room = self._policy.context_tokens - self._settings.max_new_tokens
         for prompt in prompts:
-            tokens = self._policy.prompt_tokens(prompt.messages)
-            if len(tokens) <= room:
+            try:
+                tokens = self._policy.prompt_tokens(prompt.messages)
+                if len(tokens) > room:
+                    raise ValueError(f"{len(tokens)} tokens, but there is room for {room}")
                 usable.append((prompt, tokens))
-                continue
-            reason = f"{len(tokens)} tokens, but the context leaves room for {room}"
-            log.warning("Prompt %s is set aside: %s.", prompt.id, reason)
-            self._store.prompts.set_aside(_id(prompt), reason)
+            except (TemplateError, ValueError, TypeError) as error:
+                log.warning("Prompt %s is set aside: %s.", prompt.id, _one_line(error))
+                self._store.prompts.set_aside(_id(prompt), _one_line(error))
         return usable
 
     def _new_pairs(
@@ -176,8 +186,11 @@ class Worker:
 
     def _notice_useless_batches(self, pairs: Sequence[NewPair]) -> None:
         self._useless_batches = 0 if pairs else self._useless_batches + 1
-        if not self._store.prompts.any():
-            alarm = "There is no prompt to sample from; add some with `livedpo prompts add FILE`."
+        if not self._store.prompts.any_usable():
+            alarm = (
+                "There is no prompt that this policy can take; `livedpo prompts list` says why, "
+                "`livedpo prompts add FILE` adds more."
+            )
         elif self._useless_batches >= EMPTY_BATCHES_BEFORE_ALARM:
             alarm = "The policy gives only identical or empty responses; raise --temperature."
         else:
@@ -188,17 +201,21 @@ class Worker:
         """Run an update to its end, whatever that is; the labels are safe in every case."""
         try:
             self._update(claim)
-        except StoppedError:
-            self._store.updates.release(claim)
         except ClaimLostError as error:
             log.warning("%s", error)
         except Exception as error:  # the one broad except: the update fails, the worker lives
-            log.error("Update %s failed:\n%s", claim.update_id, traceback.format_exc())
-            self._store.updates.fail(claim, reason=_one_line(error), now=self._clock())
+            with contextlib.suppress(ClaimLostError):
+                self._end(claim, error)
+
+    def _end(self, claim: Claim, error: Exception) -> None:
+        """Give the update back if the worker was told to stop, else let it fail."""
+        if isinstance(error, StoppedError):
+            self._store.updates.release(claim)
+            return
+        log.error("Update %s failed:\n%s", claim.update_id, traceback.format_exc())
+        self._store.updates.fail(claim, reason=_one_line(error), now=self._clock())
 
     def _update(self, claim: Claim) -> None:
-        if not claim.labels:
-            raise LivedpoError("All its labels were undone before it began.")
         started = self._clock()
         steps = self._train(claim)
         self._beat(claim, UpdateState.GATING, steps[-1])
@@ -272,14 +289,13 @@ class Worker:
 
 def run_worker(settings: Settings, store: Store, stop: threading.Event) -> None:
     """Be the one worker of this data dir until `stop` is set. Raises LivedpoError."""
+    add_first_prompts(settings, store, log.info)
     store.roles.say(ROLE, "Waiting for an earlier worker to end.", pid=os.getpid(), now=time.time())
-    try:
-        with FileLock(settings.data_dir / "worker.lock", timeout=LOCK_SECONDS):
+    lock = FileLock(settings.data_dir / "worker.lock", timeout=0)
+    while not stop.wait(0.2):
+        with contextlib.suppress(Timeout), lock:
             _work(settings, store, stop)
-    except Timeout as error:
-        raise LivedpoError(
-            f"Another worker holds {settings.data_dir}; stop it, or give another --data-dir."
-        ) from error
+            return
 
 
 def _work(settings: Settings, store: Store, stop: threading.Event) -> None:
@@ -289,7 +305,10 @@ def _work(settings: Settings, store: Store, stop: threading.Event) -> None:
         disable_progress_bar()
     store.roles.say(ROLE, "Loading the model.", pid=os.getpid(), now=time.time())
     live = store.versions.live()
-    folder = settings.adapters_dir / live.folder if live and live.folder else None
+    folder = None
+    if live is not None and live.folder is not None:
+        _weights_of(live, settings)  # a damaged folder is said before a large model is loaded
+        folder = settings.adapters_dir / live.folder
     policy = load_policy(
         PolicySettings(
             policy=settings.policy,
@@ -304,7 +323,13 @@ def _work(settings: Settings, store: Store, stop: threading.Event) -> None:
     worker = Worker(store, policy, settings, name=worker_name(settings), stop=stop)
     worker.start()
     while not stop.is_set():
-        if not worker.step():
+        try:
+            busy = worker.step()
+        except LivedpoError as error:  # a full disk, say: try again rather than load it all again
+            log.error("%s", error)
+            stop.wait(TROUBLE_SECONDS)
+            continue
+        if not busy:
             stop.wait(IDLE_SECONDS)
 
 

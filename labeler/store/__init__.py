@@ -4,12 +4,12 @@ store = open_store(settings.database_url)
 store.votes.record(ballot, rater_id=1, now=time.time())
 """
 
+import os
 from pathlib import Path
-
-import sqlalchemy as sa
+from urllib.parse import quote
 
 from labeler.errors import BadInput
-from labeler.store.database import Database
+from labeler.store.database import Database, checked_url
 from labeler.store.prompts import Prompts
 from labeler.store.queue import Queue
 from labeler.store.reports import Reports
@@ -45,9 +45,11 @@ def open_store(url: str, *, create: bool = True) -> Store:
 
     Raises BadInput if there is none, or if it is of another version of livedpo.
     """
-    database = Database(url)
-    path = sa.make_url(url).database or ""
+    path = checked_url(url).database or ""
     file = Path(path)
+    if not create and file.is_file() and not _is_written_to(file):
+        url = f"sqlite:///file:{quote(path)}?mode=ro&immutable=1&uri=true"
+    database = Database(url)
     if create and not path.startswith("file:"):
         _make_folder(file.parent)
     elif not create and not path.startswith("file:") and not file.is_file():
@@ -55,10 +57,16 @@ def open_store(url: str, *, create: bool = True) -> Store:
     if not database.is_current():
         if not create:
             raise BadInput(
-                f"The database {url} is of another version of livedpo; `livedpo serve` updates it."
+                f"The database {url} is of another version of livedpo; use that one, or let "
+                "`livedpo serve` bring an older one up to date."
             )
         database.migrate()
     return Store(database)
+
+
+def _is_written_to(file: Path) -> bool:
+    """Whether somebody may write: then readers need SQLite's files beside it, else they do not."""
+    return os.access(file.parent, os.W_OK) or Path(f"{file}-wal").exists()
 
 
 def _make_folder(folder: Path) -> None:

@@ -29,7 +29,8 @@ class Database:
     """An engine, and the only two ways to use it."""
 
     def __init__(self, url: str) -> None:
-        self.url = _checked_url(url)
+        checked_url(url)
+        self.url = url
         self._engine = sa.create_engine(self.url, connect_args={"timeout": BUSY_SECONDS})
         sa.event.listen(self._engine, "connect", _prepare_connection)
         sa.event.listen(self._engine, "begin", _begin)
@@ -52,10 +53,15 @@ class Database:
             yield session
 
     def migrate(self) -> None:
-        """Create the tables, or bring an older database up to date."""
+        """Create the tables, or bring an older database up to date.
+
+        Raises BadInput if the database is another program's, or of a newer version.
+        """
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
         engine = self._engine.execution_options(writes=True)
+        with self._explained(), self._migration_lock():
+            self._prepare_file()
         with self._explained(), self._migration_lock(), engine.begin() as connection:
             config.attributes["connection"] = connection
             try:
@@ -65,6 +71,18 @@ class Database:
                     f"The database {self.url} was made by another version of livedpo; "
                     "use that version, or another --data-dir."
                 ) from error
+
+    def _prepare_file(self) -> None:
+        """WAL is a property of the file, and is set outside a transaction."""
+        with self._engine.connect() as connection:
+            tables = sa.inspect(connection).get_table_names()
+            if tables and "alembic_version" not in tables:
+                raise BadInput(
+                    f"The database {self.url} belongs to another program; name a new one."
+                )
+        raw = self._engine.raw_connection()
+        raw.cursor().execute("PRAGMA journal_mode=WAL")
+        raw.close()
 
     def is_current(self) -> bool:
         """Whether the tables are there and of this version."""
@@ -99,7 +117,8 @@ class Database:
             raise trouble from error
 
 
-def _checked_url(url: str) -> str:
+def checked_url(url: str) -> sa.URL:
+    """The parsed URL. Raises BadInput if this project cannot use such a database."""
     try:
         parsed = sa.make_url(url)
     except sa.exc.ArgumentError as error:
@@ -112,15 +131,15 @@ def _checked_url(url: str) -> str:
         raise BadInput(
             f"'{url}' is a database in memory, which processes cannot share; name a file."
         )
-    return url
+    return parsed
 
 
 def _trouble(message: str, url: str) -> LivedpoError | None:
     """What a user must know of a database's trouble; None for what would be a bug of ours."""
     if "not a database" in message:
-        return BadInput(f"The file of {url} is not a database; name another one.")
+        return LivedpoError(f"The file of {url} is not a database; name another one.")
     if "unable to open" in message:
-        return BadInput(f"The database {url} cannot be opened; check its folder.")
+        return LivedpoError(f"The database {url} cannot be opened; check its folder.")
     if "readonly" in message:
         return LivedpoError(f"The database {url} is read-only; make its file and folder writable.")
     if "disk is full" in message or "disk I/O" in message:
@@ -132,7 +151,6 @@ def _prepare_connection(connection: Any, _record: object) -> None:
     # The driver must not begin transactions by itself: `_begin` does.
     connection.isolation_level = None
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()

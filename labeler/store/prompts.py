@@ -56,7 +56,17 @@ class Prompts:
         with self._database.read() as session:
             return list(session.exec(select(Prompt).order_by(col(Prompt.id))))
 
+    def reconsider(self) -> None:
+        """Take back what was set aside: under other settings it may fit."""
+        with self._database.write() as session:
+            session.execute(sa.update(Prompt).values(set_aside=None))
+
     def any(self) -> bool:
+        """Whether there is a prompt at all."""
+        with self._database.read() as session:
+            return session.exec(select(Prompt.id).limit(1)).first() is not None
+
+    def any_usable(self) -> bool:
         """Whether there is a prompt to sample from."""
         usable = select(Prompt.id).where(col(Prompt.set_aside).is_(None)).limit(1)
         with self._database.read() as session:

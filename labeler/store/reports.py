@@ -95,22 +95,23 @@ class Reports:
             rows = rows.where(col(Vote.source) == source)
         with self._database.read() as session:
             found = list(session.exec(rows))
-        successors = {(vote.pair_id, vote.rater_id): vote.id for vote, *_ in found if _counts(vote)}
+        successors = _successors([vote for vote, *_ in found])
         return [
-            VoteRow(vote, pair, prompt.messages, rater.name, _superseded_by(vote, successors))
+            VoteRow(vote, pair, prompt.messages, rater.name, successors.get(vote.id))
             for vote, pair, prompt, rater in found
         ]
 
 
-def _superseded_by(vote: Vote, successors: dict[tuple[int, int], str]) -> str | None:
-    """The vote that replaced an undone one, or the id of the undo if none has yet."""
-    if vote.superseded_by is None:
-        return None
-    return successors.get((vote.pair_id, vote.rater_id), vote.superseded_by)
-
-
-def _counts(vote: Vote) -> bool:
-    return vote.superseded_by is None
+def _successors(votes: list[Vote]) -> dict[str, str]:
+    """For each undone vote the one that replaced it, or the id of the undo if none has yet."""
+    found: dict[str, str] = {}
+    next_vote: dict[tuple[int, int], str] = {}
+    for vote in reversed(votes):
+        place = vote.pair_id, vote.rater_id
+        if vote.superseded_by is not None:
+            found[vote.id] = next_vote.get(place, vote.superseded_by)
+        next_vote[place] = vote.id
+    return found
 
 
 def _count(session: Session, table: Any, *conditions: sa.ColumnElement[bool]) -> int:

@@ -72,11 +72,16 @@ class Updates:
                 reason = f"the worker died in each of {MAX_ATTEMPTS} attempts"
                 _finish(update, UpdateState.FAILED, now, reason=reason)
                 return None
+            assert update.id is not None
+            labels = _training_labels(session, update.id)
+            if not labels:
+                reason = "all its labels were undone before it began"
+                _finish(update, UpdateState.REJECTED, now, reason=reason)
+                return None
             update.state, update.worker = UpdateState.CLAIMED, worker
             update.attempt += 1
             update.heartbeat_at, update.steps_done = now, 0
-            assert update.id is not None
-            return Claim(update.id, update.attempt, worker, _training_labels(session, update.id))
+            return Claim(update.id, update.attempt, worker, labels)
 
     def beat(self, claim: Claim, state: UpdateState, *, done: int, total: int, now: float) -> None:
         """Say that the worker lives and how far it is. Raises ClaimLostError."""

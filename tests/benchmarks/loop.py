@@ -167,7 +167,10 @@ def print_table(figures: Figures) -> None:
         ("key to next pair, p50 ms", figures.vote_to_next_pair_p50_ms),
         ("key to next pair, p95 ms", figures.vote_to_next_pair_p95_ms),
         ("votes", figures.votes),
-        ("last needed vote to open update, longest s", max(wait.to_open for wait in all_waits)),
+        (
+            "last needed vote to open update, longest s",
+            max((wait.to_open for wait in all_waits), default=None),
+        ),
         ("... to version live, median s", median([wait.to_live for wait in all_waits])),
         ("... to its first pair on screen, median s", median([w.to_screen for w in all_waits])),
         ("labels to a clear rise of the score", figures.labels_to_a_clear_rise),

@@ -5,12 +5,13 @@ import signal
 import socket
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
 from labeler.store import open_store
 from tests.service import Client, Service, wait_until
-from tests.tiny import save_tiny_policy
+from tests.tiny import fill, save_tiny_policy
 
 
 @pytest.fixture
@@ -114,7 +115,19 @@ def test_a_port_in_use_is_one_sentence(tmp_path: Path, settings: dict[str, objec
         port = other.getsockname()[1]
         service = Service(tmp_path / "run", **(settings | {"port": port}))
         assert service.wait_for_end() == 2
-    assert service.lines == [f"livedpo: Port {port} is in use; give another one with --port."]
+    assert service.lines == [
+        f"livedpo: Port {port} is in use by another program; choose another with --port."
+    ]
+
+
+def test_a_read_only_database_is_one_sentence(tmp_path: Path, settings: dict[str, object]) -> None:
+    path = tmp_path / "made.sqlite"
+    fill(open_store(f"sqlite:///{path}"), 2)
+    url = f"sqlite:///file:{path}?mode=ro&uri=true"
+    service = Service(tmp_path / "run", **(settings | {"database": url}))
+    assert service.wait_for_end() == 1
+    assert len(service.lines) == 1
+    assert "read-only" in service.lines[0]
 
 
 def test_a_policy_that_cannot_be_loaded_ends_the_service_with_one_sentence(
@@ -140,9 +153,41 @@ def test_bad_prompt_lines_are_named_and_the_good_ones_served(
 
 
 def _answers(client: Client) -> bool:
-    import httpx
-
     try:
         return bool(client.state())
     except httpx.HTTPError:
         return False
+
+
+def test_a_full_disk_ends_nothing_and_loses_no_saved_vote(
+    tmp_path: Path, settings: dict[str, object]
+) -> None:
+    """Every file is limited to 1.2 MB, so that database and adapter cannot grow any more."""
+    with Service(tmp_path / "run", file_bytes=1_200_000, **settings) as service:
+        client = Client(service.url)
+        saved = vote_until_refused(client)
+        wait_until(lambda: any("cannot be written" in line for line in service.lines), "a word")
+        assert service.process.poll() is None
+        assert httpx.get(service.url, timeout=30).is_success
+    with Service(tmp_path / "run", **settings) as again:
+        assert Client(again.url).state()["votes"] == saved
+        live = Client(again.url).state()["live"]
+        for _ in range(8):
+            Client(again.url).vote_on_next(lambda _: "left")
+        wait_until(lambda: Client(again.url).state()["live"] > live, "a new version")
+
+
+def vote_until_refused(client: Client) -> int:
+    """Vote until the database takes no more; how many votes were saved."""
+    saved, refused = 0, None
+    while refused is None:
+        assert saved < 2000, "the disk is not full"
+        try:
+            pairs = wait_until(lambda: client.pairs(1), "a pair")
+            assert client.vote(pairs[0]["lease_id"])
+            saved += 1
+        except httpx.HTTPStatusError as error:
+            refused = error.response
+    assert refused.status_code == 503
+    assert "cannot be written" in refused.json()["error"]
+    return saved

@@ -123,7 +123,7 @@ def test_a_database_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path)
 
 def test_a_file_that_is_no_database_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "livedpo.sqlite").write_text("this is not a database, it is a shopping list")
-    fails(livedpo("status", "--data-dir", tmp_path), 2, "not a database")
+    fails(livedpo("status", "--data-dir", tmp_path), 1, "not a database")
 
 
 def test_every_command_has_a_help_text() -> None:

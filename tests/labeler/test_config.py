@@ -31,6 +31,10 @@ def test_the_config_file_can_be_named_in_the_environment(tmp_path: Path) -> None
     assert load_settings({}, {"LIVEDPO_CONFIG": str(config)}).port == 9000
 
 
+def test_an_empty_environment_variable_is_none() -> None:
+    assert load_settings({}, {"LIVEDPO_PORT": "", "LIVEDPO_CONFIG": ""}).port == 7860
+
+
 def test_settings_survive_the_way_through_the_environment_to_a_child() -> None:
     settings = load_settings({"learning_rate": "3e-5", "prompts": "a.jsonl", "threads": 3}, {})
     assert load_settings({}, as_environment(settings)) == settings
@@ -43,6 +47,8 @@ def test_settings_survive_the_way_through_the_environment_to_a_child() -> None:
         ({"LIVEDPO_PORT": "seventy"}, "'port' cannot be 'seventy'"),
         ({"LIVEDPO_PORT": "70000"}, "'port' cannot be '70000'"),
         ({"LIVEDPO_BETA": "0"}, "'beta' cannot be '0'"),
+        ({"LIVEDPO_BETA": "inf"}, "'beta' cannot be 'inf'"),
+        ({"LIVEDPO_SEED": "9" * 30}, "'seed' cannot be"),
         ({"LIVEDPO_DTYPE": "int8"}, "'dtype' cannot be 'int8'"),
         ({"LIVEDPO_CONFIG": "/nowhere.toml"}, "/nowhere.toml cannot be read"),
     ],

@@ -87,6 +87,23 @@ def test_raw_rows_hold_every_vote_with_its_provenance(rated: Store, tmp_path: Pa
     assert first["created_at"] == "1970-01-01T00:16:42+00:00"
 
 
+def test_a_chain_of_undone_votes_names_each_ones_successor(store: Store, tmp_path: Path) -> None:
+    fill(store, 1)
+    rater = store.raters.local(now=1.0)
+    pair = lease(store)[0]
+    for number in range(3):
+        ballot = Ballot(f"v{number}", pair.lease_id, "left")
+        assert store.votes.record(ballot, rater_id=rater, now=1002.0 + number).saved
+        if number < 2:
+            again = store.votes.undo(
+                undo_id=f"u{number}", rater_id=rater, holder="tab", seconds=60, now=1002.5 + number
+            )
+            assert again is not None
+            pair = again
+    rows = exported(store, tmp_path / "out.jsonl", "raw")
+    assert [row["superseded_by"] for row in rows] == ["v1", "v2", None]
+
+
 def test_an_undone_vote_is_in_no_training_export(rated: Store, tmp_path: Path) -> None:
     for number in range(6):
         rated.votes.undo(undo_id=f"u{number}", rater_id=1, holder="tab", seconds=60, now=1020.0)

@@ -72,9 +72,32 @@ def test_good_lines_are_taken_and_bad_ones_named_by_number_and_reason(tmp_path: 
     assert found.complaint().startswith("7 bad lines were left out (line 2: not JSON; ")
 
 
+def test_a_csv_cell_may_hold_a_message_list_and_lines_are_numbered_as_in_the_file(
+    tmp_path: Path,
+) -> None:
+    cell = json.dumps(CHAT).replace('"', '""')
+    (tmp_path / "p.csv").write_text(f'prompt\n"{cell}"\n"two\nlines"\n""\nTea?\n')
+    found = read_prompts(tmp_path / "p.csv")
+    assert found.prompts == [CHAT, [{"role": "user", "content": "two\nlines"}], TEA]
+    assert found.bad_lines == [(5, "empty text")]
+
+
+def test_splits_with_other_columns_are_read(tmp_path: Path) -> None:
+    splits = {
+        "train": datasets.Dataset.from_list([{"prompt": "Tea?"}]),
+        "test": datasets.Dataset.from_list([{"prompt": "Coffee?", "topic": "x"}]),
+    }
+    datasets.DatasetDict(splits).save_to_disk(tmp_path / "splits")
+    assert len(read_prompts(tmp_path / "splits").prompts) == 2
+
+
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
+        ("p.jsonl", b"[" * 100_000 + b"\n", "line 1: not JSON"),
+        ("p.jsonl", b'{"prompt": "a \\ud800 b"}\n', "half a character"),
+        ("p.csv", b"prompt\nCaf\xe9?\n", "no CSV in UTF-8"),
+        ("p.csv", b"prompt\n" + b"x" * 3_000_000 + b"\n", "field larger than"),
         ("p.jsonl", b"", "no usable prompt"),
         ("p.jsonl", b"nonsense\n", "line 1: not JSON"),
         ("p.parquet", b"nonsense", "not a Parquet file"),

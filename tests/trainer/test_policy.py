@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
 from labeler.errors import BadInput
 from tests.tiny import save_tiny_policy, tiny_model, tiny_tokenizer
@@ -132,3 +132,17 @@ def test_a_policy_without_a_chat_template_is_one_sentence(tmp_path: Path) -> Non
 def test_an_unknown_device_is_one_sentence(tiny_policy: Path) -> None:
     with pytest.raises(BadInput, match="device 'tpu9'"):
         load(tiny_policy, device="tpu9")
+
+
+def test_a_reward_model_is_no_policy(tmp_path: Path) -> None:
+    config = tiny_model().config
+    config.num_labels = 1
+    reward = AutoModelForSequenceClassification.from_config(config)
+    reward.save_pretrained(tmp_path)
+    tiny_tokenizer().save_pretrained(tmp_path)
+    with pytest.raises(BadInput, match="lacks lm_head"):
+        load(tmp_path)
+
+
+def test_the_fingerprint_does_not_depend_on_the_dtype_it_is_loaded_in(tiny_policy: Path) -> None:
+    assert load(tiny_policy).fingerprint == load(tiny_policy, dtype="bfloat16").fingerprint

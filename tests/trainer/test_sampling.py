@@ -2,11 +2,14 @@
 
 import math
 from collections import Counter
+from pathlib import Path
 
 import pytest
 import torch
+from transformers import GenerationConfig
 
-from tests.trainer.conftest import SAMPLING
+from tests.tiny import save_tiny_policy
+from tests.trainer.conftest import SAMPLING, load
 from trainer.policy import LIVE, Policy
 from trainer.sampling import Response, SamplingSettings, batch_seed, sample_pairs, worth_asking
 
@@ -32,6 +35,22 @@ def test_a_response_ends_in_its_eos_or_at_the_limit_without_one(policy: Policy) 
         assert (response.tokens[-1] == 0) is ended
         assert 0 not in response.tokens[:-1]
         assert ended or len(response.tokens) == SAMPLING.max_new_tokens
+
+
+def test_the_penalties_and_cuts_that_a_model_ships_are_not_applied(tmp_path: Path) -> None:
+    plain = load(save_tiny_policy(tmp_path / "plain"))
+    folder = save_tiny_policy(tmp_path / "penalised")
+    own = GenerationConfig(
+        eos_token_id=0, repetition_penalty=5.0, min_p=0.5, no_repeat_ngram_size=1, do_sample=True
+    )
+    own.save_pretrained(folder)
+    shipped = load(folder)
+    assert shipped.eos_token_ids == plain.eos_token_ids == [0]
+    drawn = []
+    for policy in (plain, shipped):
+        with policy.adapter(LIVE):
+            drawn.append(sample_pairs(policy, PROMPTS * 4, SAMPLING, seed=1))
+    assert drawn[0] == drawn[1]
 
 
 def test_first_tokens_come_with_the_probabilities_that_the_policy_gives(policy: Policy) -> None:

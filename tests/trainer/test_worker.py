@@ -223,6 +223,52 @@ def test_a_prompt_that_is_too_long_is_set_aside_and_the_others_are_sampled(
     assert store.queue.ready() > 0
 
 
+def test_a_prompt_that_the_chat_template_refuses_is_set_aside_with_its_words(
+    store: Store, policy: Policy, make_worker: Callable[..., Worker]
+) -> None:
+    policy.tokenizer.chat_template = (
+        "{% if messages[0].role == 'system' %}{{ raise_exception('no system role') }}{% endif %}"
+        + policy.tokenizer.chat_template
+    )
+    told = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Tea?"}]
+    store.prompts.add([told, *PROMPTS[:3]], now=1.0)
+    worker = make_worker(policy)
+    worker.step()
+    aside = [prompt.set_aside for prompt in store.prompts.all() if prompt.set_aside]
+    assert aside == ["no system role"]
+    assert store.queue.ready() > 0
+
+
+def test_what_was_set_aside_is_tried_again_when_the_worker_starts(
+    worker: Worker, store: Store, policy: Policy, make_worker: Callable[..., Worker]
+) -> None:
+    store.prompts.set_aside(1, "too long under other settings")
+    make_worker(policy)
+    assert [prompt.set_aside for prompt in store.prompts.all() if prompt.set_aside] == []
+
+
+def test_a_response_length_that_fills_the_context_is_one_sentence(
+    store: Store, policy: Policy, settings: Settings
+) -> None:
+    greedy = settings.model_copy(update={"max_new_tokens": 128})
+    worker = Worker(store, policy, greedy, name="w", stop=threading.Event(), clock=Clock())
+    with pytest.raises(BadInput, match="'max_new_tokens' cannot be 128"):
+        worker.start()
+
+
+def test_a_claim_that_was_lost_while_the_update_broke_does_not_end_the_worker(
+    worker: Worker, store: Store, settings: Settings
+) -> None:
+    work(worker)
+    vote(store, N)
+    open_due_update(settings, store, now=2000.0)
+    stale = store.updates.claim(worker="w", now=2001.0)
+    assert stale is not None
+    assert worker.step(), "the same worker's second attempt"
+    worker._run_update(stale)
+    assert store.reports.status(max_staleness=2)["updates"]["done"] == 1
+
+
 def test_no_prompts_raise_an_alarm_that_ends_when_there_are_some(
     store: Store, policy: Policy, make_worker: Callable[..., Worker]
 ) -> None:

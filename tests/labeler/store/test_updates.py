@@ -160,6 +160,17 @@ def test_a_label_undone_while_its_update_is_open_is_not_trained_on(store: Store)
     assert len(claim(store).labels) == N - 1
 
 
+def test_an_update_whose_labels_were_all_undone_ends_without_a_pause(store: Store) -> None:
+    vote(store, N)
+    open_update(store)
+    for number in range(N):
+        store.votes.undo(undo_id=f"u{number}", rater_id=1, holder="tab", seconds=60, now=1011.0)
+    assert store.updates.claim(worker="w", now=1012.0) is None
+    assert store.reports.status(max_staleness=2)["updates"]["running"] == 0
+    vote(store, N, now=1013.0)
+    assert open_update(store, now=1014.0) == 2
+
+
 def test_a_label_undone_after_it_was_used_stays_recorded_as_used(store: Store) -> None:
     vote(store, N)
     open_update(store)

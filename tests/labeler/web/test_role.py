@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -108,30 +107,7 @@ def test_a_vote_survives_kill_9_between_click_and_answer(
     screen.page.close()
 
 
-def test_a_port_in_use_is_one_sentence_with_the_remedy(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(role, "BIND_PATIENCE_SECONDS", 0.3)
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        settings = Settings(data_dir=tmp_path, port=port)
-        with pytest.raises(BadInput, match=f"^Port {port} is in use .* --port.$"):
-            role.run_web(settings, store, threading.Event())
-
-
 def test_an_address_of_another_machine_is_one_sentence(store: Store, tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path, host="192.0.2.1")
     with pytest.raises(BadInput, match="no accounts yet"):
         role.run_web(settings, store, threading.Event())
-
-
-def test_a_port_that_its_predecessor_gives_up_is_taken(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stop = threading.Event()
-    taken = socket.create_server(("127.0.0.1", 0))
-    monkeypatch.setattr(stop, "wait", lambda _=None: taken.close() or False)
-    settings = Settings(data_dir=tmp_path, port=taken.getsockname()[1])
-    listener = role._listen(settings.host, settings.port, stop)
-    assert listener is not None
-    listener.close()
