@@ -4,6 +4,7 @@ The three roles are started as `python -m …` with their settings in the enviro
 package never imports the trainer.
 """
 
+import contextlib
 import json
 import os
 import sys
@@ -86,7 +87,7 @@ def serve(settings: Settings) -> None:
     from labeler.role import stop_on_signals
     from labeler.supervise import serve as run
 
-    sys.exit(run(settings, stop_on_signals(), click.echo))
+    sys.exit(run(settings, stop_on_signals(), _say))
 
 
 def _become(module: str, settings: Settings) -> None:
@@ -209,6 +210,12 @@ def versions_list(settings: Settings) -> None:
         labels = version.metrics.get("labels")
         origin = "the base policy" if version.folder is None else f"{labels} labels"
         click.echo(f"{version.id:4}  {version.state:9}  {made}  {origin}")
+
+
+def _say(sentence: str) -> None:
+    """Print, whether or not somebody still listens: `livedpo serve | head` must go on serving."""
+    with contextlib.suppress(BrokenPipeError):
+        click.echo(sentence)
 
 
 def _existing(settings: Settings) -> Store:

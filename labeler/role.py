@@ -44,10 +44,15 @@ def run_role(name: str, body: Body) -> None:
 
 
 def stop_on_signals() -> threading.Event:
-    """A flag that SIGINT and SIGTERM set."""
+    """A flag that SIGINT and SIGTERM set. The same signal again ends the process at once."""
     stop = threading.Event()
+
+    def ask_to_stop(number: int, _frame: object) -> None:
+        stop.set()
+        signal.signal(number, signal.SIG_DFL)
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, ask_to_stop)
     return stop
 
 
