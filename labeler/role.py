@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from labeler.config import Settings, load_settings
-from labeler.errors import LivedpoError
+from labeler.errors import BadInput, LivedpoError
 from labeler.store import Store, open_store
+
+log = logging.getLogger(__name__)
 
 SUPERVISED = "supervised"
 LOG_BYTES = 5_000_000
@@ -38,8 +40,11 @@ def run_role(name: str, body: Body) -> None:
         _log_to(settings.data_dir / "logs", name)
         sys.excepthook = _log_uncaught
         body(settings, store, stop)
-    except LivedpoError as error:
+    except BadInput as error:
         print(f"livedpo: {error}", file=sys.stderr, flush=True)
+        sys.exit(error.exit_code)
+    except LivedpoError as error:
+        log.error("%s", error)
         sys.exit(error.exit_code)
 
 
@@ -58,7 +63,7 @@ def stop_on_signals() -> threading.Event:
 
 def _log_uncaught(*error: Any) -> None:
     """A bug: its traceback goes to the log file too."""
-    logging.getLogger(__name__).critical("It ended by an error of its own.", exc_info=error)
+    log.critical("It ended by an error of its own.", exc_info=error)
 
 
 def _log_to(folder: Path, name: str) -> None:

@@ -151,8 +151,9 @@ class Supervisor:
         again = child.start_at - now
         self._say(f"The {child.name} ended with code {code}; it starts again in {again:.1f} s.")
         if child.recent_deaths(now) >= DEATHS_BEFORE_ALARM:
-            alarm = f"The {child.name} died {child.recent_deaths(now)} times in five minutes."
-            self._alarm(child.name, alarm)
+            file = self._settings.data_dir / "logs" / f"{child.name}.log"
+            times = child.recent_deaths(now)
+            self._alarm(child.name, f"The {child.name} died {times} times lately; see {file}.")
 
     def _announce(self, now: float) -> None:
         """Say once where the page is, and then once that the first pair is there."""
