@@ -136,7 +136,10 @@ def scheduler(settings: Settings) -> None:
 )
 @settings_options(*STORE)
 def export(settings: Settings, out: Path, format_name: str, labels: str) -> None:
-    """Write the labelled pairs to OUT: a .jsonl or .parquet file, or a new folder."""
+    """Write the labelled pairs to OUT: a .jsonl or .parquet file, or a new folder.
+
+    A file of that name is replaced. Undone votes are in the raw format only.
+    """
     from labeler.export import write_export
 
     source = None if labels == "all" else Source(labels)
@@ -156,7 +159,7 @@ def status(settings: Settings, as_json: bool) -> None:
         return
     for name, value in counts.items():
         if isinstance(value, dict):
-            value = ", ".join(f"{count} {what}" for what, count in value.items())
+            value = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in value.items())
         elif isinstance(value, list):
             value = "; ".join(value) or "none"
         click.echo(f"{name:10}{value}")

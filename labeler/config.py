@@ -125,8 +125,12 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "lease_seconds",
         "max_staleness",
     ),
-    "Sampling": ("temperature", "top_p", "max_new_tokens"),
-    "Training": (
+    "Sampling (a policy's own livedpo.toml may set these, as the starter's does)": (
+        "temperature",
+        "top_p",
+        "max_new_tokens",
+    ),
+    "Training (likewise)": (
         "beta",
         "learning_rate",
         "passes",

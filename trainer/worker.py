@@ -108,7 +108,7 @@ class Worker:
             self._run_update(claim)
             return True
         if self._store.queue.ready() >= self._settings.queue_pairs:
-            self._say("The queue is full.")
+            self._say("Enough pairs are ready.")
             return False
         return self._top_up()
 

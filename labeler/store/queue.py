@@ -190,7 +190,7 @@ def _free_slots(session: Session, rater_id: int, count: int) -> list[tuple[Pair,
 
 def _active(session: Session, *conditions: sa.ColumnElement[bool]) -> list[Lease]:
     rows = select(Lease).where(col(Lease.ended_at).is_(None), *conditions)
-    return list(session.exec(rows.order_by(col(Lease.leased_at))))
+    return list(session.exec(rows.order_by(col(Lease.leased_at), col(Lease.pair_id))))
 
 
 def _take_up_again(session: Session, *conditions: sa.ColumnElement[bool]) -> None:

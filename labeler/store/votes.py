@@ -75,7 +75,7 @@ class Votes:
             vote.superseded_by = undo_id
             session.flush()
             pair = session.get_one(Pair, vote.pair_id)
-            again = _hold_again(session, lease, pair, now=now, seconds=seconds)
+            again = _hold_again(session, lease, pair, expires_at=now + seconds)
             pair.state = PairState.READY
             session.flush()
             return leased_pair(session, again)
@@ -118,7 +118,7 @@ def _vote(session: Session, ballot: Ballot, lease: Lease, pair: Pair, now: float
     )
 
 
-def _hold_again(session: Session, lease: Lease, pair: Pair, *, now: float, seconds: float) -> Lease:
+def _hold_again(session: Session, lease: Lease, pair: Pair, *, expires_at: float) -> Lease:
     slot = free_slot(session, pair)
     assert slot is not None  # the vote that was just taken back held one
     again = Lease(
@@ -128,8 +128,8 @@ def _hold_again(session: Session, lease: Lease, pair: Pair, *, now: float, secon
         holder=lease.holder,
         slot=slot,
         shown_left=lease.shown_left,
-        leased_at=now,
-        expires_at=now + seconds,
+        leased_at=lease.leased_at,  # so that a reloaded page gets it first
+        expires_at=expires_at,
     )
     session.add(again)
     return again

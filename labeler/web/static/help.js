@@ -41,6 +41,10 @@ export class Help {
   open() {
     this.#dialog.showModal();
   }
+
+  close() {
+    this.#dialog.close();
+  }
 }
 
 function table() {

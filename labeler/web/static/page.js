@@ -62,7 +62,10 @@ function listenToButtons(rating, help) {
 function listenToKeys(rating, help) {
   document.addEventListener("keydown", (event) => {
     if (event.repeat && event.target.closest?.("#choices button")) event.preventDefault();
-    if (help.isOpen) return;
+    if (help.isOpen) {
+      if (event.key === "?") help.close();
+      return;
+    }
     const action = actionOf(event);
     if (!action) return;
     event.preventDefault();

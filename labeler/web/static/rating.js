@@ -6,14 +6,12 @@
 
 import { newId } from "./dom.js";
 import { Refused, Unreachable } from "./server.js";
-import { isRunning } from "./words.js";
 
 const ON_HAND = 3; // pairs held: one on screen, two behind it
 const MOST_WANTED = 8; // the server's bound, as is the next
 const MOST_VOTES = 50;
 const RENEW_MS = 60_000; // leases of a page in sight are prolonged this often
-const STATE_MS = 2_000;
-const TRAINING_STATE_MS = 1_000;
+const STATE_MS = 1_000;
 const LONGEST_SECONDS = 24 * 3600;
 const FIRST_RETRY_MS = 250;
 const LONGEST_RETRY_MS = 4_000;
@@ -81,7 +79,7 @@ export class Rating {
   tick(now) {
     if (this.#working || this.#retryTimer) return;
     if (!this.#shown || now - this.#renewedAt > RENEW_MS) this.sync();
-    else if (now - this.#stateAt > this.#stateEveryMs()) this.#look(now);
+    else if (now - this.#stateAt > STATE_MS) this.#look(now);
   }
 
   /** Look at the state now: the rater came back to this page, or the network did. */
@@ -216,10 +214,6 @@ export class Rating {
       pair.watch.start();
     }
     this.#view.show(pair);
-  }
-
-  #stateEveryMs() {
-    return this.#state && isRunning(this.#state) ? TRAINING_STATE_MS : STATE_MS;
   }
 
   async #look(now) {

@@ -95,6 +95,7 @@ export class View {
   }
 
   connected() {
+    if (this.#lost) this.#complain(""); // it spoke of the outage
     this.#lost = false;
     this.#trouble = null;
     this.#showMark();

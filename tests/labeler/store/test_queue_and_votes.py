@@ -160,6 +160,17 @@ def test_undo_brings_the_pair_back_on_the_same_sides_and_keeps_the_old_vote(stor
     assert store.reports.status(max_staleness=2)["labels"]["human"] == 1
 
 
+def test_a_page_that_is_reloaded_after_an_undo_gets_the_undone_pair_first(store: Store) -> None:
+    fill(store, 4)
+    first, second = lease(store, 2)
+    store.votes.record(Ballot("v", first.lease_id, "left"), rater_id=1, now=1002.0)
+    lease(store, 2, shown=[second.lease_id], now=1003.0)
+    again = store.votes.undo(undo_id="u", rater_id=1, holder="tab", seconds=60, now=1004.0)
+    reloaded = lease(store, 3, now=1005.0)
+    assert again is not None
+    assert reloaded[0] == again
+
+
 def test_the_same_undo_sent_twice_takes_back_one_vote(store: Store) -> None:
     fill(store, 2)
     for number, pair in enumerate(lease(store, 2)):
