@@ -40,12 +40,10 @@ def write_adapter(folder: Path, state: dict[str, Tensor], config: LoraConfig, *,
         files = {path.name: _sha256(path) for path in sorted(temporary.iterdir())}
         (temporary / MANIFEST).write_text(json.dumps({"files": files}, indent=1))
         _flush(temporary)
-    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        temporary.rename(folder)
+    finally:
         shutil.rmtree(temporary, ignore_errors=True)
-        raise
-    if folder.exists():
-        shutil.rmtree(folder)
-    temporary.rename(folder)
     _flush_path(folder.parent)
     return files[WEIGHTS]
 
