@@ -29,12 +29,13 @@ def preference(choice: Choice) -> Preference:
 
 @dataclass(frozen=True)
 class TrainingLabel:
-    """One label of an update: P(a is preferred) = `target`, counted `weight` times.
+    """What people said of one pair: P(a preferred) = `target`, P(tie) = `tie`; the rest is for b.
 
-    `reference_logp_*` are the summed log-probabilities (nats) of the responses under the reference.
+    It counts `weight` times. `vote_ids` are the votes it was made from. `reference_logp_*` are the
+    summed log-probabilities (nats) of the responses under the reference.
     """
 
-    vote_id: str
+    vote_ids: tuple[str, ...]
     target: float
     weight: float
     prompt_tokens: list[int]
@@ -42,3 +43,4 @@ class TrainingLabel:
     tokens_b: list[int]
     reference_logp_a: float
     reference_logp_b: float
+    tie: float = 0.0

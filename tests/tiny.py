@@ -37,19 +37,27 @@ def tiny_tokenizer() -> Any:
 
 
 def tiny_model(kind: str = "llama", context: int = 128) -> Any:
-    """A random model with 2 layers, 32 wide: llama, qwen2 or gpt2."""
+    """A random model with 2 layers, 32 wide.
+
+    llama and qwen2 are plain, qwen3 normalises queries and keys, mistral has a sliding window of 16
+    tokens, gemma2 has soft caps, a window in every other layer and tied embeddings, gpt2 has
+    absolute positions.
+    """
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
+    grouped = SIZE | {"intermediate_size": 64, "num_key_value_heads": 2}
     sizes: dict[str, Any] = {
-        "llama": SIZE | {"intermediate_size": 64, "num_key_value_heads": 2},
-        "qwen2": SIZE | {"intermediate_size": 64, "num_key_value_heads": 2},
+        "llama": grouped,
+        "qwen2": grouped,
+        "qwen3": grouped | {"head_dim": 8},
+        "mistral": grouped | {"sliding_window": 16},
+        "gemma2": grouped | {"head_dim": 8, "sliding_window": 16, "query_pre_attn_scalar": 8},
         "gpt2": {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": context},
     }
-    if kind != "gpt2":
-        sizes[kind]["max_position_embeddings"] = context
+    size = sizes[kind] if kind == "gpt2" else sizes[kind] | {"max_position_embeddings": context}
     config = AutoConfig.for_model(
-        kind, vocab_size=320, eos_token_id=0, pad_token_id=1, bos_token_id=None, **sizes[kind]
+        kind, vocab_size=320, eos_token_id=0, pad_token_id=1, bos_token_id=None, **size
     )
     torch.manual_seed(0)
     return AutoModelForCausalLM.from_config(config)

@@ -273,7 +273,7 @@ class Worker:
         """Make the candidate live, with its first pairs sampled beforehand so that nobody waits."""
         read_adapter(self._settings.adapters_dir / version.folder, version.sha256)
         pairs = self._sample(SAMPLE_PAIRS, CANDIDATE, version.id)
-        trained_on = [label.vote_id for label in claim.labels]
+        trained_on = [vote for label in claim.labels for vote in label.vote_ids]
         self._store.updates.promote(claim, version, pairs, trained_on=trained_on, now=self._clock())
         self._policy.copy_adapter(CANDIDATE, LIVE)
         self._version = version.id

@@ -236,7 +236,7 @@ def _training_labels(session: Session, update_id: int) -> list[TrainingLabel]:
 def _training_label(vote: Vote, pair: Pair) -> TrainingLabel:
     said = preference(vote.choice)
     return TrainingLabel(
-        vote_id=vote.id,
+        vote_ids=(vote.id,),
         target=said.target,
         weight=said.weight,
         prompt_tokens=pair.prompt_tokens,

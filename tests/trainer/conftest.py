@@ -39,6 +39,6 @@ def labels(policy: Policy) -> list[TrainingLabel]:
         with torch.no_grad(), policy.reference():
             logp_a, logp_b = policy.logps(batch).tolist()
         made.append(
-            TrainingLabel(str(number), 1.0, 1.0, prompt, a.tokens, b.tokens, logp_a, logp_b)
+            TrainingLabel((str(number),), 1.0, 1.0, prompt, a.tokens, b.tokens, logp_a, logp_b)
         )
     return made

@@ -47,7 +47,7 @@ def version(number: int) -> NewVersion:
 
 
 def promote(store: Store, claimed: Claim, number: int, now: float = 1020.0) -> None:
-    labels = [label.vote_id for label in claimed.labels]
+    labels = [label.vote_ids[0] for label in claimed.labels]
     store.updates.promote(claimed, version(number), [], trained_on=labels, now=now)
 
 
@@ -77,7 +77,7 @@ def test_the_labels_of_an_update_are_fixed_when_it_opens(store: Store) -> None:
     listed = vote(store, N)
     open_update(store)
     vote(store, 2, now=1011.0)
-    assert {label.vote_id for label in claim(store).labels} == set(listed)
+    assert {label.vote_ids[0] for label in claim(store).labels} == set(listed)
 
 
 def test_an_update_takes_the_oldest_labels_and_leaves_a_flood_to_the_next_one(
@@ -87,7 +87,7 @@ def test_an_update_takes_the_oldest_labels_and_leaves_a_flood_to_the_next_one(
     vote(store, N, now=1003.0)
     open_update(store)
     claimed = claim(store)
-    assert {label.vote_id for label in claimed.labels} == set(first)
+    assert {label.vote_ids[0] for label in claimed.labels} == set(first)
     promote(store, claimed, 1)
     assert open_update(store, now=1030.0) == 2
 
@@ -97,7 +97,7 @@ def test_the_target_says_which_response_was_preferred(store: Store) -> None:
     open_update(store)
     by_id = {row.vote.id: row.vote.choice for row in store.reports.votes()}
     for label in claim(store).labels:
-        assert label.target == (1.0 if by_id[label.vote_id] == "a" else 0.0)
+        assert label.target == (1.0 if by_id[label.vote_ids[0]] == "a" else 0.0)
         assert label.tokens_a == [21, 22, 0]
 
 
