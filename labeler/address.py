@@ -8,8 +8,8 @@ import socket
 import threading
 import time
 
-from labeler.config import Settings
 from labeler.errors import BadInput
+from labeler.settings import Settings
 
 PATIENCE_SECONDS = 5.0
 

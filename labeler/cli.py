@@ -15,9 +15,12 @@ from typing import Any
 
 import click
 
-from labeler.config import SECTIONS, Settings, as_environment, load_settings
+from labeler.adapters import verify
+from labeler.config import as_environment, load_settings
 from labeler.errors import LivedpoError
+from labeler.settings import SECTIONS, Settings
 from labeler.store import Store, open_store
+from labeler.store.reports import VersionRow
 from labeler.tables import Source
 
 ALL = tuple(name for names in SECTIONS.values() for name in names)
@@ -29,7 +32,8 @@ class SectionedCommand(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the command's own options, then the settings by section."""
-        records = {p.name: p.get_help_record(ctx) for p in self.get_params(ctx)}
+        options = [p for p in self.get_params(ctx) if isinstance(p, click.Option)]
+        records = {option.name: option.get_help_record(ctx) for option in options}
         own = [record for name, record in records.items() if record and name not in ALL]
         with formatter.section("Options"):
             formatter.write_dl(own)
@@ -90,10 +94,10 @@ def serve(settings: Settings) -> None:
     sys.exit(run(settings, stop_on_signals(), _say))
 
 
-def _become(module: str, settings: Settings) -> None:
-    """Go on as the given role, in this very process."""
+def _become(module: str, settings: Settings, *arguments: str) -> None:
+    """Go on as the given module, in this very process."""
     environment = os.environ | as_environment(settings)
-    os.execve(sys.executable, [sys.executable, "-m", module], environment)
+    os.execve(sys.executable, [sys.executable, "-m", module, *arguments], environment)
 
 
 @cli.command(cls=SectionedCommand)
@@ -115,6 +119,18 @@ def worker(settings: Settings) -> None:
 def scheduler(settings: Settings) -> None:
     """Run only the scheduler (serve runs all three roles)."""
     _become("labeler.schedule", settings)
+
+
+@cli.command(cls=SectionedCommand)
+@click.argument("file", type=Path)
+@settings_options(*ALL)
+def train(settings: Settings, file: Path) -> None:
+    """Train a candidate version from the labelled pairs in FILE (offline DPO).
+
+    FILE is an export of this program, or any .jsonl or .parquet file with prompt, chosen and
+    rejected. The live version is where training starts, and stays live.
+    """
+    _become("trainer.offline", settings, str(file))
 
 
 @cli.command(cls=SectionedCommand)
@@ -150,10 +166,12 @@ def export(settings: Settings, out: Path, format_name: str, labels: str) -> None
 
 @cli.command(cls=SectionedCommand)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@settings_options(*STORE, "max_staleness")
+@settings_options(*STORE, "max_staleness", "loss", "ties")
 def status(settings: Settings, as_json: bool) -> None:
     """Show counts and the state of the loop. Changes nothing."""
-    counts = _existing(settings).reports.status(max_staleness=settings.max_staleness)
+    counts = _existing(settings).reports.status(
+        max_staleness=settings.max_staleness, votes=settings.vote_rules
+    )
     if as_json:
         click.echo(json.dumps(counts))
         return
@@ -201,18 +219,73 @@ def prompts_list(settings: Settings) -> None:
 
 @cli.group()
 def versions() -> None:
-    """List the versions of the policy."""
+    """List the versions of the policy, and choose which one is live."""
 
 
 @versions.command("list", cls=SectionedCommand)
 @settings_options(*STORE)
 def versions_list(settings: Settings) -> None:
-    """List the policy versions, oldest first."""
-    for version in _existing(settings).versions.all():
-        made = time.strftime("%Y-%m-%d %H:%M", time.localtime(version.created_at))
-        labels = version.metrics.get("labels")
-        origin = "the base policy" if version.folder is None else f"{labels} labels"
-        click.echo(f"{version.id:4}  {version.state:9}  {made}  {origin}")
+    """List the policy versions, oldest first, each with what the gate found."""
+    for row in _existing(settings).reports.versions():
+        made = time.strftime("%Y-%m-%d %H:%M", time.localtime(row.version.created_at))
+        click.echo(f"{row.version.id:4}  {row.version.state:9}  {made}  {_verdict(row)}")
+
+
+def _verdict(row: VersionRow) -> str:
+    """Where a version came from and what was found, in one line."""
+    version = row.version
+    if version.folder is None:
+        return "the base policy"
+    words = f"{version.metrics.get('labels', 0)} labels, from version {version.parent_id}"
+    agreement = version.metrics.get("agreement")
+    if agreement:
+        words += (
+            f", agrees with people on {agreement['candidate']:.0%} of {agreement['labels']} "
+            f"votes kept aside (version {version.parent_id}: {agreement['live']:.0%})"
+        )
+    objections = row.reason or version.metrics.get("objections")
+    return words + (f"; the gate objects: {objections}" if objections else "")
+
+
+@versions.command("rollback", cls=SectionedCommand)
+@click.argument("version", type=int, required=False)
+@settings_options(*STORE)
+def versions_rollback(settings: Settings, version: int | None) -> None:
+    """Make VERSION live, or the one that the live version was trained from.
+
+    A running service follows at once. Nothing is lost: any version can be made live again.
+    """
+    _make_live(settings, version)
+
+
+@versions.command("promote", cls=SectionedCommand)
+@click.argument("version", type=int)
+@settings_options(*STORE)
+def versions_promote(settings: Settings, version: int) -> None:
+    """Make VERSION live: a candidate, or one that the gate kept back, or an older one.
+
+    A running service follows at once.
+    """
+    _make_live(settings, version)
+
+
+@versions.command("merge", cls=SectionedCommand)
+@click.argument("version", type=int)
+@click.argument("out", type=Path)
+@settings_options("policy", *STORE, "device", "dtype")
+def versions_merge(settings: Settings, version: int, out: Path) -> None:
+    """Write VERSION to the new folder OUT, as a model that needs no adapter."""
+    _become("trainer.merge", settings, str(version), str(out))
+
+
+def _make_live(settings: Settings, version_id: int | None) -> None:
+    """Check the version's folder, move the live pointer, and say so."""
+    store = _existing(settings)
+    version = store.versions.find(version_id)
+    if version.folder is not None and version.sha256 is not None:
+        verify(settings.adapters_dir / version.folder, version.sha256)
+    previous = store.versions.make_live_again(version.id, now=time.time())
+    click.echo(f"Version {version.id} is live now, in place of version {previous}.")
 
 
 def _say(sentence: str) -> None:

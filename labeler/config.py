@@ -9,139 +9,15 @@ break an 8B model, so such values travel with the weights.
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
-from urllib.parse import quote
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from labeler.errors import BadInput
+from labeler.settings import OWNED_BY_POLICY, STARTER_POLICY, Settings
 
-ROOT = Path(__file__).resolve().parent.parent
-STARTER_POLICY = ROOT / "data" / "starter" / "policy"
-STARTER_PROMPTS = ROOT / "data" / "prompts.jsonl"
 POLICY_FILE = "livedpo.toml"
 PREFIX = "LIVEDPO_"
-LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
-
-
-class Settings(BaseModel):
-    """Everything that can be set, with unit, default and meaning. Frozen once made."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    policy: str = Field(
-        str(STARTER_POLICY),
-        min_length=1,
-        description="Model to tune: a local folder or a hub id. Default: the starter.",
-    )
-    prompts: Path | None = Field(
-        None, description="File or folder with prompts to sample from. Default: the starter's."
-    )
-    data_dir: Path = Field(
-        Path("data/run"), description="Folder for the database, the adapters and the logs."
-    )
-    database: str | None = Field(
-        None, description="Database URL. Default: an SQLite file in the data dir."
-    )
-    host: str = Field("127.0.0.1", min_length=1, description="Address the web page listens on.")
-    port: int = Field(7860, ge=1, le=65535, description="Port the web page listens on.")
-
-    labels_per_update: int = Field(
-        16, ge=1, description="Fresh labels that start an update of the policy."
-    )
-    cooldown_seconds: float = Field(
-        0.0, ge=0, description="Seconds to wait between two updates, at least."
-    )
-    queue_pairs: int = Field(24, ge=2, description="Pairs kept ready for raters.")
-    lease_seconds: float = Field(
-        1800.0, gt=0, description="Seconds a rater may hold a pair before others get it."
-    )
-    max_staleness: int = Field(
-        2, ge=0, description="Versions a pair may lie behind the live policy and still count."
-    )
-
-    temperature: float = Field(1.0, gt=0, le=5, description="Sampling temperature.")
-    top_p: float = Field(1.0, gt=0, le=1, description="Nucleus sampling: probability mass kept.")
-    max_new_tokens: int = Field(256, ge=1, description="Longest response, in tokens.")
-
-    beta: float = Field(0.1, gt=0, description="DPO beta: how strongly to stay at the reference.")
-    learning_rate: float = Field(1e-5, gt=0, lt=1, description="AdamW learning rate.")
-    passes: int = Field(2, ge=1, description="Passes over the labels of one update.")
-    batch_pairs: int = Field(8, ge=1, description="Pairs in one optimiser step.")
-    lora_rank: int = Field(16, ge=1, description="Rank of the LoRA adapter.")
-    lora_alpha: float = Field(
-        32.0, gt=0, description="LoRA alpha: the adapter is scaled by alpha/rank."
-    )
-    max_grad_norm: float = Field(1.0, gt=0, description="Gradient norm is clipped to this.")
-    seed: int = Field(0, ge=0, lt=2**63, description="Seed of sampling and training.")
-
-    device: str = Field("auto", description="Torch device: auto, cpu, cuda, cuda:1, mps.")
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
-        "auto", description="Weights of the frozen base. auto: float32 on a CPU, else bfloat16."
-    )
-    threads: int = Field(
-        0, ge=0, description="Torch threads of the worker; 0: all cores but one, for the page."
-    )
-
-    @property
-    def is_loopback(self) -> bool:
-        """Whether only this machine can reach the page."""
-        return self.host in LOOPBACK_HOSTS
-
-    @property
-    def database_url(self) -> str:
-        """The database, with the default filled in."""
-        return self.database or "sqlite:///" + quote(str(self.data_dir / "livedpo.sqlite"))
-
-    @property
-    def adapters_dir(self) -> Path:
-        """Folder that holds one folder for each policy version."""
-        return self.data_dir / "adapters"
-
-
-OWNED_BY_POLICY = frozenset(
-    {
-        "temperature",
-        "top_p",
-        "max_new_tokens",
-        "beta",
-        "learning_rate",
-        "passes",
-        "batch_pairs",
-        "lora_rank",
-        "lora_alpha",
-        "max_grad_norm",
-        "labels_per_update",
-    }
-)
-
-SECTIONS: dict[str, tuple[str, ...]] = {
-    "What to tune": ("policy", "prompts"),
-    "Where": ("data_dir", "database", "host", "port"),
-    "The loop": (
-        "labels_per_update",
-        "cooldown_seconds",
-        "queue_pairs",
-        "lease_seconds",
-        "max_staleness",
-    ),
-    "Sampling (a policy's own livedpo.toml may set these, as the starter's does)": (
-        "temperature",
-        "top_p",
-        "max_new_tokens",
-    ),
-    "Training (likewise)": (
-        "beta",
-        "learning_rate",
-        "passes",
-        "batch_pairs",
-        "lora_rank",
-        "lora_alpha",
-        "max_grad_norm",
-        "seed",
-    ),
-    "Machine": ("device", "dtype", "threads"),
-}
 
 
 def load_settings(
@@ -226,6 +102,8 @@ def _validated(values: dict[str, Any]) -> Settings:
         return Settings.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
+        if not first["loc"]:  # a combination, said by `_wrong_combination`
+            raise BadInput(str(first["ctx"]["error"])) from error
         name = str(first["loc"][0])
         reason = first["msg"][0].lower() + first["msg"][1:]
         raise BadInput(f"'{name}' cannot be {first['input']!r}: {reason}.") from error

@@ -16,8 +16,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from labeler.config import STARTER_PROMPTS, Settings
 from labeler.errors import BadInput
+from labeler.settings import STARTER_PROMPTS, Settings
 from labeler.store import Store
 from labeler.store.records import Messages
 
@@ -47,9 +47,9 @@ def read_prompts(path: Path) -> PromptFile:
     """Read a prompt file. Raises BadInput if there is none, or nothing good in it."""
     found = PromptFile()
     try:
-        for line, value in _values(path):
+        for line, value in rows_of(path):
             try:
-                found.prompts.append(_messages(value))
+                found.prompts.append(messages_of(value))
             except ValueError as error:
                 found.bad_lines.append((line, str(error)))
     except OSError as error:
@@ -73,10 +73,13 @@ def add_first_prompts(settings: Settings, store: Store, say: Callable[[str], Non
         say(f"{added} prompts added, {duplicates} were there already. {found.complaint()}".strip())
 
 
-def _values(path: Path) -> Iterator[tuple[int, Any]]:
-    """Number (from 1) and content of each line; an exception stands for one that cannot be read."""
+def rows_of(path: Path) -> Iterator[tuple[int, Any]]:
+    """Number (from 1) and content of each row of a file; a ValueError stands for an unreadable one.
+
+    Raises BadInput if the file is missing, or of no kind that is read here.
+    """
     if not path.exists():
-        raise BadInput(f"There is no prompt file {path}.")
+        raise BadInput(f"There is no file {path}.")
     if path.is_dir():
         yield from _numbered(_dataset_folder(path))
     elif path.suffix == ".jsonl":
@@ -144,7 +147,7 @@ def _dataset_folder(path: Path) -> Iterable[Any]:
     return chain.from_iterable(splits)
 
 
-def _messages(value: Any) -> Messages:
+def messages_of(value: Any) -> Messages:
     """A line as a conversation that waits for a reply. Raises ValueError with what is wrong."""
     if isinstance(value, ValueError):
         raise value

@@ -17,8 +17,9 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
-from labeler.config import Settings, load_settings
+from labeler.config import load_settings
 from labeler.errors import BadInput, LivedpoError
+from labeler.settings import Settings
 from labeler.store import Store, open_store
 
 log = logging.getLogger(__name__)

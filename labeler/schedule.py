@@ -19,9 +19,9 @@ from apscheduler.events import (
 )
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from labeler.config import Settings
 from labeler.errors import LivedpoError
 from labeler.role import run_role
+from labeler.settings import Settings
 from labeler.store import Store
 
 log = logging.getLogger(__name__)
@@ -33,12 +33,7 @@ LEASE_POLL_SECONDS = 5.0
 
 def open_due_update(settings: Settings, store: Store, now: float) -> None:
     """Open an update if one is due."""
-    opened = store.updates.open_if_due(
-        labels_per_update=settings.labels_per_update,
-        max_staleness=settings.max_staleness,
-        cooldown_seconds=settings.cooldown_seconds,
-        now=now,
-    )
+    opened = store.updates.open_if_due(settings.due_rules, now=now)
     if opened is not None:
         log.info("Update %s is open.", opened)
 

@@ -17,10 +17,11 @@ from dataclasses import dataclass, field
 from filelock import FileLock, Timeout
 
 from labeler.address import listen, url_of
-from labeler.config import Settings, as_environment, refuse_open_host
+from labeler.config import as_environment, refuse_open_host
 from labeler.errors import BadInput, LivedpoError
 from labeler.prompts import add_first_prompts
 from labeler.role import SUPERVISED
+from labeler.settings import Settings
 from labeler.store import Store, open_store
 
 MODULES = {

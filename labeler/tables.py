@@ -58,6 +58,15 @@ class VersionState(StrEnum):
     REJECTED = "rejected"
 
 
+class LabelRole(StrEnum):
+    """What an update does with a vote on its list. Only TRAIN ones count as used by it."""
+
+    TRAIN = "train"
+    HELD_OUT = "held_out"  # fresh, judged on, and trained on by a later update
+    REPLAY = "replay"  # used before, trained on again
+    REMEMBERED = "remembered"  # used before, judged on
+
+
 class RaterRole(StrEnum):
     """What an account may do."""
 
@@ -98,7 +107,10 @@ class Prompt(SQLModel, table=True):
 
 
 class PolicyVersion(SQLModel, table=True):
-    """A policy: version 0 is the base without an adapter, the others are adapter folders."""
+    """A policy: version 0 is the base without an adapter, the others are adapter folders.
+
+    `parent_id` is the version it was trained from, `live_at` when it last became live.
+    """
 
     __tablename__ = "policy_version"
     __table_args__ = (
@@ -119,6 +131,16 @@ class PolicyVersion(SQLModel, table=True):
     metrics: dict[str, Any] = Field(default_factory=dict, sa_column=_json())
     created_at: float
     live_at: float | None = None
+
+
+class LiveChange(SQLModel, table=True):
+    """One row each time another version became live, in that order; rows are only added."""
+
+    __tablename__ = "live_change"
+
+    id: int | None = Field(default=None, primary_key=True)
+    version_id: int = Field(foreign_key="policy_version.id")
+    at: float
 
 
 class Pair(SQLModel, table=True):
@@ -236,12 +258,13 @@ class Update(SQLModel, table=True):
 
 
 class UpdateLabel(SQLModel, table=True):
-    """A label on the list of an update, fixed when the update opens."""
+    """A vote on the list of an update, and what for; fixed when the update opens."""
 
     __tablename__ = "update_label"
 
     update_id: int = Field(foreign_key="update.id", primary_key=True)
     vote_id: str = Field(foreign_key="vote.id", primary_key=True, index=True)
+    role: LabelRole = Field(sa_column=_enum(LabelRole, server_default=LabelRole.TRAIN.value))
 
 
 class RoleState(SQLModel, table=True):

@@ -1,11 +1,10 @@
 """Adapter folders that are complete or not there.
 
 A folder is written under a temporary name, every file is flushed to disk, the manifest comes last,
-and then the folder gets its name. `read_adapter` believes the manifest, not the folder. Only
+and then the folder gets its name. `labeler.adapters` holds what makes a folder whole. Only
 safetensors; what is written loads with plain `peft`.
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -15,15 +14,10 @@ from peft import LoraConfig
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from labeler.errors import LivedpoError
+from labeler.adapters import MANIFEST, WEIGHTS, file_sha256, verify
+from labeler.adapters import DamagedCheckpointError as DamagedCheckpointError
 
-WEIGHTS = "adapter_model.safetensors"
-MANIFEST = "manifest.json"
 TEMPORARY = ".writing-"
-
-
-class DamagedCheckpointError(LivedpoError):
-    """The folder is incomplete, or its content is not what was written."""
 
 
 def write_adapter(folder: Path, state: dict[str, Tensor], config: LoraConfig, *, base: str) -> str:
@@ -37,7 +31,7 @@ def write_adapter(folder: Path, state: dict[str, Tensor], config: LoraConfig, *,
     try:
         save_file(state, temporary / WEIGHTS, metadata={"format": "pt"})
         _write_config(temporary, config, base)
-        files = {path.name: _sha256(path) for path in sorted(temporary.iterdir())}
+        files = {path.name: file_sha256(path) for path in sorted(temporary.iterdir())}
         (temporary / MANIFEST).write_text(json.dumps({"files": files}, indent=1))
         _flush(temporary)
         shutil.rmtree(folder, ignore_errors=True)
@@ -50,16 +44,7 @@ def write_adapter(folder: Path, state: dict[str, Tensor], config: LoraConfig, *,
 
 def read_adapter(folder: Path, sha256: str) -> dict[str, Tensor]:
     """The weights of a complete folder whose hash is right. Raises DamagedCheckpointError."""
-    try:
-        files = json.loads((folder / MANIFEST).read_text())["files"]
-        damaged = [name for name, digest in files.items() if _sha256(folder / name) != digest]
-    except (OSError, ValueError, KeyError) as error:
-        raise DamagedCheckpointError(
-            f"The adapter folder {folder} is incomplete: {error}."
-        ) from error
-    if damaged or files.get(WEIGHTS) != sha256:
-        changed = ", ".join(damaged or [WEIGHTS])
-        raise DamagedCheckpointError(f"The adapter folder {folder} was changed: {changed}.")
+    verify(folder, sha256)
     state: dict[str, Tensor] = load_file(folder / WEIGHTS)
     return state
 
@@ -76,11 +61,6 @@ def _write_config(folder: Path, config: LoraConfig, base: str) -> None:
     values["inference_mode"] = True
     values["target_modules"] = sorted(values["target_modules"])
     LoraConfig(**values).save_pretrained(str(folder))
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _flush(folder: Path) -> None:

@@ -14,9 +14,12 @@ from sqlmodel import Session, col, select
 
 from labeler import pairing
 from labeler.store.database import Database
-from labeler.store.records import LeasedPair, NewPair
-from labeler.store.versions import live_id
+from labeler.store.live import live_id
+from labeler.store.records import DueRules, LeasedPair, NewPair
+from labeler.store.rounds import pairs_left
 from labeler.tables import Choice, Lease, Pair, PairState, Prompt, Vote
+
+LAST_PAIRS = 64
 
 
 class Queue:
@@ -40,6 +43,27 @@ class Queue:
         """Pairs that wait for a rater: a free slot and nobody on it."""
         with self._database.read() as session:
             return count_ready(session)
+
+    def responses(self, version_id: int) -> list[tuple[list[int], str]]:
+        """Tokens and finish reasons of what this version said last, two to a pair."""
+        newest = (
+            select(Pair)
+            .where(col(Pair.version_id) == version_id)
+            .order_by(col(Pair.id).desc())
+            .limit(LAST_PAIRS)
+        )
+        with self._database.read() as session:
+            pairs = list(session.exec(newest))
+        return [
+            said
+            for pair in pairs
+            for said in ((pair.tokens_a, pair.finish_a), (pair.tokens_b, pair.finish_b))
+        ]
+
+    def round_left(self, rules: DueRules) -> int:
+        """How many more pairs of the live version this round of mode iterative takes."""
+        with self._database.read() as session:
+            return pairs_left(session, rules)
 
     def lease(
         self,

@@ -1,11 +1,33 @@
 """What the store's verbs take and give: plain frozen records, with no session behind them."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
-from labeler.labels import TrainingLabel
+from labeler.labels import TrainingLabel, VoteRules
 
 Messages = list[dict[str, str]]
+Mode = Literal["streaming", "iterative"]
+
+
+@dataclass(frozen=True)
+class DueRules:
+    """When an update is due, and what goes on its list.
+
+    Mode streaming: `labels_per_update` fresh votes make one due. Mode iterative: a round of that
+    many pairs of the live version, all of them settled, does. Votes on pairs that are more than
+    `max_staleness` versions old do not count. Shares are parts of 1: `held_out_share` of the listed
+    pairs are judged on instead of trained on; `replay_share` of the pairs trained on are older
+    ones, of versions that are at most `replay_max_age_versions` old.
+    """
+
+    labels_per_update: int
+    max_staleness: int
+    cooldown_seconds: float
+    votes: VoteRules = VoteRules()  # noqa: RUF009  (frozen)
+    mode: Mode = "streaming"
+    held_out_share: float = 0.0
+    replay_share: float = 0.0
+    replay_max_age_versions: int = 8
 
 
 @dataclass(frozen=True)
@@ -66,12 +88,21 @@ class Receipt:
 
 @dataclass(frozen=True)
 class Claim:
-    """An update that this worker holds. `attempt` fences off a worker that was taken for dead."""
+    """An update that this worker holds. `attempt` fences off a worker that was taken for dead.
+
+    It must start from version `parent`, the live one. It trains on `labels`, the last `replayed` of
+    which were used before, and is judged on `held_out` (new to every version) and `remembered` (the
+    last ones that were used before). All are in the order of their pairs, one label a pair.
+    """
 
     update_id: int
     attempt: int
     worker: str
+    parent: int
     labels: list[TrainingLabel]
+    held_out: list[TrainingLabel]
+    remembered: list[TrainingLabel]
+    replayed: int
 
 
 @dataclass(frozen=True)
@@ -85,4 +116,8 @@ class NewVersion:
 
 
 class ClaimLostError(Exception):
-    """The update went to another worker, or ended; what this one did for it does not count."""
+    """What this worker did for its update does not count.
+
+    The update went to another worker, or ended, or the live version that it started from is live no
+    more; in the last case it is open again.
+    """

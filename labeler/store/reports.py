@@ -6,11 +6,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, col, func, select
 
+from labeler.labels import VoteRules
 from labeler.store.database import Database
+from labeler.store.listing import fresh_votes, new_votes
+from labeler.store.live import live_id
 from labeler.store.queue import count_ready
-from labeler.store.records import Messages
-from labeler.store.updates import count_new_votes, fresh_votes
-from labeler.store.versions import live_id
+from labeler.store.records import DueRules, Messages
+from labeler.store.rounds import answered
 from labeler.tables import (
     Choice,
     Lease,
@@ -27,6 +29,8 @@ from labeler.tables import (
     Vote,
 )
 
+NO_TIES = VoteRules()
+
 
 @dataclass(frozen=True)
 class VoteRow:
@@ -39,20 +43,28 @@ class VoteRow:
     superseded_by: str | None
 
 
+@dataclass(frozen=True)
+class VersionRow:
+    """A version, and why the gate kept it back if an update of the loop made it and it did."""
+
+    version: PolicyVersion
+    reason: str | None
+
+
 class Reports:
     """The read-only verbs."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def status(self, *, max_staleness: int) -> dict[str, Any]:
+    def status(self, *, max_staleness: int, votes: VoteRules = NO_TIES) -> dict[str, Any]:
         """Counts and state of the loop, as `livedpo status --json` prints them."""
         with self._database.read() as session:
             service = session.get(Service, 1)
             alarms = select(RoleState).where(col(RoleState.alarm).is_not(None))
             return {
                 "pairs": _pairs(session),
-                "labels": _labels(session, max_staleness),
+                "labels": _labels(session, votes, max_staleness),
                 "policy": {
                     "live": live_id(session),
                     "base": service.base if service else None,
@@ -67,20 +79,30 @@ class Reports:
                 "alarms": [f"{role.name}: {role.alarm}" for role in session.exec(alarms)],
             }
 
-    def page(self, *, rater_id: int, max_staleness: int) -> dict[str, Any]:
+    def page(self, *, rater_id: int, rules: DueRules) -> dict[str, Any]:
         """What a rater sees of the loop beside the pair: a few cheap counts."""
         with self._database.read() as session:
             mine = col(Vote.rater_id) == rater_id, col(Vote.superseded_by).is_(None)
             return {
                 "live": live_id(session),
                 "votes": _count(session, Vote, *mine),
-                "fresh": count_new_votes(session, max_staleness),
+                "fresh": _progress(session, rules),
                 "ready": count_ready(session),
                 "update": _update_view(session),
                 "result": _update_view(session, col(Update.finished_at).is_not(None)),
                 "roles": {role.name: role.says for role in session.exec(select(RoleState))},
                 "alarms": [role.alarm for role in session.exec(select(RoleState)) if role.alarm],
             }
+
+    def versions(self) -> list[VersionRow]:
+        """Every version, oldest first."""
+        rows = (
+            select(PolicyVersion, Update.reason)
+            .join(Update, col(Update.version_id) == col(PolicyVersion.id), isouter=True)
+            .order_by(col(PolicyVersion.id))
+        )
+        with self._database.read() as session:
+            return [VersionRow(version, reason) for version, reason in session.exec(rows)]
 
     def votes(self, *, source: Source | None = None) -> list[VoteRow]:
         """Every vote, oldest first, undone ones too; of one source if given."""
@@ -128,12 +150,19 @@ def _pairs(session: Session) -> dict[str, int]:
     }
 
 
-def _labels(session: Session, max_staleness: int) -> dict[str, int]:
+def _progress(session: Session, rules: DueRules) -> int:
+    """Labels towards the next update; in rounds, pairs of this one that have their label."""
+    if rules.mode == "iterative":
+        return answered(session, rules)
+    return len(new_votes(session, rules.votes, rules.max_staleness))
+
+
+def _labels(session: Session, votes: VoteRules, max_staleness: int) -> dict[str, int]:
     standing = col(Vote.superseded_by).is_(None), col(Vote.choice) != Choice.SKIP
     return {
         "human": _count(session, Vote, *standing, col(Vote.source) == Source.HUMAN),
         "judge": _count(session, Vote, *standing, col(Vote.source) == Source.JUDGE),
-        "fresh": len(fresh_votes(session, max_staleness)),
+        "fresh": len(fresh_votes(session, votes, max_staleness)),
         "used": _count(session, Vote, *standing, col(Vote.used_in_update).is_not(None)),
     }
 

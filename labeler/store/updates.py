@@ -3,6 +3,10 @@
 A label belongs to an update from the moment it opens and counts as used only when the update is
 promoted, in the transaction that makes the new version live. A failed or rejected update needs no
 bookkeeping to give its labels back: they were never marked.
+
+An update trains from the version that is live when it is claimed. If somebody makes another version
+live meanwhile, it is given back untouched and starts again from that one; only people move the live
+pointer while an update runs, so this ends.
 """
 
 from collections.abc import Sequence
@@ -10,17 +14,25 @@ from collections.abc import Sequence
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from labeler.labels import DECISIVE, TrainingLabel, preference
+from labeler.labels import VoteRules
 from labeler.store.database import Database
+from labeler.store.listing import listed_labels, new_votes, write_list
+from labeler.store.live import live_id, move_to
 from labeler.store.queue import add_pairs, retire_old_pairs
-from labeler.store.records import Claim, ClaimLostError, NewPair, NewVersion
-from labeler.store.versions import keep_rejected, make_live
-from labeler.tables import Pair, Update, UpdateLabel, UpdateState, Vote
+from labeler.store.records import Claim, ClaimLostError, DueRules, NewPair, NewVersion
+from labeler.store.rounds import is_over
+from labeler.store.versions import new_row
+from labeler.tables import (
+    LabelRole,
+    PolicyVersion,
+    Update,
+    UpdateLabel,
+    UpdateState,
+    VersionState,
+    Vote,
+)
 
-MODE = "streaming"
 MAX_ATTEMPTS = 3
-# An update stays short however fast people vote: the oldest labels first, the rest in the next.
-MOST_TIMES_DUE = 4
 HEARTBEAT_TIMEOUT_SECONDS = 300.0
 FIRST_BACKOFF_SECONDS = 30.0
 LONGEST_BACKOFF_SECONDS = 3600.0
@@ -32,30 +44,26 @@ class Updates:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def open_if_due(
-        self, *, labels_per_update: int, max_staleness: int, cooldown_seconds: float, now: float
-    ) -> int | None:
+    def open_if_due(self, rules: DueRules, *, now: float) -> int | None:
         """Open an update if enough fresh labels wait and none is open; returns its id.
 
-        A rejected update waits for as many labels that it had not seen; a failed one is tried again
-        after a back-off that doubles.
+        A rejected update waits for as many labels that it had not trained on; a failed one is tried
+        again after a back-off that doubles.
         """
         with self._database.read() as session:
-            if not _is_due(session, labels_per_update, max_staleness, cooldown_seconds, now):
+            if not _is_due(session, rules, now):
                 return None
         with self._database.write() as session:
-            if not _is_due(session, labels_per_update, max_staleness, cooldown_seconds, now):
+            if not _is_due(session, rules, now):
                 return None
-            update = Update(mode=MODE, state=UpdateState.OPEN, opened_at=now)
+            update = Update(mode=rules.mode, state=UpdateState.OPEN, opened_at=now)
             session.add(update)
             session.flush()
             assert update.id is not None
-            most = MOST_TIMES_DUE * labels_per_update
-            for vote_id in fresh_votes(session, max_staleness)[:most]:
-                session.add(UpdateLabel(update_id=update.id, vote_id=vote_id))
+            write_list(session, update.id, rules)
             return update.id
 
-    def claim(self, *, worker: str, now: float) -> Claim | None:
+    def claim(self, *, worker: str, rules: VoteRules, now: float) -> Claim | None:
         """Take the open update, or one whose worker died; None if there is none to take.
 
         `worker` names the process's place, not the process: a worker that starts again under the
@@ -72,30 +80,31 @@ class Updates:
                 reason = f"the worker died in each of {MAX_ATTEMPTS} attempts"
                 _finish(update, UpdateState.FAILED, now, reason=reason)
                 return None
-            assert update.id is not None
-            labels = _training_labels(session, update.id)
-            if not labels:
+            claim = _claim(session, update, worker, rules)
+            if len(claim.labels) == claim.replayed:
                 reason = "all its labels were undone before it began"
                 _finish(update, UpdateState.REJECTED, now, reason=reason)
                 return None
             update.state, update.worker = UpdateState.CLAIMED, worker
-            update.attempt += 1
+            update.attempt = claim.attempt
             update.heartbeat_at, update.steps_done = now, 0
-            return Claim(update.id, update.attempt, worker, labels)
+            return claim
 
     def beat(self, claim: Claim, state: UpdateState, *, done: int, total: int, now: float) -> None:
         """Say that the worker lives and how far it is. Raises ClaimLostError."""
         with self._database.write() as session:
             update = _held(session, claim)
-            update.state, update.heartbeat_at = state, now
-            update.steps_done, update.steps_total = done, total
+            if _can_go_on(session, claim):
+                update.state, update.heartbeat_at = state, now
+                update.steps_done, update.steps_total = done, total
+                return
+            _give_back(update)
+        raise _overtaken(claim)
 
     def release(self, claim: Claim) -> None:
         """Give the update back untouched, as a worker does that is told to stop."""
         with self._database.write() as session:
-            update = _held(session, claim)
-            update.state, update.worker, update.heartbeat_at = UpdateState.OPEN, None, None
-            update.attempt -= 1
+            _give_back(_held(session, claim))
 
     def promote(
         self,
@@ -108,25 +117,35 @@ class Updates:
     ) -> None:
         """Make the version live and its labels used, retire older pairs and queue its first ones.
 
-        All in one transaction. `trained_on` are vote ids. Raises ClaimLostError.
+        All in one transaction. `trained_on` are vote ids; those replayed were used before, and stay
+        with the update that used them. Raises ClaimLostError.
         """
         with self._database.write() as session:
             update = _held(session, claim)
-            make_live(session, version, now=now)
-            for vote in session.exec(select(Vote).where(col(Vote.id).in_(trained_on))):
-                vote.used_in_update = claim.update_id
-            retire_old_pairs(session)
-            add_pairs(session, pairs, now=now)
-            update.version_id, update.metrics = version.id, version.metrics
-            _finish(update, UpdateState.PROMOTED, now)
+            if _can_go_on(session, claim, version):
+                row = new_row(version, VersionState.CANDIDATE, parent=claim.parent, now=now)
+                move_to(session, row, now=now)
+                _use(session, claim.update_id, trained_on)
+                retire_old_pairs(session)
+                add_pairs(session, pairs, now=now)
+                update.version_id, update.metrics = version.id, version.metrics
+                _finish(update, UpdateState.PROMOTED, now)
+                return
+            _give_back(update)
+        raise _overtaken(claim)
 
     def reject(self, claim: Claim, version: NewVersion, *, reason: str, now: float) -> None:
         """Keep the version as rejected; its labels are free again. Raises ClaimLostError."""
         with self._database.write() as session:
             update = _held(session, claim)
-            keep_rejected(session, version, now=now)
-            update.version_id, update.metrics = version.id, version.metrics
-            _finish(update, UpdateState.REJECTED, now, reason=reason)
+            if _can_go_on(session, claim, version):
+                session.add(new_row(version, VersionState.REJECTED, parent=claim.parent, now=now))
+                session.flush()
+                update.version_id, update.metrics = version.id, version.metrics
+                _finish(update, UpdateState.REJECTED, now, reason=reason)
+                return
+            _give_back(update)
+        raise _overtaken(claim)
 
     def fail(self, claim: Claim, *, reason: str, now: float) -> None:
         """End an update that broke; its labels are free again. Raises ClaimLostError."""
@@ -139,50 +158,16 @@ class Updates:
             return session.exec(select(Update).order_by(col(Update.id).desc()).limit(1)).first()
 
 
-def fresh_votes(session: Session, max_staleness: int) -> list[str]:
-    """Ids of the labels that wait for an update, oldest first.
-
-    Decisive, not undone, not used, not too stale, and not on the list of an open update.
-    """
-    listed = (
-        select(UpdateLabel.vote_id)
-        .join(Update, col(Update.id) == col(UpdateLabel.update_id))
-        .where(col(Update.finished_at).is_(None))
-    )
-    fresh = (
-        select(Vote.id)
-        .where(
-            col(Vote.choice).in_(DECISIVE),
-            col(Vote.superseded_by).is_(None),
-            col(Vote.used_in_update).is_(None),
-            col(Vote.staleness) <= max_staleness,
-            col(Vote.id).not_in(listed),
-        )
-        .order_by(col(Vote.created_at), col(Vote.id))
-    )
-    return list(session.exec(fresh))
-
-
-def count_new_votes(session: Session, max_staleness: int) -> int:
-    """How many fresh labels bring the next update nearer: those that no rejected one had."""
-    tried = (
-        select(UpdateLabel.vote_id)
-        .join(Update, col(Update.id) == col(UpdateLabel.update_id))
-        .where(col(Update.state) == UpdateState.REJECTED)
-    )
-    refused = set(session.exec(tried))
-    return sum(vote not in refused for vote in fresh_votes(session, max_staleness))
-
-
-def _is_due(
-    session: Session, labels_per_update: int, max_staleness: int, cooldown: float, now: float
-) -> bool:
+def _is_due(session: Session, rules: DueRules, now: float) -> bool:
     if session.exec(_open()).first() is not None:
         return False
     ended = session.exec(select(Update).order_by(col(Update.id).desc()).limit(20)).all()
-    if ended and now < _may_open_at(ended, cooldown):
+    if ended and now < _may_open_at(ended, rules.cooldown_seconds):
         return False
-    return count_new_votes(session, max_staleness) >= labels_per_update
+    if rules.mode == "iterative":
+        return is_over(session, rules)
+    waiting = new_votes(session, rules.votes, rules.max_staleness)
+    return len(waiting) >= rules.labels_per_update
 
 
 def _may_open_at(ended: Sequence[Update], cooldown: float) -> float:
@@ -207,6 +192,27 @@ def _is_free(update: Update, worker: str, now: float) -> bool:
     return (update.heartbeat_at or 0.0) < now - HEARTBEAT_TIMEOUT_SECONDS
 
 
+def _claim(session: Session, update: Update, worker: str, rules: VoteRules) -> Claim:
+    """The next attempt at an update, with the labels that its list makes now."""
+    parent = live_id(session)
+    assert update.id is not None
+    assert parent is not None  # there are votes, so there were pairs of a version
+    order = LabelRole.TRAIN, LabelRole.HELD_OUT, LabelRole.REPLAY, LabelRole.REMEMBERED
+    train, held_out, replay, remembered = (
+        listed_labels(session, update.id, role, rules) for role in order
+    )
+    return Claim(
+        update_id=update.id,
+        attempt=update.attempt + 1,
+        worker=worker,
+        parent=parent,
+        labels=train + replay,
+        held_out=held_out,
+        remembered=remembered,
+        replayed=len(replay),
+    )
+
+
 def _held(session: Session, claim: Claim) -> Update:
     update = session.get_one(Update, claim.update_id)
     holder = (update.worker, update.attempt, update.finished_at)
@@ -217,31 +223,39 @@ def _held(session: Session, claim: Claim) -> Update:
     return update
 
 
+def _can_go_on(session: Session, claim: Claim, version: NewVersion | None = None) -> bool:
+    """Whether the claim's version is live still, and the number of the new one is not taken."""
+    taken = version is not None and session.get(PolicyVersion, version.id) is not None
+    return live_id(session) == claim.parent and not taken
+
+
+def _give_back(update: Update) -> None:
+    """Open the update again; the attempt does not count."""
+    update.state, update.worker, update.heartbeat_at = UpdateState.OPEN, None, None
+    update.attempt -= 1
+
+
+def _overtaken(claim: Claim) -> ClaimLostError:
+    return ClaimLostError(
+        f"update {claim.update_id} starts again: the versions changed while it trained "
+        f"from version {claim.parent}"
+    )
+
+
+def _use(session: Session, update_id: int, vote_ids: Sequence[str]) -> None:
+    """Mark the votes that the update listed to train on, of those given, as used by it."""
+    listed = (
+        select(Vote)
+        .join(UpdateLabel, col(UpdateLabel.vote_id) == col(Vote.id))
+        .where(
+            col(UpdateLabel.update_id) == update_id,
+            col(UpdateLabel.role) == LabelRole.TRAIN,
+            col(Vote.id).in_(vote_ids),
+        )
+    )
+    for vote in session.exec(listed):
+        vote.used_in_update = update_id
+
+
 def _finish(update: Update, state: UpdateState, now: float, reason: str | None = None) -> None:
     update.state, update.reason, update.finished_at = state, reason, now
-
-
-def _training_labels(session: Session, update_id: int) -> list[TrainingLabel]:
-    """The update's labels as they stand now: one that was undone meanwhile is left out."""
-    rows = (
-        select(Vote, Pair)
-        .join(Pair, col(Pair.id) == col(Vote.pair_id))
-        .join(UpdateLabel, col(UpdateLabel.vote_id) == col(Vote.id))
-        .where(col(UpdateLabel.update_id) == update_id, col(Vote.superseded_by).is_(None))
-        .order_by(col(Vote.created_at), col(Vote.id))
-    )
-    return [_training_label(vote, pair) for vote, pair in session.exec(rows)]
-
-
-def _training_label(vote: Vote, pair: Pair) -> TrainingLabel:
-    said = preference(vote.choice)
-    return TrainingLabel(
-        vote_ids=(vote.id,),
-        target=said.target,
-        weight=said.weight,
-        prompt_tokens=pair.prompt_tokens,
-        tokens_a=pair.tokens_a,
-        tokens_b=pair.tokens_b,
-        reference_logp_a=pair.reference_logp_a,
-        reference_logp_b=pair.reference_logp_b,
-    )

@@ -1,15 +1,27 @@
-"""Policy versions: exactly one is live."""
+"""Policy versions: exactly one is live, and any other can be made so again."""
 
 from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
-from sqlmodel.sql.expression import SelectOfScalar
 
 from labeler.errors import BadInput
 from labeler.store.database import Database
+from labeler.store.live import live_id, live_version, move_to
+from labeler.store.queue import retire_old_pairs
 from labeler.store.records import NewVersion
-from labeler.tables import PolicyVersion, Service, VersionState
+from labeler.tables import (
+    LabelRole,
+    PolicyVersion,
+    Service,
+    Update,
+    UpdateLabel,
+    UpdateState,
+    VersionState,
+    Vote,
+)
+
+NO_VERSION = "There is no version yet; `livedpo serve` makes the first one."
 
 
 class Versions:
@@ -25,71 +37,133 @@ class Versions:
         and adapters would be wrong for these.
         """
         with self._database.write() as session:
-            service = session.get(Service, 1)
-            if service is None:
+            if session.get(Service, 1) is None:
                 session.add(Service(base=base, fingerprint=fingerprint))
-                live = VersionState.LIVE
-                session.add(PolicyVersion(id=0, state=live, created_at=now, live_at=now))
-            elif service.fingerprint != fingerprint:
-                raise BadInput(
-                    f"This data dir belongs to the policy '{service.base}', not to '{base}'; "
-                    "start with that one, or with another --data-dir."
-                )
+                zero = PolicyVersion(id=0, state=VersionState.CANDIDATE, created_at=now)
+                move_to(session, zero, now=now)
+            _check_base(session, base, fingerprint)
+
+    def check_base(self, *, base: str, fingerprint: str) -> None:
+        """Raise BadInput if the database belongs to other weights, or to none yet."""
+        with self._database.read() as session:
+            _check_base(session, base, fingerprint)
 
     def live(self) -> PolicyVersion | None:
         """The live version; None before the worker has loaded the base for the first time."""
         with self._database.read() as session:
-            return session.exec(_live()).first()
+            return live_version(session)
 
     def next_id(self) -> int:
         """The number that the next version gets."""
         with self._database.read() as session:
-            newest = session.exec(select(sa.func.max(PolicyVersion.id))).one()
-            return 0 if newest is None else newest + 1
+            return _next_id(session)
 
     def all(self) -> list[PolicyVersion]:
         """Every version, oldest first."""
         with self._database.read() as session:
             return list(session.exec(select(PolicyVersion).order_by(col(PolicyVersion.id))))
 
+    def add_candidate(
+        self, *, folder: str, sha256: str, metrics: dict[str, Any], parent: int, now: float
+    ) -> int:
+        """Add a version that was trained apart from the loop, from `parent`; returns its number.
 
-def live_id(session: Session) -> int | None:
-    """The number of the live version."""
-    version = session.exec(_live()).first()
-    return version.id if version else None
+        The number is drawn here, so that it cannot be one that the worker's next version has taken.
+        """
+        with self._database.write() as session:
+            version = NewVersion(_next_id(session), folder, sha256, metrics)
+            row = new_row(version, VersionState.CANDIDATE, parent=parent, now=now)
+            session.add(row)
+            return row.id
+
+    def get(self, version_id: int) -> PolicyVersion:
+        """The version of this number. Raises BadInput if there is none."""
+        with self._database.read() as session:
+            return _get(session, version_id)
+
+    def find(self, version_id: int | None) -> PolicyVersion:
+        """The version that can be made live: this one, or by default the parent of the live one.
+
+        Raises BadInput if there is no such version, or if it is live already. Check its folder
+        before `make_live_again`.
+        """
+        with self._database.read() as session:
+            return _find(session, version_id)
+
+    def make_live_again(self, version_id: int, *, now: float) -> int:
+        """Make another version live: a retired one, a candidate, or one that the gate refused.
+
+        Retires the live one, whose number is returned, and the pairs of other versions that nobody
+        holds. Votes stay. The labels of a refused version were learnt by it, and count as used from
+        now on. An update that trains meanwhile starts again from here. Raises BadInput.
+        """
+        with self._database.write() as session:
+            version = _find(session, version_id)
+            previous = live_id(session)
+            assert previous is not None  # or _find had refused
+            if version.state is VersionState.REJECTED:
+                _use_labels_of(session, version.id)
+            move_to(session, version, now=now)
+            retire_old_pairs(session)
+            return previous
 
 
-def versions_since(session: Session, version_id: int) -> int:
-    """How many versions went live after this one did: the staleness of its pairs."""
-    went_live = session.get_one(PolicyVersion, version_id).live_at
-    later = (
-        select(sa.func.count())
-        .select_from(PolicyVersion)
-        .where(col(PolicyVersion.live_at) > went_live)
-    )
-    return session.exec(later).one()
-
-
-def make_live(session: Session, version: NewVersion, *, now: float) -> None:
-    """Insert a version as the live one, and retire its parent, in the caller's transaction."""
-    parent = session.exec(_live()).one()
-    parent.state = VersionState.RETIRED
-    session.flush()
-    session.add(_row(version, VersionState.LIVE, parent.id, now, live_at=now))
-    session.flush()
-
-
-def keep_rejected(session: Session, version: NewVersion, *, now: float) -> None:
-    """Insert a version that the gate refused."""
-    session.add(_row(version, VersionState.REJECTED, live_id(session), now))
-    session.flush()
-
-
-def _row(
-    version: NewVersion, state: VersionState, parent: int | None, now: float, **more: Any
+def new_row(
+    version: NewVersion, state: VersionState, *, parent: int | None, now: float
 ) -> PolicyVersion:
-    return PolicyVersion(**vars(version), parent_id=parent, state=state, created_at=now, **more)
+    """The row of a version, not yet in any session."""
+    return PolicyVersion(**vars(version), parent_id=parent, state=state, created_at=now)
 
 
-def _live() -> SelectOfScalar[PolicyVersion]:
-    return select(PolicyVersion).where(col(PolicyVersion.state) == VersionState.LIVE)
+def _next_id(session: Session) -> int:
+    newest = session.exec(select(sa.func.max(PolicyVersion.id))).one()
+    return 0 if newest is None else newest + 1
+
+
+def _check_base(session: Session, base: str, fingerprint: str) -> None:
+    service = session.get(Service, 1)
+    if service is None:
+        raise BadInput(NO_VERSION)
+    if service.fingerprint != fingerprint:
+        raise BadInput(
+            f"This data dir belongs to the policy '{service.base}', not to '{base}'; "
+            "start with that one, or with another --data-dir."
+        )
+
+
+def _get(session: Session, version_id: int) -> PolicyVersion:
+    version = session.get(PolicyVersion, version_id)
+    if version is None:
+        raise BadInput(f"There is no version {version_id}; `livedpo versions list` shows them.")
+    return version
+
+
+def _find(session: Session, version_id: int | None) -> PolicyVersion:
+    live = live_version(session)
+    if live is None:
+        raise BadInput(NO_VERSION)
+    if version_id is None and live.parent_id is None:
+        raise BadInput(f"Version {live.id} is live and was made from no other; name a version.")
+    wanted = live.parent_id if version_id is None else version_id
+    assert wanted is not None
+    if wanted == live.id:
+        raise BadInput(f"Version {wanted} is live already.")
+    return _get(session, wanted)
+
+
+def _use_labels_of(session: Session, version_id: int) -> None:
+    """Mark what a refused version was trained on as used by its update, so that it counts once."""
+    trained_on = (
+        select(Vote, Update)
+        .join(UpdateLabel, col(UpdateLabel.vote_id) == col(Vote.id))
+        .join(Update, col(Update.id) == col(UpdateLabel.update_id))
+        .where(
+            col(Update.version_id) == version_id,
+            col(Update.state) == UpdateState.REJECTED,
+            col(UpdateLabel.role) == LabelRole.TRAIN,
+            col(Vote.used_in_update).is_(None),
+            col(Vote.superseded_by).is_(None),
+        )
+    )
+    for vote, update in session.exec(trained_on):
+        vote.used_in_update = update.id

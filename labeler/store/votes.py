@@ -10,9 +10,9 @@ from sqlmodel import Session, col, select
 
 from labeler import pairing
 from labeler.store.database import Database
+from labeler.store.live import versions_since
 from labeler.store.queue import free_slot, leased_pair, settle
 from labeler.store.records import Ballot, LeasedPair, Receipt
-from labeler.store.versions import versions_since
 from labeler.tables import Lease, Pair, PairState, Source, Vote
 
 TAKEN = "this pair went to somebody else after it had waited too long"

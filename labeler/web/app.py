@@ -14,8 +14,8 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from labeler.config import Settings
 from labeler.errors import BadInput, LivedpoError
+from labeler.settings import Settings
 from labeler.store import Store
 from labeler.web.page import HEAD, rating_page, theme
 from labeler.web.rating import rating_routes

@@ -21,8 +21,8 @@ Choose the reply you would rather get. Read both to the end first.
 - **Tie** when you would not mind either; **both bad** when neither should be sent.
 - **Skip** what you cannot judge.
 
-Choices between the two replies train the policy. Ties, both bad and skips are kept and exported,
-but do not count towards the next update.
+Choices between the two replies train the policy. All votes are kept and exported; skips never count
+towards the next update, ties and both bad only where the service is set to learn from them.
 """
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from labeler.config import Settings
+from labeler.settings import Settings
 from labeler.store import Store
 from labeler.store.records import Ballot, LeasedPair
 from labeler.web.render import render_prompt, render_text
@@ -73,7 +73,7 @@ def rating_routes(settings: Settings, store: Store, rater: Callable[..., int]) -
     RaterId = Annotated[int, Depends(rater)]
 
     def state_of(rater_id: int) -> dict[str, Any]:
-        view = store.reports.page(rater_id=rater_id, max_staleness=settings.max_staleness)
+        view = store.reports.page(rater_id=rater_id, rules=settings.due_rules)
         return {**view, "labels_per_update": settings.labels_per_update}
 
     @routes.post("/pairs")

@@ -14,9 +14,10 @@ from collections.abc import Iterator
 import uvicorn
 
 from labeler.address import listen, url_of
-from labeler.config import Settings, refuse_open_host
+from labeler.config import refuse_open_host
 from labeler.errors import LivedpoError
 from labeler.role import run_role
+from labeler.settings import Settings
 from labeler.store import Store
 from labeler.web.app import create_app
 

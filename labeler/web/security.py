@@ -11,7 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from labeler.config import LOOPBACK_HOSTS
+from labeler.settings import LOOPBACK_HOSTS
 from labeler.web import document
 
 FILES = frozenset({"/theme.css", "/favicon.ico"})

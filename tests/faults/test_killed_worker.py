@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from labeler.config import Settings, as_environment
+from labeler.config import as_environment
 from labeler.schedule import open_due_update
+from labeler.settings import Settings
 from labeler.store import Store, open_store
 from tests.service import settings_environment
 from tests.trainer.conftest import load

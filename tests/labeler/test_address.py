@@ -8,8 +8,8 @@ import pytest
 
 from labeler import address
 from labeler.address import listen, url_of
-from labeler.config import Settings
 from labeler.errors import BadInput
+from labeler.settings import Settings
 
 
 def test_a_port_in_use_is_one_sentence_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:

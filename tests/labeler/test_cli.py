@@ -8,10 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from labeler.adapters import WEIGHTS
 from labeler.cli import ALL, cli
-from labeler.config import Settings
-from labeler.store import open_store
-from tests.tiny import fill
+from labeler.settings import Settings
+from labeler.store import Store, open_store
+from labeler.store.records import NewVersion
+from tests.labeler.adapter import write_folder
+from tests.labeler.store.loop import claim, open_update, vote
+from tests.tiny import add_pairs, fill
 
 
 def livedpo(*words: object, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -96,6 +100,78 @@ def test_versions_are_listed_oldest_first(tmp_path: Path) -> None:
     listed = livedpo("versions", "list", "--data-dir", tmp_path).stdout
     assert listed.split()[:2] == ["0", "live"]
     assert "the base policy" in listed
+
+
+def make_versions(data_dir: Path) -> Store:
+    """A live version 1 with its folder, and a version 2 with its own that the gate kept back."""
+    store = open_store(f"sqlite:///{data_dir / 'livedpo.sqlite'}")
+    fill(store, 12)
+    for number, now in ((1, 1010.0), (2, 1030.0)):
+        sha256 = write_folder(data_dir / "adapters" / f"v{number}", b"%d" % number)
+        metrics = {"labels": 4, "agreement": {"live": 0.5, "candidate": 0.75, "labels": 8}}
+        made = NewVersion(number, f"v{number}", sha256, metrics)
+        listed = vote(store, 4, now=now)
+        open_update(store, now + 1)
+        claimed = claim(store, now=now + 2)
+        if number == 1:
+            store.updates.promote(claimed, made, [], trained_on=listed, now=now + 3)
+            add_pairs(store, 6, version=1)
+        else:
+            store.updates.reject(claimed, made, reason="it repeats itself", now=now + 3)
+    return store
+
+
+def live_of(store: Store) -> int:
+    live = store.versions.live()
+    assert live is not None
+    return live.id
+
+
+def test_versions_are_listed_with_what_the_gate_found(tmp_path: Path) -> None:
+    make_versions(tmp_path)
+    _, first, second = livedpo("versions", "list", "--data-dir", tmp_path).stdout.splitlines()
+    assert first.split()[:2] == ["1", "live"]
+    assert "4 labels, from version 0, agrees with people on 75% of 8 votes" in first
+    assert second.split()[:2] == ["2", "rejected"]
+    assert second.endswith("the gate objects: it repeats itself")
+
+
+def test_rollback_goes_to_the_parent_or_to_the_named_version(tmp_path: Path) -> None:
+    store = make_versions(tmp_path)
+    back = livedpo("versions", "rollback", "--data-dir", tmp_path)
+    assert back.stdout == "Version 0 is live now, in place of version 1.\n"
+    forth = livedpo("versions", "rollback", 1, "--data-dir", tmp_path)
+    assert forth.stdout == "Version 1 is live now, in place of version 0.\n"
+    assert live_of(store) == 1
+
+
+def test_a_version_that_was_kept_back_can_be_promoted_by_hand(tmp_path: Path) -> None:
+    store = make_versions(tmp_path)
+    run = livedpo("versions", "promote", 2, "--data-dir", tmp_path)
+    assert run.stdout == "Version 2 is live now, in place of version 1.\n"
+    assert live_of(store) == 2
+
+
+def test_a_version_whose_folder_is_damaged_does_not_become_live(tmp_path: Path) -> None:
+    store = make_versions(tmp_path)
+    (tmp_path / "adapters" / "v2" / WEIGHTS).write_bytes(b"cut off")
+    fails(livedpo("versions", "promote", 2, "--data-dir", tmp_path), 1, "v2 was changed")
+    assert live_of(store) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["rollback", "9"], "no version 9"),
+        (["promote", "1"], "Version 1 is live already"),
+        (["promote"], "VERSION"),
+    ],
+)
+def test_a_version_that_cannot_be_made_live_is_one_sentence(
+    tmp_path: Path, words: list[str], says: str
+) -> None:
+    make_versions(tmp_path)
+    fails(livedpo("versions", *words, "--data-dir", tmp_path), 2, says)
 
 
 def test_a_database_that_is_read_only_is_one_sentence(tmp_path: Path) -> None:

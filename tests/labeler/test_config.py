@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from labeler.config import SECTIONS, Settings, as_environment, load_settings
+from labeler.config import as_environment, load_settings
 from labeler.errors import BadInput
+from labeler.settings import SECTIONS, Settings
 
 
 def test_flags_win_over_environment_over_toml_over_the_policys_own_file(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def test_a_file_with_nothing_usable_is_one_sentence(
 
 
 def test_a_missing_file_and_a_folder_of_something_else_are_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="no prompt file"):
+    with pytest.raises(BadInput, match="no file"):
         read_prompts(tmp_path / "nowhere.jsonl")
     with pytest.raises(BadInput, match="not a folder saved by"):
         read_prompts(tmp_path)

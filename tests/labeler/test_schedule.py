@@ -5,10 +5,10 @@ import threading
 import time
 from pathlib import Path
 
-from labeler.config import Settings
 from labeler.schedule import run_scheduler
+from labeler.settings import Settings
 from labeler.store import Store
-from labeler.store.records import Ballot
+from labeler.store.records import Ballot, DueRules
 from tests.tiny import fill
 
 
@@ -53,13 +53,13 @@ def test_a_job_that_fails_raises_an_alarm_and_goes_on(
     broken = threading.Event()
     real = store.updates.open_if_due
 
-    def open_if_due(**arguments: object) -> int | None:
+    def open_if_due(rules: DueRules, *, now: float) -> int | None:
         if not broken.is_set():
             broken.set()
             raise RuntimeError("the disk went away")
-        return real(**arguments)  # type: ignore[arg-type]
+        return real(rules, now=now)
 
-    store.updates.open_if_due = open_if_due  # type: ignore[method-assign, assignment]
+    store.updates.open_if_due = open_if_due  # type: ignore[method-assign]
     alarms: list[str | None] = []
     real_alarm = store.roles.alarm
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from labeler.config import Settings
+from labeler.settings import Settings
 from labeler.store import open_store
 from labeler.supervise import (
     DEATHS_BEFORE_ALARM,

@@ -14,13 +14,15 @@ export class Panel {
   #trainingBar = bar("Training steps");
   #resultTitle = element("p", { class: "lead" });
   #resultLines = element("ul", { class: "figures" });
+  #resultDetails = element("dl");
+  #resultMore = element("details", {}, element("summary", {}, "Figures"), this.#resultDetails);
   #result = element("section", { class: "result", "aria-live": "polite" });
   #session = element("dd");
   #total = element("dd");
   #ready = element("dd");
   #votes = 0; // as the server counts them
   #pending = 0; // cast, not confirmed
-  #resultId = undefined;
+  #resultShown = undefined; // update and live version
   #alarms = null;
 
   constructor() {
@@ -62,7 +64,7 @@ export class Panel {
   }
 
   #resultSection() {
-    this.#result.append(element("h2", {}, "Last update"), this.#resultTitle, this.#resultLines);
+    this.#result.append(element("h2", {}, "Last update"), this.#resultTitle, this.#resultLines, this.#resultMore);
     this.#result.hidden = true;
     return this.#result;
   }
@@ -92,14 +94,17 @@ export class Panel {
   }
 
   #showResult(state) {
-    if (this.#resultId === (state.result?.id ?? null)) return;
-    const isNews = this.#resultId !== undefined;
-    this.#resultId = state.result?.id ?? null;
-    const told = result(state.result);
+    const shown = `${state.result?.id ?? ""} ${state.live ?? ""}`;
+    if (this.#resultShown === shown) return;
+    const isNews = this.#resultShown !== undefined;
+    this.#resultShown = shown;
+    const told = result(state.result, state.live);
     this.#result.hidden = !told;
     if (!told) return;
     setText(this.#resultTitle, told.title);
     this.#resultLines.replaceChildren(...told.lines.map((line) => element("li", {}, line)));
+    this.#resultDetails.replaceChildren(...told.details.map(row));
+    this.#resultMore.hidden = told.details.length === 0;
     this.#result.classList.toggle("bad", !told.good);
     this.#result.classList.toggle("news", isNews);
     this.#version.classList.toggle("news", isNews && told.good);
@@ -120,6 +125,10 @@ export class Panel {
 
 function section(title, ...children) {
   return element("section", {}, element("h2", {}, title), ...children);
+}
+
+function row([name, value]) {
+  return element("div", {}, element("dt", {}, name), element("dd", {}, value));
 }
 
 function bar(label) {

@@ -39,17 +39,15 @@ export function progress(state) {
   return [done, wanted, `${done} of ${wanted} labels to the next update`];
 }
 
-/** What the last update did: { title, lines, good } or null. */
-export function result(update) {
+/** What the last update did: { title, lines, details, good } or null. */
+export function result(update, live) {
   if (!update) return null;
   const metrics = update.metrics ?? {};
-  if (update.state === "promoted") {
-    const labels = metrics.labels ? `Your ${counted(metrics.labels, "label")}` : "Your labels";
-    return { title: `${labels} made version ${update.version_id}.`, lines: figures(metrics), good: true };
-  }
-  const why = update.reason ? `${stripped(firstLine(update.reason))}.` : "";
-  const title = update.state === "rejected" ? "The new version was not taken." : "The last update failed.";
-  return { title, lines: [why, "Your labels are kept.", ...figures(metrics)].filter(Boolean), good: false };
+  const [title, good] = outcome(update, metrics);
+  const moved = nowLive(update, live, good);
+  const kept = good || moved.length ? [] : ["Your labels are kept."];
+  const lines = [...kept, ...moved, ...verdict(metrics)];
+  return { title, lines, details: details(metrics), good };
 }
 
 export function isRunning(state) {
@@ -65,14 +63,77 @@ function updateActivity(update) {
   return "Preparing the update";
 }
 
-function figures(metrics) {
-  const change = (name, from, to) =>
-    isNumber(from) && isNumber(to) ? [`${name} ${from.toFixed(2)} → ${to.toFixed(2)}`] : [];
+function outcome(update, metrics) {
+  const why = update.reason ? stripped(firstLine(update.reason)) : "";
+  if (update.state === "promoted") {
+    const labels = metrics.labels ? `Your ${counted(metrics.labels, "label")}` : "Your labels";
+    return [`${labels} made version ${update.version_id}.`, true];
+  }
+  if (update.state === "rejected") {
+    return [why ? `The new version was kept back: ${why}.` : "The new version was kept back.", false];
+  }
+  return [why ? `The last update failed: ${why}.` : "The last update failed.", false];
+}
+
+/** Somebody made another version live since. */
+function nowLive(update, live, good) {
+  if (!isNumber(live) || !isNumber(update.version_id) || (live === update.version_id) === good) return [];
+  return [good ? `Version ${live} is live again.` : "It was made live by hand."];
+}
+
+/** The gate's findings, for people. */
+function verdict(metrics) {
+  const { agreement, win_rate: wins } = metrics;
   return [
-    ...change("Agreement with these labels", metrics.accuracy_before, metrics.accuracy_after),
-    ...change("Loss", metrics.loss_first, metrics.loss_last),
-    ...(isNumber(metrics.seconds) ? [`Took ${duration(metrics.seconds)}`] : []),
+    ...(agreement?.labels
+      ? [`Agrees with ${percent(agreement.candidate)} of ${counted(agreement.labels, "vote")} kept aside (before: ${percent(agreement.live)}).`]
+      : []),
+    ...(wins?.pairs
+      ? [`Wins ${percent(wins.rate)} [${hundredths(wins.low)}, ${hundredths(wins.high)}] against the version before, says the judge.`]
+      : []),
+    ...lengthChange(metrics.tokens_live, metrics.tokens_candidate),
+    ...distance(metrics.kl_live),
   ];
+}
+
+function lengthChange(before, now) {
+  if (!(before > 0) || !isNumber(now)) return [];
+  const change = Math.round(100 * (now / before - 1));
+  if (Math.abs(change) < 5) return ["Replies are as long as before."];
+  return [`Replies are ${Math.abs(change)} % ${change > 0 ? "longer" : "shorter"}.`];
+}
+
+/** KL from the version before, nats a token: 0.1 is 10 % less likely words on average. */
+function distance(nats) {
+  if (!isNumber(nats)) return [];
+  if (nats < 0.02) return ["It speaks almost as before."];
+  return [nats < 0.2 ? "It speaks a little differently." : "It speaks very differently."];
+}
+
+/** Figures for those who want them: [name, value] each. */
+function details(metrics) {
+  const change = (name, from, to, shown) =>
+    isNumber(from) && isNumber(to) ? [[name, `${shown(from)} → ${shown(to)}`]] : [];
+  const single = (name, value, shown) => (isNumber(value) ? [[name, shown(value)]] : []);
+  return [
+    ...single("Labels held out", metrics.held_out, String),
+    ...(metrics.replayed ? [["Older labels replayed", String(metrics.replayed)]] : []),
+    ...change("Tokens a reply", metrics.tokens_live, metrics.tokens_candidate, Math.round),
+    ...change("Unfinished", metrics.unfinished_live, metrics.unfinished_candidate, percent),
+    ...change("Repetition", metrics.repetition_live, metrics.repetition_candidate, percent),
+    ...single("KL from the version before, nats a token", metrics.kl_live, (value) => value.toFixed(3)),
+    ...single("KL from the base, nats a token", metrics.kl_reference, (value) => value.toFixed(3)),
+    ...change("Loss", metrics.loss_first, metrics.loss_last, (value) => value.toFixed(2)),
+    ...single("Took", metrics.seconds, duration),
+  ];
+}
+
+function percent(share) {
+  return `${hundredths(share)} %`;
+}
+
+function hundredths(share) {
+  return Math.round(100 * share);
 }
 
 function duration(seconds) {

@@ -5,50 +5,16 @@ import random
 import pytest
 
 from labeler.store import Store
-from labeler.store.records import Ballot, Claim, ClaimLostError, NewVersion
+from labeler.store.listing import MOST_TIMES_DUE
+from labeler.store.records import Ballot, ClaimLostError
 from labeler.store.updates import (
     FIRST_BACKOFF_SECONDS,
     HEARTBEAT_TIMEOUT_SECONDS,
     MAX_ATTEMPTS,
-    MOST_TIMES_DUE,
 )
 from labeler.tables import UpdateState, VersionState
+from tests.labeler.store.loop import RULES, N, claim, open_update, promote, version, vote
 from tests.tiny import add_pairs, fill, made_up_pair
-
-N = 4
-
-
-def vote(store: Store, count: int, choice: str = "left", *, now: float = 1002.0) -> list[str]:
-    rater = store.raters.local(now=1.0)
-    leased = store.queue.lease(
-        rater_id=rater, holder="tab", wanted=count, seconds=60, now=now, rng=random.Random(0)
-    )
-    assert len(leased) == count
-    for pair in leased:
-        ballot = Ballot("vote " + pair.lease_id, pair.lease_id, choice)
-        assert store.votes.record(ballot, rater_id=rater, now=now).saved
-    return ["vote " + pair.lease_id for pair in leased]
-
-
-def open_update(store: Store, now: float = 1010.0, cooldown: float = 0.0) -> int | None:
-    return store.updates.open_if_due(
-        labels_per_update=N, max_staleness=2, cooldown_seconds=cooldown, now=now
-    )
-
-
-def claim(store: Store, worker: str = "w", now: float = 1011.0) -> Claim:
-    claimed = store.updates.claim(worker=worker, now=now)
-    assert claimed is not None
-    return claimed
-
-
-def version(number: int) -> NewVersion:
-    return NewVersion(id=number, folder=f"v{number}", sha256="x", metrics={"labels": N})
-
-
-def promote(store: Store, claimed: Claim, number: int, now: float = 1020.0) -> None:
-    labels = [label.vote_ids[0] for label in claimed.labels]
-    store.updates.promote(claimed, version(number), [], trained_on=labels, now=now)
 
 
 @pytest.fixture(autouse=True)
@@ -165,7 +131,7 @@ def test_an_update_whose_labels_were_all_undone_ends_without_a_pause(store: Stor
     open_update(store)
     for number in range(N):
         store.votes.undo(undo_id=f"u{number}", rater_id=1, holder="tab", seconds=60, now=1011.0)
-    assert store.updates.claim(worker="w", now=1012.0) is None
+    assert store.updates.claim(worker="w", rules=RULES.votes, now=1012.0) is None
     assert store.reports.status(max_staleness=2)["updates"]["running"] == 0
     vote(store, N, now=1013.0)
     assert open_update(store, now=1014.0) == 2
@@ -200,8 +166,8 @@ def test_another_worker_gets_a_held_update_only_when_its_heart_has_stopped(store
     held = claim(store, "first", now=1011.0)
     store.updates.beat(held, UpdateState.TRAINING, done=1, total=2, now=1012.0)
     late = 1012.0 + HEARTBEAT_TIMEOUT_SECONDS
-    assert store.updates.claim(worker="second", now=late) is None
-    assert store.updates.claim(worker="second", now=late + 1) is not None
+    assert store.updates.claim(worker="second", rules=RULES.votes, now=late) is None
+    assert store.updates.claim(worker="second", rules=RULES.votes, now=late + 1) is not None
 
 
 def test_an_update_that_kills_its_worker_every_time_fails_and_gives_its_labels_back(
@@ -211,7 +177,7 @@ def test_an_update_that_kills_its_worker_every_time_fails_and_gives_its_labels_b
     open_update(store)
     for _ in range(MAX_ATTEMPTS):
         claim(store)
-    assert store.updates.claim(worker="w", now=1012.0) is None
+    assert store.updates.claim(worker="w", rules=RULES.votes, now=1012.0) is None
     status = store.reports.status(max_staleness=2)
     assert status["updates"] == {"done": 0, "rejected": 0, "failed": 1, "running": 0}
     assert status["labels"]["fresh"] == N
@@ -253,5 +219,5 @@ def test_a_cool_down_keeps_updates_apart(store: Store) -> None:
     promote(store, claim(store), 1, now=1020.0)
     add_pairs(store, N, version=1)
     vote(store, N, now=1021.0)
-    assert open_update(store, 1049.0, cooldown=30.0) is None
-    assert open_update(store, 1050.0, cooldown=30.0) == 2
+    assert open_update(store, 1049.0, cooldown_seconds=30.0) is None
+    assert open_update(store, 1050.0, cooldown_seconds=30.0) == 2

@@ -11,7 +11,7 @@ from typing import Any
 import uvicorn
 from playwright.sync_api import ConsoleMessage, Page, Route, expect
 
-from labeler.config import Settings
+from labeler.settings import Settings
 from labeler.store import Store, open_store
 from labeler.store.records import NewPair
 from labeler.web.app import create_app

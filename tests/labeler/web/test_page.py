@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from labeler.store import Store
-from labeler.store.records import NewVersion
+from labeler.store.records import Claim, DueRules, NewVersion
 from labeler.tables import Choice, UpdateState
 from tests.labeler.web.service import Screen, Service, add_pairs, new_pair, standing, until
 
@@ -49,19 +49,38 @@ def lease_all(store: Store) -> None:
     )
 
 
-def promote(store: Store, version: int) -> None:
-    """Make a version live from the fresh labels, with pairs of its own."""
+DUE = DueRules(labels_per_update=1, max_staleness=2, cooldown_seconds=0)
+METRICS = {
+    "labels": 13,
+    "held_out": 3,
+    "agreement": {"live": 0.5, "candidate": 0.75, "labels": 20},
+    "win_rate": {"rate": 0.61, "low": 0.52, "high": 0.7, "pairs": 110},
+    "tokens_live": 50.0,
+    "tokens_candidate": 40.0,
+    "kl_live": 0.0512,
+    "loss_first": 0.69,
+    "loss_last": 0.51,
+    "seconds": 3.2,
+}
+
+
+def claim_update(store: Store) -> Claim:
+    """An update of the fresh labels, in the middle of its training."""
     now = time.time()
-    due: dict[str, Any] = {"labels_per_update": 1, "max_staleness": 2, "cooldown_seconds": 0}
-    assert store.updates.open_if_due(**due, now=now)
-    claim = store.updates.claim(worker="w", now=now)
+    assert store.updates.open_if_due(DUE, now=now)
+    claim = store.updates.claim(worker="w", rules=DUE.votes, now=now)
     assert claim is not None
     store.updates.beat(claim, UpdateState.TRAINING, done=3, total=8, now=now)
-    metrics = {"labels": 4, "accuracy_before": 0.5, "accuracy_after": 0.75}
-    made = NewVersion(id=version, folder=f"v{version}", sha256="x", metrics=metrics)
+    return claim
+
+
+def promote(store: Store, version: int) -> None:
+    """Make a version live from the fresh labels, with pairs of its own."""
+    claim = claim_update(store)
+    made = NewVersion(id=version, folder=f"v{version}", sha256="x", metrics=METRICS)
     pairs = [new_pair(90 + number, 1, version) for number in range(4)]
-    trained_on = [label.vote_id for label in claim.labels]
-    store.updates.promote(claim, made, pairs, trained_on=trained_on, now=now)
+    trained_on = [vote_id for label in claim.labels for vote_id in label.vote_ids]
+    store.updates.promote(claim, made, pairs, trained_on=trained_on, now=time.time())
 
 
 def test_every_key_stores_what_was_seen(screen: Screen, store: Store) -> None:
@@ -317,10 +336,7 @@ def test_a_new_version_replaces_the_prefetched_pairs_and_is_told(
     expect(screen.page.locator("#panel")).to_contain_text("1 of 4 labels to the next update")
     promote(store, 1)
     expect(screen.page.locator(".version")).to_have_text("Version 1")
-    expect(screen.page.locator(".result")).to_contain_text("Your 4 labels made version 1.")
-    expect(screen.page.locator(".result")).to_contain_text(
-        "Agreement with these labels 0.50 → 0.75"
-    )
+    expect(screen.page.locator(".result .lead")).to_have_text("Your 13 labels made version 1.")
     until(lambda: store.reports.status(max_staleness=2)["pairs"]["expired"] == 10)
     expect(screen.page.locator("#prompt .note")).to_have_text("from version 0")
     screen.press("1")
@@ -330,23 +346,74 @@ def test_a_new_version_replaces_the_prefetched_pairs_and_is_told(
 def test_training_and_alarms_are_shown(screen: Screen, store: Store) -> None:
     screen.press("1")
     screen.wait_saved()
-    now = time.time()
-    store.updates.open_if_due(labels_per_update=1, max_staleness=2, cooldown_seconds=0, now=now)
-    claim = store.updates.claim(worker="w", now=now)
-    assert claim is not None
-    store.updates.beat(claim, UpdateState.TRAINING, done=3, total=8, now=now)
+    claim = claim_update(store)
     screen.refresh()
     expect(screen.page.locator(".activity")).to_have_text("Training, step 3 of 8")
-    store.updates.fail(claim, reason="loss is NaN\nTraceback", now=now)
+    store.updates.fail(claim, reason="loss is NaN\nTraceback", now=time.time())
     screen.refresh()
-    expect(screen.page.locator(".result")).to_contain_text("The last update failed.")
-    expect(screen.page.locator(".result")).to_contain_text("loss is NaN.")
+    expect(screen.page.locator(".result .lead")).to_have_text(
+        "The last update failed: loss is NaN."
+    )
     store.roles.alarm("worker", "The worker died.")
     screen.refresh()
     expect(screen.page.locator("#alarms")).to_have_text("The worker died.")
     store.roles.alarm("worker", None)
     screen.refresh()
     expect(screen.page.locator("#alarms p")).to_have_count(0)
+
+
+def test_a_new_version_is_told_with_the_verdict_of_the_gate_and_its_figures_are_folded(
+    screen: Screen, store: Store
+) -> None:
+    screen.press("1")
+    screen.wait_saved()
+    promote(store, 1)
+    screen.refresh()
+    expect(screen.page.locator(".result li")).to_have_text(
+        [
+            "Agrees with 75 % of 20 votes kept aside (before: 50 %).",
+            "Wins 61 % [52, 70] against the version before, says the judge.",
+            "Replies are 20 % shorter.",
+            "It speaks a little differently.",
+        ]
+    )
+    figures = screen.page.locator(".result dl")
+    expect(figures).to_be_hidden()
+    screen.page.locator(".result summary").click()
+    expect(figures).to_be_visible()
+    expect(figures).to_contain_text("Loss0.69 → 0.51")
+    expect(figures).to_contain_text("nats a token0.051")
+
+
+def test_a_version_that_was_kept_back_is_told_with_its_reasons(
+    screen: Screen, store: Store
+) -> None:
+    screen.press("1")
+    screen.wait_saved()
+    made = NewVersion(id=1, folder="v1", sha256="x", metrics={"labels": 1})
+    reason = "9 % of its responses do not end; it agrees with fewer votes"
+    store.updates.reject(claim_update(store), made, reason=reason, now=time.time())
+    screen.refresh()
+    expect(screen.page.locator(".result .lead")).to_have_text(
+        f"The new version was kept back: {reason}."
+    )
+    expect(screen.page.locator(".result li")).to_have_text(["Your labels are kept."])
+    expect(screen.page.locator(".result details")).to_be_hidden()
+    store.versions.make_live_again(1, now=time.time())
+    screen.refresh()
+    expect(screen.page.locator(".result li")).to_have_text(["It was made live by hand."])
+
+
+def test_a_rollback_is_told(screen: Screen, store: Store) -> None:
+    screen.press("1")
+    screen.wait_saved()
+    promote(store, 1)
+    screen.refresh()
+    expect(screen.page.locator(".version")).to_have_text("Version 1")
+    store.versions.make_live_again(0, now=time.time())
+    screen.refresh()
+    expect(screen.page.locator(".version")).to_have_text("Version 0")
+    expect(screen.page.locator(".result li").first).to_have_text("Version 0 is live again.")
 
 
 HOSTILE = """<script>window.pwned = 1</script><img src=x onerror="window.pwned = 1">

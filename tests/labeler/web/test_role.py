@@ -15,8 +15,9 @@ import psutil
 import pytest
 from playwright.sync_api import Browser
 
-from labeler.config import Settings, as_environment
+from labeler.config import as_environment
 from labeler.errors import BadInput
+from labeler.settings import Settings
 from labeler.store import Store
 from labeler.web import role
 from tests.labeler.web.service import Screen, add_pairs, free_port, standing, until
