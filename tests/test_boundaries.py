@@ -43,9 +43,10 @@ def test_only_the_store_opens_a_database() -> None:
         assert outside <= {"labeler/tables.py"}
 
 
-def test_of_the_trainer_only_the_worker_knows_the_store() -> None:
+def test_of_the_trainer_only_what_runs_knows_the_store() -> None:
+    """The worker and its supply of prompts, and the two commands that train and merge."""
     users = {path for path in importers("labeler.store") if path.startswith("trainer")}
-    assert users == {"trainer/worker.py"}
+    assert users == {f"trainer/{name}.py" for name in ("worker", "supply", "offline", "merge")}
 
 
 def test_the_loss_knows_only_torch() -> None:

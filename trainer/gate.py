@@ -1,16 +1,101 @@
-"""What a candidate must pass before people see it. A later change adds win rate, KL and length."""
+"""What a candidate must pass before people see it: a decision on measured evidence.
+
+`objections` is pure: evidence and limits in, sentences out. `trainer.examine` measures the
+evidence. What the gate cannot see: whether the responses are better. People say that, or a judge
+whose win rate it takes into account where one is set.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
+# An agreement, or a win rate, on fewer than this says nothing about a version.
+FEWEST_LABELS = 8
+# How sure the gate must be before it calls a fall more than chance (one-sided).
+CHANCE = 0.05
 
-def objections(
+
+@dataclass(frozen=True)
+class Style:
+    """How one version answers: mean tokens a response, and shares of what nobody wants."""
+
+    tokens: float
+    unfinished: float
+    repetition: float
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How live and candidate rank labels that this update was not trained on.
+
+    `lost` labels only the live version ranks as people did, `won` ones only the candidate.
+    """
+
+    live: float
+    candidate: float
+    lost: int
+    won: int
+    labels: int
+
+
+@dataclass(frozen=True)
+class WinRate:
+    """Share of prompts whose candidate response the judge prefers, with its 95 % interval."""
+
+    rate: float
+    low: float
+    high: float
+    pairs: int
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was measured of a candidate. KL is in nats a token, over the candidate's responses."""
+
+    live: Style
+    candidate: Style
+    kl_live: float
+    kl_reference: float
+    agreement: Agreement | None = None
+    win_rate: WinRate | None = None
+
+    def as_metrics(self) -> dict[str, Any]:
+        """The figures as they are stored with the version and shown on the page."""
+        metrics: dict[str, Any] = {
+            "kl_live": finite(self.kl_live),
+            "kl_reference": finite(self.kl_reference),
+        }
+        for name, style in (("live", self.live), ("candidate", self.candidate)):
+            for figure, value in vars(style).items():
+                metrics[f"{figure}_{name}"] = round(value, 4)
+        if self.agreement is not None:
+            shares = {"live": self.agreement.live, "candidate": self.agreement.candidate}
+            metrics["agreement"] = shares | {"labels": self.agreement.labels}
+        if self.win_rate is not None:
+            metrics["win_rate"] = vars(self.win_rate)
+        return metrics
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the gate lets pass; the settings `gate_…` say what each means."""
+
+    max_kl_live: float
+    max_kl_reference: float
+    max_length_change: float
+    max_unfinished_rise: float
+    max_repetition_rise: float
+    max_agreement_drop: float
+
+
+def broken(
     candidate: Mapping[str, Tensor], live: Mapping[str, Tensor], losses: Sequence[float]
 ) -> list[str]:
-    """Why this candidate must not go live, one sentence each; empty if it may."""
+    """Why this adapter is no use at all, before anything is sampled from it."""
     found = []
     if not all(math.isfinite(loss) for loss in losses):
         found.append("the loss became infinite or NaN")
@@ -19,3 +104,103 @@ def objections(
     elif all(torch.equal(weight, live[name]) for name, weight in candidate.items()):
         found.append("training changed nothing")
     return found
+
+
+def objections(evidence: Evidence, limits: Limits) -> list[str]:
+    """Why this candidate must not go live, a phrase each; empty if it may."""
+    return [
+        *_too_far(evidence, limits),
+        *_style(evidence.live, evidence.candidate, limits),
+        *_disagrees(evidence.agreement, limits),
+        *_loses(evidence.win_rate),
+    ]
+
+
+def _too_far(evidence: Evidence, limits: Limits) -> list[str]:
+    """NaN is too far as well, so the comparisons are written the other way round."""
+    found = []
+    if not evidence.kl_live <= limits.max_kl_live:
+        found.append(
+            f"it moved {evidence.kl_live:.2f} nats a token away from the live version, "
+            f"more than {limits.max_kl_live:g}"
+        )
+    if not evidence.kl_reference <= limits.max_kl_reference:
+        found.append(
+            f"it is {evidence.kl_reference:.2f} nats a token away from the reference, "
+            f"more than {limits.max_kl_reference:g}"
+        )
+    return found
+
+
+def _style(live: Style, candidate: Style, limits: Limits) -> list[str]:
+    found = []
+    change = max(candidate.tokens, 1.0) / max(live.tokens, 1.0)
+    if not 1 / limits.max_length_change <= change <= limits.max_length_change:
+        found.append(
+            f"its responses have {candidate.tokens:.0f} tokens on average instead of "
+            f"{live.tokens:.0f}"
+        )
+    if candidate.unfinished - live.unfinished > limits.max_unfinished_rise:
+        found.append(
+            f"{candidate.unfinished:.0%} of its responses do not end, instead of "
+            f"{live.unfinished:.0%}"
+        )
+    if candidate.repetition - live.repetition > limits.max_repetition_rise:
+        found.append(
+            f"{candidate.repetition:.0%} of its four-token sequences repeat earlier ones, instead "
+            f"of {live.repetition:.0%}"
+        )
+    return found
+
+
+def _disagrees(agreement: Agreement | None, limits: Limits) -> list[str]:
+    """A fall must be large, and more than chance by the exact test of McNemar (1947)."""
+    if agreement is None or agreement.labels < FEWEST_LABELS:
+        return []
+    drop = agreement.live - agreement.candidate
+    if drop <= limits.max_agreement_drop or at_least(agreement.lost, agreement.won) > CHANCE:
+        return []
+    return [
+        f"it agrees with {agreement.candidate:.0%} of {agreement.labels} votes kept aside, the "
+        f"live version with {agreement.live:.0%}"
+    ]
+
+
+def _loses(win_rate: WinRate | None) -> list[str]:
+    if win_rate is None or win_rate.pairs < FEWEST_LABELS or win_rate.high >= 0.5:
+        return []
+    return [
+        f"the judge prefers it in {win_rate.rate:.0%} of {win_rate.pairs} pairs only "
+        f"(at most {win_rate.high:.0%} with 95 % confidence)"
+    ]
+
+
+def at_least(lost: int, won: int) -> float:
+    """P(at least `lost` of lost + won), were each as likely: the one-sided exact McNemar test."""
+    changed = lost + won
+    tail = sum(math.comb(changed, count) for count in range(lost, changed + 1))
+    return float(tail / 2**changed)
+
+
+def repetition(tokens: Sequence[int], length: int = 4) -> float:
+    """Share of the sequences of `length` tokens that stood in the response before."""
+    count = len(tokens) - length + 1
+    if count <= 0:
+        return 0.0
+    distinct = {tuple(tokens[start : start + length]) for start in range(count)}
+    return 1 - len(distinct) / count
+
+
+def style(responses: Sequence[tuple[Sequence[int], str]]) -> Style:
+    """The style of (tokens, finish reason) responses, of which there is at least one."""
+    count = len(responses)
+    return Style(
+        tokens=sum(len(tokens) for tokens, _ in responses) / count,
+        unfinished=sum(finish == "length" for _, finish in responses) / count,
+        repetition=sum(repetition(tokens) for tokens, _ in responses) / count,
+    )
+
+
+def finite(value: float) -> float | None:
+    """The value, or None where JSON has no word for it."""
+    return round(value, 6) if math.isfinite(value) else None

@@ -2,14 +2,14 @@
 
     Worker.step  =  run the open update, if any, else sample one batch of pairs, else nothing
 
-It is the only module that knows both the model and the store. One thread does everything, because a
-policy's adapters are global state; an update hands control back after every step, so that the
-worker can say it lives and top up a queue that ran empty. `livedpo worker` runs it.
+One thread does everything, because a policy's adapters are global state; an update hands control
+back after every step, so that the worker can say it lives and top up a queue that ran empty. The
+live version is a pointer in the database: the worker looks at it before everything it does, so a
+rollback takes effect at once. `livedpo worker` runs it.
 """
 
 import contextlib
 import logging
-import math
 import os
 import socket
 import sys
@@ -20,34 +20,27 @@ from collections.abc import Callable, Sequence
 
 import torch
 from filelock import FileLock, Timeout
-from jinja2 import TemplateError
 from transformers.utils.logging import disable_progress_bar
 
-from labeler.config import Settings
-from labeler.errors import BadInput, LivedpoError
+from labeler.errors import LivedpoError
 from labeler.prompts import add_first_prompts
 from labeler.role import run_role
+from labeler.settings import Settings
 from labeler.store import Store
 from labeler.store.records import Claim, ClaimLostError, NewPair, NewVersion
-from labeler.tables import PolicyVersion, Prompt, UpdateState
-from trainer.batch import make_batch
-from trainer.checkpoint import read_adapter, remove_unfinished, write_adapter
-from trainer.gate import objections
-from trainer.policy import CANDIDATE, LIVE, Policy, PolicySettings, load_policy
-from trainer.sampling import (
-    Response,
-    SamplingSettings,
-    batch_seed,
-    sample_pairs,
-    worth_asking,
-)
-from trainer.update import Step, TrainingSettings, evaluate, train
+from labeler.tables import PolicyVersion, UpdateState
+from trainer.candidate import Candidates, Verdict
+from trainer.checkpoint import read_adapter, remove_unfinished
+from trainer.judge.reward import load_judge
+from trainer.policy import CANDIDATE, LIVE, Policy, load_policy
+from trainer.sampling import batch_seed
+from trainer.setup import policy_settings, refuse_small_context, training_settings
+from trainer.supply import ROLE, Supply, one_line
+from trainer.update import Step, train
 
 log = logging.getLogger(__name__)
 
-ROLE = "worker"
-SAMPLE_PAIRS = 8
-EMPTY_BATCHES_BEFORE_ALARM = 5
+SAMPLE_PAIRS = 16
 IDLE_SECONDS = 0.05
 TROUBLE_SECONDS = 5.0
 
@@ -75,11 +68,11 @@ class Worker:
         self._name = name
         self._stop = stop
         self._clock = clock
-        self._sampling = SamplingSettings(
-            settings.temperature, settings.top_p, settings.max_new_tokens
-        )
-        self._version = 0
-        self._useless_batches = 0
+        self._supply = Supply(store, policy, settings)
+        judge = load_judge(settings.judge, policy.device) if settings.judge else None
+        self._candidates = Candidates(policy, self._supply, settings, judge)
+        self._untrained = policy.adapter_state(LIVE)
+        self._version: int | None = None
         self._said = ""
         self._said_at = 0.0
 
@@ -88,114 +81,48 @@ class Worker:
         self._store.versions.adopt_base(
             base=self._policy.name, fingerprint=self._policy.fingerprint, now=self._clock()
         )
-        if self._settings.max_new_tokens >= self._policy.context_tokens:
-            raise BadInput(
-                f"'max_new_tokens' cannot be {self._settings.max_new_tokens}: the context of the "
-                f"policy is {self._policy.context_tokens} tokens, and prompts need some of it."
-            )
+        refuse_small_context(self._settings, self._policy)
         self._store.prompts.reconsider()
         remove_unfinished(self._settings.adapters_dir)
-        live = self._store.versions.live()
-        assert live is not None  # adopt_base has just seen to it
-        if live.folder is not None:
-            self._policy.set_adapter_state(LIVE, _weights_of(live, self._settings))
-        self._version = live.id
+        self._live_version()
 
     def step(self) -> bool:
         """One iteration; false if there was nothing to do."""
-        claim = self._store.updates.claim(worker=self._name, now=self._clock())
+        version = self._live_version()
+        rules = self._settings.due_rules
+        claim = self._store.updates.claim(worker=self._name, rules=rules.votes, now=self._clock())
         if claim is not None:
-            self._run_update(claim)
+            if self._live_version() == claim.parent:
+                self._run_update(claim)
+            else:  # someone has moved the live pointer in between
+                self._store.updates.release(claim)
             return True
-        if self._store.queue.ready() >= self._settings.queue_pairs:
+        wanted = self._settings.queue_pairs - self._store.queue.ready()
+        if self._settings.mode == "iterative":
+            wanted = min(wanted, self._store.queue.round_left(rules))
+        if wanted <= 0:
             self._say("Enough pairs are ready.")
             return False
-        return self._top_up()
+        return self._top_up(version, wanted)
 
-    def _top_up(self) -> bool:
+    def _live_version(self) -> int:
+        """The number of the live version, whose weights are in place when this returns."""
+        live = self._store.versions.live()
+        assert live is not None  # adopt_base has seen to it
+        if live.id != self._version:
+            weights = _weights_of(live, self._settings) if live.folder else self._untrained
+            self._policy.set_adapter_state(LIVE, weights)
+            self._version = live.id
+        return live.id
+
+    def _top_up(self, version: int, wanted: int) -> bool:
         """Sample one batch of pairs from the live version into the queue."""
         self._say("Sampling pairs.")
-        pairs = self._sample(SAMPLE_PAIRS, LIVE, self._version)
+        most = wanted if self._settings.mode == "iterative" else SAMPLE_PAIRS
+        sampled = self._supply.sample(min(most, SAMPLE_PAIRS), LIVE, version)
+        pairs = self._supply.pairs(sampled, version)
         self._store.queue.add(pairs, now=self._clock())
-        self._notice_useless_batches(pairs)
         return bool(pairs)
-
-    def _sample(self, count: int, adapter: str, version: int) -> list[NewPair]:
-        """Up to `count` pairs that are worth asking about, under this adapter."""
-        prompts = self._usable(self._store.prompts.take(count))
-        if not prompts:
-            return []
-        tokens = [tokens for _, tokens in prompts]
-        first = prompts[0][0]
-        seed = batch_seed(self._settings.seed, version, _id(first), first.pairs_sampled)
-        with self._policy.adapter(adapter):
-            sampled = sample_pairs(self._policy, tokens, self._sampling, seed=seed)
-        kept = [
-            (prompt, tokens, pair)
-            for (prompt, tokens), pair in zip(prompts, sampled, strict=True)
-            if worth_asking(pair)
-        ]
-        return self._new_pairs(kept, version, seed) if kept else []
-
-    def _usable(self, prompts: Sequence[Prompt]) -> list[tuple[Prompt, list[int]]]:
-        """Prompts with their tokens; those that this policy cannot take are set aside."""
-        usable = []
-        room = self._policy.context_tokens - self._settings.max_new_tokens
-        for prompt in prompts:
-            try:
-                tokens = self._policy.prompt_tokens(prompt.messages)
-                if len(tokens) > room:
-                    raise ValueError(f"{len(tokens)} tokens, but there is room for {room}")
-                usable.append((prompt, tokens))
-            except (TemplateError, ValueError, TypeError) as error:
-                log.warning("Prompt %s is set aside: %s.", prompt.id, _one_line(error))
-                self._store.prompts.set_aside(_id(prompt), _one_line(error))
-        return usable
-
-    def _new_pairs(
-        self,
-        sampled: Sequence[tuple[Prompt, list[int], tuple[Response, Response]]],
-        version: int,
-        seed: int,
-    ) -> list[NewPair]:
-        first = [(tokens, pair[0].tokens) for _, tokens, pair in sampled]
-        second = [(tokens, pair[1].tokens) for _, tokens, pair in sampled]
-        rows = make_batch(first + second, pad=self._policy.pad_token_id, device=self._policy.device)
-        with torch.inference_mode(), self._policy.reference():
-            logps_a, logps_b = self._policy.logps(rows).chunk(2)
-        return [
-            NewPair(
-                prompt_id=_id(prompt),
-                version_id=version,
-                response_a=a.text,
-                response_b=b.text,
-                prompt_tokens=tokens,
-                tokens_a=a.tokens,
-                tokens_b=b.tokens,
-                finish_a=a.finish,
-                finish_b=b.finish,
-                reference_logp_a=logp_a,
-                reference_logp_b=logp_b,
-                sampling=vars(self._sampling) | {"seed": seed},
-            )
-            for (prompt, tokens, (a, b)), logp_a, logp_b in zip(
-                sampled, logps_a.tolist(), logps_b.tolist(), strict=True
-            )
-            if math.isfinite(logp_a) and math.isfinite(logp_b)
-        ]
-
-    def _notice_useless_batches(self, pairs: Sequence[NewPair]) -> None:
-        self._useless_batches = 0 if pairs else self._useless_batches + 1
-        if not self._store.prompts.any_usable():
-            alarm = (
-                "There is no prompt that this policy can take; `livedpo prompts list` says why, "
-                "`livedpo prompts add FILE` adds more."
-            )
-        elif self._useless_batches >= EMPTY_BATCHES_BEFORE_ALARM:
-            alarm = "The policy gives only identical or empty responses; raise --temperature."
-        else:
-            alarm = None
-        self._store.roles.alarm(f"{ROLE}: pairs", alarm)
 
     def _run_update(self, claim: Claim) -> None:
         """Run an update to its end, whatever that is; the labels are safe in every case."""
@@ -213,71 +140,72 @@ class Worker:
             self._store.updates.release(claim)
             return
         log.error("Update %s failed:\n%s", claim.update_id, traceback.format_exc())
-        self._store.updates.fail(claim, reason=_one_line(error), now=self._clock())
+        self._store.updates.fail(claim, reason=one_line(error), now=self._clock())
 
     def _update(self, claim: Claim) -> None:
+        """Train, examine, and either promote or keep back."""
         started = self._clock()
-        steps = self._train(claim)
-        self._beat(claim, UpdateState.GATING, steps[-1])
-        version = self._write_candidate(claim, steps, started)
-        candidate, live = (self._policy.adapter_state(name) for name in (CANDIDATE, LIVE))
-        refused = objections(candidate, live, [step.loss for step in steps])
-        if refused:
-            reason = "; ".join(refused)
-            self._store.updates.reject(claim, version, reason=reason, now=self._clock())
-            return
-        self._promote(claim, version)
-
-    def _train(self, claim: Claim) -> list[Step]:
-        settings = self._settings
-        training = TrainingSettings(
-            beta=settings.beta,
-            learning_rate=settings.learning_rate,
-            passes=settings.passes,
-            batch_pairs=settings.batch_pairs,
-            max_grad_norm=settings.max_grad_norm,
-            seed=batch_seed(settings.seed, claim.update_id),
+        training = training_settings(
+            self._settings, batch_seed(self._settings.seed, claim.update_id)
         )
         steps = []
         for step in train(self._policy, claim.labels, training):
             steps.append(step)
             self._beat(claim, UpdateState.TRAINING, step)
-            if self._store.queue.ready() == 0:
-                self._top_up()
-        return steps
-
-    def _beat(self, claim: Claim, state: UpdateState, step: Step) -> None:
-        if self._stop.is_set():
-            raise StoppedError
-        self._say(f"Training on {len(claim.labels)} labels.")
-        self._store.updates.beat(claim, state, done=step.done, total=step.total, now=self._clock())
-
-    def _write_candidate(self, claim: Claim, steps: Sequence[Step], started: float) -> NewVersion:
-        policy, labels = self._policy, claim.labels
-        batch = self._settings.batch_pairs
+            if self._store.queue.ready() == 0 and self._settings.mode == "streaming":
+                self._top_up(claim.parent, SAMPLE_PAIRS)
+        self._beat(claim, UpdateState.GATING, steps[-1])
         number = self._store.versions.next_id()
-        folder = self._settings.adapters_dir / f"v{number:04d}"
-        state = policy.adapter_state(CANDIDATE)
-        sha256 = write_adapter(folder, state, policy.adapter_config(), base=policy.name)
-        metrics = {
-            "labels": len(labels),
-            "loss_first": _finite(steps[0].loss),
-            "loss_last": _finite(steps[-1].loss),
-            "accuracy_before": evaluate(policy, LIVE, labels, batch_pairs=batch),
-            "accuracy_after": evaluate(policy, CANDIDATE, labels, batch_pairs=batch),
+        verdict = self._candidates.examine(
+            number,
+            steps,
+            labels=claim.held_out + claim.remembered,
+            training=training,
+            live_responses=self._store.queue.responses(claim.parent),
+        )
+        self._settle(claim, number, verdict, self._metrics(claim, started) | verdict.metrics)
+
+    def _metrics(self, claim: Claim, started: float) -> dict[str, object]:
+        return {
+            "labels": len(claim.labels) - claim.replayed,
+            "replayed": claim.replayed,
+            "held_out": len(claim.held_out),
             "seconds": round(self._clock() - started, 3),
         }
-        return NewVersion(id=number, folder=folder.name, sha256=sha256, metrics=metrics)
 
-    def _promote(self, claim: Claim, version: NewVersion) -> None:
-        """Make the candidate live, with its first pairs sampled beforehand so that nobody waits."""
+    def _settle(
+        self, claim: Claim, number: int, verdict: Verdict, metrics: dict[str, object]
+    ) -> None:
+        """Write the candidate, and make it live with its first pairs, or keep it as rejected."""
+        folder, sha256 = self._candidates.write(f"v{number:04d}")
+        version = NewVersion(id=number, folder=folder, sha256=sha256, metrics=metrics)
+        if verdict.objections:
+            reason = "; ".join(verdict.objections)
+            log.warning("Version %s was kept back: %s.", number, reason)
+            self._store.updates.reject(claim, version, reason=reason, now=self._clock())
+            return
+        self._promote(claim, version, self._first_pairs(verdict, number))
+
+    def _first_pairs(self, verdict: Verdict, number: int) -> list[NewPair]:
+        pairs = self._supply.pairs(verdict.sampled, number)
+        in_rounds = self._settings.mode == "iterative"
+        return pairs[: self._settings.labels_per_update] if in_rounds else pairs
+
+    def _promote(self, claim: Claim, version: NewVersion, pairs: Sequence[NewPair]) -> None:
+        """Make the candidate live, with its first pairs in the same transaction: nobody waits."""
         read_adapter(self._settings.adapters_dir / version.folder, version.sha256)
-        pairs = self._sample(SAMPLE_PAIRS, CANDIDATE, version.id)
         trained_on = [vote for label in claim.labels for vote in label.vote_ids]
         self._store.updates.promote(claim, version, pairs, trained_on=trained_on, now=self._clock())
         self._policy.copy_adapter(CANDIDATE, LIVE)
         self._version = version.id
         log.info("Version %s is live.", version.id)
+
+    def _beat(self, claim: Claim, state: UpdateState, step: Step) -> None:
+        if self._stop.is_set():
+            raise StoppedError
+        doing = "Training on" if state is UpdateState.TRAINING else "Examining what came of"
+        self._say(f"{doing} {len(claim.labels)} labels.")
+        self._store.updates.beat(claim, state, done=step.done, total=step.total, now=self._clock())
 
     def _say(self, says: str) -> None:
         """A sign of life: at once if it is news, else every few seconds."""
@@ -309,17 +237,7 @@ def _work(settings: Settings, store: Store, stop: threading.Event) -> None:
     if live is not None and live.folder is not None:
         _weights_of(live, settings)  # a damaged folder is said before a large model is loaded
         folder = settings.adapters_dir / live.folder
-    policy = load_policy(
-        PolicySettings(
-            policy=settings.policy,
-            device=settings.device,
-            dtype=settings.dtype,
-            lora_rank=settings.lora_rank,
-            lora_alpha=settings.lora_alpha,
-            seed=settings.seed,
-        ),
-        folder,
-    )
+    policy = load_policy(policy_settings(settings), folder)
     worker = Worker(store, policy, settings, name=worker_name(settings), stop=stop)
     worker.start()
     while not stop.is_set():
@@ -342,21 +260,6 @@ def _weights_of(version: PolicyVersion, settings: Settings) -> dict[str, torch.T
     assert version.folder is not None
     assert version.sha256 is not None
     return read_adapter(settings.adapters_dir / version.folder, version.sha256)
-
-
-def _id(prompt: Prompt) -> int:
-    assert prompt.id is not None  # it came from the database
-    return prompt.id
-
-
-def _finite(value: float) -> float | None:
-    """The value, or None where JSON has no word for it."""
-    return value if math.isfinite(value) else None
-
-
-def _one_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
 
 
 if __name__ == "__main__":

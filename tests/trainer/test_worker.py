@@ -10,11 +10,11 @@ import pytest
 import torch
 from sqlmodel import select
 
-from labeler.config import Settings
 from labeler.errors import BadInput
 from labeler.schedule import open_due_update
+from labeler.settings import Settings
 from labeler.store import Store
-from labeler.store.records import Ballot
+from labeler.store.records import Ballot, LeasedPair
 from labeler.tables import Pair, UpdateState
 from tests.tiny import save_tiny_policy
 from tests.trainer.conftest import load
@@ -48,6 +48,13 @@ def settings(tiny_policy: Path, tmp_path: Path) -> Settings:
         max_new_tokens=12,
         learning_rate=1e-2,
         lora_rank=4,
+        held_out_share=0.0,
+        gate_prompts=4,
+        gate_max_kl_live=50.0,
+        gate_max_kl_reference=50.0,
+        gate_max_length_change=20.0,
+        gate_max_unfinished_rise=1.0,
+        gate_max_repetition_rise=1.0,
     )
 
 
@@ -119,7 +126,9 @@ def test_an_open_update_is_run_and_its_version_becomes_live_with_its_first_pairs
     saved = read_adapter(settings.adapters_dir / live.folder, live.sha256)
     now_live = policy.adapter_state(LIVE)
     assert all(torch.equal(saved[name], weight) for name, weight in now_live.items())
-    assert live.metrics["accuracy_after"] > live.metrics["accuracy_before"]
+    assert live.metrics["loss_last"] < live.metrics["loss_first"]
+    assert live.metrics["labels"] == N
+    assert live.metrics["kl_live"] != 0
     last = store.updates.last()
     assert last is not None
     assert (last.state, last.steps_done, last.steps_total) == (UpdateState.PROMOTED, 2, 2)
@@ -208,7 +217,7 @@ def test_a_candidate_that_became_nan_is_rejected_and_the_live_policy_stays(
     assert last.metrics["loss_last"] is None, "NaN is no JSON"
     after = policy.adapter_state(LIVE)
     assert all(torch.equal(weight, after[name]) for name, weight in before.items())
-    assert worker._top_up()
+    assert worker._top_up(0, 4)
 
 
 def test_a_prompt_that_is_too_long_is_set_aside_and_the_others_are_sampled(
@@ -216,7 +225,7 @@ def test_a_prompt_that_is_too_long_is_set_aside_and_the_others_are_sampled(
 ) -> None:
     store.prompts.add([[{"role": "user", "content": "long " * 200}]], now=1.0)
     for _ in range(8):
-        worker._top_up()
+        worker._top_up(0, 8)
     aside = [prompt.set_aside for prompt in store.prompts.all() if prompt.set_aside]
     assert len(aside) == 1
     assert "tokens" in aside[0]
@@ -262,7 +271,7 @@ def test_a_claim_that_was_lost_while_the_update_broke_does_not_end_the_worker(
     work(worker)
     vote(store, N)
     open_due_update(settings, store, now=2000.0)
-    stale = store.updates.claim(worker="w", now=2001.0)
+    stale = store.updates.claim(worker="w", rules=settings.vote_rules, now=2001.0)
     assert stale is not None
     assert worker.step(), "the same worker's second attempt"
     worker._run_update(stale)
@@ -318,3 +327,123 @@ def test_memory_does_not_grow_with_updates(
     before = run(3)
     after = run(8)
     assert after - before < 50_000, "kilobytes"
+
+
+def test_held_out_labels_examine_the_update_and_train_the_next(
+    store: Store, policy: Policy, settings: Settings
+) -> None:
+    """Of 4 labels one is held out: 3 are used, and it is among the next update's 4."""
+    store.prompts.add(PROMPTS, now=1.0)
+    settings = settings.model_copy(update={"held_out_share": 0.25})
+    worker = Worker(store, policy, settings, name="w", stop=threading.Event(), clock=Clock())
+    worker.start()
+    work(worker)
+    vote(store, N)
+    open_due_update(settings, store, now=2000.0)
+    worker.step()
+    first = store.updates.last()
+    assert first is not None
+    assert (first.metrics["labels"], first.metrics["held_out"]) == (3, 1)
+    assert first.metrics["agreement"]["labels"] == 1
+    assert store.reports.status(max_staleness=2)["labels"]["used"] == 3
+    work(worker)
+    vote(store, 3)
+    open_due_update(settings, store, now=3000.0)
+    worker.step()
+    second = store.updates.last()
+    assert second is not None
+    assert second.metrics["agreement"]["labels"] == 4, "one held out, three remembered"
+    assert store.reports.status(max_staleness=2)["labels"]["used"] == 6
+
+
+def test_a_candidate_beyond_a_limit_is_kept_back_with_its_reasons_and_can_be_promoted(
+    store: Store, policy: Policy, settings: Settings
+) -> None:
+    store.prompts.add(PROMPTS, now=1.0)
+    strict = settings.model_copy(update={"gate_max_kl_live": 1e-9})
+    worker = Worker(store, policy, strict, name="w", stop=threading.Event(), clock=Clock())
+    worker.start()
+    work(worker)
+    vote(store, N)
+    open_due_update(strict, store, now=2000.0)
+    before = policy.adapter_state(LIVE)
+    worker.step()
+    last = store.updates.last()
+    assert last is not None
+    assert last.state is UpdateState.REJECTED
+    assert "nats a token away from the live version" in str(last.reason)
+    assert store.reports.status(max_staleness=2)["labels"]["fresh"] == N
+    assert equal(policy.adapter_state(LIVE), before)
+    store.versions.make_live_again(1, now=2001.0)
+    worker.step()
+    assert not equal(policy.adapter_state(LIVE), before)
+    assert {pair.version_id for pair in lease_all(store)} == {1}
+
+
+def test_a_rollback_is_followed_at_once_and_the_next_pairs_are_the_old_versions(
+    worker: Worker, store: Store, policy: Policy, settings: Settings
+) -> None:
+    base = policy.adapter_state(LIVE)
+    work(worker)
+    vote(store, N)
+    open_due_update(settings, store, now=2000.0)
+    worker.step()
+    work(worker)
+    assert not equal(policy.adapter_state(LIVE), base)
+    store.versions.make_live_again(0, now=2001.0)
+    assert store.queue.ready() == 0
+    worker.step()
+    assert equal(policy.adapter_state(LIVE), base)
+    assert {pair.version_id for pair in lease_all(store)} == {0}
+
+
+def test_a_round_ends_when_its_pairs_are_labelled_and_the_next_begins_with_the_new_version(
+    store: Store, policy: Policy, settings: Settings
+) -> None:
+    store.prompts.add(PROMPTS, now=1.0)
+    rounds = settings.model_copy(update={"mode": "iterative"})
+    worker = Worker(store, policy, rounds, name="w", stop=threading.Event(), clock=Clock())
+    worker.start()
+    for number in range(2):
+        work(worker)
+        assert store.queue.ready() == N
+        vote(store, N - 1, holder=f"first {number}")
+        open_due_update(rounds, store, now=2000.0 + number)
+        assert not worker.step(), "the round is not over"
+        vote(store, 1, holder=f"last {number}")
+        open_due_update(rounds, store, now=2000.5 + number)
+        assert worker.step()
+        last = store.updates.last()
+        assert last is not None
+        assert (last.mode, last.version_id) == ("iterative", number + 1)
+
+
+def test_ties_train_where_the_loss_learns_them(
+    store: Store, policy: Policy, settings: Settings
+) -> None:
+    store.prompts.add(PROMPTS, now=1.0)
+    davidson = Settings(**settings.model_dump(exclude={"loss"}), loss="dpo_d")
+    worker = Worker(store, policy, davidson, name="w", stop=threading.Event(), clock=Clock())
+    worker.start()
+    work(worker)
+    rater = store.raters.local(now=1.0)
+    for pair, choice in zip(lease_all(store), ["tie", "left", "both_bad", "right"], strict=False):
+        store.votes.record(Ballot(pair.lease_id, pair.lease_id, choice), rater_id=rater, now=2.0)
+    open_due_update(davidson, store, now=2000.0)
+    worker.step()
+    assert store.reports.status(max_staleness=2)["labels"]["used"] == N
+
+
+def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(weight, other[name]) for name, weight in one.items())
+
+
+def lease_all(store: Store) -> list[LeasedPair]:
+    return store.queue.lease(
+        rater_id=store.raters.local(now=1.0),
+        holder="all",
+        wanted=50,
+        seconds=60,
+        now=1.0,
+        rng=random.Random(0),
+    )

@@ -1,0 +1,1 @@
+"""Judges: what prefers one response where no person does."""
