@@ -1,32 +1,115 @@
-"""Responses from the live policy: two for each prompt, with the very tokens that were sampled."""
+"""Responses from the policy, with the very tokens that were sampled.
 
+A sampler draws from a merged copy of the policy where memory allows, so that it leaves the policy
+that trains alone; else from the policy itself. A model that cannot be decoded by `trainer.decoding`
+goes through transformers' `generate`. Each is said once, in the log.
+"""
+
+import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
 from transformers import GenerationConfig
 
-from trainer.batch import left_padded
+from labeler.errors import BadInput
+from trainer.batch import left_padded, make_batch
+from trainer.decoding import Decoder, objection
+from trainer.drawing import Job, SamplingSettings, draw_rows
+from trainer.merged import MergedCopy, copy_fits, free_bytes
 from trainer.policy import Policy
 
+__all__ = ["Response", "Sampler", "SamplingSettings", "batch_seed", "sample_pairs", "worth_asking"]
 
-@dataclass(frozen=True)
-class SamplingSettings:
-    """How responses are drawn. Nothing but these shapes the distribution: no top-k, no penalty."""
+log = logging.getLogger(__name__)
 
-    temperature: float
-    top_p: float
-    max_new_tokens: int
+ROWS = 512
+CACHE_SHARE_OF_FREE_MEMORY = 0.2
+GENERATE_PROMPTS = 32
+
+Answers = Iterator[tuple[int, tuple["Response", ...]]]
 
 
 @dataclass(frozen=True)
 class Response:
-    """`tokens` end in EOS if `finish` is "stop"; if it is "length", none is added."""
+    """`tokens` end in EOS if `finish` is "stop"; if it is "length", none is added.
+
+    `logp` is the summed log-probability of the tokens under the policy that drew them, in nats, at
+    temperature 1 and without a cut, whatever the settings: DPO's log pi(y|x).
+    """
 
     text: str
     tokens: list[int]
     finish: str
+    logp: float
+
+
+class Sampler:
+    """Draws responses of one policy. `rows` bounds how many are decoded at the same time."""
+
+    def __init__(self, policy: Policy, *, rows: int = ROWS, merge: bool = True) -> None:
+        self._policy = policy
+        self._rows = rows
+        self._copy = _merged_copy(policy) if merge else None
+        self._decoder = _decoder(policy, self._copy)
+        self._turn = 0
+
+    def sample(
+        self,
+        adapter: str | None,
+        prompts: Sequence[Sequence[int]],
+        settings: SamplingSettings,
+        *,
+        seed: int,
+        copies: int = 2,
+    ) -> list[tuple[Response, ...]]:
+        """`copies` responses for each prompt (token ids), under an adapter or the reference (None).
+
+        The same prompts, settings, seed and weights give the same responses. Raises BadInput if a
+        prompt leaves no room for a response, FloatingPointError if logits are not finite.
+        """
+        found = dict(self.stream(adapter, prompts, settings, seed=seed, copies=copies))
+        return [found[number] for number in range(len(prompts))]
+
+    def stream(
+        self,
+        adapter: str | None,
+        prompts: Sequence[Sequence[int]],
+        settings: SamplingSettings,
+        *,
+        seed: int,
+        copies: int = 2,
+    ) -> Answers:
+        """As `sample`, but each prompt's number and responses as soon as they are complete.
+
+        Other work may be done on the policy in between. Where there is a merged copy, all responses
+        come from the weights at the start, even if the policy's have changed since. One stream at a
+        time: an older one raises RuntimeError once a new one has started.
+        """
+        jobs = _jobs(self._policy, prompts, settings)
+        self._turn += 1
+        turn = self._turn
+        if self._copy is not None:
+            self._copy.refresh(adapter)
+        answers = _answers(
+            self._policy, self._decoder, jobs, settings, seed=seed, copies=copies, rows=self._rows
+        )
+        while True:
+            if turn != self._turn:
+                raise RuntimeError("This stream has ended: the sampler has begun another one.")
+            with self._weights(adapter):
+                answer = next(answers, None)
+            if answer is None:
+                return
+            yield answer
+
+    def _weights(self, adapter: str | None) -> AbstractContextManager[None]:
+        """Compute under the adapter; the merged copy does so already."""
+        if self._copy is not None:
+            return nullcontext()
+        return self._policy.reference() if adapter is None else self._policy.adapter(adapter)
 
 
 def sample_pairs(
@@ -34,24 +117,13 @@ def sample_pairs(
 ) -> list[tuple[Response, Response]]:
     """Two responses for each prompt (token ids), under the adapter that is switched on.
 
-    The same prompts, settings, seed and weights give the same responses.
+    For a few prompts now and then; who samples often keeps a `Sampler`.
     """
-    ids, mask = left_padded(prompts, pad=policy.pad_token_id, device=policy.device)
-    config = GenerationConfig(
-        do_sample=True,
-        temperature=settings.temperature,
-        top_p=settings.top_p,
-        top_k=0,
-        max_new_tokens=settings.max_new_tokens,
-        num_return_sequences=2,
-        pad_token_id=policy.pad_token_id,
-        eos_token_id=policy.eos_token_ids or None,
-    )
-    torch.manual_seed(seed)
-    with torch.inference_mode():
-        rows = policy.model.generate(input_ids=ids, attention_mask=mask, generation_config=config)
-    responses = [_response(policy, row) for row in rows[:, ids.shape[1] :].tolist()]
-    return list(zip(responses[::2], responses[1::2], strict=True))
+    jobs = _jobs(policy, prompts, settings)
+    decoder = _decoder(policy, None)
+    answers = _answers(policy, decoder, jobs, settings, seed=seed, copies=2, rows=ROWS)
+    found = dict(answers)
+    return [(found[number][0], found[number][1]) for number in range(len(prompts))]
 
 
 def worth_asking(pair: tuple[Response, Response]) -> bool:
@@ -65,8 +137,133 @@ def batch_seed(seed: int, *parts: int) -> int:
     return random.Random(repr((seed, parts))).getrandbits(31)
 
 
-def _response(policy: Policy, tokens: list[int]) -> Response:
+def _merged_copy(policy: Policy) -> MergedCopy | None:
+    """A copy to sample from, if memory and the kind of adapter allow."""
+    if not copy_fits(policy.model, free_bytes(policy.device)):
+        log.warning("There is no memory for a merged copy of the policy; sampling is slower.")
+        return None
+    try:
+        return MergedCopy(policy.model)
+    except ValueError as error:
+        log.warning("There is no merged copy of the policy, because %s; sampling is slower.", error)
+        return None
+
+
+def _decoder(policy: Policy, copy: MergedCopy | None) -> Decoder | None:
+    """What decodes the copy, or the policy itself; None if `generate` must."""
+    decoder = Decoder(policy.model.get_base_model() if copy is None else copy.model)
+    reason = objection(decoder)
+    if reason is None:
+        return decoder
+    log.warning(
+        "Responses come from `generate`, which is slower, because of the model: %s.", reason
+    )
+    return None
+
+
+def _jobs(
+    policy: Policy, prompts: Sequence[Sequence[int]], settings: SamplingSettings
+) -> list[Job]:
+    """Each prompt, with the tokens that a response may have in the context beside it."""
+    context = policy.context_tokens
+    for prompt in prompts:
+        if not 0 < len(prompt) < context:
+            raise BadInput(
+                f"A prompt of {len(prompt)} tokens cannot be answered: the context of the policy "
+                f"is {context} tokens."
+            )
+    limits = [min(settings.max_new_tokens, context - len(prompt)) for prompt in prompts]
+    pairs = zip(prompts, limits, strict=True)
+    return [Job(number, prompt, limit) for number, (prompt, limit) in enumerate(pairs)]
+
+
+def _answers(
+    policy: Policy,
+    decoder: Decoder | None,
+    jobs: Sequence[Job],
+    settings: SamplingSettings,
+    *,
+    seed: int,
+    copies: int,
+    rows: int,
+) -> Answers:
+    """Each job's number and responses, in the order of their completion."""
+    if decoder is None:
+        yield from _generated(policy, jobs, settings, seed=seed, copies=copies)
+        return
+    drawn = draw_rows(
+        decoder,
+        jobs,
+        settings,
+        copies=copies,
+        rows=_rows_that_fit(decoder, jobs, rows),
+        ends=policy.eos_token_ids,
+        seed=seed,
+    )
+    for complete in drawn:
+        responses = tuple(_response(policy, row.tokens, row.logp) for row in complete)
+        yield complete[0].job.number, responses
+
+
+def _rows_that_fit(decoder: Decoder, jobs: Sequence[Job], rows: int) -> int:
+    """As many rows as there is memory for: the limit, or half of it, a quarter, ..."""
+    columns = max((len(job.prompt) + job.limit for job in jobs), default=0)
+    share = CACHE_SHARE_OF_FREE_MEMORY * free_bytes(decoder.model.device)
+    while rows > 1 and rows * columns * decoder.column_bytes > share:
+        rows //= 2
+    return rows
+
+
+def _generated(
+    policy: Policy, jobs: Sequence[Job], settings: SamplingSettings, *, seed: int, copies: int
+) -> Answers:
+    """Answers by transformers' `generate`, for a model that our decoder cannot take."""
+    for first in range(0, len(jobs), GENERATE_PROMPTS):
+        chunk = jobs[first : first + GENERATE_PROMPTS]
+        prompts = [job.prompt for job in chunk]
+        ids, mask = left_padded(prompts, pad=policy.pad_token_id, device=policy.device)
+        config = GenerationConfig(
+            do_sample=True,
+            temperature=settings.temperature,
+            top_p=settings.top_p,
+            top_k=0,
+            max_new_tokens=max(job.limit for job in chunk),
+            num_return_sequences=copies,
+            pad_token_id=policy.pad_token_id,
+            eos_token_id=policy.eos_token_ids or None,
+        )
+        torch.manual_seed(batch_seed(seed, first))
+        with torch.inference_mode():
+            rows = policy.model.generate(
+                input_ids=ids, attention_mask=mask, generation_config=config
+            )
+        jobs_R = [job for job in chunk for _ in range(copies)]
+        tokens_R = [
+            _ended(policy, row[: job.limit])
+            for job, row in zip(jobs_R, rows[:, ids.shape[1] :].tolist(), strict=True)
+        ]
+        logps_R = _logps(policy, jobs_R, tokens_R)
+        responses = [_response(policy, *row) for row in zip(tokens_R, logps_R, strict=True)]
+        for place, job in enumerate(chunk):
+            yield job.number, tuple(responses[place * copies : (place + 1) * copies])
+
+
+def _logps(policy: Policy, jobs: Sequence[Job], responses: Sequence[list[int]]) -> list[float]:
+    """Summed log-probability of each response, under what is switched on."""
+    rows = [(job.prompt, tokens) for job, tokens in zip(jobs, responses, strict=True)]
+    batch = make_batch(rows, pad=policy.pad_token_id, device=policy.device)
+    with torch.inference_mode():
+        logps: list[float] = policy.logps(batch).tolist()
+    return logps
+
+
+def _ended(policy: Policy, tokens: list[int]) -> list[int]:
+    """Up to and including the first EOS."""
     ends = [place for place, token in enumerate(tokens) if token in policy.eos_token_ids]
-    kept = tokens[: ends[0] + 1] if ends else tokens
-    text = policy.tokenizer.decode(kept, skip_special_tokens=True).strip()
-    return Response(text=text, tokens=kept, finish="stop" if ends else "length")
+    return tokens[: ends[0] + 1] if ends else tokens
+
+
+def _response(policy: Policy, tokens: list[int], logp: float) -> Response:
+    text = policy.tokenizer.decode(tokens, skip_special_tokens=True).strip()
+    finish = "stop" if tokens[-1] in policy.eos_token_ids else "length"
+    return Response(text=text, tokens=tokens, finish=finish, logp=logp)
