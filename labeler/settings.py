@@ -152,10 +152,10 @@ class Settings(BaseModel):
         0.1, ge=0, le=1, description="Rise of the share of repeated four-token sequences."
     )
     gate_max_agreement_drop: float = Field(
-        0.1,
+        0.15,
         ge=0,
         le=1,
-        description="Fall of the share of held-out and earlier votes that the policy agrees with.",
+        description="Fall of the share of votes kept aside that the policy agrees with.",
     )
 
     device: str = Field("auto", description="Torch device: auto, cpu, cuda, cuda:1, mps.")

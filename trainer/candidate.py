@@ -61,7 +61,10 @@ class Candidates:
         found = broken(candidate, live, [step.loss for step in steps])
         if found:
             return Verdict(found, metrics, Sampled([], [], 0))
-        sampled = self._supply.sample(self._settings.gate_prompts, CANDIDATE, version)
+        try:
+            sampled = self._supply.sample(self._settings.gate_prompts, CANDIDATE, version)
+        except FloatingPointError:
+            return Verdict(["it gives no probabilities"], metrics, Sampled([], [], 0))
         if not sampled.samples:
             return Verdict(["there is no prompt to examine it on"], metrics, sampled)
         answers = self._live_answers(sampled, live_responses)

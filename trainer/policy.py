@@ -25,6 +25,7 @@ from transformers.pytorch_utils import Conv1D
 from labeler.errors import BadInput
 from trainer.batch import Batch
 from trainer.dpo import token_logps
+from trainer.lora import make_lean
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +63,8 @@ class Policy:
         self.model.add_adapter(CANDIDATE, lora)
         self.copy_adapter(LIVE, CANDIDATE)
         self.model.requires_grad_(False)
+        make_lean(self.model)
+        self.packs: bool | None = None  # whether it computes packed rows; None: not tried yet
 
     @property
     def device(self) -> torch.device:
@@ -110,7 +113,10 @@ class Policy:
             yield
 
     def logps(self, batch: Batch) -> Tensor:
-        """Summed log-probability of each response under what is switched on now, (R,), nats."""
+        """Summed log-probability of each response under what is switched on now, (R,), nats.
+
+        In plain padded rows, for any architecture; `trainer.packing.pair_logps` is faster.
+        """
         tokens = batch.response_ids.shape[1]
         output = self.model(
             input_ids=batch.input_ids,
@@ -127,11 +133,13 @@ class Policy:
         return [p for name, p in self.model.named_parameters() if f".{adapter}." in name]
 
     def adapter_state(self, name: str) -> dict[str, Tensor]:
-        """The weights of one adapter, by the names that peft saves them under."""
+        """A copy of the weights of one adapter, by the names that peft saves them under."""
         state = get_peft_model_state_dict(
             self.model, adapter_name=name, save_embedding_layers=False
         )
-        return {key: value.detach().cpu().contiguous() for key, value in state.items()}
+        return {
+            key: value.detach().to("cpu", copy=True).contiguous() for key, value in state.items()
+        }
 
     def set_adapter_state(self, name: str, state: dict[str, Tensor]) -> None:
         """Overwrite the weights of one adapter in place."""

@@ -76,12 +76,17 @@ class Loop:
         self.store = open_store(settings.database_url)
         add_first_prompts(settings, self.store, lambda _: None)
         self.policy: Policy = load_policy(policy_settings(settings))
-        self.worker = Worker(
-            self.store, self.policy, settings, name="bench", stop=threading.Event()
-        )
-        self.worker.start()
         self.rng = random.Random(settings.seed)
         self.now = 1e9
+        self.worker = Worker(
+            self.store,
+            self.policy,
+            settings,
+            name="bench",
+            stop=threading.Event(),
+            clock=lambda: self.now,
+        )
+        self.worker.start()
 
     def update(self) -> None:
         """Label until an update is due, and run it."""

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from labeler.labels import TrainingLabel
-from trainer.batch import make_batch
+from trainer.packing import pair_logps
 from trainer.policy import LIVE, Policy, PolicySettings, load_policy
 from trainer.sampling import SamplingSettings, sample_pairs
 
@@ -34,10 +34,8 @@ def labels(policy: Policy) -> list[TrainingLabel]:
         pairs = sample_pairs(policy, prompts, SAMPLING, seed=1)
     made = []
     for number, (prompt, (a, b)) in enumerate(zip(prompts, pairs, strict=True)):
-        rows = [(prompt, a.tokens), (prompt, b.tokens)]
-        batch = make_batch(rows, pad=policy.pad_token_id, device=policy.device)
         with torch.no_grad(), policy.reference():
-            logp_a, logp_b = policy.logps(batch).tolist()
+            [(logp_a, logp_b)] = pair_logps(policy, [(prompt, a.tokens, b.tokens)]).tolist()
         made.append(
             TrainingLabel((str(number),), 1.0, 1.0, prompt, a.tokens, b.tokens, logp_a, logp_b)
         )

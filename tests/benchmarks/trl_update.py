@@ -1,0 +1,359 @@
+"""One update against TRL's DPOTrainer, side by side: `python -m tests.benchmarks.trl_update`.
+
+    --shape starter   256 pairs that the starter said, its weights, optimiser batches of 8 pairs
+    --shape 0.5b      a few random pairs (prompt 256, responses 128) on a random-weight model of
+                      Qwen2.5-0.5B's shape in float32, optimiser batches of 2 pairs
+
+Both sides take the same token ids, model, adapter (rank 16 on all linear layers, B not zero), loss,
+learning rate, optimiser batch and thread count. Each round runs each side in a process of its own,
+by turns, so peak memory is the side's own: the kernel's high-water mark, less what the process held
+after its imports (starter) or after the model was loaded (0.5b). Only training is timed, on a
+second pass over the pairs in the same process, so that start-up, tokenisation, reference
+log-probabilities and first allocations count for neither. TRL runs at each of several micro-batch
+sizes, and its fastest is compared.
+
+Absolute figures are those of the machine it ran on; ratios are what counts.
+"""
+
+import argparse
+import json
+import math
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+STARTER = Path("data/starter/policy")
+RANK, ALPHA = 16, 32.0
+GOALS = {"starter": (3.0, 0.6), "0.5b": (3.0, 0.3)}
+TRL_BATCHES = {"starter": (2, 4, 8), "0.5b": (1, 2)}
+BATCH_PAIRS = {"starter": 8, "0.5b": 2}
+ROUNDS = {"starter": 3, "0.5b": 1}
+Pairs = list[tuple[list[int], list[int], list[int]]]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one process measured."""
+
+    side: str
+    pairs_per_second: float
+    peak_mb: float
+    loss: float
+    profile: list[tuple[str, float]]  # share of the time in the costliest operators (ours only)
+
+
+def high_water_mb() -> float:
+    """The most memory this process has held, in MB."""
+    status = Path("/proc/self/status").read_text()
+    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
+
+
+def model_folder(shape: str, folder: Path) -> Path:
+    """The model of this shape; a random one is written into `folder`."""
+    if shape == "starter":
+        return STARTER
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+    config = AutoConfig.for_model(
+        "qwen2",
+        hidden_size=896,
+        num_hidden_layers=24,
+        num_attention_heads=14,
+        num_key_value_heads=2,
+        intermediate_size=4864,
+        vocab_size=151_936,
+        tie_word_embeddings=True,
+        max_position_embeddings=1024,
+        eos_token_id=1,
+        pad_token_id=0,
+    )
+    torch.manual_seed(0)
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(STARTER).save_pretrained(folder)
+    return folder
+
+
+def made_pairs(shape: str, count: int) -> Pairs:
+    """Token ids: what the starter says to its own prompts, or random ones of a fixed size."""
+    if shape == "0.5b":
+        draw = random.Random(0)
+        sizes = (256, 128, 128)
+        return [
+            tuple([draw.randrange(2, 151_936) for _ in range(size)] for size in sizes)  # type: ignore[misc]
+            for _ in range(count)
+        ]
+    from trainer.policy import LIVE
+    from trainer.sampling import SamplingSettings, sample_pairs
+    from trainer.starter.grammar import prompts
+
+    policy = our_policy(STARTER)
+    asked = [policy.prompt_tokens([{"role": "user", "content": text}]) for text, _ in prompts()]
+    chosen = random.Random(0).sample(asked, count)
+    settings = SamplingSettings(temperature=1.0, top_p=1.0, max_new_tokens=256)
+    with policy.adapter(LIVE):
+        said = sample_pairs(policy, chosen, settings, seed=0)
+    return [(prompt, a.tokens, b.tokens) for prompt, (a, b) in zip(chosen, said, strict=True)]
+
+
+def our_policy(folder: Path) -> Any:
+    """The policy as the service loads it."""
+    from trainer.policy import PolicySettings, load_policy
+
+    settings = PolicySettings(
+        policy=str(folder), device="cpu", dtype="float32", lora_rank=RANK, lora_alpha=ALPHA, seed=0
+    )
+    return load_policy(settings)
+
+
+def fill(weights: list[torch.nn.Parameter]) -> None:
+    """The adapter both sides start from: A and B drawn alike, neither zero."""
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for weight in weights:
+            weight.normal_(0, 0.01)
+
+
+def run_ours(folder: Path, pairs: Pairs, shape: str, _batch: int) -> Measured:
+    """`trainer.update.train` on the pairs, twice over; the second pass is timed."""
+    from labeler.labels import TrainingLabel
+    from trainer.objective import Objective
+    from trainer.packing import pair_logps
+    from trainer.policy import LIVE
+    from trainer.update import TrainingSettings, train
+
+    imported = high_water_mb()
+    policy = our_policy(folder)
+    base_mb = imported if shape == "starter" else high_water_mb()
+    with torch.no_grad(), policy.reference():
+        reference = pair_logps(policy, pairs).tolist()
+    fill(policy.parameters(LIVE))
+    labels = [
+        TrainingLabel((str(n),), 1.0, 1.0, *pair, *logps)  # type: ignore[arg-type]
+        for n, (pair, logps) in enumerate(zip(pairs, reference, strict=True))
+    ]
+    settings = TrainingSettings(
+        objective=Objective(loss="sigmoid", beta=0.1),
+        learning_rate=1e-5,
+        passes=2,
+        batch_pairs=BATCH_PAIRS[shape],
+        max_grad_norm=1.0,
+        seed=0,
+    )
+    losses, times = [], [time.perf_counter()]
+    for step in train(policy, labels, settings):
+        losses.append(step.loss)
+        times.append(time.perf_counter())
+    half = len(losses) // 2
+    peak = high_water_mb() - base_mb
+    some = labels[: 4 * BATCH_PAIRS[shape]]
+    profile = profiled(lambda: list(train(policy, some, replace(settings, passes=1))))
+    speed = len(pairs) / (times[-1] - times[half])
+    return Measured("livedpo", speed, peak, statistics.fmean(losses[:half]), profile)
+
+
+def run_trl(folder: Path, pairs: Pairs, shape: str, batch: int) -> Measured:
+    """TRL's DPOTrainer on the same, at `batch` pairs at once."""
+    from datasets import Dataset
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from trl import DPOConfig, DPOTrainer
+
+    class Tokenised(DPOTrainer):  # type: ignore[misc]
+        """Takes the token ids as they are."""
+
+        def _prepare_dataset(self, dataset: Any, *_args: Any, **_kwargs: Any) -> Any:
+            return dataset
+
+    imported = high_water_mb()
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    base_mb = imported if shape == "starter" else high_water_mb()
+    lora = LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules="all-linear", task_type="CAUSAL_LM")
+    model = get_peft_model(model, lora)
+    rows = [{"prompt_ids": p, "chosen_ids": a, "rejected_ids": b} for p, a, b in pairs]
+    with tempfile.TemporaryDirectory() as out:
+        config = DPOConfig(
+            output_dir=out,
+            per_device_train_batch_size=batch,
+            gradient_accumulation_steps=BATCH_PAIRS[shape] // batch,
+            num_train_epochs=1,
+            learning_rate=1e-5,
+            lr_scheduler_type="constant",
+            beta=0.1,
+            max_length=None,
+            precompute_ref_log_probs=True,
+            gradient_checkpointing=False,
+            use_cpu=True,
+            bf16=False,
+            report_to=[],
+            disable_tqdm=True,
+            save_strategy="no",
+            logging_strategy="no",
+        )
+        trainer = Tokenised(
+            model=model,
+            args=config,
+            train_dataset=Dataset.from_list(rows),
+            processing_class=AutoTokenizer.from_pretrained(folder),
+        )
+        # TRL keeps a second, untouched adapter "ref": with B = 0 it is the base.
+        fill([p for name, p in trainer.model.named_parameters() if ".default." in name])
+        loss = trainer.train().training_loss
+        started = time.perf_counter()
+        trainer.train()
+        seconds = time.perf_counter() - started
+    return Measured(
+        f"TRL, {batch} at once", len(pairs) / seconds, high_water_mb() - base_mb, loss, []
+    )
+
+
+def profiled(work: Callable[[], object]) -> list[tuple[str, float]]:
+    """Shares of the time by operator, the costliest first."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        work()
+    events = profile.key_averages()
+    total = sum(event.self_cpu_time_total for event in events)
+    shares = [(event.key, event.self_cpu_time_total / total) for event in events]
+    return sorted(shares, key=lambda share: -share[1])[:10]
+
+
+def flops_of_a_pair(pairs: Pairs, folder: Path) -> float:
+    """Floating-point operations of one pair, on average, prompt shared and reference cached.
+
+    A weight costs 2 forward and 2 for the gradient of its input; a frozen one has no gradient of
+    its own. The head runs on response tokens only. Attention, norms and LoRA are left out.
+    """
+    config = json.loads((folder / "config.json").read_text())
+    width, wide = config["hidden_size"], config["intermediate_size"]
+    heads, keys = config["num_attention_heads"], config["num_key_value_heads"]
+    head_width = config.get("head_dim") or width // heads
+    layer = 2 * width * heads * head_width + 2 * width * keys * head_width + 3 * width * wide
+    tokens = statistics.fmean(sum(map(len, pair)) for pair in pairs)
+    said = statistics.fmean(len(a) + len(b) for _, a, b in pairs)
+    return 4 * (tokens * layer * config["num_hidden_layers"] + said * width * config["vocab_size"])
+
+
+def matmul_flops_per_second() -> float:
+    """What this machine does in the best matrix product that torch offers, 1024 cubed."""
+    from trainer.matmul import linear
+
+    x, y = torch.randn(2, 1024, 1024)
+    best = math.inf
+    for product in (linear, torch.nn.functional.linear):
+        for _ in range(20):
+            started = time.perf_counter()
+            product(x, y)
+            best = min(best, time.perf_counter() - started)
+    return 2 * 1024**3 / best
+
+
+def child(side: str, batch: int, shape: str, work: Path, threads: int) -> Measured:
+    """Measure one side in a process of its own."""
+    arguments = ["--child", side, "--batch", str(batch), "--shape", shape, "--work", str(work)]
+    run = subprocess.run(
+        [sys.executable, "-m", __spec__.name, *arguments, "--threads", str(threads)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"},
+    )
+    if run.returncode:
+        raise RuntimeError(f"{side} failed:\n{run.stderr}")
+    return Measured(**json.loads(run.stdout.splitlines()[-1]))
+
+
+def compare(shape: str, count: int, rounds: int, threads: int) -> dict[str, Any]:
+    """Run both sides by turns and put their medians beside each other."""
+    sides = [("ours", 0), *(("trl", batch) for batch in TRL_BATCHES[shape])]
+    found: dict[tuple[str, int], list[Measured]] = {side: [] for side in sides}
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        (work / "model").mkdir()
+        model = model_folder(shape, work / "model")
+        pairs = made_pairs(shape, count)
+        (work / "pairs.json").write_text(json.dumps(pairs))
+        for side, batch in tqdm(sides * rounds, unit="run"):
+            found[side, batch].append(child(side, batch, shape, work, threads))
+        limit = matmul_flops_per_second() / flops_of_a_pair(pairs, model)
+    ours = found.pop(("ours", 0))
+    best = max(found.values(), key=lambda runs: statistics.median(r.pairs_per_second for r in runs))
+    return {
+        "shape": shape,
+        "pairs": count,
+        "rounds": rounds,
+        "runs": [asdict(run) for runs in (ours, *found.values()) for run in runs],
+        "best_of_trl": best[0].side,
+        "speed_ratio": ratios(ours, best, lambda run: run.pairs_per_second),
+        "memory_ratio": ratios(ours, best, lambda run: run.peak_mb),
+        "limit_pairs_per_second": limit,
+        "share_of_limit": statistics.median(run.pairs_per_second for run in ours) / limit,
+        "profile": ours[-1].profile,
+    }
+
+
+def ratios(
+    ours: list[Measured], theirs: list[Measured], of: Callable[[Measured], float]
+) -> list[float]:
+    """Ours to theirs, round by round: smallest, median, largest."""
+    found = [of(mine) / of(other) for mine, other in zip(ours, theirs, strict=True)]
+    return [min(found), statistics.median(found), max(found)]
+
+
+def report(found: dict[str, Any]) -> str:
+    """The figures as a table, for people."""
+    faster, smaller = GOALS[found["shape"]]
+    lines = [f"{found['shape']}, {found['pairs']} pairs, {found['rounds']} rounds"]
+    for run in found["runs"]:
+        lines.append(
+            f"  {run['side']:<16} {run['pairs_per_second']:8.2f} pairs/s "
+            f"{run['peak_mb']:8.0f} MB   first loss {run['loss']:.5f}"
+        )
+    speed, memory = found["speed_ratio"], found["memory_ratio"]
+    lines += [
+        f"against {found['best_of_trl']} (its fastest):",
+        f"  speed  {speed[1]:.2f}x [{speed[0]:.2f}, {speed[2]:.2f}], goal at least {faster}x",
+        f"  memory {memory[1]:.2f}x [{memory[0]:.2f}, {memory[2]:.2f}], goal at most {smaller}x",
+        f"  {found['share_of_limit']:.0%} of the arithmetic limit, "
+        f"{found['limit_pairs_per_second']:.1f} pairs/s; where the time goes:",
+    ]
+    return "\n".join([*lines, *(f"    {share:6.1%}  {name}" for name, share in found["profile"])])
+
+
+def main() -> None:
+    """Read the command line, and run or be one of the children."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--shape", choices=list(GOALS), default="starter")
+    parser.add_argument("--pairs", type=int, help="256 for the starter, 4 for 0.5b")
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    parser.add_argument("--child", choices=["ours", "trl"], help=argparse.SUPPRESS)
+    parser.add_argument("--batch", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    shape = options.shape
+    if options.child:
+        folder = STARTER if shape == "starter" else options.work / "model"
+        pairs = [tuple(pair) for pair in json.loads((options.work / "pairs.json").read_text())]
+        side = run_ours if options.child == "ours" else run_trl
+        print(json.dumps(asdict(side(folder, pairs, shape, options.batch))))  # type: ignore[arg-type]
+        return
+    count = options.pairs or (256 if shape == "starter" else 4)
+    found = compare(shape, count, options.rounds or ROUNDS[shape], options.threads)
+    print(json.dumps(found) if options.json else report(found))
+
+
+if __name__ == "__main__":
+    main()
