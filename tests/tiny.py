@@ -11,6 +11,16 @@ TEMPLATE = (
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
 SPECIAL = ["<|end|>", "<|pad|>", "<|system|>", "<|user|>", "<|assistant|>"]
+# Settings under which every label trains at once, and the gate lets a random model pass.
+EASY: dict[str, Any] = {
+    "held_out_share": 0.0,
+    "gate_prompts": 4,
+    "gate_max_kl_live": 50.0,
+    "gate_max_kl_reference": 50.0,
+    "gate_max_length_change": 20.0,
+    "gate_max_unfinished_rise": 1.0,
+    "gate_max_repetition_rise": 1.0,
+}
 SIZE = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
 
 

@@ -36,8 +36,8 @@ from tqdm import tqdm
 STARTER = Path("data/starter/policy")
 RANK, ALPHA = 16, 32.0
 GOALS = {"starter": (3.0, 0.6), "0.5b": (3.0, 0.3)}
-TRL_BATCHES = {"starter": (2, 4, 8), "0.5b": (1, 2)}
-BATCH_PAIRS = {"starter": 8, "0.5b": 2}
+TRL_BATCHES = {"starter": (2, 4, 8, 16), "0.5b": (1, 2)}
+BATCH_PAIRS = {"starter": 16, "0.5b": 2}
 ROUNDS = {"starter": 3, "0.5b": 1}
 Pairs = list[tuple[list[int], list[int], list[int]]]
 

@@ -40,7 +40,7 @@ def main(point: str) -> None:
         run_role("web", run_web)
         return
 
-    from trainer import worker
+    from trainer import candidate, worker
 
     match point:
         case "claimed":
@@ -48,9 +48,9 @@ def main(point: str) -> None:
         case "training":
             Updates.beat = after(Updates.beat, calls=2)  # type: ignore[method-assign]
         case "trained":
-            worker.write_adapter = die  # type: ignore[assignment]
+            candidate.write_adapter = die  # type: ignore[assignment]
         case "renamed":
-            worker.write_adapter = after(worker.write_adapter)
+            candidate.write_adapter = after(candidate.write_adapter)
         case "before commit":
             Updates.promote = die  # type: ignore[method-assign]
         case "after commit":

@@ -13,6 +13,7 @@ from labeler.schedule import open_due_update
 from labeler.settings import Settings
 from labeler.store import Store, open_store
 from tests.service import settings_environment
+from tests.tiny import EASY
 from tests.trainer.conftest import load
 from tests.trainer.test_worker import PROMPTS, vote, work
 from trainer.checkpoint import read_adapter
@@ -31,6 +32,7 @@ def settings_for(policy: Path, data_dir: Path) -> Settings:
         learning_rate=1e-2,
         lora_rank=4,
         threads=1,
+        **EASY,
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from labeler.store import open_store
 from tests.service import Client, Service, wait_until
-from tests.tiny import fill, save_tiny_policy
+from tests.tiny import EASY, fill, save_tiny_policy
 
 
 @pytest.fixture
@@ -26,6 +26,7 @@ def settings(tmp_path: Path) -> dict[str, object]:
         "labels_per_update": 4,
         "learning_rate": 1e-2,
         "threads": 1,
+        **EASY,
     }
 
 

@@ -17,6 +17,7 @@ from labeler.labels import VoteRules
 from labeler.settings import Settings
 from labeler.store import Store, open_store
 from labeler.tables import VersionState
+from tests.tiny import EASY
 from tests.trainer.conftest import load
 from trainer.checkpoint import read_adapter
 from trainer.offline import Offline, run_offline
@@ -33,12 +34,7 @@ def settings(tiny_policy: Path, tmp_path: Path) -> Settings:
         max_new_tokens=12,
         learning_rate=1e-2,
         lora_rank=4,
-        gate_prompts=4,
-        gate_max_kl_live=50.0,
-        gate_max_kl_reference=50.0,
-        gate_max_length_change=20.0,
-        gate_max_unfinished_rise=1.0,
-        gate_max_repetition_rise=1.0,
+        **EASY | {"held_out_share": 0.2},
         threads=1,
     )
 

@@ -16,7 +16,7 @@ from labeler.settings import Settings
 from labeler.store import Store
 from labeler.store.records import Ballot, LeasedPair
 from labeler.tables import Pair, UpdateState
-from tests.tiny import save_tiny_policy
+from tests.tiny import EASY, save_tiny_policy
 from tests.trainer.conftest import load
 from trainer.batch import make_batch
 from trainer.checkpoint import DamagedCheckpointError, read_adapter
@@ -48,13 +48,7 @@ def settings(tiny_policy: Path, tmp_path: Path) -> Settings:
         max_new_tokens=12,
         learning_rate=1e-2,
         lora_rank=4,
-        held_out_share=0.0,
-        gate_prompts=4,
-        gate_max_kl_live=50.0,
-        gate_max_kl_reference=50.0,
-        gate_max_length_change=20.0,
-        gate_max_unfinished_rise=1.0,
-        gate_max_repetition_rise=1.0,
+        **EASY,
     )
 
 
