@@ -47,14 +47,16 @@ class Candidates:
         version: int,
         steps: Sequence[Step],
         *,
-        labels: Sequence[TrainingLabel],
+        held_out: Sequence[TrainingLabel],
+        remembered: Sequence[TrainingLabel],
         training: TrainingSettings,
         live_responses: Sequence[tuple[Sequence[int], str]],
     ) -> Verdict:
         """Sample from the candidate, measure it, and say what speaks against it.
 
-        `labels` are ones that it has not trained on, `live_responses` (tokens, finish reason) what
-        the live version said of late. A broken candidate is not even sampled from.
+        `held_out` and `remembered` are labels that this update was not trained on;
+        `live_responses` (tokens, finish reason) is what the live version said of late. A broken
+        candidate is not even sampled from.
         """
         metrics = {"loss_first": finite(steps[0].loss), "loss_last": finite(steps[-1].loss)}
         candidate, live = (self._policy.adapter_state(name) for name in (CANDIDATE, LIVE))
@@ -72,7 +74,8 @@ class Candidates:
             self._policy,
             sampled.samples,
             live=style_of(answers) if answers else style(live_responses),
-            labels=labels,
+            held_out=held_out,
+            remembered=remembered,
             training=training,
             win_rate=self._win_rate(sampled, answers),
         )

@@ -38,11 +38,16 @@ def examine(
     samples: Sequence[Sample],
     *,
     live: Style,
-    labels: Sequence[TrainingLabel],
+    held_out: Sequence[TrainingLabel],
+    remembered: Sequence[TrainingLabel],
     training: TrainingSettings,
     win_rate: WinRate | None = None,
 ) -> Evidence:
-    """The evidence on the candidate, given its samples and labels it has not trained on."""
+    """The evidence on the candidate.
+
+    `samples` are its own, `live` is how the live version answers. `held_out` labels are ones that
+    no version has trained on, `remembered` ones were used by earlier updates.
+    """
     candidate_logps = torch.tensor([[r.logp for r in sample.responses] for sample in samples])
     tokens = sum(len(r.tokens) for sample in samples for r in sample.responses)
     return Evidence(
@@ -50,7 +55,7 @@ def examine(
         candidate=style_of(samples),
         kl_live=_mean_gap(candidate_logps, logps(policy, samples, LIVE), tokens),
         kl_reference=_mean_gap(candidate_logps, logps(policy, samples, None), tokens),
-        agreement=_agreement(policy, labels, training),
+        agreement=_agreement(policy, _decided(held_out), _decided(remembered), training),
         win_rate=win_rate,
     )
 
@@ -86,32 +91,48 @@ def _mean_gap(candidate: Tensor, other: Tensor, tokens: int) -> float:
     return (candidate - other).sum().item() / max(tokens, 1)
 
 
+def _decided(labels: Sequence[TrainingLabel]) -> list[TrainingLabel]:
+    """The labels with a direction: ties and even splits rank nothing."""
+    return [label for label in labels if label.target != 1 - label.target - label.tie]
+
+
 def _agreement(
-    policy: Policy, labels: Sequence[TrainingLabel], training: TrainingSettings
+    policy: Policy,
+    held_out: Sequence[TrainingLabel],
+    remembered: Sequence[TrainingLabel],
+    training: TrainingSettings,
 ) -> Agreement | None:
-    """Over the labels with a direction: ties and even splits rank nothing."""
-    decided = [label for label in labels if label.target != 1 - label.target - label.tie]
-    if not decided:
+    labels = [*held_out, *remembered]
+    if not labels:
         return None
-    live, candidate = (_right(policy, name, decided, training) for name in (LIVE, CANDIDATE))
+    live, candidate = (_favour(policy, name, labels, training) for name in (LIVE, CANDIDATE))
+    right = [[_right(margin) for margin in version] for version in (live, candidate)]
+    changes = [after - before for before, after in zip(*right, strict=True)]
     return Agreement(
-        live=sum(live) / len(live),
-        candidate=sum(candidate) / len(candidate),
-        lost=sum(before > after for before, after in zip(live, candidate, strict=True)),
-        won=sum(after > before for before, after in zip(live, candidate, strict=True)),
-        labels=len(decided),
+        live=sum(right[0]) / len(labels),
+        candidate=sum(right[1]) / len(labels),
+        lost=sum(change < 0 for change in changes),
+        won=sum(change > 0 for change in changes),
+        labels=len(labels),
+        against=sum(
+            after < before
+            for before, after in zip(live[: len(held_out)], candidate[: len(held_out)], strict=True)
+        ),
+        held_out=len(held_out),
     )
 
 
-def _right(
+def _favour(
     policy: Policy, adapter: str, labels: Sequence[TrainingLabel], training: TrainingSettings
 ) -> list[float]:
-    """1 where the adapter ranks the pair as people did, 0 where not, 0.5 where it is undecided."""
-    found = []
-    for margin, label in zip(
-        margins(policy, adapter, labels, training).tolist(), labels, strict=True
-    ):
-        a_preferred = label.target > 1 - label.target - label.tie
-        right = 1.0 if (margin > 0) == a_preferred else 0.0
-        found.append(0.5 if abs(margin) < UNDECIDED else right)
-    return found
+    """The adapter's margin for what people preferred, of each label."""
+    found = margins(policy, adapter, labels, training).tolist()
+    return [
+        margin if label.target > 1 - label.target - label.tie else -margin
+        for margin, label in zip(found, labels, strict=True)
+    ]
+
+
+def _right(favour: float) -> float:
+    """1 if the pair is ranked as people did, 0 if not, 0.5 if it is undecided."""
+    return 0.5 if abs(favour) < UNDECIDED else float(favour > 0)

@@ -15,8 +15,10 @@ from torch import Tensor
 
 # An agreement, or a win rate, on fewer than this says nothing about a version.
 FEWEST_LABELS = 8
-# How sure the gate must be before it calls a fall more than chance (one-sided).
-CHANCE = 0.05
+# How unlikely by chance a fall must be before the gate calls it one (one-sided). The second is the
+# smaller because it is asked for at every update, however small the fall.
+CHANCE_OF_LOSS = 0.05
+CHANCE_OF_MOVING_AGAINST = 0.02
 
 
 @dataclass(frozen=True)
@@ -30,9 +32,11 @@ class Style:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How live and candidate rank labels that this update was not trained on.
+    """How live and candidate rank labels that were kept aside from this update.
 
-    `lost` labels only the live version ranks as people did, `won` ones only the candidate.
+    `lost` labels only the live version ranks as people did, `won` ones only the candidate. Of the
+    `held_out` ones, which no version has trained on, `against` are those whose margin in favour of
+    what people said fell.
     """
 
     live: float
@@ -40,6 +44,8 @@ class Agreement:
     lost: int
     won: int
     labels: int
+    against: int = 0
+    held_out: int = 0
 
 
 @dataclass(frozen=True)
@@ -154,16 +160,30 @@ def _style(live: Style, candidate: Style, limits: Limits) -> list[str]:
 
 
 def _disagrees(agreement: Agreement | None, limits: Limits) -> list[str]:
-    """A fall must be large, and more than chance by the exact test of McNemar (1947)."""
-    if agreement is None or agreement.labels < FEWEST_LABELS:
+    """Two questions: has it forgotten what people said, and does it learn the opposite?
+
+    Labels of earlier updates are ranked right for good, so they show forgetting: a fall must be
+    large, and more than chance by the exact test of McNemar (1947). Labels that no version has
+    trained on show the direction: margins that fall more often than chance has it (sign test).
+    """
+    if agreement is None:
         return []
+    found = []
     drop = agreement.live - agreement.candidate
-    if drop <= limits.max_agreement_drop or at_least(agreement.lost, agreement.won) > CHANCE:
-        return []
-    return [
-        f"it agrees with {agreement.candidate:.0%} of {agreement.labels} votes kept aside, the "
-        f"live version with {agreement.live:.0%}"
-    ]
+    by_chance = at_least(agreement.lost, agreement.won)
+    large = drop > limits.max_agreement_drop and agreement.labels >= FEWEST_LABELS
+    if large and by_chance <= CHANCE_OF_LOSS:
+        found.append(
+            f"it agrees with {agreement.candidate:.0%} of {agreement.labels} votes kept aside, the "
+            f"live version with {agreement.live:.0%}"
+        )
+    rest = agreement.held_out - agreement.against
+    if at_least(agreement.against, rest) <= CHANCE_OF_MOVING_AGAINST:
+        found.append(
+            f"it moved against {agreement.against} of {agreement.held_out} votes that it was not "
+            "trained on"
+        )
+    return found
 
 
 def _loses(win_rate: WinRate | None) -> list[str]:
@@ -176,7 +196,7 @@ def _loses(win_rate: WinRate | None) -> list[str]:
 
 
 def at_least(lost: int, won: int) -> float:
-    """P(at least `lost` of lost + won), were each as likely: the one-sided exact McNemar test."""
+    """P(at least `lost` of lost + won), were each as likely: a one-sided exact test."""
     changed = lost + won
     tail = sum(math.comb(changed, count) for count in range(lost, changed + 1))
     return float(tail / 2**changed)

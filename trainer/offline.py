@@ -81,7 +81,8 @@ class Offline:
         verdict = self._candidates.examine(
             self._store.versions.next_id(),
             steps,
-            labels=held_out,
+            held_out=held_out,
+            remembered=(),
             training=training,
             live_responses=(),
         )

@@ -17,6 +17,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
 from filelock import FileLock, Timeout
@@ -36,7 +37,7 @@ from trainer.policy import CANDIDATE, LIVE, Policy, load_policy
 from trainer.sampling import batch_seed
 from trainer.setup import policy_settings, refuse_small_context, training_settings
 from trainer.supply import ROLE, Supply, one_line
-from trainer.update import Step, train
+from trainer.update import Step, TrainingSettings, train
 
 log = logging.getLogger(__name__)
 
@@ -145,9 +146,7 @@ class Worker:
     def _update(self, claim: Claim) -> None:
         """Train, examine, and either promote or keep back."""
         started = self._clock()
-        training = training_settings(
-            self._settings, batch_seed(self._settings.seed, claim.update_id)
-        )
+        training = self._training(claim)
         steps = []
         for step in train(self._policy, claim.labels, training):
             steps.append(step)
@@ -159,17 +158,25 @@ class Worker:
         verdict = self._candidates.examine(
             number,
             steps,
-            labels=claim.held_out + claim.remembered,
+            held_out=claim.held_out,
+            remembered=claim.remembered,
             training=training,
             live_responses=self._store.queue.responses(claim.parent),
         )
         self._settle(claim, number, verdict, self._metrics(claim, started) | verdict.metrics)
+
+    def _training(self, claim: Claim) -> TrainingSettings:
+        """Half the learning rate for each refusal: the same step again would be refused again."""
+        seed = batch_seed(self._settings.seed, claim.update_id)
+        training = training_settings(self._settings, seed)
+        return replace(training, learning_rate=training.learning_rate / 2**claim.refusals)
 
     def _metrics(self, claim: Claim, started: float) -> dict[str, object]:
         return {
             "labels": len(claim.labels) - claim.replayed,
             "replayed": claim.replayed,
             "held_out": len(claim.held_out),
+            "learning_rate": self._training(claim).learning_rate,
             "seconds": round(self._clock() - started, 3),
         }
 

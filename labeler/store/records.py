@@ -93,6 +93,7 @@ class Claim:
     It must start from version `parent`, the live one. It trains on `labels`, the last `replayed` of
     which were used before, and is judged on `held_out` (new to every version) and `remembered` (the
     last ones that were used before). All are in the order of their pairs, one label a pair.
+    `refusals` is how many updates the gate has refused since it last let one pass.
     """
 
     update_id: int
@@ -103,6 +104,7 @@ class Claim:
     held_out: list[TrainingLabel]
     remembered: list[TrainingLabel]
     replayed: int
+    refusals: int = 0
 
 
 @dataclass(frozen=True)

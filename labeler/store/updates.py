@@ -11,6 +11,7 @@ pointer while an update runs, so this ends.
 
 from collections.abc import Sequence
 
+import sqlalchemy as sa
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -210,7 +211,21 @@ def _claim(session: Session, update: Update, worker: str, rules: VoteRules) -> C
         held_out=held_out,
         remembered=remembered,
         replayed=len(replay),
+        refusals=_refusals(session),
     )
+
+
+def _refusals(session: Session) -> int:
+    """How many versions the gate has refused since it last let one pass."""
+    passed = select(sa.func.coalesce(sa.func.max(Update.id), 0)).where(
+        col(Update.state) == UpdateState.PROMOTED
+    )
+    refused = select(sa.func.count()).where(
+        col(Update.state) == UpdateState.REJECTED,
+        col(Update.version_id).is_not(None),
+        col(Update.id) > passed.scalar_subquery(),
+    )
+    return session.exec(refused).one()
 
 
 def _held(session: Session, claim: Claim) -> Update:

@@ -85,6 +85,23 @@ def test_a_fall_in_agreement_counts_when_it_is_large_and_more_than_chance() -> N
     assert "agrees with 60% of 20 votes" in said[0][0]
 
 
+def test_moving_against_held_out_votes_more_often_than_chance_is_an_objection() -> None:
+    """P(at least 11 of 13) = (78 + 13 + 1) / 8192 = 0.011, P(at least 10) = 378 / 8192 = 0.046.
+
+    Three of three are 1/8: so few votes never decide.
+    """
+    assert at_least(11, 2) == pytest.approx(92 / 8192)
+    usual = Agreement(live=0.9, candidate=0.9, lost=0, won=0, labels=77)
+    said = [
+        objections(
+            replace(GOOD, agreement=replace(usual, against=against, held_out=held_out)), LIMITS
+        )
+        for against, held_out in ((11, 13), (10, 13), (3, 3), (6, 6))
+    ]
+    assert [len(sentences) for sentences in said] == [1, 0, 0, 1]
+    assert "moved against 11 of 13 votes" in said[0][0]
+
+
 def test_broken_weights_are_named_without_any_sampling() -> None:
     live, good = {"w": torch.zeros(2)}, {"w": torch.ones(2)}
     assert broken(good, live, [0.7, 0.6]) == []

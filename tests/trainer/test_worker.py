@@ -374,6 +374,25 @@ def test_a_candidate_beyond_a_limit_is_kept_back_with_its_reasons_and_can_be_pro
     assert {pair.version_id for pair in lease_all(store)} == {1}
 
 
+def test_after_a_refusal_the_next_update_is_gentler_until_one_passes(
+    store: Store, policy: Policy, settings: Settings
+) -> None:
+    store.prompts.add(PROMPTS, now=1.0)
+    strict = settings.model_copy(update={"gate_max_length_change": 1 + 1e-9})
+    rates = []
+    for number, rules in enumerate((strict, strict, settings, settings)):
+        worker = Worker(store, policy, rules, name="w", stop=threading.Event(), clock=Clock())
+        worker.start()
+        work(worker)
+        vote(store, N, holder=f"tab {number}")
+        open_due_update(rules, store, now=2000.0 + number)
+        worker.step()
+        last = store.updates.last()
+        assert last is not None
+        rates.append(last.metrics["learning_rate"])
+    assert rates == [1e-2, 5e-3, 2.5e-3, 1e-2]
+
+
 def test_a_rollback_is_followed_at_once_and_the_next_pairs_are_the_old_versions(
     worker: Worker, store: Store, policy: Policy, settings: Settings
 ) -> None:

@@ -1,0 +1,245 @@
+"""The whole loop against TRL's OnlineDPOTrainer: `python -m tests.benchmarks.trl_loop [--json]`.
+
+The starter answers 512 prompts twice, the grammar's score says which answer is preferred (the first
+if they are equal), and the policy learns from it: at temperature 1 without a cut, at most 160 new
+tokens, one pass, sigmoid loss with the starter's beta and learning rate, LoRA of rank 16 on all
+linear layers, in float32, on the same two threads.
+
+TRL makes one step a batch, of pairs that the weights of that moment said. It runs without gradient
+checkpointing, which is what lets it use a cache, at each of several batch sizes; the fastest on the
+first pairs is compared. Ours runs in two ways with optimiser batches of the same size:
+
+    every step     samples one batch, labels it, makes one step: as on-policy as TRL
+    every update   samples and labels 64 pairs, then makes an update of as many steps as they fill:
+                   as the service does, where people label a few dozen pairs of one version
+
+Both work the reference log-probabilities out as part of the loop. Each run is a process of its own,
+all take turns, and ratios are worked out within each round. A few pairs beforehand, which are not
+timed, warm every side up. Peak memory is the kernel's high-water mark less what the process held
+after its imports.
+
+Absolute figures are those of the machine it ran on; ratios are what counts.
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from labeler.labels import TrainingLabel
+from tests.benchmarks.processes import high_water_mb, measured_alone, ratios
+from trainer.starter.grammar import prompts, score
+
+STARTER = Path("data/starter/policy")
+RANK, ALPHA = 16, 32.0
+BETA, LEARNING_RATE = 0.5, 1e-3
+MAX_NEW_TOKENS = 160
+UPDATE_PAIRS = 64
+WARM_PAIRS = 64
+SEARCH_PAIRS = 128
+TRL_BATCHES = (8, 16, 32, 64)
+GOAL = 5.0
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one process measured. Shares are of the timed seconds, by kind of work."""
+
+    pairs_per_second: float
+    peak_mb: float
+    shares: dict[str, float]
+    score: float  # mean over the responses of the last half of the pairs
+
+
+class Stopwatch:
+    """Adds up the seconds of each kind of work."""
+
+    def __init__(self) -> None:
+        self.seconds: Counter[str] = Counter()
+
+    @contextmanager
+    def timing(self, kind: str) -> Iterator[None]:
+        """Count what happens in this context as this kind."""
+        begin = time.perf_counter()
+        yield
+        self.seconds[kind] += time.perf_counter() - begin
+
+    def shares(self, total: float) -> dict[str, float]:
+        """Of the whole; what was not timed by itself is the rest."""
+        found = {kind: seconds / total for kind, seconds in self.seconds.items()}
+        return found | {"rest": 1 - sum(found.values())}
+
+
+def asked(count: int) -> list[str]:
+    """So many questions, topics mixed."""
+    lines = Path("data/prompts.jsonl").read_text().splitlines()
+    texts = [json.loads(line)["prompt"] for line in lines]
+    return [texts[number % len(texts)] for number in range(count)]
+
+
+class OurLoop:
+    """Sampler and trainer on one policy, as the worker has them."""
+
+    def __init__(self, batch: int) -> None:
+        from trainer.objective import Objective
+        from trainer.policy import PolicySettings, load_policy
+        from trainer.sampling import Sampler, SamplingSettings
+        from trainer.update import TrainingSettings
+
+        self.policy = load_policy(
+            PolicySettings(
+                policy=str(STARTER),
+                device="cpu",
+                dtype="float32",
+                lora_rank=RANK,
+                lora_alpha=ALPHA,
+                seed=0,
+            )
+        )
+        self.sampler = Sampler(self.policy)
+        self.sampling = SamplingSettings(temperature=1.0, top_p=1.0, max_new_tokens=MAX_NEW_TOKENS)
+        self.training = TrainingSettings(
+            objective=Objective(loss="sigmoid", beta=BETA),
+            learning_rate=LEARNING_RATE,
+            passes=1,
+            batch_pairs=batch,
+            max_grad_norm=1.0,
+            seed=0,
+        )
+        self.optimizer: dict[str, Any] | None = None
+        self.watch = Stopwatch()
+        self.scores: list[float] = []
+
+    def run(self, texts: Sequence[str], update_pairs: int) -> None:
+        """Sample, label and learn, so many pairs at a time."""
+        for first in range(0, len(texts), update_pairs):
+            labels = self.labelled(texts[first : first + update_pairs], seed=first)
+            self.learn(labels)
+
+    def labelled(self, texts: Sequence[str], seed: int) -> list[TrainingLabel]:
+        """A label for a pair of answers to each."""
+        from trainer.packing import pair_logps
+        from trainer.policy import LIVE
+
+        with self.watch.timing("sampling"):
+            asked = [self.policy.prompt_tokens([{"role": "user", "content": t}]) for t in texts]
+            said = self.sampler.sample(LIVE, asked, self.sampling, seed=seed)
+        with self.watch.timing("labelling"):
+            scores = [(score(t, a.text), score(t, b.text)) for t, (a, b) in zip(texts, said)]
+            self.scores += [some for both in scores for some in both]
+        pairs = [(prompt, a.tokens, b.tokens) for prompt, (a, b) in zip(asked, said)]
+        with self.watch.timing("reference"), torch.no_grad(), self.policy.reference():
+            reference = pair_logps(self.policy, pairs).tolist()
+        return [
+            TrainingLabel((str(number),), float(a >= b), 1.0, *pair, *logps)
+            for number, (pair, logps, (a, b)) in enumerate(zip(pairs, reference, scores))
+        ]
+
+    def learn(self, labels: Sequence[TrainingLabel]) -> None:
+        """One update, which becomes the live policy."""
+        from trainer.policy import CANDIDATE, LIVE
+        from trainer.update import train
+
+        with self.watch.timing("updating"):
+            for step in train(self.policy, labels, self.training, self.optimizer):
+                self.optimizer = step.optimizer
+            self.policy.copy_adapter(CANDIDATE, LIVE)
+
+
+def run_ours(texts: Sequence[str], batch: int, update_pairs: int) -> Measured:
+    """Our loop over the questions, after a warm-up."""
+    import trainer.sampling  # noqa: F401
+    import trainer.update  # noqa: F401
+
+    imported = high_water_mb()
+    loop = OurLoop(batch)
+    loop.run(asked(WARM_PAIRS), update_pairs)
+    loop.watch, loop.scores = Stopwatch(), []
+    begin = time.perf_counter()
+    loop.run(texts, update_pairs)
+    seconds = time.perf_counter() - begin
+    return measured(loop.watch, loop.scores, len(texts), seconds, imported)
+
+
+def run_trl(texts: Sequence[str], batch: int) -> Measured:
+    """TRL's trainer over the questions, after a warm-up."""
+    from datasets import Dataset
+    from peft import LoraConfig
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from trl.experimental.online_dpo import OnlineDPOConfig, OnlineDPOTrainer
+
+    imported = high_water_mb()
+    watch, scores = Stopwatch(), []
+
+    class Timed(OnlineDPOTrainer):  # type: ignore[misc]
+        """Counts the time that it takes to sample."""
+
+        def _generate(self, *args: Any, **kwargs: Any) -> Any:
+            with watch.timing("sampling"):
+                return super()._generate(*args, **kwargs)
+
+    def reward(prompts: Any, completions: Any, **_: Any) -> list[float]:
+        with watch.timing("labelling"):
+            both = zip(prompts, completions, strict=True)
+            found = [score(asks[-1]["content"], says[0]["content"]) for asks, says in both]
+            scores.extend(found)
+            return found
+
+    def dataset(some: Sequence[str]) -> Dataset:
+        return Dataset.from_list([{"prompt": [{"role": "user", "content": t}]} for t in some])
+
+    with tempfile.TemporaryDirectory() as out:
+        trainer = Timed(
+            model=AutoModelForCausalLM.from_pretrained(STARTER),
+            args=OnlineDPOConfig(
+                output_dir=out,
+                per_device_train_batch_size=batch,
+                gradient_accumulation_steps=1,
+                num_train_epochs=1,
+                learning_rate=LEARNING_RATE,
+                lr_scheduler_type="constant",
+                beta=[BETA],
+                max_new_tokens=MAX_NEW_TOKENS,
+                temperature=1.0,
+                gradient_checkpointing=False,
+                use_cpu=True,
+                bf16=False,
+                report_to=[],
+                disable_tqdm=True,
+                save_strategy="no",
+                logging_strategy="no",
+            ),
+            reward_funcs=reward,
+            train_dataset=dataset(asked(WARM_PAIRS)),
+            processing_class=AutoTokenizer.from_pretrained(STARTER),
+            peft_config=LoraConfig(
+                r=RANK, lora_alpha=ALPHA, target_modules="all-linear", task_type="CAUSAL_LM"
+            ),
+        )
+        trainer._beta = BETA  # 1.16 indexes the list by a fraction of an epoch, and fails
+        trainer.train()
+        watch.seconds.clear()
+        scores.clear()
+        trainer.train_dataset = dataset(texts)
+        begin = time.perf_counter()
+        trainer.train()
+        seconds = time.perf_counter() - begin
+    return measured(watch, scores, len(texts), seconds, imported)
+
+
+def measured(
+    watch: Stopwatch, scores: Sequence[float], pairs: int, seconds: float, imported_mb: float
+) -> Measured:
+    """What the process has to say in the end."""
+    late = statistics.fmean(scores[len(scores) // 2 :])
+    return Measured(pairs / seconds, high_water_mb() - imported_mb, watch.shares(seconds), late)
