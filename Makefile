@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: serve test check lint format starter bench browser clean
+.PHONY: serve test check lint format starter bench bench-update bench-sampling bench-loop bench-gate \
+	bench-optimizer browser clean
 
 serve: .venv/.serve
 	$(BIN)/livedpo serve $(ARGS)
@@ -28,6 +29,23 @@ starter: .venv/.serve
 # Figures that people care about, as a table. See tests/benchmarks/.
 bench: .venv/.test browser
 	$(BIN)/python -m tests.benchmarks.loop $(ARGS)
+
+# The same work by TRL and by us, side by side. Each takes minutes, on a machine that does nothing else.
+bench-update: .venv/.test
+	$(BIN)/python -m tests.benchmarks.trl_update $(ARGS)
+
+bench-sampling: .venv/.test
+	$(BIN)/python -m tests.benchmarks.trl_sampling $(ARGS)
+
+bench-loop: .venv/.test
+	$(BIN)/python -m tests.benchmarks.trl_loop $(ARGS)
+
+# How often the gate errs, and whether AdamW's state is better carried over between updates.
+bench-gate: .venv/.test
+	$(BIN)/python -m tests.benchmarks.gate $(ARGS)
+
+bench-optimizer: .venv/.test
+	$(BIN)/python -m tests.benchmarks.optimizer_state $(ARGS)
 
 # The browser tests need a Chromium: the system's, or else one of Playwright's.
 browser: .venv/.test

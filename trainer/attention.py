@@ -33,16 +33,16 @@ KEPT_TOKENS = 256  # weights of a pair of up to so many tokens are kept for the 
 def pair_attention(model: PreTrainedModel) -> Iterator[None]:
     """Attend within packed pairs inside this context, and as before after it.
 
-    Raises TypeError if the model's attention cannot be exchanged.
+    The layers read the name from the one configuration that they share. `set_attn_implementation`
+    would walk all modules each time; a model that looks elsewhere fails the check in
+    `trainer.packing`.
     """
     before = model.config._attn_implementation
-    model.set_attn_implementation(NAME)
-    if model.config._attn_implementation != NAME:
-        raise TypeError(f"the attention of a {type(model).__name__} cannot be exchanged")
+    model.config._attn_implementation = NAME
     try:
         yield
     finally:
-        model.set_attn_implementation(before)
+        model.config._attn_implementation = before
 
 
 @dataclass(frozen=True)

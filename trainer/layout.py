@@ -4,7 +4,8 @@
     positions  0 1 2 3 4 5 3 4 | 0 1 2 2 3 4
 
 The row is filled up to a multiple of `FILL` tokens that are seen by none and see none, so that the
-sizes of matrix products repeat: oneDNN prepares itself anew for every size it has not met.
+sizes of matrix products repeat: oneDNN prepares itself anew for every size it has not met, and
+memory that held a tensor of one size is not always fit for the next.
 
 Response b starts again at the position after the prompt, and `PairAttention` lets it see the prompt
 and itself, never response a. So every token is computed as it would be in a row of its own.
@@ -17,7 +18,7 @@ from itertools import chain
 import torch
 from torch import Tensor
 
-FILL = 64
+FILL = 128
 
 
 TokenPair = tuple[Sequence[int], Sequence[int], Sequence[int]]

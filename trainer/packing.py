@@ -38,21 +38,28 @@ def pair_logps(policy: Policy, pairs: Sequence[TokenPair]) -> Tensor:
     compute = _packed if policy.packs else _plain
     if torch.is_grad_enabled():
         return compute(policy, pairs)
-    parts = split_by_tokens(pairs, PART_TOKENS)
-    return torch.cat([compute(policy, pairs[part.start : part.stop]) for part in parts])
+    logps_B2 = torch.zeros(len(pairs), 2, device=policy.device)
+    for part in parts_of(pairs, PART_TOKENS):
+        logps_B2[part] = compute(policy, [pairs[place] for place in part])
+    return logps_B2
 
 
-def split_by_tokens(pairs: Sequence[TokenPair], tokens: int) -> list[range]:
-    """Runs of pairs with at most so many tokens together, or of one pair that has more."""
-    parts: list[range] = []
-    room = 0
-    for place, pair in enumerate(pairs):
-        size = sum(map(len, pair))
-        if not parts or size > room:
-            parts.append(range(place, place))
-            room = tokens
-        parts[-1] = range(parts[-1].start, place + 1)
-        room -= size
+def parts_of(pairs: Sequence[TokenPair], tokens: int) -> list[list[int]]:
+    """Places of pairs that have at most so many tokens together, or of one pair that has more.
+
+    The longest come first, each into the first part with room for it (first fit decreasing), so
+    that nearly all parts are full, and thus of one size.
+    """
+    sizes = [sum(map(len, pair)) for pair in pairs]
+    parts: list[list[int]] = []
+    rooms: list[int] = []
+    for place in sorted(range(len(pairs)), key=lambda place: -sizes[place]):
+        part = next((n for n, room in enumerate(rooms) if room >= sizes[place]), len(parts))
+        if part == len(parts):
+            parts.append([])
+            rooms.append(tokens)
+        parts[part].append(place)
+        rooms[part] -= sizes[place]
     return parts
 
 

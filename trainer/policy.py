@@ -142,13 +142,16 @@ class Policy:
         }
 
     def set_adapter_state(self, name: str, state: dict[str, Tensor]) -> None:
-        """Overwrite the weights of one adapter in place."""
-        result = set_peft_model_state_dict(self.model, state, adapter_name=name)
-        if result.unexpected_keys:
+        """Overwrite the weights of one adapter in place. Raises BadInput if they do not fit."""
+        ours = {key: weight.shape for key, weight in self.adapter_state(name).items()}
+        theirs = {key: weight.shape for key, weight in state.items()}
+        odd = sorted(key for key in ours | theirs if ours.get(key) != theirs.get(key))
+        if odd:
             raise BadInput(
-                f"The adapter does not fit the policy '{self.name}': it has no "
-                f"{result.unexpected_keys[0]}."
+                f"The adapter does not fit the policy '{self.name}': its {odd[0]} should be "
+                f"{_shape(ours.get(odd[0]))}, and is {_shape(theirs.get(odd[0]))}."
             )
+        set_peft_model_state_dict(self.model, state, adapter_name=name)
 
     def copy_adapter(self, source: str, target: str) -> None:
         """Make one adapter equal to the other."""
@@ -233,6 +236,10 @@ def _peft_quirk() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
         yield
+
+
+def _shape(shape: torch.Size | None) -> str:
+    return "absent" if shape is None else " x ".join(map(str, shape))
 
 
 def _looks_like_a_path(name: str) -> bool:

@@ -54,7 +54,6 @@ class Sampler:
         self._rows = rows
         self._copy = _merged_copy(policy) if merge else None
         self._decoder = _decoder(policy, self._copy)
-        self._turn = 0
 
     def sample(
         self,
@@ -70,40 +69,21 @@ class Sampler:
         The same prompts, settings, seed and weights give the same responses. Raises BadInput if a
         prompt leaves no room for a response, FloatingPointError if logits are not finite.
         """
-        found = dict(self.stream(adapter, prompts, settings, seed=seed, copies=copies))
-        return [found[number] for number in range(len(prompts))]
-
-    def stream(
-        self,
-        adapter: str | None,
-        prompts: Sequence[Sequence[int]],
-        settings: SamplingSettings,
-        *,
-        seed: int,
-        copies: int = 2,
-    ) -> Answers:
-        """As `sample`, but each prompt's number and responses as soon as they are complete.
-
-        Other work may be done on the policy in between. Where there is a merged copy, all responses
-        come from the weights at the start, even if the policy's have changed since. One stream at a
-        time: an older one raises RuntimeError once a new one has started.
-        """
         jobs = _jobs(self._policy, prompts, settings)
-        self._turn += 1
-        turn = self._turn
         if self._copy is not None:
             self._copy.refresh(adapter)
-        answers = _answers(
-            self._policy, self._decoder, jobs, settings, seed=seed, copies=copies, rows=self._rows
-        )
-        while True:
-            if turn != self._turn:
-                raise RuntimeError("This stream has ended: the sampler has begun another one.")
-            with self._weights(adapter):
-                answer = next(answers, None)
-            if answer is None:
-                return
-            yield answer
+        with self._weights(adapter):
+            answers = _answers(
+                self._policy,
+                self._decoder,
+                jobs,
+                settings,
+                seed=seed,
+                copies=copies,
+                rows=self._rows,
+            )
+            found = dict(answers)
+        return [found[number] for number in range(len(prompts))]
 
     def _weights(self, adapter: str | None) -> AbstractContextManager[None]:
         """Compute under the adapter; the merged copy does so already."""

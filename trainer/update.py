@@ -21,7 +21,7 @@ from labeler.labels import TrainingLabel
 from trainer.layout import TokenPair
 from trainer.memory import is_out_of_memory, training_tokens
 from trainer.objective import Objective, PairLogps
-from trainer.packing import pair_logps, split_by_tokens
+from trainer.packing import pair_logps, parts_of
 from trainer.policy import CANDIDATE, LIVE, Policy
 
 log = logging.getLogger(__name__)
@@ -206,7 +206,7 @@ class _MicroBatches:
     def accumulate(self, examples: Examples) -> _Outcome:
         """Add up the gradients of a batch, in smaller parts if memory runs out."""
         while True:
-            parts = split_by_tokens(examples.pairs, self._tokens)
+            parts = parts_of(examples.pairs, self._tokens)
             outcome = self._try(examples, parts)
             if outcome is not None:
                 return outcome
@@ -219,15 +219,16 @@ class _MicroBatches:
             self._tokens //= 2
             log.warning("Out of memory; going on with %s tokens at once.", self._tokens)
 
-    def _try(self, examples: Examples, parts: Sequence[range]) -> _Outcome | None:
+    def _try(self, examples: Examples, parts: Sequence[Sequence[int]]) -> _Outcome | None:
         """One attempt; None, with no gradient left behind, if memory ran out."""
         total = max(examples.column("weight").sum().item(), torch.finfo(torch.float32).tiny)
         loss = right = 0.0
         try:
-            for part in parts:
-                some, several = self._backward(examples[part], total)
-                loss += some
-                right += several
+            with torch.enable_grad(), self._policy.adapter(CANDIDATE, trains=True):
+                for part in parts:
+                    some, several = self._backward(examples[part], total)
+                    loss += some
+                    right += several
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -240,11 +241,10 @@ class _MicroBatches:
     def _backward(self, examples: Examples, total_weight: float) -> tuple[float, float]:
         """The part's share of the batch's loss, and how many of its pairs are ranked right."""
         target, tie = examples.column("target"), examples.column("tie")
-        with torch.enable_grad(), self._policy.adapter(CANDIDATE, trains=True):
-            logps = examples.logps(pair_logps(self._policy, examples.pairs))
-            losses = self._objective.losses(logps, target, tie)
-            loss = (losses * examples.column("weight")).sum() / total_weight
-            loss.backward()  # type: ignore[no-untyped-call]
+        logps = examples.logps(pair_logps(self._policy, examples.pairs))
+        losses = self._objective.losses(logps, target, tie)
+        loss = (losses * examples.column("weight")).sum() / total_weight
+        loss.backward()  # type: ignore[no-untyped-call]
         with torch.no_grad():
             right = self._objective.accuracy(logps, target, tie).sum()
         return loss.item(), right.item()

@@ -1,4 +1,4 @@
-"""One side of a comparison in a process of its own: its memory is its own, and so are its caches."""
+"""One side of a comparison in a process of its own: so its memory is its own."""
 
 import json
 import os

@@ -38,7 +38,12 @@ from tqdm import tqdm
 
 from labeler.labels import TrainingLabel
 from tests.benchmarks.processes import high_water_mb, measured_alone, ratios
-from trainer.starter.grammar import prompts, score
+from trainer.objective import Objective
+from trainer.packing import pair_logps
+from trainer.policy import CANDIDATE, LIVE, PolicySettings, load_policy
+from trainer.sampling import Sampler, SamplingSettings
+from trainer.starter.grammar import score
+from trainer.update import TrainingSettings, train
 
 STARTER = Path("data/starter/policy")
 RANK, ALPHA = 16, 32.0
@@ -91,11 +96,6 @@ class OurLoop:
     """Sampler and trainer on one policy, as the worker has them."""
 
     def __init__(self, batch: int) -> None:
-        from trainer.objective import Objective
-        from trainer.policy import PolicySettings, load_policy
-        from trainer.sampling import Sampler, SamplingSettings
-        from trainer.update import TrainingSettings
-
         self.policy = load_policy(
             PolicySettings(
                 policy=str(STARTER),
@@ -128,28 +128,27 @@ class OurLoop:
 
     def labelled(self, texts: Sequence[str], seed: int) -> list[TrainingLabel]:
         """A label for a pair of answers to each."""
-        from trainer.packing import pair_logps
-        from trainer.policy import LIVE
-
         with self.watch.timing("sampling"):
-            asked = [self.policy.prompt_tokens([{"role": "user", "content": t}]) for t in texts]
-            said = self.sampler.sample(LIVE, asked, self.sampling, seed=seed)
+            rows = [self.policy.prompt_tokens([{"role": "user", "content": t}]) for t in texts]
+            said = self.sampler.sample(LIVE, rows, self.sampling, seed=seed)
         with self.watch.timing("labelling"):
-            scores = [(score(t, a.text), score(t, b.text)) for t, (a, b) in zip(texts, said)]
+            scores = [
+                (score(text, a.text), score(text, b.text))
+                for text, (a, b) in zip(texts, said, strict=True)
+            ]
             self.scores += [some for both in scores for some in both]
-        pairs = [(prompt, a.tokens, b.tokens) for prompt, (a, b) in zip(asked, said)]
+        pairs = [(prompt, a.tokens, b.tokens) for prompt, (a, b) in zip(rows, said, strict=True)]
         with self.watch.timing("reference"), torch.no_grad(), self.policy.reference():
             reference = pair_logps(self.policy, pairs).tolist()
         return [
             TrainingLabel((str(number),), float(a >= b), 1.0, *pair, *logps)
-            for number, (pair, logps, (a, b)) in enumerate(zip(pairs, reference, scores))
+            for number, (pair, logps, (a, b)) in enumerate(
+                zip(pairs, reference, scores, strict=True)
+            )
         ]
 
     def learn(self, labels: Sequence[TrainingLabel]) -> None:
         """One update, which becomes the live policy."""
-        from trainer.policy import CANDIDATE, LIVE
-        from trainer.update import train
-
         with self.watch.timing("updating"):
             for step in train(self.policy, labels, self.training, self.optimizer):
                 self.optimizer = step.optimizer
@@ -158,9 +157,6 @@ class OurLoop:
 
 def run_ours(texts: Sequence[str], batch: int, update_pairs: int) -> Measured:
     """Our loop over the questions, after a warm-up."""
-    import trainer.sampling  # noqa: F401
-    import trainer.update  # noqa: F401
-
     imported = high_water_mb()
     loop = OurLoop(batch)
     loop.run(asked(WARM_PAIRS), update_pairs)
@@ -226,7 +222,6 @@ def run_trl(texts: Sequence[str], batch: int) -> Measured:
                 r=RANK, lora_alpha=ALPHA, target_modules="all-linear", task_type="CAUSAL_LM"
             ),
         )
-        trainer._beta = BETA  # 1.16 indexes the list by a fraction of an epoch, and fails
         trainer.train()
         watch.seconds.clear()
         scores.clear()
@@ -243,3 +238,117 @@ def measured(
     """What the process has to say in the end."""
     late = statistics.fmean(scores[len(scores) // 2 :])
     return Measured(pairs / seconds, high_water_mb() - imported_mb, watch.shares(seconds), late)
+
+
+class Rounds:
+    """Runs the sides by turns, each in a process of its own."""
+
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
+
+    def alone(self, side: str, batch: int, *, pairs: int, update_pairs: int = 0) -> Measured:
+        """One run of one side."""
+        values = {
+            "--child": side,
+            "--batch": batch,
+            "--pairs": pairs,
+            "--update-pairs": update_pairs,
+            "--threads": self._threads,
+        }
+        arguments = [str(word) for option in values.items() for word in option]
+        return Measured(**measured_alone("tests.benchmarks.trl_loop", arguments))
+
+    def best_batch(self) -> tuple[int, dict[int, float]]:
+        """TRL's fastest batch size on a few pairs, and the pairs a second of all."""
+        found = {
+            batch: self.alone("trl", batch, pairs=SEARCH_PAIRS).pairs_per_second
+            for batch in tqdm(TRL_BATCHES, desc="TRL's best batch", unit="run")
+        }
+        return max(found, key=lambda batch: found[batch]), found
+
+    def all(self, batch: int, pairs: int, rounds: int) -> dict[str, list[Measured]]:
+        """Every side at this optimiser batch, round by round."""
+        found: dict[str, list[Measured]] = {"TRL": [], "every step": [], "every update": []}
+        for _ in tqdm(range(rounds), desc="loop", unit="round"):
+            found["TRL"].append(self.alone("trl", batch, pairs=pairs))
+            for way, size in (("every step", batch), ("every update", UPDATE_PAIRS)):
+                found[way].append(self.alone("ours", batch, pairs=pairs, update_pairs=size))
+        return found
+
+
+def compare(pairs: int, rounds: int, threads: int) -> dict[str, Any]:
+    """Search TRL's batch, let all take turns, and put them beside each other."""
+    turns = Rounds(threads)
+    batch, searched = turns.best_batch()
+    sides = turns.all(batch, pairs, rounds)
+    theirs = sides["TRL"]
+    ways = [way for way in sides if way != "TRL"]
+    return {
+        "pairs": pairs,
+        "rounds": rounds,
+        "batch": batch,
+        "trl_by_batch": searched,
+        "runs": {side: [asdict(run) for run in runs] for side, runs in sides.items()},
+        "speed_ratio": {
+            way: ratios(
+                [run.pairs_per_second for run in sides[way]],
+                [run.pairs_per_second for run in theirs],
+            )
+            for way in ways
+        },
+        "memory_ratio": {
+            way: ratios([run.peak_mb for run in sides[way]], [run.peak_mb for run in theirs])
+            for way in ways
+        },
+    }
+
+
+def report(found: dict[str, Any]) -> str:
+    """The figures as a table, for people."""
+    searched = ", ".join(f"{batch}: {rate:.1f}" for batch, rate in found["trl_by_batch"].items())
+    lines = [
+        f"{found['pairs']} pairs, {found['rounds']} rounds, optimiser batch {found['batch']}",
+        f"  TRL's pairs/s by batch: {searched}",
+    ]
+    for side, runs in found["runs"].items():
+        for run in runs:
+            shares = ", ".join(f"{kind} {share:.0%}" for kind, share in run["shares"].items())
+            lines.append(
+                f"  {side:<13} {run['pairs_per_second']:7.1f} pairs/s {run['peak_mb']:6.0f} MB  "
+                f"{shares}; score {run['score']:.2f}"
+            )
+    for way, (low, median, high) in found["speed_ratio"].items():
+        lines.append(f"{way}: {median:.2f}x [{low:.2f}, {high:.2f}], goal at least {GOAL}x")
+    for way, (low, median, high) in found["memory_ratio"].items():
+        lines.append(f"{way}: memory {median:.2f}x [{low:.2f}, {high:.2f}]")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Read the command line, and run or be one of the children."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--pairs", type=int, default=512)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    parser.add_argument("--child", choices=["ours", "trl"], help=argparse.SUPPRESS)
+    parser.add_argument("--batch", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--update-pairs", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    if options.child:
+        texts = asked(options.pairs)
+        ours = options.child == "ours"
+        run = (
+            run_ours(texts, options.batch, options.update_pairs)
+            if ours
+            else run_trl(texts, options.batch)
+        )
+        print(json.dumps(asdict(run)))
+        return
+    found = compare(options.pairs, options.rounds, options.threads)
+    print(json.dumps(found) if options.json else report(found))
+
+
+if __name__ == "__main__":
+    main()

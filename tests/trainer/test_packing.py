@@ -18,7 +18,7 @@ from trainer.dpo import token_logps
 from trainer.head import Head
 from trainer.layout import FILL, TokenPair, pack
 from trainer.lora import make_lean
-from trainer.packing import pair_logps, split_by_tokens
+from trainer.packing import pair_logps, parts_of
 from trainer.policy import CANDIDATE, Policy
 
 KINDS = ["llama", "qwen2", "qwen3", "mistral", "gemma2", "gpt2"]
@@ -256,10 +256,9 @@ def test_a_response_or_prompt_without_tokens_is_refused(
         pair_logps(policy, [*PAIRS, pair])
 
 
-def test_pairs_are_split_in_order_by_their_tokens_and_a_long_one_is_alone() -> None:
-    """Sizes 11, 12, 9, 68, 3: with room for 21 they part as (11), (12, 9), (68), (3)."""
-    parts = split_by_tokens(PAIRS, 21)
-    assert parts == [range(1), range(1, 3), range(3, 4), range(4, 5)]
+def test_parts_are_filled_longest_first_and_a_pair_that_is_too_long_is_alone() -> None:
+    """Sizes 11, 12, 9, 68, 3: with room for 21 they part as (68), (12, 9), (11, 3)."""
+    assert parts_of(PAIRS, 21) == [[3], [1, 2], [0, 4]]
 
 
 def test_without_gradients_any_number_of_pairs_is_computed_in_parts(

@@ -146,3 +146,18 @@ def test_a_reward_model_is_no_policy(tmp_path: Path) -> None:
 
 def test_the_fingerprint_does_not_depend_on_the_dtype_it_is_loaded_in(tiny_policy: Path) -> None:
     assert load(tiny_policy).fingerprint == load(tiny_policy, dtype="bfloat16").fingerprint
+
+
+@pytest.mark.parametrize(
+    ("kind", "rank", "says"), [("gpt2", 4, "and is absent"), ("llama", 2, "and is 2 x 64")]
+)
+def test_an_adapter_of_another_base_or_rank_is_one_sentence(
+    kind: str, rank: int, says: str, policy: Policy, tmp_path: Path
+) -> None:
+    other = load(save_tiny_policy(tmp_path, kind), lora_rank=rank)
+    before = policy.adapter_state(LIVE)
+    with pytest.raises(BadInput, match="does not fit the policy") as caught:
+        policy.set_adapter_state(LIVE, other.adapter_state(LIVE))
+    assert says in str(caught.value)
+    after = policy.adapter_state(LIVE)
+    assert all(torch.equal(weight, after[name]) for name, weight in before.items())

@@ -183,34 +183,6 @@ def test_sampling_between_two_training_steps_changes_nothing_in_training(
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
 
-def test_a_stream_yields_each_prompt_when_it_is_complete_and_is_the_sample(policy: Policy) -> None:
-    sampler = Sampler(policy, rows=4)
-    prompts = PROMPTS * 4
-    streamed = list(sampler.stream(LIVE, prompts, SAMPLING, seed=1))
-    order = [number for number, _ in streamed]
-    assert sorted(order) == list(range(8))
-    assert order != sorted(order)
-    assert dict(streamed) == dict(enumerate(sampler.sample(LIVE, prompts, SAMPLING, seed=1)))
-
-
-def test_a_stream_keeps_its_weights_when_the_adapter_changes(policy: Policy) -> None:
-    sampler = Sampler(policy, rows=4)
-    expected = dict(sampler.stream(LIVE, PROMPTS * 4, SAMPLING, seed=1))
-    stream = sampler.stream(LIVE, PROMPTS * 4, SAMPLING, seed=1)
-    found = [next(stream)]
-    disturb(policy, LIVE)
-    assert dict([*found, *stream]) == expected
-
-
-def test_a_stream_that_another_has_replaced_says_so(policy: Policy) -> None:
-    sampler = Sampler(policy, rows=4)
-    stream = sampler.stream(LIVE, PROMPTS * 4, SAMPLING, seed=1)
-    next(stream)
-    sampler.sample(LIVE, PROMPTS, SAMPLING, seed=2)
-    with pytest.raises(RuntimeError, match="has ended"):
-        next(stream)
-
-
 def test_a_prompt_that_nearly_fills_the_context_gets_a_short_response(tiny_policy: Path) -> None:
     policy = load(tiny_policy)
     for way in (sample_pairs, sampled):
