@@ -166,7 +166,7 @@ def export(settings: Settings, out: Path, format_name: str, labels: str) -> None
 
 @cli.command(cls=SectionedCommand)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@settings_options(*STORE, "max_staleness", "loss", "ties")
+@settings_options(*STORE, "max_staleness", "loss", "label_smoothing", "ties")
 def status(settings: Settings, as_json: bool) -> None:
     """Show counts and the state of the loop. Changes nothing."""
     counts = _existing(settings).reports.status(

@@ -57,6 +57,8 @@ def raw_rows(votes: Sequence[VoteRow]) -> Iterator[Row]:
             "prompt": row.messages,
             "response_a": pair.response_a,
             "response_b": pair.response_b,
+            "finish_a": pair.finish_a,
+            "finish_b": pair.finish_b,
             "choice": str(vote.choice),
             "strength": vote.strength,
             "shown_left": vote.shown_left,

@@ -26,12 +26,14 @@ PREFERENCE = frozenset({"prompt", "chosen", "rejected"})
 
 @dataclass(frozen=True)
 class ExportedPair:
-    """A conversation, two replies as texts, and what was said of them."""
+    """A conversation, two replies as texts, what was said of them, whether each came to an end."""
 
     messages: Messages
     response_a: str
     response_b: str
     said: Preference
+    ended_a: bool = True
+    ended_b: bool = True
 
 
 @dataclass
@@ -52,7 +54,7 @@ def read_pairs(path: Path, rules: VoteRules) -> PairFile:
                 votes.append(_vote(row))
             else:
                 found.pairs.append(_preference(row))
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             found.bad_lines.append((line, str(error)))
     found.pairs += _combined(votes, rules)
     if not found.pairs:
@@ -95,8 +97,16 @@ def _combined(votes: Sequence[dict[str, Any]], rules: VoteRules) -> list[Exporte
         said = combine([vote["opinion"] for vote in same], rules)
         if said is not None:
             first = same[0]
-            texts = first["response_a"], first["response_b"]
-            pairs.append(ExportedPair(first["messages"], *texts, said))
+            pairs.append(
+                ExportedPair(
+                    messages=first["messages"],
+                    response_a=first["response_a"],
+                    response_b=first["response_b"],
+                    said=said,
+                    ended_a=first.get("finish_a") != "length",
+                    ended_b=first.get("finish_b") != "length",
+                )
+            )
     return pairs
 
 

@@ -85,9 +85,6 @@ class Settings(BaseModel):
         description="Who is asked whether a new version is better: starter, or "
         "rm:DIR_OR_HUB_ID (a reward model). Default: nobody.",
     )
-    judge_weight: float = Field(
-        1.0, gt=0, description="How many votes a judge's verdict counts for."
-    )
     held_out_share: float = Field(
         0.2,
         ge=0,
@@ -180,9 +177,7 @@ class Settings(BaseModel):
         ties = self.ties
         if ties == "auto":
             ties = "learn" if self.loss in LEARN_TIES else "drop"
-        return VoteRules(
-            ties=ties, strong_weight=self.strong_weight, judge_weight=self.judge_weight
-        )
+        return VoteRules(ties=ties, strong_weight=self.strong_weight)
 
     @property
     def due_rules(self) -> DueRules:
@@ -252,7 +247,6 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "ties",
         "strong_weight",
         "judge",
-        "judge_weight",
         "held_out_share",
         "replay_share",
         "replay_max_age",

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from labeler.errors import LivedpoError
 from labeler.labels import TrainingLabel
 from labeler.settings import Settings
 from trainer.checkpoint import write_adapter
 from trainer.examine import Sample, examine, style_of, wilson
-from trainer.gate import WinRate, broken, finite, objections, style
+from trainer.gate import WinRate, broken, finite, objections, style, unchanged
 from trainer.judge.reward import RewardModel
 from trainer.policy import CANDIDATE, LIVE, Policy
 from trainer.setup import gate_limits
@@ -60,15 +61,18 @@ class Candidates:
         """
         metrics = {"loss_first": finite(steps[0].loss), "loss_last": finite(steps[-1].loss)}
         candidate, live = (self._policy.adapter_state(name) for name in (CANDIDATE, LIVE))
-        found = broken(candidate, live, [step.loss for step in steps])
+        found = broken(candidate, [step.loss for step in steps])
         if found:
-            return Verdict(found, metrics, Sampled([], [], 0))
+            return Verdict(found, metrics | {"broken": True}, Sampled([], [], 0))
+        if unchanged(candidate, live):
+            return Verdict(["training changed nothing"], metrics, Sampled([], [], 0))
         try:
             sampled = self._supply.sample(self._settings.gate_prompts, CANDIDATE, version)
         except FloatingPointError:
-            return Verdict(["it gives no probabilities"], metrics, Sampled([], [], 0))
+            found = ["it gives no probabilities"]
+            return Verdict(found, metrics | {"broken": True}, Sampled([], [], 0))
         if not sampled.samples:
-            return Verdict(["there is no prompt to examine it on"], metrics, sampled)
+            raise LivedpoError("There is no prompt to examine the candidate on.")
         answers = self._live_answers(sampled, live_responses)
         evidence = examine(
             self._policy,

@@ -6,8 +6,8 @@ divergence on average because they are the candidate's own (at temperature 1 and
 """
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -19,9 +19,6 @@ from trainer.policy import CANDIDATE, LIVE, Policy
 from trainer.sampling import Response
 from trainer.update import TrainingSettings, margins
 
-# Prefers the first (prompt, first, second): 1, 0, 0.5 for a tie, None where it cannot say.
-Judge = Callable[[Sequence[tuple[str, str, str]]], list[float | None]]
-UNDECIDED = 1e-3
 Z_95 = 1.96
 
 
@@ -88,7 +85,9 @@ def wilson(wins: float, pairs: int) -> WinRate:
 
 
 def _mean_gap(candidate: Tensor, other: Tensor, tokens: int) -> float:
-    return (candidate - other).sum().item() / max(tokens, 1)
+    """An estimate below zero is chance, for no divergence is; NaN stays NaN."""
+    gap: float = (candidate - other).sum().item() / max(tokens, 1)
+    return 0.0 if gap < 0 else gap
 
 
 def _decided(labels: Sequence[TrainingLabel]) -> list[TrainingLabel]:
@@ -106,7 +105,8 @@ def _agreement(
     if not labels:
         return None
     live, candidate = (_favour(policy, name, labels, training) for name in (LIVE, CANDIDATE))
-    right = [[_right(margin) for margin in version] for version in (live, candidate)]
+    rounding = training.objective.rounding
+    right = [[_right(favour, rounding) for favour in version] for version in (live, candidate)]
     changes = [after - before for before, after in zip(*right, strict=True)]
     return Agreement(
         live=sum(right[0]) / len(labels),
@@ -125,14 +125,18 @@ def _agreement(
 def _favour(
     policy: Policy, adapter: str, labels: Sequence[TrainingLabel], training: TrainingSettings
 ) -> list[float]:
-    """The adapter's margin for what people preferred, of each label."""
-    found = margins(policy, adapter, labels, training).tolist()
+    """The adapter's margin for what people preferred, of each label, measured from the base.
+
+    From the base whatever the update's reference is: from itself, live would have no margins.
+    """
+    from_base = replace(training, reference="base")
+    found = margins(policy, adapter, labels, from_base).tolist()
     return [
         margin if label.target > 1 - label.target - label.tie else -margin
         for margin, label in zip(found, labels, strict=True)
     ]
 
 
-def _right(favour: float) -> float:
+def _right(favour: float, rounding: float) -> float:
     """1 if the pair is ranked as people did, 0 if not, 0.5 if it is undecided."""
-    return 0.5 if abs(favour) < UNDECIDED else float(favour > 0)
+    return 0.5 if abs(favour) < rounding else float(favour > 0)

@@ -98,18 +98,19 @@ class Limits:
     max_agreement_drop: float
 
 
-def broken(
-    candidate: Mapping[str, Tensor], live: Mapping[str, Tensor], losses: Sequence[float]
-) -> list[str]:
-    """Why this adapter is no use at all, before anything is sampled from it."""
+def broken(candidate: Mapping[str, Tensor], losses: Sequence[float]) -> list[str]:
+    """Why this adapter is no use to anyone, before anything is sampled from it."""
     found = []
     if not all(math.isfinite(loss) for loss in losses):
         found.append("the loss became infinite or NaN")
     if not all(bool(torch.isfinite(weight).all()) for weight in candidate.values()):
         found.append("a weight is infinite or NaN")
-    elif all(torch.equal(weight, live[name]) for name, weight in candidate.items()):
-        found.append("training changed nothing")
     return found
+
+
+def unchanged(candidate: Mapping[str, Tensor], live: Mapping[str, Tensor]) -> bool:
+    """Whether training changed nothing at all."""
+    return all(torch.equal(weight, live[name]) for name, weight in candidate.items())
 
 
 def objections(evidence: Evidence, limits: Limits) -> list[str]:

@@ -9,6 +9,7 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from transformers.utils.logging import disable_progress_bar
 
@@ -17,7 +18,7 @@ from labeler.errors import BadInput, LivedpoError
 from labeler.settings import Settings
 from labeler.store import Store, open_store
 from trainer.checkpoint import read_adapter
-from trainer.policy import LIVE, load_policy
+from trainer.policy import LIVE, Policy, load_policy
 from trainer.setup import policy_settings
 
 
@@ -32,9 +33,18 @@ def merge(store: Store, settings: Settings, version_id: int, out: Path) -> None:
     if folder is not None and version.sha256 is not None:
         policy.set_adapter_state(LIVE, read_adapter(folder, version.sha256))
     merged = policy.model.merge_and_unload(adapter_names=[LIVE])
+    try:
+        _write(merged, policy, settings, out)
+    except OSError as error:
+        raise LivedpoError(f"{out} cannot be written: {error.strerror or error}.") from error
+
+
+def _write(merged: Any, policy: Policy, settings: Settings, out: Path) -> None:
+    """Write the folder as a whole, or not at all."""
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".merging-") as temporary:
         unfinished = Path(temporary) / out.name
+        merged.generation_config = policy.shipped_generation_config
         merged.save_pretrained(unfinished)
         policy.tokenizer.save_pretrained(unfinished)
         own_settings = Path(settings.policy) / POLICY_FILE

@@ -129,11 +129,16 @@ class Objective:
             self.beta * (logps.policy_b - logps.reference_b),
         )
 
+    @property
+    def rounding(self) -> float:
+        """A margin below this is rounding, and ranks nothing."""
+        normalised = self.loss in LENGTH_NORMALISED
+        return ROUNDING_NATS_PER_TOKEN if normalised else dpo.ROUNDING_NATS
+
     def accuracy(self, logps: PairLogps, target_B: Tensor, tie_B: Tensor) -> Tensor:
         """1 where the margin ranks the pair as the label does, 0 where not, 0.5 undecided (B,)."""
-        normalised = self.loss in LENGTH_NORMALISED
-        rounding = ROUNDING_NATS_PER_TOKEN if normalised else dpo.ROUNDING_NATS
-        return dpo.preference_accuracy(self.margin(logps), target_B, tie_B, rounding=rounding)
+        margin_B = self.margin(logps)
+        return dpo.preference_accuracy(margin_B, target_B, tie_B, rounding=self.rounding)
 
     def _scores(self, logps: PairLogps) -> tuple[Tensor, Tensor]:
         """What a and b are ranked by, each (B,): the margin is their difference, but for length."""

@@ -2,7 +2,8 @@
 
 It starts from the live version, ends at the same gate as the loop's updates, and leaves the
 promotion to `livedpo versions promote`. Texts are tokenised here, since a file has no token ids:
-the completion is the reply and one end-of-sequence token. Nothing of the file enters the database.
+the completion is the reply and the token that ends a turn in the chat template, unless our own
+export says that the reply was cut. Nothing of the file enters the database.
 """
 
 import logging
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import torch
 from filelock import FileLock, Timeout
+from jinja2 import TemplateError
 from tqdm import tqdm
 from transformers.utils.logging import disable_progress_bar
 
@@ -52,6 +54,7 @@ class Offline:
         self._policy = policy
         self._settings = settings
         judge = load_judge(settings.judge, policy.device) if settings.judge else None
+        self._turn_end = _turn_end(policy)
         self._candidates = Candidates(policy, Supply(store, policy, settings), settings, judge)
 
     def start(self) -> PolicyVersion:
@@ -70,7 +73,7 @@ class Offline:
     def run(self, pairs: Sequence[ExportedPair], *, name: str, stop: threading.Event) -> str:
         """Train, examine, write, register. Returns what came of it in a sentence."""
         live = self.start()
-        labels, too_long = self._labels(pairs)
+        labels, left_out = self._labels(pairs)
         tested = round(self._settings.held_out_share * len(labels))
         tested = min(tested, MOST_HELD_OUT, len(labels) - 1)
         order = torch.randperm(len(labels), generator=_generator(self._settings.seed)).tolist()
@@ -86,21 +89,22 @@ class Offline:
             training=training,
             live_responses=(),
         )
-        facts = {"labels": len(taught), "held_out": tested, "too_long": too_long, "file": name}
+        facts = {"labels": len(taught), "held_out": tested, "left_out": left_out, "file": name}
         number = self._register(verdict, facts, live.id)
-        return _sentence(number, verdict, len(taught), too_long)
+        return _sentence(number, verdict, len(taught), left_out)
 
     def _labels(self, pairs: Sequence[ExportedPair]) -> tuple[list[TrainingLabel], int]:
-        """Pairs as labels, with their reference log-probs; and how many the context cannot take.
+        """Pairs as labels, with their reference log-probs; and how many the policy cannot take.
 
         Raises BadInput if none is left.
         """
         labels = [self._label(number, pair) for number, pair in enumerate(pairs)]
-        fitting = [label for label in labels if _tokens(label) <= self._policy.context_tokens]
+        room = self._policy.context_tokens
+        fitting = [label for label in labels if label is not None and _tokens(label) <= room]
         if not fitting:
             raise BadInput(
-                f"None of the {len(pairs)} pairs fits into the policy's context of "
-                f"{self._policy.context_tokens} tokens."
+                f"None of the {len(pairs)} pairs can be used: the policy's chat template refuses "
+                f"them, or its context of {room} tokens is too short."
             )
         done = []
         starts = range(0, len(fitting), REFERENCE_BATCH_PAIRS)
@@ -115,22 +119,27 @@ class Offline:
             ]
         return done, len(pairs) - len(fitting)
 
-    def _label(self, number: int, pair: ExportedPair) -> TrainingLabel:
+    def _label(self, number: int, pair: ExportedPair) -> TrainingLabel | None:
+        """The pair in tokens; None if the chat template refuses its prompt."""
+        try:
+            prompt_tokens = self._policy.prompt_tokens(pair.messages)
+        except TemplateError:
+            return None
         return TrainingLabel(
             vote_ids=(f"line {number}",),
             target=pair.said.target,
             tie=pair.said.tie,
             weight=pair.said.weight,
-            prompt_tokens=self._policy.prompt_tokens(pair.messages),
-            tokens_a=self._completion(pair.response_a),
-            tokens_b=self._completion(pair.response_b),
+            prompt_tokens=prompt_tokens,
+            tokens_a=self._completion(pair.response_a, ended=pair.ended_a),
+            tokens_b=self._completion(pair.response_b, ended=pair.ended_b),
             reference_logp_a=0.0,
             reference_logp_b=0.0,
         )
 
-    def _completion(self, reply: str) -> list[int]:
+    def _completion(self, reply: str, *, ended: bool) -> list[int]:
         tokens = self._policy.tokenizer(reply, add_special_tokens=False)["input_ids"]
-        return [*tokens, *self._policy.eos_token_ids[:1]]
+        return [*tokens, *self._turn_end] if ended else list(tokens)
 
     def _train(
         self, labels: Sequence[TrainingLabel], training: TrainingSettings, stop: threading.Event
@@ -160,19 +169,19 @@ class Offline:
         )
 
 
-def run_offline(path: Path, settings: Settings, store: Store, stop: threading.Event) -> str:
+def run_offline(path: Path, settings: Settings, stop: threading.Event) -> str:
     """Train from a file; returns what came of it in a sentence. Raises LivedpoError."""
     found = read_pairs(path, settings.vote_rules)
     for line, why in found.bad_lines[:5]:
         print(f"Line {line} of {path} was left out: {why}.", file=sys.stderr)
-    lock = FileLock(settings.data_dir / "worker.lock", timeout=0)
+    store = open_store(settings.database_url)
     try:
-        lock.acquire()
+        held = FileLock(settings.data_dir / "worker.lock", timeout=0).acquire()
     except Timeout as error:
         raise LivedpoError(
             f"A service works on {settings.data_dir}; stop it first, or name another --data-dir."
         ) from error
-    with lock:
+    with held:
         add_first_prompts(settings, store, log.info)
         torch.set_num_threads(settings.threads or (os.cpu_count() or 1))
         policy = load_policy(policy_settings(settings), _live_folder(store, settings))
@@ -183,10 +192,12 @@ def main() -> None:
     """Run over the file that is the only argument; settings come from the environment."""
     try:
         settings = load_settings({}, os.environ)
-        store = open_store(settings.database_url)
         if _quiet():
             disable_progress_bar()
-        print(run_offline(Path(sys.argv[1]), settings, store, stop_on_signals()))
+        print(run_offline(Path(sys.argv[1]), settings, stop_on_signals()))
+    except OSError as error:
+        print(f"livedpo: {error.filename}: {error.strerror or error}.", file=sys.stderr)
+        sys.exit(1)
     except LivedpoError as error:
         print(f"livedpo: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
@@ -197,8 +208,22 @@ def _live_folder(store: Store, settings: Settings) -> Path | None:
     return settings.adapters_dir / live.folder if live is not None and live.folder else None
 
 
-def _sentence(number: int, verdict: Verdict, labels: int, too_long: int) -> str:
-    left_out = f" {too_long} pairs were longer than the context, and left out." if too_long else ""
+def _turn_end(policy: Policy) -> list[int]:
+    """The token that ends the assistant's turn in the chat template: one of several EOS, perhaps.
+
+    The first EOS of the model's list if the template writes none.
+    """
+    asked = [{"role": "user", "content": "?"}]
+    prompt = policy.prompt_tokens(asked)
+    chat = policy.tokenizer.apply_chat_template(
+        [*asked, {"role": "assistant", "content": "!"}], tokenize=True, return_dict=True
+    )["input_ids"]
+    ends = [token for token in chat[len(prompt) :] if token in policy.eos_token_ids]
+    return (ends or policy.eos_token_ids)[:1]
+
+
+def _sentence(number: int, verdict: Verdict, labels: int, unfit: int) -> str:
+    left_out = f" {unfit} pairs that the policy cannot take were left out." if unfit else ""
     if verdict.objections:
         return (
             f"Version {number} was trained on {labels} pairs, and the gate objects: "

@@ -56,6 +56,7 @@ class Policy:
         self.fingerprint = _fingerprint(base)
         eos = base.generation_config.eos_token_id
         # Models ship penalties and cuts of their own; the sampler must draw from the policy itself.
+        self.shipped_generation_config = base.generation_config
         base.generation_config = GenerationConfig(eos_token_id=eos)
         torch.manual_seed(seed)
         with _peft_quirk():
@@ -160,6 +161,11 @@ class Policy:
             for from_, to in pairs:
                 to.copy_(from_)
 
+    def fits(self, adapter_folder: Path) -> bool:
+        """Whether the adapters here have the rank and the scaling of the saved one."""
+        saved, ours = LoraConfig.from_pretrained(str(adapter_folder)), self.adapter_config()
+        return (saved.r, saved.lora_alpha) == (ours.r, ours.lora_alpha)
+
     def adapter_config(self) -> LoraConfig:
         """The configuration that is saved beside the adapter's weights."""
         return self.model.peft_config[LIVE]
@@ -182,7 +188,8 @@ def load_policy(settings: PolicySettings, adapter_folder: Path | None = None) ->
         lora.inference_mode = False
         if (lora.r, lora.lora_alpha) != (settings.lora_rank, settings.lora_alpha):
             log.warning(
-                "The live version has LoRA rank %s and alpha %s; these stay.",
+                "The adapter %s has LoRA rank %s and alpha %s; these stay.",
+                adapter_folder.name,
                 lora.r,
                 lora.lora_alpha,
             )
@@ -194,7 +201,14 @@ def load_policy(settings: PolicySettings, adapter_folder: Path | None = None) ->
             task_type="CAUSAL_LM",
             fan_in_fan_out=any(isinstance(module, Conv1D) for module in base.modules()),
         )
-    return Policy(base, tokenizer, lora, name=name, seed=settings.seed)
+    try:
+        return Policy(base, tokenizer, lora, name=name, seed=settings.seed)
+    except ValueError as error:  # peft's word for layers that are not there
+        first_line = str(error).splitlines()[0]
+        raise BadInput(
+            f"The adapter {adapter_folder or 'of these settings'} does not fit the policy "
+            f"'{name}': {first_line}"
+        ) from error
 
 
 def _load_base(name: str, settings: PolicySettings) -> tuple[PreTrainedModel, Any]:

@@ -47,7 +47,7 @@ class Supply:
 
     def sample(self, count: int, adapter: str, version: int) -> Sampled:
         """Two responses to each of up to `count` prompts, under this adapter."""
-        taken = self._usable(self._store.prompts.take(count))
+        taken = self._take(count)
         if not taken:
             return Sampled([], [], 0)
         prompts = [prompt for prompt, _ in taken]
@@ -97,6 +97,17 @@ class Supply:
             reference_logp_b=reference[1],
             sampling=vars(self._sampling) | {"seed": seed},
         )
+
+    def _take(self, count: int) -> list[tuple[Prompt, list[int]]]:
+        """The next prompts, with others in place of those that had to be set aside."""
+        usable: list[tuple[Prompt, list[int]]] = []
+        while len(usable) < count:
+            taken = self._store.prompts.take(count - len(usable))
+            good = self._usable(taken)
+            usable += good
+            if len(good) == len(taken):
+                break
+        return usable
 
     def _usable(self, prompts: Sequence[Prompt]) -> list[tuple[Prompt, list[int]]]:
         """Prompts with their tokens; those that this policy cannot take are set aside."""

@@ -42,12 +42,17 @@ from trainer.update import Step, TrainingSettings, train
 log = logging.getLogger(__name__)
 
 SAMPLE_PAIRS = 16
+MOST_HALVINGS = 3
 IDLE_SECONDS = 0.05
 TROUBLE_SECONDS = 5.0
 
 
 class StoppedError(Exception):
     """The worker was told to stop in the middle of an update."""
+
+
+class OtherShapeError(Exception):
+    """The version that is live now has another LoRA rank or scaling: load the policy with it."""
 
 
 class Worker:
@@ -111,6 +116,9 @@ class Worker:
         live = self._store.versions.live()
         assert live is not None  # adopt_base has seen to it
         if live.id != self._version:
+            folder = self._settings.adapters_dir / str(live.folder)
+            if live.folder is not None and not self._policy.fits(folder):
+                raise OtherShapeError
             weights = _weights_of(live, self._settings) if live.folder else self._untrained
             self._policy.set_adapter_state(LIVE, weights)
             self._version = live.id
@@ -167,9 +175,10 @@ class Worker:
 
     def _training(self, claim: Claim) -> TrainingSettings:
         """Half the learning rate for each refusal: the same step again would be refused again."""
+        halvings = min(claim.refusals, MOST_HALVINGS)
         seed = batch_seed(self._settings.seed, claim.update_id)
         training = training_settings(self._settings, seed)
-        return replace(training, learning_rate=training.learning_rate / 2**claim.refusals)
+        return replace(training, learning_rate=training.learning_rate / 2**halvings)
 
     def _metrics(self, claim: Claim, started: float) -> dict[str, object]:
         return {
@@ -234,10 +243,16 @@ def run_worker(settings: Settings, store: Store, stop: threading.Event) -> None:
 
 
 def _work(settings: Settings, store: Store, stop: threading.Event) -> None:
-    """Load the policy and work until `stop` is set."""
+    """Load the policy and work, and load it anew if a version of another shape goes live."""
     torch.set_num_threads(settings.threads or max(1, (os.cpu_count() or 2) - 1))
     if not sys.stderr.isatty():
         disable_progress_bar()
+    while not stop.is_set():
+        with contextlib.suppress(OtherShapeError):
+            _work_with_one_policy(settings, store, stop)
+
+
+def _work_with_one_policy(settings: Settings, store: Store, stop: threading.Event) -> None:
     store.roles.say(ROLE, "Loading the model.", pid=os.getpid(), now=time.time())
     live = store.versions.live()
     folder = None
@@ -247,11 +262,19 @@ def _work(settings: Settings, store: Store, stop: threading.Event) -> None:
     policy = load_policy(policy_settings(settings), folder)
     worker = Worker(store, policy, settings, name=worker_name(settings), stop=stop)
     worker.start()
+    in_trouble = False
     while not stop.is_set():
         try:
             busy = worker.step()
-        except LivedpoError as error:  # a full disk, say: try again rather than load it all again
+            if in_trouble:
+                store.roles.alarm(f"{ROLE}: trouble", None)
+            in_trouble = False
+        except (LivedpoError, FloatingPointError) as error:
+            # A full disk, say: try again rather than load it all again.
             log.error("%s", error)
+            with contextlib.suppress(LivedpoError):
+                store.roles.alarm(f"{ROLE}: trouble", one_line(error))
+            in_trouble = True
             stop.wait(TROUBLE_SECONDS)
             continue
         if not busy:

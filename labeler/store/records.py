@@ -93,7 +93,7 @@ class Claim:
     It must start from version `parent`, the live one. It trains on `labels`, the last `replayed` of
     which were used before, and is judged on `held_out` (new to every version) and `remembered` (the
     last ones that were used before). All are in the order of their pairs, one label a pair.
-    `refusals` is how many updates the gate has refused since it last let one pass.
+    `refusals` is how many updates the gate has refused since the live pointer moved.
     """
 
     update_id: int

@@ -25,6 +25,7 @@ from labeler.store.rounds import is_over
 from labeler.store.versions import new_row
 from labeler.tables import (
     LabelRole,
+    LiveChange,
     PolicyVersion,
     Update,
     UpdateLabel,
@@ -216,14 +217,12 @@ def _claim(session: Session, update: Update, worker: str, rules: VoteRules) -> C
 
 
 def _refusals(session: Session) -> int:
-    """How many versions the gate has refused since it last let one pass."""
-    passed = select(sa.func.coalesce(sa.func.max(Update.id), 0)).where(
-        col(Update.state) == UpdateState.PROMOTED
-    )
+    """How many versions the gate has refused since the live pointer moved."""
+    moved = select(sa.func.max(LiveChange.at)).scalar_subquery()
     refused = select(sa.func.count()).where(
         col(Update.state) == UpdateState.REJECTED,
         col(Update.version_id).is_not(None),
-        col(Update.id) > passed.scalar_subquery(),
+        col(Update.finished_at) > moved,
     )
     return session.exec(refused).one()
 

@@ -148,7 +148,10 @@ def _find(session: Session, version_id: int | None) -> PolicyVersion:
     assert wanted is not None
     if wanted == live.id:
         raise BadInput(f"Version {wanted} is live already.")
-    return _get(session, wanted)
+    version = _get(session, wanted)
+    if version.metrics.get("broken"):
+        raise BadInput(f"Version {wanted} cannot answer; its weights or its loss are not finite.")
+    return version
 
 
 def _use_labels_of(session: Session, version_id: int) -> None:

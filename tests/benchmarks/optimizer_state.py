@@ -95,13 +95,17 @@ def main() -> None:
     )
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--updates", type=int, default=8)
+    parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
-    torch.set_num_threads(2)
+    torch.set_num_threads(options.threads)
     gains: dict[bool, list[float]] = {True: [], False: []}
     for seed in tqdm(range(options.seeds), desc="seeds"):
         for carried_over in gains:
             run = Run(load_settings({"seed": seed}, {}))
             gains[carried_over].append(run.gain(options.updates, carried_over=carried_over))
+        tqdm.write(
+            f"seed {seed}: carried over {gains[True][-1]:+.3f}, reset {gains[False][-1]:+.3f}"
+        )
     print(f"carried over {interval(gains[True])}, reset {interval(gains[False])}")
     differences = [a - b for a, b in zip(gains[True], gains[False], strict=True)]
     print(f"carried over minus reset {interval(differences)}, {options.seeds} seeds")

@@ -23,10 +23,9 @@ def versions_shown(url: str) -> set[int]:
 def test_rollback_and_promotion_take_effect_on_a_running_service(tmp_path: Path) -> None:
     with Service(tmp_path / "run", labels_per_update=LABELS_PER_UPDATE) as service:
         client = Client(service.url)
-        while client.state()["live"] == 0:
-            client.vote_on_next(
-                lambda pair: min("left", "right", key=lambda side: len(pair[f"{side}_html"]))
-            )
+        for _ in range(LABELS_PER_UPDATE):
+            client.vote_on_next(lambda _: "left")
+        wait_until(lambda: client.state()["live"] == 1, "version 1")
         assert "Version 0 is live now, in place of version 1." in versions(service, "rollback")
         wait_until(lambda: versions_shown(service.url) == {0}, "a pair of version 0")
         assert "Version 1 is live now" in versions(service, "promote", "1")

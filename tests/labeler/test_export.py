@@ -19,6 +19,8 @@ RAW_COLUMNS = [
     "prompt",
     "response_a",
     "response_b",
+    "finish_a",
+    "finish_b",
     "choice",
     "strength",
     "shown_left",

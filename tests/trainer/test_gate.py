@@ -18,6 +18,7 @@ from trainer.gate import (
     objections,
     repetition,
     style,
+    unchanged,
 )
 
 LIMITS = Limits(
@@ -103,13 +104,16 @@ def test_moving_against_held_out_votes_more_often_than_chance_is_an_objection() 
 
 
 def test_broken_weights_are_named_without_any_sampling() -> None:
-    live, good = {"w": torch.zeros(2)}, {"w": torch.ones(2)}
-    assert broken(good, live, [0.7, 0.6]) == []
-    assert broken(live, live, [0.7]) == ["training changed nothing"]
-    assert broken({"w": torch.tensor([1.0, math.nan])}, live, [0.7]) == [
-        "a weight is infinite or NaN"
-    ]
-    assert broken(good, live, [0.7, math.inf]) == ["the loss became infinite or NaN"]
+    good = {"w": torch.ones(2)}
+    assert broken(good, [0.7, 0.6]) == []
+    assert broken({"w": torch.tensor([1.0, math.nan])}, [0.7]) == ["a weight is infinite or NaN"]
+    assert broken(good, [0.7, math.inf]) == ["the loss became infinite or NaN"]
+
+
+def test_an_update_that_changed_nothing_is_noticed() -> None:
+    live = {"w": torch.zeros(2)}
+    assert unchanged({"w": torch.zeros(2)}, live)
+    assert not unchanged({"w": torch.tensor([0.0, 1e-30])}, live)
 
 
 def test_repetition_is_the_share_of_sequences_that_came_before() -> None:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,7 @@ def settings(tiny_policy: Path, tmp_path: Path) -> Settings:
     return Settings(
         policy=str(tiny_policy),
         data_dir=tmp_path,
+        database=f"sqlite:///{tmp_path / 'test.sqlite'}",
         max_new_tokens=12,
         learning_rate=1e-2,
         lora_rank=4,
@@ -55,7 +57,7 @@ def test_a_file_becomes_a_candidate_version_that_learnt_it_and_the_live_one_stay
     store: Store, settings: Settings, file: Path
 ) -> None:
     store.prompts.add(PROMPTS, now=1.0)
-    said = run_offline(file, settings, store, threading.Event())
+    said = run_offline(file, settings, threading.Event())
     assert "Version 1 was trained on 16 pairs" in said
     assert "`livedpo versions promote 1`" in said
     version = store.versions.get(1)
@@ -69,14 +71,17 @@ def test_a_file_becomes_a_candidate_version_that_learnt_it_and_the_live_one_stay
     read_adapter(settings.adapters_dir / version.folder, version.sha256)
 
 
-def test_the_reply_is_followed_by_one_end_of_sequence_token(
+def test_a_reply_ends_in_the_token_that_ends_a_turn_and_a_cut_one_in_none(
     store: Store, settings: Settings, file: Path, tiny_policy: Path
 ) -> None:
+    """The template ends a turn with token 0; the model would also stop at token 7, listed first."""
     policy = load(tiny_policy)
-    pairs = read_pairs(file, VoteRules()).pairs
-    (label,), _ = Offline(store, policy, settings)._labels(pairs[:1])
-    assert label.tokens_a[-1] == policy.eos_token_ids[0]
-    assert policy.tokenizer.decode(label.tokens_a[:-1]) == pairs[0].response_a
+    policy.model.generation_config.eos_token_id = [7, 0]
+    (pair,) = read_pairs(file, VoteRules()).pairs[:1]
+    (label,), _ = Offline(store, policy, settings)._labels([replace(pair, ended_b=False)])
+    assert label.tokens_a[-1] == 0
+    assert policy.tokenizer.decode(label.tokens_a[:-1]) == pair.response_a
+    assert policy.tokenizer.decode(label.tokens_b) == pair.response_b
     assert label.reference_logp_a < 0
 
 
@@ -84,7 +89,7 @@ def test_it_starts_from_the_live_version(
     store: Store, settings: Settings, file: Path, tiny_policy: Path
 ) -> None:
     store.prompts.add(PROMPTS, now=1.0)
-    run_offline(file, settings, store, threading.Event())
+    run_offline(file, settings, threading.Event())
     store.versions.make_live_again(1, now=2.0)
     version = store.versions.get(1)
     policy = load(tiny_policy)
@@ -100,11 +105,11 @@ def test_pairs_that_the_context_cannot_take_are_left_out_and_counted(
     store.prompts.add(PROMPTS, now=1.0)
     long = {"prompt": "tea? " * 200, "chosen": "yes", "rejected": "no"}
     file.write_text(file.read_text() + json.dumps(long) + "\n")
-    said = run_offline(file, settings, store, threading.Event())
-    assert "1 pairs were longer than the context, and left out." in said
+    said = run_offline(file, settings, threading.Event())
+    assert "1 pairs that the policy cannot take were left out." in said
     file.write_text(json.dumps(long))
-    with pytest.raises(BadInput, match="None of the 1 pairs fits"):
-        run_offline(file, settings, store, threading.Event())
+    with pytest.raises(BadInput, match="None of the 1 pairs can be used"):
+        run_offline(file, settings, threading.Event())
 
 
 def test_beside_a_running_service_it_is_refused(
@@ -114,7 +119,7 @@ def test_beside_a_running_service_it_is_refused(
         FileLock(settings.data_dir / "worker.lock"),
         pytest.raises(LivedpoError, match="stop it first"),
     ):
-        run_offline(file, settings, store, threading.Event())
+        run_offline(file, settings, threading.Event())
 
 
 def test_the_command_says_what_came_of_it_and_merges_the_version(

@@ -21,7 +21,7 @@ from tests.trainer.conftest import load
 from trainer.batch import make_batch
 from trainer.checkpoint import DamagedCheckpointError, read_adapter
 from trainer.policy import LIVE, Policy
-from trainer.worker import SAMPLE_PAIRS, Worker
+from trainer.worker import SAMPLE_PAIRS, OtherShapeError, Worker
 
 PROMPTS = [[{"role": "user", "content": f"how do you make good tea {n}?"}] for n in range(40)]
 N = 4
@@ -460,3 +460,45 @@ def lease_all(store: Store) -> list[LeasedPair]:
         now=1.0,
         rng=random.Random(0),
     )
+
+
+def test_a_version_that_cannot_answer_cannot_be_promoted(
+    worker: Worker, store: Store, settings: Settings
+) -> None:
+    work(worker)
+    vote(store, N)
+    open_due_update(settings, store, now=2000.0)
+    with store._database.write() as session:
+        for pair in session.exec(select(Pair)):
+            pair.reference_logp_a = pair.reference_logp_b = float("-inf")
+    worker.step()
+    with pytest.raises(BadInput, match="Version 1 cannot answer"):
+        store.versions.find(1)
+
+
+def test_a_version_of_another_rank_is_noticed_before_anything_is_overwritten(
+    worker: Worker, store: Store, settings: Settings, tiny_policy: Path
+) -> None:
+    work(worker)
+    vote(store, N)
+    open_due_update(settings, store, now=2000.0)
+    worker.step()
+    store.versions.make_live_again(0, now=2001.0)
+    other = settings.model_copy(update={"lora_rank": 2})
+    policy = load(tiny_policy, lora_rank=2)
+    second = Worker(store, policy, other, name="w", stop=threading.Event(), clock=Clock())
+    second.start()
+    before = policy.adapter_state(LIVE)
+    store.versions.make_live_again(1, now=2002.0)
+    with pytest.raises(OtherShapeError):
+        second.step()
+    assert equal(policy.adapter_state(LIVE), before)
+
+
+def test_prompts_that_had_to_be_set_aside_are_replaced_by_others(
+    worker: Worker, store: Store
+) -> None:
+    long = [[{"role": "user", "content": f"long {n} " * 200}] for n in range(20)]
+    work(worker)
+    store.prompts.add(long, now=1.0)
+    assert len(worker._supply.sample(8, LIVE, 0).samples) == 8
