@@ -3,7 +3,7 @@
     tokens     p p p a a a b b | p p a b b b        (1, N)
     positions  0 1 2 3 4 5 3 4 | 0 1 2 2 3 4
 
-The row is filled up to a multiple of `FILL` tokens that are seen by none and see none, so that the
+The row is filled up to a multiple of `fill` tokens that are seen by none and see none, so that the
 sizes of matrix products repeat: oneDNN prepares itself anew for every size it has not met, and
 memory that held a tensor of one size is not always fit for the next.
 
@@ -18,7 +18,7 @@ from itertools import chain
 import torch
 from torch import Tensor
 
-FILL = 128
+FILL = 64
 
 
 TokenPair = tuple[Sequence[int], Sequence[int], Sequence[int]]
@@ -62,7 +62,7 @@ class Span:
 class PackedPairs:
     """B pairs in a row of N tokens, of which T are response tokens (all of a, then all of b).
 
-    N and T are multiples of `FILL`; what fills them up counts for nothing.
+    N and T are multiples of `fill`; what fills them up counts for nothing.
     """
 
     input_ids: Tensor  # (1, N)
@@ -100,8 +100,12 @@ class PackedPairs:
         return sums[:-1].view(2, pairs).T
 
 
-def pack(pairs: Sequence[TokenPair], device: torch.device) -> PackedPairs:
+def pack(pairs: Sequence[TokenPair], device: torch.device, *, fill: int = FILL) -> PackedPairs:
     """Lay B pairs out in one row. Raises ValueError if a prompt or a response has no tokens."""
+
+    def filled(values: list[int], filler: int) -> Tensor:
+        return torch.tensor(values + [filler] * (-len(values) % fill), device=device)
+
     ids: list[int] = []
     positions: list[int] = []
     spans: list[Span] = []
@@ -114,14 +118,10 @@ def pack(pairs: Sequence[TokenPair], device: torch.device) -> PackedPairs:
     predicts = [span.predicts_a for span in spans] + [span.predicts_b for span in spans]
     owners = [[number] * len(response) for number, response in enumerate(responses)]
     return PackedPairs(
-        input_ids=_filled(ids, 0, device)[None],
-        position_ids=_filled(positions, 0, device)[None],
+        input_ids=filled(ids, 0)[None],
+        position_ids=filled(positions, 0)[None],
         spans=tuple(spans),
-        predicts=_filled(list(chain(*predicts)), 0, device),
-        targets=_filled(list(chain(*responses)), 0, device),
-        owners=_filled(list(chain(*owners)), len(responses), device),
+        predicts=filled(list(chain(*predicts)), 0),
+        targets=filled(list(chain(*responses)), 0),
+        owners=filled(list(chain(*owners)), len(responses)),
     )
-
-
-def _filled(values: list[int], filler: int, device: torch.device) -> Tensor:
-    return torch.tensor(values + [filler] * (-len(values) % FILL), device=device)

@@ -3,8 +3,8 @@
     y = x W^T + b + s (x A^T) B^T           W (out, in), A (r, in), B (out, r), s = alpha / r
 
 peft computes this in five steps, each with a result of its own that is kept for the backward pass.
-Here the second product is added into the first, and only x is kept, which neighbouring layers share
-(queries, keys and values have one input). The backward pass works x A^T out again:
+Here the second product is added into the first. What is kept is x, which neighbouring layers share
+(queries, keys and values have one input), and x A^T, which is as narrow as the rank:
 
     dB = s dy^T (x A^T)      dA = s (dy B)^T x      dx = dy W + s (dy B) A
 
@@ -12,7 +12,8 @@ A gated block, down(silu(gate(x)) * up(x)), is most of a Llama's activations. Of
 tensors two are kept, gate(x) and up(x); the backward pass multiplies them again.
 
 Only plain layers are taken: `nn.Linear`, no dropout, no variant such as DoRA, no LoRA bias, adapter
-and base of one dtype. Any other layer, and every pass that trains nothing, is left to peft.
+and base of one dtype. Any other layer, and every pass under an adapter that trains nothing, is left
+to peft; with the adapters off (the reference) a layer is one product.
 """
 
 from types import MethodType
@@ -39,10 +40,13 @@ def make_lean(model: nn.Module) -> None:
 def _forward(layer: lora.Linear, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     """(..., in) to (..., out) under the adapter that is switched on."""
     name = layer.active_adapters[0]
+    base = layer.base_layer
+    if layer.disable_adapters and not (layer.merged or torch.is_grad_enabled()):
+        return linear(x.flatten(0, -2), base.weight, base.bias).view(*x.shape[:-1], -1)
     if not _trains_plainly(layer, name):
         result: Tensor = lora.Linear.forward(layer, x, *args, **kwargs)
         return result
-    base, A, B = layer.base_layer, layer.lora_A[name].weight, layer.lora_B[name].weight
+    A, B = layer.lora_A[name].weight, layer.lora_B[name].weight
     rows = x.flatten(0, -2)
     y: Tensor = _LowRank.apply(rows, base.weight, base.bias, A, B, layer.scaling[name])  # type: ignore[no-untyped-call]
     return y.view(*x.shape[:-1], -1)
@@ -108,14 +112,15 @@ class _LowRank(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, W: Tensor, bias: Tensor | None, A: Tensor, B: Tensor, scaling: float
     ) -> Tensor:
-        ctx.save_for_backward(x, W, A, B)
+        low = linear(x, A)
+        ctx.save_for_backward(x, low, W, A, B)
         ctx.scaling = scaling
-        return linear(x, W, bias).addmm_(linear(x, A), B.T, alpha=scaling)
+        return linear(x, W, bias).addmm_(low, B.T, alpha=scaling)
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
-        x, W, A, B = ctx.saved_tensors
-        dx, dA, dB = _back(x, W, A, B, ctx.scaling, dy, ctx.needs_input_grad[0])
+        x, low, W, A, B = ctx.saved_tensors
+        dx, dA, dB = _back(x, low, W, A, B, ctx.scaling, dy, ctx.needs_input_grad[0])
         return dx, None, None, dA, dB, None
 
 
@@ -133,27 +138,35 @@ class _GatedLowRank(torch.autograd.Function):
         B: Tensor,
         scaling: float,
     ) -> Tensor:
-        ctx.save_for_backward(gate, up, W, A, B)
-        ctx.scaling = scaling
         x = nn.functional.silu(gate).mul_(up)
-        return linear(x, W, bias).addmm_(linear(x, A), B.T, alpha=scaling)
+        low = linear(x, A)
+        ctx.save_for_backward(gate, up, low, W, A, B)
+        ctx.scaling = scaling
+        return linear(x, W, bias).addmm_(low, B.T, alpha=scaling)
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
-        gate, up, W, A, B = ctx.saved_tensors
+        gate, up, low, W, A, B = ctx.saved_tensors
         activated = nn.functional.silu(gate)
-        dx, dA, dB = _back(activated * up, W, A, B, ctx.scaling, dy, True)
+        dx, dA, dB = _back(activated * up, low, W, A, B, ctx.scaling, dy, True)
         assert dx is not None
         dgate = torch.ops.aten.silu_backward(dx * up, gate)
         return dgate, dx.mul_(activated), None, None, dA, dB, None
 
 
 def _back(
-    x: Tensor, W: Tensor, A: Tensor, B: Tensor, scaling: float, dy: Tensor, needs_dx: bool
+    x: Tensor,
+    low: Tensor,
+    W: Tensor,
+    A: Tensor,
+    B: Tensor,
+    scaling: float,
+    dy: Tensor,
+    needs_dx: bool,
 ) -> tuple[Tensor | None, Tensor, Tensor]:
-    """The gradients of x, A and B, given that of y."""
+    """The gradients of x, A and B, given that of y; `low` is x A^T."""
     scaled = linear(dy, B.T).mul_(scaling)
     dx = linear(dy, W.T).addmm_(scaled, A) if needs_dx else None
     dA = linear(scaled.T, x.T)
-    dB = linear(linear(x, A).T, dy.T).mul_(scaling).T
+    dB = linear(low.T, dy.T).mul_(scaling).T
     return dx, dA, dB

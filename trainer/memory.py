@@ -9,7 +9,10 @@ from torch import nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
+from trainer.layout import FILL
+
 CPU_BYTES = 2**30
+CPU_TOKENS = 640  # a few pairs fill the cores; more at once would only take more memory
 GPU_SHARE = 0.3  # of the whole device; the model, its cache and other processes have the rest
 BETWEEN = 1.5
 CPU_MESSAGES = (  # of torch's allocator, and of oneDNN
@@ -22,10 +25,19 @@ CPU_MESSAGES = (  # of torch's allocator, and of oneDNN
 
 def training_tokens(base: PreTrainedModel) -> int:
     """How many tokens one forward and backward pass may take. The same on every like machine."""
-    room = float(CPU_BYTES)
     if base.device.type == "cuda":
         room = GPU_SHARE * torch.cuda.get_device_properties(base.device).total_memory
-    return max(1, int(room / token_bytes(base)))
+        return max(1, int(room / token_bytes(base)))
+    return max(1, min(CPU_TOKENS, int(CPU_BYTES / token_bytes(base))))
+
+
+def row_tokens(tokens: int, budget: int) -> int:
+    """What a row of so many tokens is filled up to a multiple of, where `budget` may be computed.
+
+    Rows of a small model are all of one length: tensors of one size take each other's memory, and
+    kernels are prepared for that size alone. Any other row is filled up sparingly.
+    """
+    return budget if tokens <= budget == CPU_TOKENS else FILL
 
 
 def token_bytes(base: PreTrainedModel) -> float:

@@ -16,7 +16,7 @@ from torch import Tensor
 from trainer.attention import pair_attention
 from trainer.batch import Batch, make_batch
 from trainer.head import head_of
-from trainer.layout import PackedPairs, TokenPair, pack
+from trainer.layout import FILL, PackedPairs, TokenPair, pack
 from trainer.policy import Policy
 
 log = logging.getLogger(__name__)
@@ -27,20 +27,21 @@ LAYERS = {"full_attention", "sliding_attention"}  # kinds that `PairAttention` k
 TRIAL = (5, 7, 4), (3, 2, 6)  # tokens of prompt, a and b in the pairs that are tried
 
 
-def pair_logps(policy: Policy, pairs: Sequence[TokenPair]) -> Tensor:
+def pair_logps(policy: Policy, pairs: Sequence[TokenPair], *, fill: int = FILL) -> Tensor:
     """Summed log-probabilities of responses a and b under what is switched on, (B, 2), nats.
 
-    Differentiable in the weights of an adapter that trains; then all pairs are computed at once.
+    Differentiable in the weights of an adapter that trains; then all pairs are computed at once, in
+    a packed row that is filled up to a multiple of `fill` tokens.
     Raises ValueError if a prompt or a response has no tokens.
     """
     if policy.packs is None:
         policy.packs = _packs(policy)
-    compute = _packed if policy.packs else _plain
     if torch.is_grad_enabled():
-        return compute(policy, pairs)
+        return _packed(policy, pairs, fill) if policy.packs else _plain(policy, pairs)
     logps_B2 = torch.zeros(len(pairs), 2, device=policy.device)
     for part in parts_of(pairs, PART_TOKENS):
-        logps_B2[part] = compute(policy, [pairs[place] for place in part])
+        some = [pairs[place] for place in part]
+        logps_B2[part] = _packed(policy, some) if policy.packs else _plain(policy, some)
     return logps_B2
 
 
@@ -63,8 +64,8 @@ def parts_of(pairs: Sequence[TokenPair], tokens: int) -> list[list[int]]:
     return parts
 
 
-def _packed(policy: Policy, pairs: Sequence[TokenPair]) -> Tensor:
-    packed = pack(pairs, policy.device)
+def _packed(policy: Policy, pairs: Sequence[TokenPair], fill: int = FILL) -> Tensor:
+    packed = pack(pairs, policy.device, fill=fill)
     hidden_TD = _packed_states(policy, packed)
     logps_T = head_of(policy.model.get_base_model()).token_logps(hidden_TD, packed.targets)
     return packed.summed(logps_T)

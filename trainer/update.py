@@ -3,7 +3,8 @@
 `train` is a generator: after every optimiser step it says how far it is and lets its caller do
 something else (a sign of life, a few fresh pairs) before it goes on. A step's pairs are computed in
 micro-batches of so many tokens that they fit into memory; their gradients add up to exactly that of
-the whole batch, the sum of the weighted losses divided by the sum of the weights.
+the whole batch: the mean of its weighted losses, a weight being relative to the mean weight of all
+labels of the update.
 """
 
 import copy
@@ -19,7 +20,7 @@ from torch import Tensor
 from labeler.errors import LivedpoError
 from labeler.labels import TrainingLabel
 from trainer.layout import TokenPair
-from trainer.memory import is_out_of_memory, training_tokens
+from trainer.memory import is_out_of_memory, row_tokens, training_tokens
 from trainer.objective import Objective, PairLogps
 from trainer.packing import pair_logps, parts_of
 from trainer.policy import CANDIDATE, LIVE, Policy
@@ -116,7 +117,8 @@ def train(
     if optimizer_state is not None:
         optimizer.load_state_dict(copy.deepcopy(optimizer_state))
     examples = _examples(policy, labels, settings)
-    micro = _MicroBatches(policy, settings)
+    mean_weight = sum(label.weight for label in labels) / len(labels)
+    micro = _MicroBatches(policy, settings, mean_weight)
     batches = _batches(len(labels), settings)
     for done, places in enumerate(batches, start=1):
         outcome = micro.accumulate(examples[places])
@@ -198,8 +200,9 @@ def _logps(policy: Policy, adapter: str, examples: Examples) -> PairLogps:
 class _MicroBatches:
     """Computes optimiser batches in parts that fit into memory."""
 
-    def __init__(self, policy: Policy, settings: TrainingSettings) -> None:
+    def __init__(self, policy: Policy, settings: TrainingSettings, mean_weight: float) -> None:
         self._policy = policy
+        self._mean_weight = max(mean_weight, torch.finfo(torch.float32).tiny)
         self._objective = settings.objective
         self._tokens = settings.micro_tokens or training_tokens(policy.model.get_base_model())
 
@@ -221,7 +224,7 @@ class _MicroBatches:
 
     def _try(self, examples: Examples, parts: Sequence[Sequence[int]]) -> _Outcome | None:
         """One attempt; None, with no gradient left behind, if memory ran out."""
-        total = max(examples.column("weight").sum().item(), torch.finfo(torch.float32).tiny)
+        total = self._mean_weight * len(examples.labels)
         loss = right = 0.0
         try:
             with torch.enable_grad(), self._policy.adapter(CANDIDATE, trains=True):
@@ -241,7 +244,9 @@ class _MicroBatches:
     def _backward(self, examples: Examples, total_weight: float) -> tuple[float, float]:
         """The part's share of the batch's loss, and how many of its pairs are ranked right."""
         target, tie = examples.column("target"), examples.column("tie")
-        logps = examples.logps(pair_logps(self._policy, examples.pairs))
+        tokens = sum(sum(map(len, pair)) for pair in examples.pairs)
+        fill = row_tokens(tokens, self._tokens)
+        logps = examples.logps(pair_logps(self._policy, examples.pairs, fill=fill))
         losses = self._objective.losses(logps, target, tie)
         loss = (losses * examples.column("weight")).sum() / total_weight
         loss.backward()  # type: ignore[no-untyped-call]

@@ -240,9 +240,10 @@ def test_frozen_weights_take_no_gradient(policy: Policy) -> None:
     assert all(f".{CANDIDATE}." in name for name in taking)
 
 
-def test_a_row_is_filled_up_to_sizes_that_repeat() -> None:
-    packed = pack(PAIRS, CPU)
-    assert packed.input_ids.shape[1] % FILL == packed.targets.shape[0] % FILL == 0
+@pytest.mark.parametrize("fill", [FILL, 200])
+def test_a_row_is_filled_up_to_sizes_that_repeat(fill: int) -> None:
+    packed = pack(PAIRS, CPU, fill=fill)
+    assert packed.input_ids.shape[1] % fill == packed.targets.shape[0] % fill == 0
     assert packed.spans[-1].end == sum(sum(map(len, pair)) for pair in PAIRS)
 
 

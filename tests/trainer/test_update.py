@@ -1,6 +1,7 @@
 """An update on a tiny policy: it learns, repeats exactly, and touches nothing but the candidate."""
 
 import hashlib
+import math
 import subprocess
 import sys
 from dataclasses import replace
@@ -222,8 +223,8 @@ def test_no_labels_are_one_sentence(policy: Policy) -> None:
 def short_of_memory(most_tokens: int, error: Exception) -> object:
     """`pair_logps` on a machine that has memory for so many tokens."""
 
-    def compute(policy: Policy, pairs: list[TokenPair]) -> Tensor:
-        logps = pair_logps(policy, pairs)
+    def compute(policy: Policy, pairs: list[TokenPair], *, fill: int) -> Tensor:
+        logps = pair_logps(policy, pairs, fill=fill)
         if sum(sum(map(len, pair)) for pair in pairs) > most_tokens:
             raise error
         return logps
@@ -282,7 +283,7 @@ from trainer.update import train
 policy = load(Path(sys.argv[1]))
 tokens = [n % 300 for n in range(60)]
 label = TrainingLabel(("v",), 1.0, 1.0, tokens, tokens, tokens[1:], -9.0, -9.0)
-settings = replace(SLOW, passes=1)
+settings = replace(SLOW, passes=1, micro_tokens=100_000)
 next(train(policy, [label], settings))
 size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (size + 16 * 2**20,) * 2)
@@ -306,3 +307,11 @@ def test_a_machine_that_is_really_short_of_memory_finishes_the_update(tiny_polic
 def test_what_is_no_lack_of_memory_is_not_taken_for_it() -> None:
     assert is_out_of_memory(MemoryError())
     assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+
+
+def test_a_weight_counts_beyond_its_own_batch(policy: Policy, labels: list[TrainingLabel]) -> None:
+    """One label a batch: with the second label's weight at zero, its step changes nothing."""
+    heavy, light = replace(labels[0], weight=2.0), replace(labels[1], weight=0.0)
+    one_by_one = replace(SETTINGS, batch_pairs=1, passes=1)
+    losses = sorted(step.loss for step in train(policy, [heavy, light], one_by_one))
+    assert losses == pytest.approx([0.0, 2 * math.log(2)], abs=1e-4)
