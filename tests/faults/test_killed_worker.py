@@ -43,7 +43,7 @@ def run_dying_worker(settings: Settings, point: str) -> int:
 
 
 def fresh_worker(store: Store, settings: Settings) -> Worker:
-    policy = load(Path(settings.policy))
+    policy = load(Path(settings.policy), lora_alpha=settings.lora_alpha)
     name, stop = worker_name(settings), threading.Event()
     worker = Worker(store, policy, settings, name=name, stop=stop)
     worker.start()
