@@ -137,7 +137,7 @@ class Settings(BaseModel):
         0.3, gt=0, description="Nats a token that an update may move away from the live version."
     )
     gate_max_kl_reference: float = Field(
-        1.5, gt=0, description="Nats a token that a version may be away from the reference."
+        1.5, gt=0, description="Nats a token that a version may be away from the base."
     )
     gate_max_length_change: float = Field(
         2.0, gt=1, description="Factor by which an update may lengthen or shorten the responses."
