@@ -20,8 +20,8 @@ after its imports.
 
 Absolute figures are those of the machine it ran on; ratios are what counts.
 
-Seen once, on two cores of an AMD EPYC, with 384 pairs and batches 16 and 32 searched: 1.6x every
-step and 2.5x every update, far from the goal; memory 0.26x and 0.29x.
+Seen on two quiet cores of an AMD EPYC, with 512 pairs, one round: 2.3x every step and 3.4x every
+update, short of the goal; memory 0.28x and 0.30x.
 """
 
 import argparse
