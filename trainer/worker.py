@@ -171,7 +171,14 @@ class Worker:
             training=training,
             live_responses=self._store.queue.responses(claim.parent),
         )
-        self._settle(claim, number, verdict, self._metrics(claim, started) | verdict.metrics)
+        facts = {
+            "labels": len(claim.labels) - claim.replayed,
+            "replayed": claim.replayed,
+            "held_out": len(claim.held_out),
+            "learning_rate": training.learning_rate,
+            "seconds": round(self._clock() - started, 3),
+        }
+        self._settle(claim, number, verdict, facts | verdict.metrics)
 
     def _training(self, claim: Claim) -> TrainingSettings:
         """Half the learning rate for each refusal: the same step again would be refused again."""
@@ -179,15 +186,6 @@ class Worker:
         seed = batch_seed(self._settings.seed, claim.update_id)
         training = training_settings(self._settings, seed)
         return replace(training, learning_rate=training.learning_rate / 2**halvings)
-
-    def _metrics(self, claim: Claim, started: float) -> dict[str, object]:
-        return {
-            "labels": len(claim.labels) - claim.replayed,
-            "replayed": claim.replayed,
-            "held_out": len(claim.held_out),
-            "learning_rate": self._training(claim).learning_rate,
-            "seconds": round(self._clock() - started, 3),
-        }
 
     def _settle(
         self, claim: Claim, number: int, verdict: Verdict, metrics: dict[str, object]

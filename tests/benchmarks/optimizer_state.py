@@ -8,7 +8,6 @@ over minus reset), with 95 % intervals of the mean over seeds.
 """
 
 import argparse
-import copy
 import math
 import random
 import statistics
@@ -46,7 +45,7 @@ class Run:
             labels = self.labels(number)
             training = training_settings(self.settings, number)
             step = list(train(self.policy, labels, training, state))[-1]
-            state = copy.deepcopy(step.optimizer) if carried_over else None
+            state = step.optimizer if carried_over else None
             self.policy.copy_adapter(CANDIDATE, LIVE)
         return self.mean_score() - before
 
