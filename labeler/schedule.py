@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 ROLE = "scheduler"
 UPDATE_POLL_SECONDS = 0.5
 LEASE_POLL_SECONDS = 5.0
+TIDY_SECONDS = 60.0
 
 
 def open_due_update(settings: Settings, store: Store, now: float) -> None:
@@ -38,7 +39,7 @@ def open_due_update(settings: Settings, store: Store, now: float) -> None:
         log.info("Update %s is open.", opened)
 
 
-def tidy(store: Store, now: float) -> None:
+def end_leases(store: Store, now: float) -> None:
     """Give back leases that ran out, and say that the scheduler lives."""
     store.queue.end_expired_leases(now=now)
     store.roles.say(ROLE, "Watching for due updates.", pid=os.getpid(), now=now)
@@ -61,11 +62,14 @@ def run_scheduler(settings: Settings, store: Store, stop: threading.Event) -> No
         id="open due update",
     )
     scheduler.add_job(
-        lambda: tidy(store, time.time()),
+        lambda: end_leases(store, time.time()),
         "interval",
         seconds=LEASE_POLL_SECONDS,
-        id="tidy",
+        id="end leases",
         next_run_time=datetime.now(UTC),
+    )
+    scheduler.add_job(
+        lambda: store.tidy(now=time.time()), "interval", seconds=TIDY_SECONDS, id="tidy"
     )
     scheduler.start()
     stop.wait()

@@ -73,6 +73,7 @@ class RaterRole(StrEnum):
     RATER = "rater"
     REVIEWER = "reviewer"
     ADMIN = "admin"
+    JUDGE = "judge"  # a model's votes are in its name; nobody can log in with it
 
 
 def _enum(kind: type[StrEnum], **options: Any) -> Column[Any]:
@@ -109,7 +110,8 @@ class Prompt(SQLModel, table=True):
 class PolicyVersion(SQLModel, table=True):
     """A policy: version 0 is the base without an adapter, the others are adapter folders.
 
-    `parent_id` is the version it was trained from, `live_at` when it last became live.
+    `parent_id` is the version it was trained from, `live_at` when it last became live, `kept` that
+    a person wants its folder to stay, and `pruned_at` when the folder was removed.
     """
 
     __tablename__ = "policy_version"
@@ -131,6 +133,8 @@ class PolicyVersion(SQLModel, table=True):
     metrics: dict[str, Any] = Field(default_factory=dict, sa_column=_json())
     created_at: float
     live_at: float | None = None
+    kept: bool = Field(default=False, sa_column_kwargs={"server_default": sa.false()})
+    pruned_at: float | None = None
 
 
 class LiveChange(SQLModel, table=True):
@@ -144,7 +148,11 @@ class LiveChange(SQLModel, table=True):
 
 
 class Pair(SQLModel, table=True):
-    """Two responses of one version to one prompt, with all that training and provenance need."""
+    """Two responses of one version to one prompt, with all that training and provenance need.
+
+    `logp_*` are summed log-probabilities (nats) under the version that said them. `double` pairs
+    are judged and shown to people as well, to see how good the judge is.
+    """
 
     id: int | None = Field(default=None, primary_key=True)
     prompt_id: int = Field(foreign_key="prompt.id", index=True)
@@ -160,6 +168,9 @@ class Pair(SQLModel, table=True):
     finish_b: str
     reference_logp_a: float
     reference_logp_b: float
+    logp_a: float | None = None
+    logp_b: float | None = None
+    double: bool = Field(default=False, sa_column_kwargs={"server_default": sa.false()})
     sampling: dict[str, Any] = Field(sa_column=_json())
     created_at: float
 
@@ -186,11 +197,17 @@ class Lease(SQLModel, table=True):
             sqlite_where=sa.text("ended_at IS NULL"),
             postgresql_where=sa.text("ended_at IS NULL"),
         ),
+        Index(
+            "active_leases",
+            "rater_id",
+            sqlite_where=sa.text("ended_at IS NULL"),
+            postgresql_where=sa.text("ended_at IS NULL"),
+        ),
     )
 
     id: str = Field(primary_key=True)
     pair_id: int = Field(foreign_key="pair.id", index=True)
-    rater_id: int = Field(foreign_key="rater.id", index=True)
+    rater_id: int = Field(foreign_key="rater.id")
     holder: str = Field(index=True)
     slot: int
     shown_left: str
@@ -200,23 +217,40 @@ class Lease(SQLModel, table=True):
 
 
 class Vote(SQLModel, table=True):
-    """A label. Rows are added and marked, never changed in what they say and never deleted."""
+    """A label. Rows are added and marked, never changed in what they say and never deleted.
+
+    A judge holds no lease. It sees both orders or neither; `shown_left` is then `a`.
+    """
 
     __table_args__ = (
         Index(
             "one_vote_a_rater",
-            "pair_id",
             "rater_id",
+            "pair_id",
             unique=True,
             sqlite_where=sa.text("superseded_by IS NULL"),
             postgresql_where=sa.text("superseded_by IS NULL"),
+        ),
+        # So that asking for fresh labels, twice a second, does not pass by all the used ones.
+        Index(
+            "unused_votes",
+            "choice",
+            "staleness",
+            sqlite_where=sa.text("used_in_update IS NULL AND superseded_by IS NULL"),
+            postgresql_where=sa.text("used_in_update IS NULL AND superseded_by IS NULL"),
+        ),
+        Index(
+            "undone_votes",
+            "superseded_by",
+            sqlite_where=sa.text("superseded_by IS NOT NULL"),
+            postgresql_where=sa.text("superseded_by IS NOT NULL"),
         ),
     )
 
     id: str = Field(primary_key=True)
     pair_id: int = Field(foreign_key="pair.id", index=True)
     rater_id: int = Field(foreign_key="rater.id", index=True)
-    lease_id: str = Field(foreign_key="lease.id", index=True)
+    lease_id: str | None = Field(default=None, foreign_key="lease.id", index=True)
     choice: Choice = Field(sa_column=_enum(Choice))
     strength: int = 1
     shown_left: str
@@ -225,8 +259,76 @@ class Vote(SQLModel, table=True):
     seconds: float | None = None
     reasons: list[str] = Field(default_factory=list, sa_column=_json())
     created_at: float = Field(index=True)
-    superseded_by: str | None = Field(default=None, index=True)
+    superseded_by: str | None = None
     used_in_update: int | None = Field(default=None, foreign_key="update.id", index=True)
+
+
+class Verdict(SQLModel, table=True):
+    """What a judge (`judge` is its spec) said of a pair, in stored order; None if it abstained.
+
+    `vote_id` is the label that it became, if it did. Failures are rows too, until they are tidied.
+    """
+
+    __table_args__ = (
+        Index(
+            "one_verdict_a_judge",
+            "pair_id",
+            "judge",
+            unique=True,
+            sqlite_where=sa.text("probability IS NOT NULL"),
+            postgresql_where=sa.text("probability IS NOT NULL"),
+        ),
+        Index(
+            "failed_verdicts",
+            "cause",
+            "created_at",
+            sqlite_where=sa.text("probability IS NULL"),
+            postgresql_where=sa.text("probability IS NULL"),
+        ),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    pair_id: int = Field(foreign_key="pair.id", index=True)
+    judge: str
+    probability: float | None = None
+    cause: str | None = None
+    forward: float | None = None
+    backward: float | None = None
+    score_a: float | None = None
+    score_b: float | None = None
+    requests: int = 0
+    tokens: int = 0
+    vote_id: str | None = Field(default=None, foreign_key="vote.id", index=True)
+    created_at: float = Field(index=True)
+
+
+class TidiedVerdicts(SQLModel, table=True):
+    """How many verdicts of a judge were deleted, and what they had cost.
+
+    Each cause has its row; those that decided have the cause "".
+    """
+
+    __tablename__ = "tidied_verdicts"
+
+    judge: str = Field(primary_key=True)
+    cause: str = Field(primary_key=True)
+    verdicts: int = 0
+    requests: int = 0
+    tokens: int = 0
+
+
+class Run(SQLModel, table=True):
+    """One unattended run. `seconds` is how long it has worked, over restarts; `spent` has the
+    worker's share of it by kind of work.
+    """
+
+    id: int | None = Field(default=None, primary_key=True)
+    judge: str
+    started_at: float
+    seconds: float = 0.0
+    spent: dict[str, float] = Field(default_factory=dict, sa_column=_json())
+    ended_at: float | None = None
+    reason: str | None = None
 
 
 class Update(SQLModel, table=True):

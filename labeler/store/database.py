@@ -62,7 +62,13 @@ class Database:
         engine = self._engine.execution_options(writes=True)
         with self._explained(), self._migration_lock():
             self._prepare_file()
-        with self._explained(), self._migration_lock(), engine.begin() as connection:
+        with (
+            self._explained(),
+            self._migration_lock(),
+            engine.connect() as connection,
+            _unchecked_references(connection),
+            connection.begin(),
+        ):
             config.attributes["connection"] = connection
             try:
                 command.upgrade(config, "head")
@@ -154,6 +160,21 @@ def _prepare_connection(connection: Any, _record: object) -> None:
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
+
+
+@contextmanager
+def _unchecked_references(connection: sa.Connection) -> Iterator[None]:
+    """Foreign keys off, as SQLite asks for where a table is made anew under its old name.
+
+    It can only be said outside a transaction.
+    """
+    raw = connection.connection.driver_connection
+    assert raw is not None
+    raw.execute("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+    finally:
+        raw.execute("PRAGMA foreign_keys=ON")
 
 
 def _begin(connection: sa.Connection) -> None:

@@ -26,24 +26,29 @@ from labeler.tables import (
     Vote,
 )
 
-# An update stays short however fast people vote: the oldest labels first, the rest in the next.
+# An update stays short however fast people vote: the oldest labels first, the rest in the next; and
+# however often the gate refuses: labels that a rejected update trained on give way to new ones.
 MOST_TIMES_DUE = 4
 MOST_REMEMBERED = 64
 
 
 class ListedVote(NamedTuple):
-    """A vote that can go on a list, and where it belongs."""
+    """A vote that can go on a list, where it belongs, and how many on its pair were used before."""
 
     id: str
     pair_id: int
     version_id: int
+    used_on_pair: int
 
 
-def fresh_votes(session: Session, rules: VoteRules, max_staleness: int) -> list[ListedVote]:
+def fresh_votes(
+    session: Session, rules: VoteRules, max_staleness: int, *conditions: sa.ColumnElement[bool]
+) -> list[ListedVote]:
     """The votes that wait for an update, oldest first.
 
     They teach something, were not undone, not used, are not too stale, and not on the list of an
-    open update; a judge's is one only where no person has spoken.
+    open update; a judge's is one only where no person has spoken. Takes as long as there are such
+    votes, however many were used.
     """
     listed = (
         select(UpdateLabel.vote_id)
@@ -56,6 +61,7 @@ def fresh_votes(session: Session, rules: VoteRules, max_staleness: int) -> list[
         col(Vote.used_in_update).is_(None),
         col(Vote.staleness) <= max_staleness,
         col(Vote.id).not_in(listed),
+        *conditions,
     )
 
 
@@ -64,10 +70,13 @@ def new_votes(session: Session, rules: VoteRules, max_staleness: int) -> list[Li
     tried = (
         select(UpdateLabel.vote_id)
         .join(Update, col(Update.id) == col(UpdateLabel.update_id))
-        .where(col(Update.state) == UpdateState.REJECTED, col(UpdateLabel.role) == LabelRole.TRAIN)
+        .where(
+            col(UpdateLabel.vote_id) == col(Vote.id),
+            col(UpdateLabel.role) == LabelRole.TRAIN,
+            col(Update.state) == UpdateState.REJECTED,
+        )
     )
-    refused = set(session.exec(tried))
-    return [vote for vote in fresh_votes(session, rules, max_staleness) if vote.id not in refused]
+    return fresh_votes(session, rules, max_staleness, ~tried.exists())
 
 
 def write_list(session: Session, update_id: int, rules: DueRules) -> None:
@@ -78,22 +87,15 @@ def write_list(session: Session, update_id: int, rules: DueRules) -> None:
     """
     fresh = fresh_votes(session, rules.votes, rules.max_staleness)
     if rules.mode == "streaming":
-        fresh = fresh[: MOST_TIMES_DUE * rules.labels_per_update]
-    used = _votes(session, _counts(rules.votes), col(Vote.used_in_update).is_not(None))
-    train, held_out = _split(fresh, {vote.pair_id for vote in used}, rules.held_out_share)
-    listed = {vote.pair_id for vote in fresh}
-    train_pairs = len({vote.pair_id for vote in train})
-    older = [vote for vote in used if vote.pair_id not in listed]
-    young = versions_up_to_age(session, rules.replay_max_age_versions)
-    candidates = [vote for vote in older if vote.version_id in young]
-    replay = _drawn(candidates, train_pairs, rules.replay_share, seed=update_id)
-    replayed = {vote.pair_id for vote in replay}
-    rest = [vote for vote in older if vote.pair_id not in replayed]
+        new = {vote.id for vote in new_votes(session, rules.votes, rules.max_staleness)}
+        fresh = _short(fresh, new, MOST_TIMES_DUE * rules.labels_per_update)
+    train, held_out = _split(fresh, rules.held_out_share)
+    replay = _replayed(session, rules, train, listed=fresh, seed=update_id)
     lists = {
         LabelRole.TRAIN: train,
         LabelRole.HELD_OUT: held_out,
         LabelRole.REPLAY: replay,
-        LabelRole.REMEMBERED: rest[-MOST_REMEMBERED:],
+        LabelRole.REMEMBERED: _remembered(session, rules.votes, listed=[*fresh, *replay]),
     }
     for role, votes in lists.items():
         for vote in votes:
@@ -129,15 +131,31 @@ def listed_labels(
     return [label for label in labels if label is not None]
 
 
-def _votes(session: Session, *conditions: sa.ColumnElement[bool]) -> list[ListedVote]:
-    """The votes for which this holds, oldest first, those used before by the update that did."""
+def opinion_of(vote: Vote) -> Opinion:
+    """What a vote says, for `combine`."""
+    return Opinion(vote.choice, vote.strength, vote.source)
+
+
+def _votes(
+    session: Session, *conditions: sa.ColumnElement[bool], last: int | None = None
+) -> list[ListedVote]:
+    """The votes for which this holds, oldest first, those used before by the update that did.
+
+    Of more than `last`, the last ones.
+    """
+    other = aliased(Vote)
+    used = select(sa.func.count()).where(
+        col(other.pair_id) == col(Vote.pair_id), col(other.used_in_update).is_not(None)
+    )
+    order = col(Vote.used_in_update), col(Vote.created_at), col(Vote.id)
     rows = (
-        select(Vote.id, Vote.pair_id, Pair.version_id)
+        select(Vote.id, Vote.pair_id, Pair.version_id, used.scalar_subquery())
         .join(Pair, col(Pair.id) == col(Vote.pair_id))
         .where(*conditions)
-        .order_by(col(Vote.used_in_update), col(Vote.created_at), col(Vote.id))
+        .order_by(*(column.desc() for column in order))
+        .limit(last)
     )
-    return [ListedVote(*row) for row in session.exec(rows)]
+    return [ListedVote(*row) for row in session.exec(rows)][::-1]
 
 
 def _counts(rules: VoteRules) -> sa.ColumnElement[bool]:
@@ -160,13 +178,50 @@ def _counts(rules: VoteRules) -> sa.ColumnElement[bool]:
     )
 
 
-def _split(
-    fresh: Iterable[ListedVote], used_pairs: set[int], share: float
-) -> tuple[list[ListedVote], list[ListedVote]]:
+def _short(fresh: list[ListedVote], new: set[str], most: int) -> list[ListedVote]:
+    """At most so many of the fresh votes: the oldest `new` ones, then the youngest of the rest."""
+    first = [vote for vote in fresh if vote.id in new]
+    then = [vote for vote in reversed(fresh) if vote.id not in new]
+    kept = {vote.id for vote in [*first, *then][:most]}
+    return [vote for vote in fresh if vote.id in kept]
+
+
+def _replayed(
+    session: Session,
+    rules: DueRules,
+    train: Iterable[ListedVote],
+    *,
+    listed: Iterable[ListedVote],
+    seed: int,
+) -> list[ListedVote]:
+    """Used votes of young versions to train on again, not of pairs that are listed anyway."""
+    if not rules.replay_share:
+        return []
+    young = versions_up_to_age(session, rules.replay_max_age_versions)
+    used = col(Vote.used_in_update).is_not(None), col(Pair.version_id).in_(young)
+    here = {vote.pair_id for vote in listed}
+    older = [
+        vote for vote in _votes(session, _counts(rules.votes), *used) if vote.pair_id not in here
+    ]
+    train_pairs = len({vote.pair_id for vote in train})
+    return _drawn(older, train_pairs, rules.replay_share, seed=seed)
+
+
+def _remembered(
+    session: Session, rules: VoteRules, *, listed: Iterable[ListedVote]
+) -> list[ListedVote]:
+    """The last used votes, not of pairs that are listed already."""
+    used_on_pair = {vote.pair_id: vote.used_on_pair for vote in listed}
+    enough = MOST_REMEMBERED + sum(used_on_pair.values())
+    last = _votes(session, _counts(rules), col(Vote.used_in_update).is_not(None), last=enough)
+    return [vote for vote in last if vote.pair_id not in used_on_pair][-MOST_REMEMBERED:]
+
+
+def _split(fresh: Iterable[ListedVote], share: float) -> tuple[list[ListedVote], list[ListedVote]]:
     """Votes to train on, and votes of the newest pairs to hold out; pairs by their first vote."""
     fresh = list(fresh)
     pairs = list(dict.fromkeys(vote.pair_id for vote in fresh))
-    unseen = [pair_id for pair_id in pairs if pair_id not in used_pairs]
+    unseen = list(dict.fromkeys(vote.pair_id for vote in fresh if not vote.used_on_pair))
     count = min(round(share * len(pairs)), len(pairs) - 1, len(unseen))
     held = set(unseen[len(unseen) - max(0, count) :])
     return (
@@ -187,8 +242,7 @@ def _drawn(
 
 
 def _label(pair: Pair, votes: list[Vote], rules: VoteRules) -> TrainingLabel | None:
-    opinions = [Opinion(vote.choice, vote.strength, vote.source) for vote in votes]
-    said = combine(opinions, rules)
+    said = combine([opinion_of(vote) for vote in votes], rules)
     if said is None:
         return None
     return TrainingLabel(
@@ -201,4 +255,5 @@ def _label(pair: Pair, votes: list[Vote], rules: VoteRules) -> TrainingLabel | N
         reference_logp_a=pair.reference_logp_a,
         reference_logp_b=pair.reference_logp_b,
         tie=said.tie,
+        judged=all(vote.source is Source.JUDGE for vote in votes),
     )

@@ -1,4 +1,4 @@
-"""Policy versions: exactly one is live, and any other can be made so again."""
+"""Policy versions: exactly one is live, and any other whose folder stays can be made so again."""
 
 from typing import Any
 
@@ -8,6 +8,7 @@ from sqlmodel import Session, col, select
 from labeler.errors import BadInput
 from labeler.store.database import Database
 from labeler.store.live import live_id, live_version, move_to
+from labeler.store.pruning import prunable
 from labeler.store.queue import retire_old_pairs
 from labeler.store.records import NewVersion
 from labeler.tables import (
@@ -77,15 +78,47 @@ class Versions:
             return row.id
 
     def get(self, version_id: int) -> PolicyVersion:
-        """The version of this number. Raises BadInput if there is none."""
+        """The version of this number. Raises BadInput if there is none, or no folder any more."""
         with self._database.read() as session:
             return _get(session, version_id)
+
+    def keep(self, version_id: int, *, kept: bool) -> None:
+        """Mark that a version's folder stays, or take the mark back. Raises BadInput."""
+        with self._database.write() as session:
+            version = _get(session, version_id)
+            if version.folder is None:
+                raise BadInput(f"Version {version_id} is the base policy and has no folder.")
+            version.kept = kept
+
+    def prune(self, *, keep: int, now: float) -> list[str]:
+        """Mark all but the newest `keep` versions as pruned; returns their folders, to be deleted.
+
+        `labeler.store.pruning` says which ones stay anyway. None of these can be made live from now
+        on, so the folders can go once this has returned; a crash before that leaves them to
+        `folders`.
+        """
+        with self._database.read() as session:
+            if not prunable(session, keep):
+                return []
+        with self._database.write() as session:
+            pruned = prunable(session, keep)
+            for version in pruned:
+                version.pruned_at = now
+            return [version.folder for version in pruned if version.folder is not None]
+
+    def folders(self) -> set[str]:
+        """The folders that versions still need."""
+        needed = col(PolicyVersion.folder).is_not(None), col(PolicyVersion.pruned_at).is_(None)
+        with self._database.read() as session:
+            return {
+                name for name in session.exec(select(PolicyVersion.folder).where(*needed)) if name
+            }
 
     def find(self, version_id: int | None) -> PolicyVersion:
         """The version that can be made live: this one, or by default the parent of the live one.
 
-        Raises BadInput if there is no such version, or if it is live already. Check its folder
-        before `make_live_again`.
+        Raises BadInput if there is no such version, if it is live already, or if it was pruned.
+        Check its folder before `make_live_again`.
         """
         with self._database.read() as session:
             return _find(session, version_id)
@@ -135,6 +168,11 @@ def _get(session: Session, version_id: int) -> PolicyVersion:
     version = session.get(PolicyVersion, version_id)
     if version is None:
         raise BadInput(f"There is no version {version_id}; `livedpo versions list` shows them.")
+    if version.pruned_at is not None:
+        raise BadInput(
+            f"Version {version_id} was pruned; its folder is gone. "
+            "`livedpo versions keep V` keeps a folder."
+        )
     return version
 
 

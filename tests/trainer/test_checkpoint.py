@@ -1,6 +1,7 @@
 """Adapter folders: complete or not there, and readable by plain peft."""
 
 import json
+import os
 import resource
 import signal
 import subprocess
@@ -10,11 +11,19 @@ from pathlib import Path
 import pytest
 import torch
 from peft import PeftModel
+from sqlmodel import col, select
 from transformers import AutoModelForCausalLM
 
+from labeler.errors import LivedpoError
+from labeler.store import Store
+from labeler.tables import PolicyVersion
+from tests.labeler.store.loop import make_version
+from tests.tiny import fill
 from trainer.checkpoint import (
     DamagedCheckpointError,
     read_adapter,
+    remove_folders,
+    remove_leftovers,
     remove_unfinished,
     write_adapter,
 )
@@ -84,11 +93,72 @@ def test_another_complete_adapter_under_the_name_is_refused(policy: Policy, tmp_
         read_adapter(tmp_path / "v0001", sha256)
 
 
+def make_folders(parent: Path, *names: str) -> None:
+    for name in names:
+        (parent / name).mkdir(parents=True)
+        (parent / name / "adapter_model.safetensors").write_bytes(b"weights")
+
+
+def names_in(parent: Path) -> list[str]:
+    return sorted(path.name for path in parent.iterdir())
+
+
 def test_leftovers_of_a_crash_are_removed(tmp_path: Path) -> None:
-    (tmp_path / ".writing-v0001").mkdir()
-    (tmp_path / "v0001").mkdir()
+    make_folders(tmp_path, ".writing-v0001", ".removing-v0002", "v0001")
     remove_unfinished(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["v0001"]
+    assert names_in(tmp_path) == ["v0001"]
+
+
+def test_named_folders_are_removed_and_missing_ones_are_fine(tmp_path: Path) -> None:
+    make_folders(tmp_path, "v0001", "v0002", "offline-1700000000000")
+    remove_folders(tmp_path, ["v0001", "v0009", "offline-1700000000000"])
+    remove_folders(tmp_path / "nowhere", ["v0001"])
+    assert names_in(tmp_path) == ["v0002"]
+
+
+def test_a_folder_that_does_not_go_is_one_sentence(tmp_path: Path) -> None:
+    make_folders(tmp_path, "v0001", ".removing-v0001")
+    with pytest.raises(LivedpoError, match=r"v0001 cannot be removed: Directory not empty\."):
+        remove_folders(tmp_path, ["v0001"])
+
+
+def test_version_folders_that_no_version_needs_are_removed_and_nothing_else(tmp_path: Path) -> None:
+    ours = ["v0001", "v0002", "v12345", "offline-1700000000000"]
+    make_folders(tmp_path, *ours, "v0001-copy", "my adapter", "v3")
+    (tmp_path / "v0004").write_text("a file")
+    remove_leftovers(tmp_path, {"v0002"}, since=0.0)
+    assert names_in(tmp_path) == ["my adapter", "v0001-copy", "v0002", "v0004", "v3"]
+    remove_leftovers(tmp_path / "nowhere", {"v0002"}, since=0.0)
+
+
+def test_folders_of_an_older_database_on_the_same_data_dir_stay(tmp_path: Path) -> None:
+    make_folders(tmp_path, "v0001", "v0002")
+    os.utime(tmp_path / "v0001", (1000.0, 1000.0))
+    remove_leftovers(tmp_path, set(), since=1001.0)
+    assert names_in(tmp_path) == ["v0001"]
+
+
+@pytest.mark.parametrize("done", ["nothing", "one folder", "half a folder", "all"])
+def test_a_crash_between_the_mark_and_the_end_of_the_folders_is_healed(
+    store: Store, tmp_path: Path, done: str
+) -> None:
+    fill(store, 40)
+    for number in range(1, 6):
+        make_version(store, number, now=1000.0 + 10 * number)
+    parent = tmp_path / "adapters"
+    with store._database.write() as session:
+        for row in session.exec(select(PolicyVersion).where(col(PolicyVersion.id) > 0)):
+            row.folder = f"v{row.id:04d}"
+            make_folders(parent, row.folder)
+    pruned = store.versions.prune(keep=2, now=3000.0)
+    assert pruned == ["v0001", "v0002", "v0003"]
+    if done == "half a folder":
+        (parent / pruned[0]).rename(parent / f".removing-{pruned[0]}")
+    elif done != "nothing":
+        remove_folders(parent, pruned[: 1 if done == "one folder" else None])
+    remove_unfinished(parent)
+    remove_leftovers(parent, store.versions.folders(), since=store.versions.get(0).created_at)
+    assert names_in(parent) == ["v0004", "v0005"]
 
 
 FULL_DISK = """

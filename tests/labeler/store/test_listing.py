@@ -241,6 +241,20 @@ def test_only_the_latest_are_remembered(store: Store) -> None:
     assert {update for update in forgotten if update} == {1}
 
 
+def test_as_many_are_remembered_though_the_latest_are_replayed(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """4 fresh pairs and a share of 3/5 replay 6 of 8 older ones: the other two are remembered."""
+    monkeypatch.setattr("labeler.store.listing.MOST_REMEMBERED", 2)
+    make_version(store, 1)
+    make_version(store, 2, now=1030.0)
+    vote(store, N, now=1060.0)
+    open_update(store, 1061.0, replay_share=3 / 5)
+    roles = listed(store, 3)
+    assert len(roles[LabelRole.REPLAY]) == 6
+    assert len(roles[LabelRole.REMEMBERED]) == 2
+
+
 def test_replayed_labels_are_the_given_share_of_what_is_trained_on(store: Store) -> None:
     """4 fresh pairs and a share of 1/2: 4 * 0.5 / (1 - 0.5) = 4 older ones; 1/3 gives 2."""
     make_version(store, 1)

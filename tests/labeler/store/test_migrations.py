@@ -1,0 +1,209 @@
+"""Databases of older versions, with rows in every table, are opened as if they were new ones."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import SQLModel
+
+from labeler.store import Store, open_store
+from labeler.store.database import MIGRATIONS
+from labeler.store.pruning import tidy
+from labeler.store.records import Ballot
+
+# Version 1 came of update 1, the gate refused version 2, and update 3 is open. Of the pairs, 1 and
+# 2 were voted on (2 twice: the first vote was undone), 3 was skipped, 4 is held, 5 was forgotten.
+ROWS = """
+INSERT INTO service (id, base, fingerprint) VALUES (1, 'base', 'print');
+INSERT INTO policy_version (id, parent_id, state, folder, sha256, metrics, created_at, live_at)
+    VALUES (0, NULL, 'retired', NULL, NULL, '{}', 1, 1),
+    (1, 0, 'live', 'v0001', 'x', '{"labels": 1}', 2, 3),
+    (2, 1, 'rejected', 'v0002', 'y', '{}', 4, NULL);
+INSERT INTO prompt (id, messages, digest, pairs_sampled, set_aside, created_at)
+    VALUES (1, '[{"role": "user", "content": "Tea?"}]', 'd', 5, NULL, 1),
+    (2, '[{"role": "user", "content": "?"}]', 'e', 0, 'too long', 1);
+INSERT INTO rater (id, name, role, created_at, disabled_at)
+    VALUES (1, 'local', 'admin', 1, NULL), (2, 'second', 'rater', 1, 2);
+INSERT INTO role_state (name, pid, says, beat_at, alarm) VALUES ('worker', 7, 'Hm.', 3, 'Ouch.');
+INSERT INTO pair (id, prompt_id, version_id, state, votes_wanted, response_a, response_b,
+    prompt_tokens, tokens_a, tokens_b, finish_a, finish_b, reference_logp_a, reference_logp_b,
+    sampling, created_at) VALUES
+    (1, 1, 0, 'labelled', 1, 'x', 'y', '[1]', '[2]', '[3]', 'stop', 'length', -1, -2, '{}', 1),
+    (2, 1, 0, 'labelled', 1, 'x', 'y', '[1]', '[2]', '[3]', 'stop', 'stop', -1, -2, '{}', 1),
+    (3, 1, 1, 'expired', 1, 'x', 'y', '[1]', '[2]', '[3]', 'stop', 'stop', -1, -2, '{}', 1),
+    (4, 1, 1, 'ready', 2, 'x', 'y', '[1]', '[2]', '[3]', 'stop', 'stop', -1, -2, '{}', 1),
+    (5, 1, 0, 'expired', 1, 'x', 'y', '[1]', '[2]', '[3]', 'stop', 'stop', -1, -2, '{}', 1);
+INSERT INTO lease (id, pair_id, rater_id, holder, slot, shown_left, leased_at, expires_at, ended_at)
+    VALUES ('l1', 1, 1, 'tab', 0, 'a', 1, 2, 2), ('l2', 2, 1, 'tab', 0, 'b', 1, 2, 2),
+    ('l2 again', 2, 1, 'tab', 0, 'b', 1, 2, 3), ('l3', 3, 1, 'tab', 0, 'a', 1, 2, 2),
+    ('l4', 4, 1, 'tab', 0, 'a', 1, 9, NULL), ('l5', 5, 2, 'tab', 0, 'a', 1, 2, 2);
+INSERT INTO "update" (id, mode, state, opened_at, worker, attempt, heartbeat_at, steps_done,
+    steps_total, version_id, metrics, reason, finished_at) VALUES
+    (1, 'streaming', 'promoted', 1, 'w', 1, 2, 4, 4, 1, '{"labels": 1}', NULL, 3),
+    (2, 'streaming', 'rejected', 4, 'w', 1, 4, 4, 4, 2, '{}', 'worse', 4),
+    (3, 'streaming', 'open', 5, NULL, 0, NULL, 0, 0, NULL, '{}', NULL, NULL);
+INSERT INTO vote (id, pair_id, rater_id, lease_id, choice, strength, shown_left, source, staleness,
+    seconds, reasons, created_at, superseded_by, used_in_update) VALUES
+    ('v1', 1, 1, 'l1', 'a', 2, 'a', 'human', 0, 1.5, '["true"]', 2, NULL, 1),
+    ('v2', 2, 1, 'l2', 'a', 1, 'b', 'human', 0, NULL, '[]', 2, 'undo', NULL),
+    ('v2 again', 2, 1, 'l2 again', 'tie', 1, 'b', 'human', 1, NULL, '[]', 3, NULL, NULL),
+    ('v3', 3, 1, 'l3', 'skip', 1, 'a', 'human', 0, NULL, '[]', 2, NULL, NULL);
+INSERT INTO update_label (update_id, vote_id) VALUES (1, 'v1'), (2, 'v2 again'), (3, 'v2 again');
+"""
+LIVE_CHANGES = "INSERT INTO live_change (id, version_id, at) VALUES (1, 0, 1), (2, 1, 3)"
+ROLES = "UPDATE update_label SET role = 'held_out' WHERE update_id = 3"
+OLD = pytest.mark.parametrize("revision", ["0001", "0002"])
+
+FORBIDDEN = {
+    "a second live version": "UPDATE policy_version SET state = 'live' WHERE id = 2",
+    "a second hold on a slot": "INSERT INTO lease (id, pair_id, rater_id, holder, slot, shown_left,"
+    " leased_at, expires_at) VALUES ('x', 4, 2, 'tab', 0, 'a', 1, 2)",
+    "a second standing vote": "INSERT INTO vote (id, pair_id, rater_id, choice, strength,"
+    " shown_left, source, staleness, reasons, created_at)"
+    " VALUES ('x', 2, 1, 'a', 1, 'a', 'human', 0, '[]', 1)",
+    "a second open update": 'INSERT INTO "update" (mode, state, opened_at, attempt, steps_done,'
+    " steps_total, metrics) VALUES ('streaming', 'open', 1, 0, 0, 0, '{}')",
+    "a prompt twice": "INSERT INTO prompt (messages, digest, pairs_sampled, created_at)"
+    " VALUES ('[]', 'd', 0, 1)",
+    "a vote of a rater who is not there": "UPDATE vote SET rater_id = 9 WHERE id = 'v1'",
+    "a vote without its pair": "DELETE FROM pair WHERE id = 3",
+    "a vote without its lease": "DELETE FROM lease WHERE id = 'l2'",
+    "a vote used by no update": "UPDATE vote SET used_in_update = 9 WHERE id = 'v1'",
+    "a listed vote that is not there": "DELETE FROM vote WHERE id = 'v2 again'",
+    "a pair of no version": "UPDATE pair SET version_id = 9 WHERE id = 1",
+    "a version without its parent": "UPDATE policy_version SET parent_id = 9 WHERE id = 2",
+    "a verdict on no pair": "INSERT INTO verdict (pair_id, judge, requests, tokens, created_at)"
+    " VALUES (9, 'j', 0, 0, 1)",
+    "a move to no version": "INSERT INTO live_change (version_id, at) VALUES (9, 1)",
+}
+
+
+def make_database(url: str, revision: str) -> dict[str, list[tuple[object, ...]]]:
+    """A database as that version left it; returns its rows by table, with the names of columns."""
+    engine = sa.create_engine(url)
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+        connection.exec_driver_sql("PRAGMA foreign_keys=ON")
+        statements = [part for part in ROWS.split(";") if part.strip()]
+        for statement in [*statements, *([LIVE_CHANGES, ROLES] if revision == "0002" else [])]:
+            connection.exec_driver_sql(statement)
+        assert connection.exec_driver_sql("PRAGMA foreign_key_check").all() == []
+        found = {
+            table: rows(connection, table, columns(connection, table))
+            for table in sa.inspect(connection).get_table_names()
+            if table != "alembic_version"
+        }
+    engine.dispose()
+    return found
+
+
+def columns(connection: sa.Connection, table: str) -> tuple[str, ...]:
+    return tuple(column["name"] for column in sa.inspect(connection).get_columns(table))
+
+
+def rows(connection: sa.Connection, table: str, names: tuple[str, ...]) -> list[tuple[object, ...]]:
+    """The names of the columns, then the rows in these columns, sorted."""
+    listed = ", ".join(f'"{name}"' for name in names)
+    found = connection.exec_driver_sql(f'SELECT {listed} FROM "{table}"').all()
+    return [names, *sorted((tuple(row) for row in found), key=repr)]
+
+
+def shape(connection: sa.Connection) -> dict[str, object]:
+    """Indexes as SQL, and the foreign keys and columns of each table, as SQLite knows them."""
+    inspector = sa.inspect(connection)
+    indexes = connection.exec_driver_sql(
+        "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+    ).all()
+    found: dict[str, object] = {name: " ".join(sql.split()) for name, sql in indexes}
+    for table in inspector.get_table_names():
+        keys = connection.exec_driver_sql(f'PRAGMA foreign_key_list("{table}")').all()
+        kinds = connection.exec_driver_sql(f'PRAGMA table_info("{table}")').all()
+        found[table] = (
+            sorted((key[2], key[3], key[4]) for key in keys),
+            sorted((kind[1], kind[2], kind[3], kind[5]) for kind in kinds),
+        )
+    return found
+
+
+@pytest.fixture
+def old(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Store]:
+    """A database of the revision that the test names, opened by this version."""
+    url = f"sqlite:///{tmp_path / 'old.sqlite'}"
+    make_database(url, request.param)
+    opened = open_store(url)
+    yield opened
+    opened.close()
+
+
+OPENED = pytest.mark.parametrize("old", ["0001", "0002"], indirect=True)
+
+
+@OLD
+def test_every_row_is_there_as_it_was(tmp_path: Path, revision: str) -> None:
+    url = f"sqlite:///{tmp_path / 'old.sqlite'}"
+    before = make_database(url, revision)
+    assert all(len(found) > 1 for found in before.values()), "a table has no row"
+    store = open_store(url)
+    with store._database._engine.connect() as connection:
+        after = {
+            table: rows(connection, table, tuple(str(name) for name in found[0]))
+            for table, found in before.items()
+        }
+        assert after == before
+        moves = connection.exec_driver_sql("SELECT version_id, at FROM live_change").all()
+        assert [tuple(move) for move in moves] == [(0, 1.0), (1, 3.0)]
+    store.close()
+
+
+@OPENED
+def test_indexes_foreign_keys_and_columns_are_those_of_a_new_database(
+    old: Store, store: Store
+) -> None:
+    with old._database._engine.connect() as theirs, store._database._engine.connect() as ours:
+        assert shape(theirs) == shape(ours)
+        assert compare_metadata(MigrationContext.configure(theirs), SQLModel.metadata) == []
+
+
+@OPENED
+def test_no_reference_dangles_and_the_file_is_sound(old: Store) -> None:
+    with old._database._engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA foreign_key_check").all() == []
+        assert connection.exec_driver_sql("PRAGMA integrity_check").scalar_one() == "ok"
+
+
+@OPENED
+@pytest.mark.parametrize("what", FORBIDDEN)
+def test_what_must_not_be_is_refused_still(old: Store, what: str) -> None:
+    with pytest.raises(IntegrityError), old._database.write() as session:
+        session.execute(sa.text(FORBIDDEN[what]))
+
+
+@OPENED
+def test_the_loop_goes_on_where_it_stopped(old: Store) -> None:
+    assert old.votes.record(Ballot("late", "l4", "left"), rater_id=1, now=10.0).saved
+    with old._database.write() as session:
+        session.execute(
+            sa.text(
+                "INSERT INTO vote (id, pair_id, rater_id, choice, strength, shown_left, source,"
+                " staleness, reasons, created_at) VALUES ('j', 4, 2, 'a', 1, 'a', 'judge', 0,"
+                " '[]', 1)"
+            )
+        )
+    assert old.versions.prune(keep=1, now=20.0) == []
+    assert tidy(old._database, now=1e9, most_expired=0) == 1
+    status = old.reports.status(max_staleness=2)
+    assert status["pairs"] == {"ready": 1, "leased": 0, "labelled": 2, "expired": 1}
+    assert (status["labels"]["human"], status["labels"]["used"]) == (3, 1)
+    assert status["updates"] == {"done": 1, "rejected": 1, "failed": 0, "running": 1}
+    assert {row.vote.id for row in old.reports.votes()} == {
+        "v1", "v2", "v2 again", "v3", "late", "j",
+    }  # fmt: skip
