@@ -67,8 +67,9 @@ class Preference:
 class TrainingLabel:
     """What people said of one pair: P(a preferred) = `target`, P(tie) = `tie`; the rest is for b.
 
-    It counts `weight` times. `vote_ids` are the votes it was made from. `reference_logp_*` are the
-    summed log-probabilities (nats) of the responses under the reference.
+    It counts `weight` times. `vote_ids` are the votes it was made from; `judged` says that no
+    person's is among them. `reference_logp_*` are the summed log-probabilities (nats) of the
+    responses under the reference.
     """
 
     vote_ids: tuple[str, ...]
@@ -80,6 +81,7 @@ class TrainingLabel:
     reference_logp_a: float
     reference_logp_b: float
     tie: float = 0.0
+    judged: bool = False
 
 
 def trainable(rules: VoteRules) -> tuple[Choice, ...]:

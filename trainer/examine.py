@@ -5,21 +5,22 @@ sampled twice. KL is estimated from them, E[log candidate - log other] a token, 
 divergence on average because they are the candidate's own (at temperature 1 and top-p 1).
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from labeler.agreement import wilson
 from labeler.labels import TrainingLabel
-from trainer.gate import Agreement, Evidence, Style, WinRate, style
+from labeler.style import Said, Style, style
+from trainer.gate import Agreement, Evidence, WinRate
 from trainer.packing import pair_logps
 from trainer.policy import CANDIDATE, LIVE, Policy
 from trainer.sampling import Response
 from trainer.update import TrainingSettings, margins
 
-Z_95 = 1.96
+Label = tuple[tuple[str, ...], float, float]
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,55 @@ class Sample:
     responses: tuple[Response, Response]
 
 
+class Favours:
+    """Each version's margins for what people preferred, measured from the base.
+
+    Most labels are asked about twice: first of a candidate, then of what it has become. A version's
+    weights never change, so what is known of the live one is kept.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._known: dict[int, dict[Label, float]] = {}
+
+    def of_live(
+        self, version: int, labels: Sequence[TrainingLabel], training: TrainingSettings
+    ) -> list[float]:
+        """The margins of the live version, of each label."""
+        known = self._known.get(version, {})
+        new = [label for label in labels if _key(label) not in known]
+        known |= self._measured(LIVE, new, training)
+        self._known = {version: known}
+        return [known[_key(label)] for label in labels]
+
+    def of_candidate(
+        self, version: int, labels: Sequence[TrainingLabel], training: TrainingSettings
+    ) -> list[float]:
+        """The margins of the candidate, which is to be this version."""
+        found = self._known[version] = self._measured(CANDIDATE, labels, training)
+        return [found[_key(label)] for label in labels]
+
+    def _measured(
+        self, adapter: str, labels: Sequence[TrainingLabel], training: TrainingSettings
+    ) -> dict[Label, float]:
+        """From the base whatever the update's reference is: from itself, live would have none."""
+        if not labels:
+            return {}
+        from_base = replace(training, reference="base")
+        found = margins(self._policy, adapter, labels, from_base).tolist()
+        return {
+            _key(label): margin if label.target > 1 - label.target - label.tie else -margin
+            for margin, label in zip(found, labels, strict=True)
+        }
+
+
 def examine(
     policy: Policy,
     samples: Sequence[Sample],
     *,
+    favours: Favours,
+    versions: tuple[int, int],
+    reference: Tensor,
     live: Style,
     held_out: Sequence[TrainingLabel],
     remembered: Sequence[TrainingLabel],
@@ -42,17 +88,20 @@ def examine(
 ) -> Evidence:
     """The evidence on the candidate.
 
-    `samples` are its own, `live` is how the live version answers. `held_out` labels are ones that
-    no version has trained on, `remembered` ones were used by earlier updates.
+    `samples` (S) are its own, `reference` (S, 2) their log-probabilities under the reference in
+    nats, `live` is how the live version answers. `versions` are the numbers of the live one and of
+    the candidate. `held_out` labels are ones that no version has trained on, `remembered` ones were
+    used by earlier updates.
     """
+    decided = _decided(held_out), _decided(remembered)
     candidate_logps = torch.tensor([[r.logp for r in sample.responses] for sample in samples])
     tokens = sum(len(r.tokens) for sample in samples for r in sample.responses)
     return Evidence(
         live=live,
         candidate=style_of(samples),
         kl_live=_mean_gap(candidate_logps, logps(policy, samples, LIVE), tokens),
-        kl_reference=_mean_gap(candidate_logps, logps(policy, samples, None), tokens),
-        agreement=_agreement(policy, _decided(held_out), _decided(remembered), training),
+        kl_reference=_mean_gap(candidate_logps, reference, tokens),
+        agreement=_agreement(favours, versions, *decided, training),
         win_rate=win_rate,
     )
 
@@ -70,18 +119,13 @@ def logps(policy: Policy, samples: Sequence[Sample], adapter: str | None) -> Ten
 
 def style_of(samples: Sequence[Sample]) -> Style:
     """How these responses look."""
-    return style([(r.tokens, r.finish) for sample in samples for r in sample.responses])
+    return style([Said(r.tokens, r.finish, r.logp) for sample in samples for r in sample.responses])
 
 
-def wilson(wins: float, pairs: int) -> WinRate:
-    """A share with its 95 % interval (Wilson 1927); half-wins count half. None of 0 pairs."""
-    rate = wins / pairs
-    centre = (rate + Z_95**2 / (2 * pairs)) / (1 + Z_95**2 / pairs)
-    spread = math.sqrt(rate * (1 - rate) / pairs + Z_95**2 / (4 * pairs**2))
-    half = Z_95 * spread / (1 + Z_95**2 / pairs)
-    return WinRate(
-        rate=rate, low=max(0.0, centre - half), high=min(1.0, centre + half), pairs=pairs
-    )
+def share(wins: float, pairs: int) -> WinRate:
+    """Wins of at least one pair with their 95 % interval; half-wins count half."""
+    low, high = wilson(wins, pairs)
+    return WinRate(wins / pairs, low, high, pairs)
 
 
 def _mean_gap(candidate: Tensor, other: Tensor, tokens: int) -> float:
@@ -96,7 +140,8 @@ def _decided(labels: Sequence[TrainingLabel]) -> list[TrainingLabel]:
 
 
 def _agreement(
-    policy: Policy,
+    favours: Favours,
+    versions: tuple[int, int],
     held_out: Sequence[TrainingLabel],
     remembered: Sequence[TrainingLabel],
     training: TrainingSettings,
@@ -104,7 +149,8 @@ def _agreement(
     labels = [*held_out, *remembered]
     if not labels:
         return None
-    live, candidate = (_favour(policy, name, labels, training) for name in (LIVE, CANDIDATE))
+    live = favours.of_live(versions[0], labels, training)
+    candidate = favours.of_candidate(versions[1], labels, training)
     rounding = training.objective.rounding
     right = [[_right(favour, rounding) for favour in version] for version in (live, candidate)]
     changes = [after - before for before, after in zip(*right, strict=True)]
@@ -122,19 +168,8 @@ def _agreement(
     )
 
 
-def _favour(
-    policy: Policy, adapter: str, labels: Sequence[TrainingLabel], training: TrainingSettings
-) -> list[float]:
-    """The adapter's margin for what people preferred, of each label, measured from the base.
-
-    From the base whatever the update's reference is: from itself, live would have no margins.
-    """
-    from_base = replace(training, reference="base")
-    found = margins(policy, adapter, labels, from_base).tolist()
-    return [
-        margin if label.target > 1 - label.target - label.tie else -margin
-        for margin, label in zip(found, labels, strict=True)
-    ]
+def _key(label: TrainingLabel) -> Label:
+    return label.vote_ids, label.target, label.tie
 
 
 def _right(favour: float, rounding: float) -> float:

@@ -13,21 +13,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from labeler.style import Style
+
 # An agreement, or a win rate, on fewer than this says nothing about a version.
 FEWEST_LABELS = 8
 # How unlikely by chance a fall must be before the gate calls it one (one-sided). The second is the
 # smaller because it is asked for at every update, however small the fall.
 CHANCE_OF_LOSS = 0.05
 CHANCE_OF_MOVING_AGAINST = 0.02
-
-
-@dataclass(frozen=True)
-class Style:
-    """How one version answers: mean tokens a response, and shares of what nobody wants."""
-
-    tokens: float
-    unfinished: float
-    repetition: float
 
 
 @dataclass(frozen=True)
@@ -76,8 +69,9 @@ class Evidence:
             "kl_reference": finite(self.kl_reference),
         }
         for name, style in (("live", self.live), ("candidate", self.candidate)):
-            for figure, value in vars(style).items():
-                metrics[f"{figure}_{name}"] = round(value, 4)
+            known = {figure: value for figure, value in vars(style).items() if value is not None}
+            for figure, value in known.items():
+                metrics[f"{figure}_{name}"] = finite(value, 4)
         if self.agreement is not None:
             shares = {"live": self.agreement.live, "candidate": self.agreement.candidate}
             metrics["agreement"] = shares | {"labels": self.agreement.labels}
@@ -203,25 +197,6 @@ def at_least(lost: int, won: int) -> float:
     return float(tail / 2**changed)
 
 
-def repetition(tokens: Sequence[int], length: int = 4) -> float:
-    """Share of the sequences of `length` tokens that stood in the response before."""
-    count = len(tokens) - length + 1
-    if count <= 0:
-        return 0.0
-    distinct = {tuple(tokens[start : start + length]) for start in range(count)}
-    return 1 - len(distinct) / count
-
-
-def style(responses: Sequence[tuple[Sequence[int], str]]) -> Style:
-    """The style of (tokens, finish reason) responses, of which there is at least one."""
-    count = len(responses)
-    return Style(
-        tokens=sum(len(tokens) for tokens, _ in responses) / count,
-        unfinished=sum(finish == "length" for _, finish in responses) / count,
-        repetition=sum(repetition(tokens) for tokens, _ in responses) / count,
-    )
-
-
-def finite(value: float) -> float | None:
+def finite(value: float, digits: int = 6) -> float | None:
     """The value, or None where JSON has no word for it."""
-    return round(value, 6) if math.isfinite(value) else None
+    return round(value, digits) if math.isfinite(value) else None

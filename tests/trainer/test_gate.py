@@ -6,18 +6,16 @@ from dataclasses import replace
 import pytest
 import torch
 
-from trainer.examine import wilson
+from labeler.style import Style
+from trainer.examine import share
 from trainer.gate import (
     Agreement,
     Evidence,
     Limits,
-    Style,
     WinRate,
     at_least,
     broken,
     objections,
-    repetition,
-    style,
     unchanged,
 )
 
@@ -103,6 +101,14 @@ def test_moving_against_held_out_votes_more_often_than_chance_is_an_objection() 
     assert "moved against 11 of 13 votes" in said[0][0]
 
 
+def test_the_figures_of_both_styles_are_stored_and_those_that_are_unknown_left_out() -> None:
+    candidate = replace(USUAL, distinct=0.512345, entropy=math.nan)
+    metrics = replace(GOOD, candidate=candidate).as_metrics()
+    assert (metrics["tokens_live"], metrics["distinct_candidate"]) == (60.0, 0.5123)
+    assert "entropy_live" not in metrics
+    assert metrics["entropy_candidate"] is None, "NaN is no JSON"
+
+
 def test_broken_weights_are_named_without_any_sampling() -> None:
     good = {"w": torch.ones(2)}
     assert broken(good, [0.7, 0.6]) == []
@@ -116,24 +122,12 @@ def test_an_update_that_changed_nothing_is_noticed() -> None:
     assert not unchanged({"w": torch.tensor([0.0, 1e-30])}, live)
 
 
-def test_repetition_is_the_share_of_sequences_that_came_before() -> None:
-    """1 2 3 4 1 2 3 4 has five sequences of four, of which the last repeats the first."""
-    assert repetition([1, 2, 3, 4, 1, 2, 3, 4]) == pytest.approx(1 / 5)
-    assert repetition([7] * 10) == pytest.approx(6 / 7)
-    assert repetition([1, 2, 3]) == 0.0
-
-
-def test_style_is_the_mean_over_responses() -> None:
-    found = style([([1, 2, 3, 0], "stop"), ([7] * 10, "length")])
-    assert found == Style(tokens=7.0, unfinished=0.5, repetition=pytest.approx(3 / 7))
-
-
 def test_the_interval_of_a_win_rate_is_wilsons() -> None:
     """8 of 10: centre (0.8 + 0.192) / 1.384 = 0.717, half 1.96 * sqrt(0.0256) / 1.384 = 0.227."""
-    found = wilson(8.0, 10)
+    found = share(8.0, 10)
     assert (found.low, found.high) == (
         pytest.approx(0.490, abs=2e-3),
         pytest.approx(0.943, abs=2e-3),
     )
-    assert wilson(10.0, 10).high == pytest.approx(1.0)
-    assert wilson(10.0, 10).low < 0.75
+    assert share(10.0, 10).high == pytest.approx(1.0)
+    assert share(10.0, 10).low < 0.75

@@ -1,88 +1,143 @@
 """A reward model as a judge: scores each response by itself, and prefers the higher one.
 
 Any folder or hub id that loads as `AutoModelForSequenceClassification` with one output, with its
-own tokenizer and chat template. A score that is no finite number makes no verdict.
+own tokenizer and chat template. Only differences between two scores for one prompt mean something.
 """
 
-import logging
 import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
+from jinja2 import TemplateError
 from safetensors import SafetensorError
+from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from labeler.errors import BadInput
-from labeler.settings import STARTER_REWARD
+from labeler.judgement import Cause, Judgement, Messages, Question
+from trainer.judge.rows import budget, by_length, control_tokens, right_padded, without_control
 
-log = logging.getLogger(__name__)
-
-Messages = list[dict[str, str]]
-BATCH_RESPONSES = 32
+Row = tuple[int, ...]
 
 
 class RewardModel:
-    """Scores responses; only differences between two scores for one prompt mean something."""
+    """P(first is better) = sigmoid(score of first - score of second), by Bradley and Terry."""
 
-    def __init__(self, name: str, device: torch.device) -> None:
-        """Load it. Raises BadInput if it is missing, or is no reward model with one output."""
-        try:
-            model, info = AutoModelForSequenceClassification.from_pretrained(
-                name, num_labels=1, dtype=torch.float32, output_loading_info=True
-            )
-            self._tokenizer: Any = AutoTokenizer.from_pretrained(name)
-        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-            first_line = str(error).strip().splitlines()[0]
-            raise BadInput(f"The judge '{name}' cannot be loaded: {first_line}") from error
-        if info["missing_keys"] or not self._tokenizer.chat_template:
-            raise BadInput(
-                f"The judge '{name}' is no reward model: it lacks "
-                f"{min(info['missing_keys'], default='a chat template')}."
-            )
-        if self._tokenizer.pad_token_id is None:
-            self._tokenizer.pad_token = self._tokenizer.eos_token
-        self._tokenizer.padding_side = "right"
-        self._model = model.to(device).eval()
-        self._model.config.pad_token_id = self._tokenizer.pad_token_id
+    waits = False
 
-    def prefer(self, pairs: Sequence[tuple[Messages, str, str]]) -> list[float | None]:
-        """P(first response is better) of each (prompt, first, second), by Bradley and Terry.
+    def __init__(
+        self,
+        name: str,
+        device: torch.device,
+        *,
+        spec: str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        """Load it, in float32 on a CPU and in bfloat16 elsewhere, unless `dtype` says otherwise.
 
-        None where a score is not finite.
+        Raises BadInput if it is missing, or is no reward model with one output.
         """
-        chats = [
-            [*messages, {"role": "assistant", "content": response}]
-            for messages, first, second in pairs
-            for response in (first, second)
-        ]
-        scores = self._scores(chats)
+        self.spec = spec or f"rm:{name}"
+        dtype = dtype or (torch.float32 if device.type == "cpu" else torch.bfloat16)
+        model, self._tokenizer = _load(name, dtype)
+        _score_exactly(model)
+        self._model = model.to(device).eval()
+        self._own_pad: int | None = model.config.get_text_config().pad_token_id
+        self._control_tokens = control_tokens(self._tokenizer)
+        positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+        self._most_tokens = min(positions or 10**9, self._tokenizer.model_max_length)
+
+    def close(self) -> None:
+        """It waits for nobody."""
+
+    def judge(self, questions: Sequence[Question]) -> list[Judgement]:
+        """One judgement a question, with the scores of both responses."""
+        rows = [_both(self._row, question) for question in questions]
+        wanted = {row for found in rows if not isinstance(found, Cause) for row in found}
+        scores = self._scores(sorted(wanted))
         return [
-            _sigmoid(first - second) if math.isfinite(first - second) else None
-            for first, second in zip(scores[::2], scores[1::2], strict=True)
+            Judgement(None, found)
+            if isinstance(found, Cause)
+            else _compare(scores[found[0]], scores[found[1]])
+            for found in rows
         ]
 
-    def _scores(self, chats: Sequence[Messages]) -> list[float]:
-        found: list[float] = []
-        for start in range(0, len(chats), BATCH_RESPONSES):
+    def _row(self, messages: Messages, response: str) -> Row | Cause:
+        """The tokens of a conversation that ends in a response, or why there are none."""
+        chat = [*messages, {"role": "assistant", "content": response}]
+        try:
             # The template writes the special tokens itself; a second BOS would be a fault.
             encoded = self._tokenizer.apply_chat_template(
-                list(chats[start : start + BATCH_RESPONSES]),
-                tokenize=True,
-                return_dict=True,
-                return_tensors="pt",
-                padding=True,
+                without_control(chat, self._control_tokens), tokenize=True, return_dict=True
             )
-            with torch.inference_mode():
-                logits = self._model(**encoded.to(self._model.device)).logits
-            found += logits[:, 0].float().tolist()
+        except (TemplateError, ValueError, TypeError, KeyError):
+            return Cause.ERROR
+        row = tuple(encoded["input_ids"])
+        return row if 0 < len(row) <= self._most_tokens else Cause.TOO_LONG
+
+    def _scores(self, rows: Sequence[Row]) -> dict[Row, float]:
+        """The score of each row; equal rows are one, so equal responses tie exactly."""
+        found: dict[Row, float] = {}
+        for part in by_length([len(row) for row in rows], budget(self._model.device)):
+            some = [rows[place] for place in part]
+            found |= dict(zip(some, self._forward(some), strict=True))
         return found
 
+    def _forward(self, rows: Sequence[Row]) -> list[float]:
+        """NaN for each row if the model has not one output a row."""
+        config = self._model.config.get_text_config()
+        if self._own_pad is None:
+            # The model finds a row's last token by what is no padding, as it does when it reads the
+            # row alone. It has no padding token of its own, so any will do that ends no row.
+            ends = {row[-1] for row in rows}
+            config.pad_token_id = next(token for token in range(len(ends) + 1) if token not in ends)
+        ids, mask = right_padded(rows, pad=config.pad_token_id, device=self._model.device)
+        with torch.inference_mode():
+            logits: Tensor = self._model(input_ids=ids, attention_mask=mask).logits
+        if logits.shape != (len(rows), 1):
+            return [math.nan] * len(rows)
+        scores: list[float] = logits[:, 0].float().tolist()
+        return scores
 
-def load_judge(spec: str, device: torch.device) -> RewardModel:
-    """The judge of a `--judge` spec: `starter`, or `rm:DIR_OR_HUB_ID`."""
-    name = str(STARTER_REWARD) if spec == "starter" else spec.removeprefix("rm:")
-    return RewardModel(name, device)
+
+def _load(name: str, dtype: torch.dtype) -> tuple[Any, Any]:
+    """Model and tokenizer. Raises BadInput."""
+    try:
+        model, info = AutoModelForSequenceClassification.from_pretrained(
+            name, num_labels=1, dtype=dtype, output_loading_info=True
+        )
+        tokenizer = AutoTokenizer.from_pretrained(name)
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        first_line = str(error).strip().splitlines()[0]
+        raise BadInput(f"The judge '{name}' cannot be loaded: {first_line}") from error
+    if info["missing_keys"] or not tokenizer.chat_template:
+        raise BadInput(
+            f"The judge '{name}' is no reward model: it lacks "
+            f"{min(info['missing_keys'], default='a chat template')}."
+        )
+    return model, tokenizer
+
+
+def _score_exactly(model: Any) -> None:
+    """Compute the last layer in float32: in bfloat16, scores about 20 come in steps of 0.125."""
+    head = getattr(model, "score", None)
+    if isinstance(head, nn.Linear):
+        head.float()
+        head.register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
+
+
+def _both(row: Any, question: Question) -> tuple[Row, Row] | Cause:
+    first, second = (row(question.messages, r) for r in (question.first, question.second))
+    if isinstance(first, Cause):
+        return first
+    return second if isinstance(second, Cause) else (first, second)
+
+
+def _compare(first: float, second: float) -> Judgement:
+    if not math.isfinite(first - second):
+        return Judgement(None, Cause.NOT_FINITE)
+    return Judgement(_sigmoid(first - second), scores=(first, second))
 
 
 def _sigmoid(value: float) -> float:

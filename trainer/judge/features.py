@@ -1,0 +1,165 @@
+"""What the frozen base policy notices of a response, as numbers that a linear head can learn from.
+
+Of up to four layers, at a quarter, a half, three quarters and the end of the depth: the mean hidden
+state over the response, the one at its end, and the sum weighted by surprise (-log-prob of the
+token under the base, cut at 10 nats), which tells what surprised it. Beside them a few statistics
+of length and of the log-probs themselves: a slip of the policy shows as an unlikely token.
+
+The adapters are off, so features stay what they are whichever version is live. Leaves out what is
+learned from them: `trainer.judge.heads`.
+"""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from jinja2 import TemplateError
+from torch import Tensor
+
+from labeler.judgement import Cause, Messages, Question
+from trainer.head import head_of
+from trainer.judge.fence import neutral
+from trainer.judge.rows import budget, by_length, control_tokens, right_padded, without_control
+from trainer.policy import Policy
+
+MOST_CACHED = 4096  # responses
+MOST_SURPRISE = 10.0  # nats; a broken reply must not drown all others
+QUANTILES = (0.05, 0.1, 0.25, 0.5)
+STATISTICS = 11 + len(QUANTILES)
+DEPTHS = 4
+KINDS = 3  # of hidden states a layer: mean, end, weighted by surprise
+
+Key = tuple[str, str]  # messages and response, as text
+
+
+class Row(NamedTuple):
+    """Token ids of a prompt, and of a response to it."""
+
+    prompt: tuple[int, ...]
+    response: tuple[int, ...]
+
+    @property
+    def tokens(self) -> int:
+        """How many both have."""
+        return len(self.prompt) + len(self.response)
+
+
+class Features:
+    """Reads responses with the base of a policy, and remembers the latest ones."""
+
+    def __init__(self, policy: Policy) -> None:
+        config = policy.model.config.get_text_config()
+        self._policy = policy
+        self._control_tokens = control_tokens(policy.tokenizer)
+        self._cache: OrderedDict[Key, Tensor | Cause] = OrderedDict()
+        last = config.num_hidden_layers
+        self._layers = sorted(
+            {max(1, round(last * part / DEPTHS)) for part in range(1, DEPTHS + 1)}
+        )
+        blocks = [config.hidden_size] * (KINDS * len(self._layers)) + [1] * STATISTICS
+        # Each block counts as one number, however wide: sum of squares 1 where each varies by 1.
+        self.shares = torch.cat([torch.full((n,), n**-0.5, dtype=torch.float64) for n in blocks])
+
+    def of(self, questions: Sequence[Question]) -> list[Tensor | Cause]:
+        """Features of both responses (2, D) of each question, float64, or why there are none."""
+        keys = [
+            [(repr(question.messages), text) for text in (question.first, question.second)]
+            for question in questions
+        ]
+        new: dict[Key, Row | Cause] = {}
+        for question, both in zip(questions, keys, strict=True):
+            for key in both:
+                if key not in self._cache and key not in new:
+                    new[key] = self._row(question.messages, key[1])
+        self._read(new)
+        found = [self._recall(*both) for both in keys]
+        while len(self._cache) > MOST_CACHED:
+            self._cache.popitem(last=False)
+        return found
+
+    def _recall(self, first: Key, second: Key) -> Tensor | Cause:
+        for key in (first, second):
+            self._cache.move_to_end(key)
+        a, b = self._cache[first], self._cache[second]
+        if isinstance(a, Cause):
+            return a
+        return b if isinstance(b, Cause) else torch.stack([a, b]).double()
+
+    def _row(self, messages: Messages, response: str) -> Row | Cause:
+        tokenizer = self._policy.tokenizer
+        try:
+            harmless = without_control(messages, self._control_tokens)
+            prompt = tuple(self._policy.prompt_tokens(harmless))
+        except (TemplateError, ValueError, TypeError, KeyError):
+            return Cause.ERROR
+        text = neutral(response, self._control_tokens)
+        said = tokenizer.encode(text, add_special_tokens=False)
+        # With the end: an unlikely end is one that came too early or too late.
+        ended = (*said, *self._policy.eos_token_ids[:1]) or (self._policy.pad_token_id,)
+        row = Row(prompt, ended)
+        return row if row.tokens <= self._policy.context_tokens else Cause.TOO_LONG
+
+    def _read(self, new: dict[Key, Row | Cause]) -> None:
+        """Put these into the cache."""
+        rows = {key: row for key, row in new.items() if isinstance(row, Row)}
+        self._cache |= {key: row for key, row in new.items() if isinstance(row, Cause)}
+        keys = list(rows)
+        lengths = [rows[key].tokens for key in keys]
+        with torch.inference_mode(), self._policy.reference():
+            for part in by_length(lengths, budget(self._policy.device)):
+                some = [keys[place] for place in part]
+                features = self._forward([rows[key] for key in some])
+                for key, one in zip(some, features, strict=True):
+                    self._cache[key] = one.clone() if one.isfinite().all() else Cause.NOT_FINITE
+
+    def _forward(self, rows: Sequence[Row]) -> Tensor:
+        """Features (R, D) of one part, in the dtype of the policy."""
+        policy = self._policy
+        base = policy.model.get_base_model()
+        joined = [prompt + response for prompt, response in rows]
+        ids, mask = right_padded(joined, pad=policy.pad_token_id, device=policy.device)
+        output = base.base_model(
+            input_ids=ids, attention_mask=mask, use_cache=False, output_hidden_states=True
+        )
+        places = torch.arange(ids.shape[1], device=ids.device)
+        starts = torch.tensor([len(prompt) for prompt, _ in rows], device=ids.device)
+        said = mask.bool() & (places >= starts[:, None])  # (R, T)
+        logps = torch.zeros(said.shape, device=ids.device)
+        before = output.last_hidden_state[:, :-1][said[:, 1:]]
+        logps[said] = head_of(base).token_logps(before, ids[said])
+        ends = mask.sum(dim=1) - 1
+        surprise = (-logps).clamp(max=MOST_SURPRISE)
+        mean = said / said.sum(dim=1, keepdim=True)
+        found = []
+        for layer in self._layers:
+            states = output.hidden_states[layer]
+            found += [
+                torch.einsum("rtd,rt->rd", states, mean.to(states.dtype)),
+                states[torch.arange(len(rows)), ends],
+                torch.einsum("rtd,rt->rd", states, surprise.to(states.dtype)),
+            ]
+        by_row = [_statistics(logps[n, said[n]], row[1]) for n, row in enumerate(rows)]
+        found.append(torch.stack(by_row).to(found[0]))
+        return torch.cat(found, dim=1).cpu()
+
+
+def _statistics(logps_T: Tensor, tokens: Sequence[int]) -> Tensor:
+    """Length and variety of a response, and how likely the base finds it, (STATISTICS,)."""
+    logps = logps_T.float().cpu()
+    count = len(tokens)
+    low, lower = logps < -1, logps < -3
+    numbers = [
+        torch.tensor(float(count)).log(),
+        torch.tensor(len(set(tokens)) / count),
+        logps.sum(),
+        logps.mean(),
+        logps.std(unbiased=False),
+        logps.min(),
+        logps[-1],
+        low.float().mean(),
+        lower.float().mean(),
+        low.float().sum(),
+        lower.float().sum(),
+    ]
+    return torch.cat([torch.stack(numbers), logps.quantile(torch.tensor(QUANTILES))])

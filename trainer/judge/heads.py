@@ -1,0 +1,180 @@
+"""Linear heads on the features of responses: Bradley-Terry with ties, and how good it is.
+
+With s = w . (x of first - x of second), and eta >= 0 (Rao and Kupper 1967, eta = log theta):
+
+    P(first) = sigmoid(s - eta)    P(second) = sigmoid(-s - eta)
+    P(tie)   = (e^(2 eta) - 1) P(first) P(second)
+
+Nothing but the difference enters, so swapping the responses swaps the answer. Ridge (L2) heads lie
+in the span of the differences they were fitted to; there, a fit has as many dimensions as labels.
+
+`N` labels, `D` features, `R` dimensions of the span, `M` heads, `G` strengths of the ridge. All of
+it in float64. Leaves out where features come from, and who is asked.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import logsigmoid, softplus
+
+from trainer.examine import share
+from trainer.gate import WinRate
+
+MEMBERS = 8
+FOLDS = 8
+STRENGTHS = tuple(10 ** (half / 2) for half in range(-4, 7))  # of features in blocks of length 1
+STEPS = 80
+PSEUDO_TIES = 0.5  # labels of either kind, at s = 0, that keep eta off its bounds
+
+
+class Labels(NamedTuple):
+    """What was said of N pairs: P(first), P(tie) and P(second) sum to 1."""
+
+    first: Tensor  # (N,)
+    tie: Tensor  # (N,)
+    weight: Tensor  # (N,)
+
+    @property
+    def sides(self) -> Tensor:
+        """1 where the first is preferred, -1 where the second is, 0 where neither, (N,)."""
+        return (2 * self.first + self.tie - 1).sign()
+
+
+@dataclass(frozen=True)
+class Span:
+    """The differences of N labels in dimensions of their own: differences = inside @ basis.T."""
+
+    inside: Tensor  # (N, R)
+    basis: Tensor  # (D, R), orthonormal
+    sizes: Tensor  # (R,): squared length of each column of `inside`
+
+    @classmethod
+    def of(cls, differences: Tensor) -> "Span":
+        """The span of (N, D) differences."""
+        values, vectors = torch.linalg.eigh(differences @ differences.T)
+        kept = values > 1e-10 * values[-1].clamp(min=1e-300)
+        sizes, sides = values[kept], vectors[:, kept]
+        inside = sides * sizes.sqrt()
+        return cls(inside, differences.T @ (sides / sizes.sqrt()), sizes)
+
+
+@dataclass(frozen=True)
+class Heads:
+    """M heads: directions in the span (R, M), or in the features (D, M), and eta of each (M,)."""
+
+    weights: Tensor
+    eta: Tensor
+
+    def probabilities(self, margins: Tensor) -> Tensor:
+        """P(first) + P(tie) / 2 of each head, of margins s (N, M)."""
+        first, second = torch.sigmoid(margins - self.eta), torch.sigmoid(-margins - self.eta)
+        return 0.5 + (first - second) / 2
+
+
+@dataclass(frozen=True)
+class Skill:
+    """How a head did on labels that it had not seen: `right` of those that were decided."""
+
+    strength: float
+    right: WinRate
+
+
+def fit(span: Span, labels: Labels, weights: Tensor, strengths: Tensor) -> Heads:
+    """M heads at once: labels weighted by `weights` (N, M), ridge by `strengths` (M,).
+
+    One convex problem each (an ordinal logistic regression), all by one run of L-BFGS. Steps are
+    taken in directions scaled by the curvature at zero, so that they are equally long in all.
+    """
+    inside, ties = span.inside, bool(labels.tie.any())
+    scale = (span.sizes[:, None] / 4 * weights.mean(dim=0) + strengths).rsqrt()
+    steps = torch.zeros(inside.shape[1], len(strengths), dtype=torch.float64, requires_grad=True)
+    raw = torch.full((len(strengths),), -1.0, dtype=torch.float64, requires_grad=ties)
+    optimizer = torch.optim.LBFGS(
+        [steps, raw] if ties else [steps],
+        max_iter=STEPS,
+        history_size=10,
+        tolerance_grad=1e-4,
+        line_search_fn="strong_wolfe",
+    )
+
+    def loss() -> Tensor:
+        optimizer.zero_grad()
+        heads = steps * scale
+        eta = softplus(raw) if ties else torch.zeros_like(raw)
+        misfit = (weights * surprise(inside @ heads, eta, labels)).sum()
+        total = misfit + (strengths * heads**2).sum() / 2
+        if ties:
+            total = total + PSEUDO_TIES * _surprise_of_even(eta).sum()
+        total.backward()  # type: ignore[no-untyped-call]
+        return total
+
+    optimizer.step(loss)  # type: ignore[no-untyped-call]
+    eta = softplus(raw) if ties else torch.zeros_like(raw)
+    return Heads((steps * scale).detach(), eta.detach())
+
+
+def surprise(margins: Tensor, eta: Tensor, labels: Labels) -> Tensor:
+    """-log likelihood of each label under each of M heads with margins (N, M), in nats, (N, M)."""
+    first, second = logsigmoid(margins - eta), logsigmoid(-margins - eta)
+    said_first, said_tie = labels.first[:, None], labels.tie[:, None]
+    found = said_first * first + (1 - said_first - said_tie) * second
+    if labels.tie.any():
+        found = found + said_tie * (first + second + torch.expm1(2 * eta).log())
+    return -found
+
+
+def _surprise_of_even(eta: Tensor) -> Tensor:
+    """-log P(tie) - log P(no tie) at s = 0, where P(tie) is tanh(eta / 2)."""
+    tie = torch.tanh(eta / 2)
+    return -tie.log() - (1 - tie).log()
+
+
+def cross_validate(span: Span, labels: Labels, groups: Sequence[str], seed: int) -> Skill | None:
+    """Which strength to take, and how often it is right on labels that it did not see.
+
+    Labels of one group (a prompt) are left out together. The strength by which the labels of a
+    fold are predicted is the one that did best on the other folds. None if nothing differs.
+    """
+    fold_N = _folds(groups, seed)
+    folds = int(fold_N.max()) + 1
+    sides = labels.sides
+    if folds < 2 or not sides.any() or not len(span.sizes):
+        return None
+    grid = torch.tensor(STRENGTHS, dtype=torch.float64)
+    seen = (fold_N[:, None] != torch.arange(folds)).double() * labels.weight[:, None]  # (N, F)
+    heads = fit(span, labels, seen.repeat_interleave(len(grid), dim=1), grid.repeat(folds))
+    places = fold_N[:, None] * len(grid) + torch.arange(len(grid))  # (N, G): heads that saw it not
+    margins = (span.inside @ heads.weights).gather(1, places)
+    losses = labels.weight[:, None] * surprise(margins, heads.eta[places], labels)
+    by_fold = torch.zeros(folds, len(grid), dtype=torch.float64).index_add_(0, fold_N, losses)
+    elsewhere = (by_fold.sum(dim=0) - by_fold).argmin(dim=1)  # (F,)
+    unseen = margins.gather(1, elsewhere[fold_N][:, None])[:, 0]
+    decided = sides != 0
+    wins = (0.5 + (unseen.sign() * sides)[decided] / 2).sum().item()
+    best = int(by_fold.sum(dim=0).argmin())
+    return Skill(STRENGTHS[best], share(wins, int(decided.sum())))
+
+
+def ensemble(
+    span: Span, labels: Labels, groups: Sequence[str], strength: float, seed: int
+) -> Heads:
+    """Members that each weigh the groups anew (Bayesian bootstrap, Rubin 1981); (D, M)."""
+    numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
+    draws = torch.Generator().manual_seed(seed)
+    shares = torch.empty(len(numbers), MEMBERS, dtype=torch.float64).exponential_(generator=draws)
+    drawn = shares[[numbers[group] for group in groups]]
+    weights = labels.weight[:, None] * drawn / drawn.mean(dim=0)
+    heads = fit(span, labels, weights, torch.full((MEMBERS,), strength, dtype=torch.float64))
+    return Heads(span.basis @ heads.weights, heads.eta)
+
+
+def _folds(groups: Sequence[str], seed: int) -> Tensor:
+    """The fold of each label, (N,): the groups in random order, dealt out one by one."""
+    names = sorted(set(groups))
+    random.Random(seed).shuffle(names)
+    numbers = {name: number % FOLDS for number, name in enumerate(names)}
+    return torch.tensor([numbers[group] for group in groups])
