@@ -12,7 +12,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from labeler.labels import VoteRules
-from labeler.store.records import DueRules
+from labeler.store.records import DueRules, JudgeRules
 
 ROOT = Path(__file__).resolve().parent.parent
 STARTER_POLICY = ROOT / "data" / "starter" / "policy"
@@ -79,12 +79,6 @@ class Settings(BaseModel):
     strong_weight: float = Field(
         2.0, gt=0, description="How many votes a 'much better' counts for."
     )
-    judge: str | None = Field(
-        None,
-        pattern="^(starter|rm:.+)$",
-        description="Who is asked whether a new version is better: starter, or "
-        "rm:DIR_OR_HUB_ID (a reward model). Default: nobody.",
-    )
     held_out_share: float = Field(
         0.2,
         ge=0,
@@ -96,6 +90,100 @@ class Settings(BaseModel):
     )
     replay_max_age: int = Field(
         8, ge=1, description="Versions after which a used label is not replayed any more."
+    )
+
+    judge: str | None = Field(
+        None,
+        pattern=r"^(starter|learned|rm:.+|api:.+@https?://.+|py:[\w.]+:\w+)$",
+        description="A model that compares responses: starter, rm:DIR_OR_HUB_ID (a reward model), "
+        "api:MODEL@BASE_URL (an OpenAI-compatible server; its key from OPENAI_API_KEY), "
+        "py:module:function, or learned (from this service's own votes). It says whether a new "
+        "version is better, and labels what --judge-after leaves to it. Default: nobody.",
+    )
+    judge_after: float | None = Field(
+        None,
+        ge=0,
+        description="Seconds that a pair waits for a person before the judge labels it. "
+        "Default: the judge labels nothing.",
+    )
+    judge_weight: float = Field(
+        0.5, gt=0, description="How many votes of a person a judge's label counts for."
+    )
+    judge_check_share: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="Share of pairs that are judged and shown to people too, to see how good the "
+        "judge is.",
+    )
+    judge_min_agreement: float = Field(
+        0.55,
+        ge=0,
+        le=1,
+        description="Share of people's decided votes that the judge must agree with, or it labels "
+        "nothing.",
+    )
+    judge_max_abstain: float = Field(
+        0.5, gt=0, le=1, description="Share of its last answers that a judge may owe us."
+    )
+    judge_inconsistent: Literal["tie", "abstain"] = Field(
+        "tie",
+        description="What a judge has said that prefers the first of the two in either order.",
+    )
+    judge_concurrency: int = Field(
+        8, ge=1, le=256, description="Requests to an api: judge at the same time."
+    )
+    judge_timeout: float = Field(
+        60.0, gt=0, description="Seconds that an api: judge may take for one answer."
+    )
+    judge_max_requests: int = Field(
+        0, ge=0, description="Requests to an api: judge in all, failed ones too; 0: no limit."
+    )
+    candidates: int = Field(
+        2, ge=2, le=32, description="Responses sampled for a prompt, of which the judge picks two."
+    )
+    candidate_pair: Literal["best_worst", "random"] = Field(
+        "best_worst", description="Which two of more than two candidates make the pair."
+    )
+
+    max_updates: int | None = Field(
+        None, ge=1, description="Updates of the data dir after which none is made; `judge` ends."
+    )
+    max_labels: int | None = Field(
+        None, ge=1, description="Labels of the judge after which it gives none; `judge` ends."
+    )
+    max_hours: float | None = Field(
+        None, gt=0, description="Hours of work after which `judge` ends, over restarts."
+    )
+    stop_rejected: int = Field(
+        5, ge=1, description="Rejected updates in a row that end the unattended run."
+    )
+    stop_stalled_seconds: float = Field(
+        600.0,
+        ge=0,
+        description="Seconds without any progress, under an alarm, that end the unattended run: a "
+        "judge that abstains, a worker that dies.",
+    )
+    stop_length_change: float = Field(
+        2.0, gt=1, description="Factor by which responses may have become longer or shorter."
+    )
+    stop_unfinished_rise: float = Field(
+        0.3, ge=0, le=1, description="Rise of the share of responses cut at the limit."
+    )
+    stop_entropy_share: float = Field(
+        0.25, ge=0, le=1, description="Share of the first version's entropy that must be left."
+    )
+    stop_distinct_share: float = Field(
+        0.4,
+        ge=0,
+        le=1,
+        description="Share of the first version's distinct four-token sequences that must be left.",
+    )
+    keep_versions: int = Field(
+        20,
+        ge=1,
+        description="Newest versions whose folders stay, beside the live one, its parent and kept "
+        "ones; older folders are removed.",
     )
 
     loss: Literal[
@@ -177,7 +265,9 @@ class Settings(BaseModel):
         ties = self.ties
         if ties == "auto":
             ties = "learn" if self.loss in LEARN_TIES else "drop"
-        return VoteRules(ties=ties, strong_weight=self.strong_weight)
+        return VoteRules(
+            ties=ties, strong_weight=self.strong_weight, judge_weight=self.judge_weight
+        )
 
     @property
     def due_rules(self) -> DueRules:
@@ -191,6 +281,21 @@ class Settings(BaseModel):
             held_out_share=self.held_out_share,
             replay_share=self.replay_share,
             replay_max_age_versions=self.replay_max_age,
+            most_updates=self.max_updates,
+        )
+
+    @property
+    def judge_rules(self) -> JudgeRules:
+        """What the judge is asked, and when its word is a label."""
+        assert self.judge is not None
+        return JudgeRules(
+            judge=self.judge,
+            after_seconds=self.judge_after,
+            max_staleness=self.max_staleness,
+            most_labels=self.max_labels,
+            max_abstain=self.judge_max_abstain,
+            min_agreement=self.judge_min_agreement,
+            left_to_people=self.queue_pairs // 2 if self.judge_after else 0,
         )
 
     @property
@@ -227,58 +332,6 @@ OWNED_BY_POLICY = frozenset(
     }
 )
 
-SECTIONS: dict[str, tuple[str, ...]] = {
-    "What to tune": ("policy", "prompts"),
-    "Where": ("data_dir", "database", "host", "port"),
-    "The loop": (
-        "mode",
-        "labels_per_update",
-        "cooldown_seconds",
-        "queue_pairs",
-        "lease_seconds",
-        "max_staleness",
-    ),
-    "Sampling (a policy's own livedpo.toml may set these, as the starter's does)": (
-        "temperature",
-        "top_p",
-        "max_new_tokens",
-    ),
-    "What votes become": (
-        "ties",
-        "strong_weight",
-        "judge",
-        "held_out_share",
-        "replay_share",
-        "replay_max_age",
-    ),
-    "Training (likewise)": (
-        "loss",
-        "beta",
-        "label_smoothing",
-        "simpo_gamma",
-        "length_alpha",
-        "reference",
-        "learning_rate",
-        "passes",
-        "batch_pairs",
-        "lora_rank",
-        "lora_alpha",
-        "max_grad_norm",
-        "seed",
-        "micro_tokens",
-    ),
-    "The gate: what keeps a new version back": (
-        "gate_prompts",
-        "gate_max_kl_live",
-        "gate_max_kl_reference",
-        "gate_max_length_change",
-        "gate_max_unfinished_rise",
-        "gate_max_repetition_rise",
-        "gate_max_agreement_drop",
-    ),
-    "Machine": ("device", "dtype", "threads"),
-}
-
 
 def _wrong_combination(settings: Settings) -> str | None:
     """What does not go together, in one sentence; None if all does."""
@@ -291,6 +344,10 @@ def _wrong_combination(settings: Settings) -> str | None:
         return "The loss 'robust' needs a share of wrong votes; set --label-smoothing 0.1, say."
     if settings.length_alpha and loss not in LEARN_LENGTH:
         return f"The loss '{loss}' takes no length margin; use --loss sigmoid."
+    if settings.judge is None and settings.judge_after is not None:
+        return "Nobody can label pairs after a while; name a --judge beside --judge-after."
+    if settings.judge is None and settings.candidates > 2:
+        return "Nobody can choose among more than two candidates; name a --judge."
     if loss == "simpo" and settings.reference == "previous":
         return "The loss 'simpo' has no reference; leave out --reference previous."
     return None

@@ -17,8 +17,8 @@ from labeler.schedule import open_due_update
 from labeler.settings import Settings
 from labeler.store import open_store
 from labeler.store.records import Ballot
-from trainer.candidate import Candidates, Verdict
-from trainer.judge.reward import load_judge
+from trainer.candidate import Candidates, Finding
+from trainer.judge.load import load_judge
 from trainer.policy import CANDIDATE, Policy, load_policy
 from trainer.setup import policy_settings, training_settings
 from trainer.starter.grammar import score
@@ -115,7 +115,7 @@ class Loop:
                 self.store.votes.record(ballot, rater_id=rater, now=self.now)
 
 
-def planted(loop: Loop, plant: Plant) -> Verdict:
+def planted(loop: Loop, plant: Plant) -> Finding:
     """What the gate says of the next update, spoilt; the update itself is given back."""
     loop.label()
     settings, store = loop.settings, loop.store
@@ -126,15 +126,16 @@ def planted(loop: Loop, plant: Plant) -> Verdict:
     if plant.nan:
         with torch.no_grad():
             loop.policy.parameters(CANDIDATE)[0][0, 0] = math.nan
-    judge = load_judge(settings.judge, loop.policy.device) if settings.judge else None
+    judge = load_judge(settings, loop.policy)
     candidates = Candidates(loop.policy, Supply(store, loop.policy, settings), settings, judge)
-    verdict = candidates.examine(
+    finding = candidates.examine(
         store.versions.next_id(),
         steps,
+        parent=claim.parent,
         held_out=claim.held_out,
         remembered=claim.remembered,
         training=training,
         live_responses=store.queue.responses(claim.parent),
     )
     store.updates.release(claim)
-    return verdict
+    return finding

@@ -30,9 +30,9 @@ from labeler.role import stop_on_signals
 from labeler.settings import Settings
 from labeler.store import Store, open_store
 from labeler.tables import PolicyVersion
-from trainer.candidate import Candidates, Verdict
+from trainer.candidate import Candidates, Finding
 from trainer.checkpoint import read_adapter
-from trainer.judge.reward import load_judge
+from trainer.judge.load import load_judge
 from trainer.packing import pair_logps
 from trainer.policy import LIVE, Policy, load_policy
 from trainer.sampling import batch_seed
@@ -53,7 +53,7 @@ class Offline:
         self._store = store
         self._policy = policy
         self._settings = settings
-        judge = load_judge(settings.judge, policy.device) if settings.judge else None
+        judge = load_judge(settings, policy)
         self._turn_end = _turn_end(policy)
         self._candidates = Candidates(policy, Supply(store, policy, settings), settings, judge)
 
@@ -81,17 +81,18 @@ class Offline:
         training = training_settings(self._settings, batch_seed(self._settings.seed, live.id))
         taught = [labels[place] for place in order[tested:]]
         steps = self._train(taught, training, stop)
-        verdict = self._candidates.examine(
+        finding = self._candidates.examine(
             self._store.versions.next_id(),
             steps,
+            parent=live.id,
             held_out=held_out,
             remembered=(),
             training=training,
             live_responses=(),
         )
         facts = {"labels": len(taught), "held_out": tested, "left_out": left_out, "file": name}
-        number = self._register(verdict, facts, live.id)
-        return _sentence(number, verdict, len(taught), left_out)
+        number = self._register(finding, facts, live.id)
+        return _sentence(number, finding, len(taught), left_out)
 
     def _labels(self, pairs: Sequence[ExportedPair]) -> tuple[list[TrainingLabel], int]:
         """Pairs as labels, with their reference log-probs; and how many the policy cannot take.
@@ -155,15 +156,15 @@ class Offline:
                 bar.update()
         return steps
 
-    def _register(self, verdict: Verdict, facts: dict[str, object], parent: int) -> int:
+    def _register(self, finding: Finding, facts: dict[str, object], parent: int) -> int:
         """Write the folder, then the version; returns its number."""
         folder, sha256 = self._candidates.write(f"offline-{int(time.time() * 1000)}")
-        if verdict.objections:
-            facts = facts | {"objections": "; ".join(verdict.objections)}
+        if finding.objections:
+            facts = facts | {"objections": "; ".join(finding.objections)}
         return self._store.versions.add_candidate(
             folder=folder,
             sha256=sha256,
-            metrics=verdict.metrics | facts,
+            metrics=finding.metrics | facts,
             parent=parent,
             now=time.time(),
         )
@@ -222,12 +223,12 @@ def _turn_end(policy: Policy) -> list[int]:
     return (ends or policy.eos_token_ids)[:1]
 
 
-def _sentence(number: int, verdict: Verdict, labels: int, unfit: int) -> str:
+def _sentence(number: int, finding: Finding, labels: int, unfit: int) -> str:
     left_out = f" {unfit} pairs that the policy cannot take were left out." if unfit else ""
-    if verdict.objections:
+    if finding.objections:
         return (
             f"Version {number} was trained on {labels} pairs, and the gate objects: "
-            f"{'; '.join(verdict.objections)}.{left_out}"
+            f"{'; '.join(finding.objections)}.{left_out}"
         )
     return (
         f"Version {number} was trained on {labels} pairs, and the gate has nothing against it: "

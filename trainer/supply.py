@@ -5,18 +5,22 @@ Leaves out which version is live and when the queue is full: the worker knows.
 
 import logging
 import math
+import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from jinja2 import TemplateError
 
+from labeler.judgement import Judge
 from labeler.settings import Settings
 from labeler.store import Store
 from labeler.store.records import NewPair
 from labeler.tables import Prompt
 from trainer.examine import Sample, logps
+from trainer.judge.choosing import choose
 from trainer.policy import Policy
-from trainer.sampling import Sampler, batch_seed, worth_asking
+from trainer.sampling import Response, Sampler, batch_seed, worth_asking
 from trainer.setup import sampling_settings
 
 log = logging.getLogger(__name__)
@@ -27,26 +31,38 @@ EMPTY_BATCHES_BEFORE_ALARM = 5
 
 @dataclass(frozen=True)
 class Sampled:
-    """Samples of one version, with their prompts. All were drawn with one seed."""
+    """Samples of one version, with their prompts. All were drawn with one seed.
+
+    `candidates` are all responses to each prompt, the two of its sample first. `reference` are
+    summed log-probabilities (nats) of the samples under the reference, where they are known.
+    """
 
     prompts: list[Prompt]
     samples: list[Sample]
     seed: int
+    candidates: list[tuple[Response, ...]] = field(default_factory=list)
+    reference: list[list[float]] | None = None
 
 
 class Supply:
-    """Draws pairs from the policy for the store's prompts."""
+    """Draws pairs from the policy for the store's prompts.
 
-    def __init__(self, store: Store, policy: Policy, settings: Settings) -> None:
+    With more than two candidates a prompt, the judge chooses which two make the pair.
+    """
+
+    def __init__(
+        self, store: Store, policy: Policy, settings: Settings, judge: Judge | None = None
+    ) -> None:
         self._store = store
         self._policy = policy
         self._settings = settings
+        self._judge = judge
         self._sampling = sampling_settings(settings)
         self._sampler = Sampler(policy)
         self._useless_batches = 0
 
     def sample(self, count: int, adapter: str, version: int) -> Sampled:
-        """Two responses to each of up to `count` prompts, under this adapter."""
+        """Responses to each of up to `count` prompts, under this adapter."""
         taken = self._take(count)
         if not taken:
             return Sampled([], [], 0)
@@ -54,35 +70,71 @@ class Supply:
         seed = batch_seed(
             self._settings.seed, version, prompt_id(prompts[0]), prompts[0].pairs_sampled
         )
-        samples = self.answer([tokens for _, tokens in taken], adapter, seed)
-        return Sampled(prompts, samples, seed)
+        rows = [tokens for _, tokens in taken]
+        drawn = self._draw(rows, adapter, seed, copies=self._settings.candidates)
+        samples = [
+            Sample(tokens, (some[0], some[1])) for tokens, some in zip(rows, drawn, strict=True)
+        ]
+        return Sampled(prompts, samples, seed, drawn)
 
     def answer(self, prompts: Sequence[list[int]], adapter: str, seed: int) -> list[Sample]:
         """Two responses to each prompt (token ids), under this adapter."""
-        pairs = self._sampler.sample(adapter, prompts, self._sampling, seed=seed)
+        pairs = self._draw(prompts, adapter, seed, copies=2)
         return [Sample(tokens, (a, b)) for tokens, (a, b) in zip(prompts, pairs, strict=True)]
 
     def pairs(self, sampled: Sampled, version: int) -> list[NewPair]:
         """Those pairs that are worth asking about, with their log-probs under the reference."""
-        kept = [
-            (prompt, sample)
-            for prompt, sample in zip(sampled.prompts, sampled.samples, strict=True)
-            if worth_asking(sample.responses)
-        ]
+        samples, reference = self._chosen(sampled)
+        kept = [place for place, sample in enumerate(samples) if worth_asking(sample.responses)]
         self._notice_useless_batches(bool(kept))
         if not kept:
             return []
-        reference = logps(self._policy, [sample for _, sample in kept], None).tolist()
+        if reference is None:
+            found = logps(self._policy, [samples[place] for place in kept], None).tolist()
+        else:
+            found = [reference[place] for place in kept]
+        rng = random.Random(sampled.seed)
         return [
-            self._new_pair(prompt, sample, version, sampled.seed, both)
-            for (prompt, sample), both in zip(kept, reference, strict=True)
+            self._new_pair(sampled.prompts[place], samples[place], version, sampled.seed, both, rng)
+            for place, both in zip(kept, found, strict=True)
             if all(math.isfinite(logp) for logp in both)
         ]
 
+    def _draw(
+        self, prompts: Sequence[list[int]], adapter: str, seed: int, *, copies: int
+    ) -> list[tuple[Response, ...]]:
+        return self._sampler.sample(adapter, prompts, self._sampling, seed=seed, copies=copies)
+
+    def _chosen(self, sampled: Sampled) -> tuple[list[Sample], list[list[float]] | None]:
+        """The samples that become pairs, and their log-probs under the reference if known."""
+        if self._settings.candidates == 2 or self._judge is None:
+            return sampled.samples, sampled.reference
+        places = choose(
+            self._judge,
+            [prompt.messages for prompt in sampled.prompts],
+            [[response.text for response in some] for some in sampled.candidates],
+            self._settings.candidate_pair,
+            random.Random(sampled.seed),
+        )
+        chosen = [
+            Sample(sample.prompt_tokens, (some[first], some[second]))
+            for sample, some, (first, second) in zip(
+                sampled.samples, sampled.candidates, places, strict=True
+            )
+        ]
+        return chosen, None
+
     def _new_pair(
-        self, prompt: Prompt, sample: Sample, version: int, seed: int, reference: Sequence[float]
+        self,
+        prompt: Prompt,
+        sample: Sample,
+        version: int,
+        seed: int,
+        reference: Sequence[float],
+        rng: random.Random,
     ) -> NewPair:
         a, b = sample.responses
+        check = self._settings.judge is not None
         return NewPair(
             prompt_id=prompt_id(prompt),
             version_id=version,
@@ -95,8 +147,20 @@ class Supply:
             finish_b=b.finish,
             reference_logp_a=reference[0],
             reference_logp_b=reference[1],
-            sampling=vars(self._sampling) | {"seed": seed},
+            logp_a=a.logp,
+            logp_b=b.logp,
+            double=check and rng.random() < self._settings.judge_check_share,
+            sampling=vars(self._sampling) | {"seed": seed} | self._candidates(),
         )
+
+    def _candidates(self) -> dict[str, Any]:
+        """How the pair was chosen, where there was a choice."""
+        if self._settings.candidates == 2:
+            return {}
+        return {
+            "candidates": self._settings.candidates,
+            "candidate_pair": self._settings.candidate_pair,
+        }
 
     def _take(self, count: int) -> list[tuple[Prompt, list[int]]]:
         """The next prompts, with others in place of those that had to be set aside."""

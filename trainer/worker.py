@@ -25,23 +25,31 @@ from transformers.utils.logging import disable_progress_bar
 
 from labeler.errors import LivedpoError
 from labeler.prompts import add_first_prompts
-from labeler.role import run_role
+from labeler.role import QUIET, run_role
 from labeler.settings import Settings
 from labeler.store import Store
 from labeler.store.records import Claim, ClaimLostError, NewPair, NewVersion
 from labeler.tables import PolicyVersion, UpdateState
-from trainer.candidate import Candidates, Verdict
-from trainer.checkpoint import read_adapter, remove_unfinished
-from trainer.judge.reward import load_judge
+from trainer.candidate import Candidates, Finding
+from trainer.checkpoint import (
+    read_adapter,
+    remove_folders,
+    remove_leftovers,
+    remove_unfinished,
+)
+from trainer.fallback import Fallback
+from trainer.judge.load import load_judge
 from trainer.policy import CANDIDATE, LIVE, Policy, load_policy
 from trainer.sampling import batch_seed
 from trainer.setup import policy_settings, refuse_small_context, training_settings
+from trainer.stopwatch import Stopwatch
 from trainer.supply import ROLE, Supply, one_line
 from trainer.update import Step, TrainingSettings, train
 
 log = logging.getLogger(__name__)
 
 SAMPLE_PAIRS = 16
+UNATTENDED_PAIRS = 128
 MOST_HALVINGS = 3
 IDLE_SECONDS = 0.05
 TROUBLE_SECONDS = 5.0
@@ -74,9 +82,13 @@ class Worker:
         self._name = name
         self._stop = stop
         self._clock = clock
-        self._supply = Supply(store, policy, settings)
-        judge = load_judge(settings.judge, policy.device) if settings.judge else None
+        spent = store.judging.spent(settings.judge) if settings.judge else 0
+        judge = load_judge(settings, policy, requests_spent=spent)
+        self._supply = Supply(store, policy, settings, judge)
         self._candidates = Candidates(policy, self._supply, settings, judge)
+        self._fallback = Fallback(store, judge, settings, clock) if judge else None
+        self._unattended = settings.judge_after == 0
+        self._watch = Stopwatch()
         self._untrained = policy.adapter_state(LIVE)
         self._version: int | None = None
         self._said = ""
@@ -90,6 +102,7 @@ class Worker:
         refuse_small_context(self._settings, self._policy)
         self._store.prompts.reconsider()
         remove_unfinished(self._settings.adapters_dir)
+        self._prune()
         self._live_version()
 
     def step(self) -> bool:
@@ -100,16 +113,54 @@ class Worker:
         if claim is not None:
             if self._live_version() == claim.parent:
                 self._run_update(claim)
+                self._prune()
             else:  # someone has moved the live pointer in between
                 self._store.updates.release(claim)
             return True
-        wanted = self._settings.queue_pairs - self._store.queue.ready()
-        if self._settings.mode == "iterative":
-            wanted = min(wanted, self._store.queue.round_left(rules))
+        if self._fallback is not None and self._judge_some(self._fallback):
+            return True
+        wanted = self._wanted()
         if wanted <= 0:
             self._say("Enough pairs are ready.")
             return False
         return self._top_up(version, wanted)
+
+    def close(self) -> None:
+        """Leave nothing running."""
+        self._store.runs.spend(self._watch.take())
+        if self._fallback is not None:
+            self._fallback.close()
+
+    def _prune(self) -> None:
+        """Remove the folders of old versions, and what a crash or a lost claim left."""
+        versions, parent = self._store.versions, self._settings.adapters_dir
+        names = versions.prune(keep=self._settings.keep_versions, now=self._clock())
+        remove_folders(parent, names)
+        remove_leftovers(parent, versions.folders(), since=versions.get(0).created_at)
+
+    def _judge_some(self, fallback: Fallback) -> bool:
+        """Let the judge have its turn, and open the update that its labels may have made due."""
+        with self._watch.timing("judging"):
+            judged = fallback.step()
+        if judged:
+            self._say("Judging pairs.")
+            self._store.updates.open_if_due(self._settings.due_rules, now=self._clock())
+        return judged
+
+    def _wanted(self) -> int:
+        """How many pairs to sample: what the queue lacks, or what this round or update does.
+
+        Where a judge labels everything at once nobody needs a queue, and pairs beyond the next
+        update's would be of an old version before they are used.
+        """
+        ready, rules = self._store.queue.ready(), self._settings.due_rules
+        if self._settings.mode == "iterative":
+            left = self._store.queue.round_left(rules)
+            return min(self._settings.queue_pairs - ready, left)
+        if self._unattended:
+            missing = self._store.updates.labels_missing(rules)
+            return min(missing, self._store.judging.labels_left(self._settings.judge_rules)) - ready
+        return self._settings.queue_pairs - ready
 
     def _live_version(self) -> int:
         """The number of the live version, whose weights are in place when this returns."""
@@ -127,9 +178,12 @@ class Worker:
     def _top_up(self, version: int, wanted: int) -> bool:
         """Sample one batch of pairs from the live version into the queue."""
         self._say("Sampling pairs.")
-        most = wanted if self._settings.mode == "iterative" else SAMPLE_PAIRS
-        sampled = self._supply.sample(min(most, SAMPLE_PAIRS), LIVE, version)
-        pairs = self._supply.pairs(sampled, version)
+        most = SAMPLE_PAIRS
+        if self._settings.mode == "iterative" or self._unattended:
+            most = min(wanted, UNATTENDED_PAIRS if self._unattended else SAMPLE_PAIRS)
+        with self._watch.timing("sampling"):
+            sampled = self._supply.sample(most, LIVE, version)
+            pairs = self._supply.pairs(sampled, version)
         self._store.queue.add(pairs, now=self._clock())
         return bool(pairs)
 
@@ -155,30 +209,43 @@ class Worker:
         """Train, examine, and either promote or keep back."""
         started = self._clock()
         training = self._training(claim)
-        steps = []
-        for step in train(self._policy, claim.labels, training):
-            steps.append(step)
-            self._beat(claim, UpdateState.TRAINING, step)
-            if self._store.queue.ready() == 0 and self._settings.mode == "streaming":
-                self._top_up(claim.parent, SAMPLE_PAIRS)
+        steps = self._train(claim, training)
         self._beat(claim, UpdateState.GATING, steps[-1])
         number = self._store.versions.next_id()
-        verdict = self._candidates.examine(
-            number,
-            steps,
-            held_out=claim.held_out,
-            remembered=claim.remembered,
-            training=training,
-            live_responses=self._store.queue.responses(claim.parent),
-        )
+        with self._watch.timing("gating"):
+            finding = self._candidates.examine(
+                number,
+                steps,
+                parent=claim.parent,
+                held_out=claim.held_out,
+                remembered=claim.remembered,
+                training=training,
+                live_responses=self._store.queue.responses(claim.parent),
+            )
         facts = {
-            "labels": len(claim.labels) - claim.replayed,
+            "labels": claim.fresh,
+            "judged": sum(label.judged for label in claim.labels[: claim.fresh]),
             "replayed": claim.replayed,
             "held_out": len(claim.held_out),
             "learning_rate": training.learning_rate,
             "seconds": round(self._clock() - started, 3),
         }
-        self._settle(claim, number, verdict, facts | verdict.metrics)
+        self._settle(claim, number, finding, facts | finding.metrics)
+
+    def _train(self, claim: Claim, training: TrainingSettings) -> list[Step]:
+        """All steps, between which people get pairs if they have none left."""
+        people = self._settings.mode == "streaming" and not self._unattended
+        steps: list[Step] = []
+        learning = train(self._policy, claim.labels, training)
+        while True:
+            with self._watch.timing("training"):
+                step = next(learning, None)
+            if step is None:
+                return steps
+            steps.append(step)
+            self._beat(claim, UpdateState.TRAINING, step)
+            if people and self._store.queue.ready() == 0:
+                self._top_up(claim.parent, SAMPLE_PAIRS)
 
     def _training(self, claim: Claim) -> TrainingSettings:
         """Half the learning rate for each refusal: the same step again would be refused again."""
@@ -188,20 +255,21 @@ class Worker:
         return replace(training, learning_rate=training.learning_rate / 2**halvings)
 
     def _settle(
-        self, claim: Claim, number: int, verdict: Verdict, metrics: dict[str, object]
+        self, claim: Claim, number: int, finding: Finding, metrics: dict[str, object]
     ) -> None:
         """Write the candidate, and make it live with its first pairs, or keep it as rejected."""
         folder, sha256 = self._candidates.write(f"v{number:04d}")
         version = NewVersion(id=number, folder=folder, sha256=sha256, metrics=metrics)
-        if verdict.objections:
-            reason = "; ".join(verdict.objections)
+        if finding.objections:
+            reason = "; ".join(finding.objections)
             log.warning("Version %s was kept back: %s.", number, reason)
             self._store.updates.reject(claim, version, reason=reason, now=self._clock())
-            return
-        self._promote(claim, version, self._first_pairs(verdict, number))
+        else:
+            self._promote(claim, version, self._first_pairs(finding, number))
+        self._store.runs.spend(self._watch.take())
 
-    def _first_pairs(self, verdict: Verdict, number: int) -> list[NewPair]:
-        pairs = self._supply.pairs(verdict.sampled, number)
+    def _first_pairs(self, finding: Finding, number: int) -> list[NewPair]:
+        pairs = self._supply.pairs(finding.sampled, number)
         in_rounds = self._settings.mode == "iterative"
         return pairs[: self._settings.labels_per_update] if in_rounds else pairs
 
@@ -243,7 +311,7 @@ def run_worker(settings: Settings, store: Store, stop: threading.Event) -> None:
 def _work(settings: Settings, store: Store, stop: threading.Event) -> None:
     """Load the policy and work, and load it anew if a version of another shape goes live."""
     torch.set_num_threads(settings.threads or max(1, (os.cpu_count() or 2) - 1))
-    if not sys.stderr.isatty():
+    if QUIET in sys.argv[1:] or not sys.stderr.isatty():
         disable_progress_bar()
     while not stop.is_set():
         with contextlib.suppress(OtherShapeError):
@@ -259,7 +327,12 @@ def _work_with_one_policy(settings: Settings, store: Store, stop: threading.Even
         folder = settings.adapters_dir / live.folder
     policy = load_policy(policy_settings(settings), folder)
     worker = Worker(store, policy, settings, name=worker_name(settings), stop=stop)
-    worker.start()
+    with contextlib.closing(worker):
+        worker.start()
+        _work_until(stop, worker, store)
+
+
+def _work_until(stop: threading.Event, worker: Worker, store: Store) -> None:
     in_trouble = False
     while not stop.is_set():
         try:

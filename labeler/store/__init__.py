@@ -10,10 +10,13 @@ from urllib.parse import quote
 
 from labeler.errors import BadInput
 from labeler.store.database import Database, checked_url
+from labeler.store.judging import Judging
 from labeler.store.prompts import Prompts
+from labeler.store.pruning import tidy
 from labeler.store.queue import Queue
 from labeler.store.reports import Reports
 from labeler.store.roles import Raters, Roles
+from labeler.store.runs import Runs
 from labeler.store.updates import Updates
 from labeler.store.versions import Versions
 from labeler.store.votes import Votes
@@ -33,7 +36,13 @@ class Store:
         self.versions = Versions(database)
         self.raters = Raters(database)
         self.roles = Roles(database)
+        self.judging = Judging(database)
+        self.runs = Runs(database)
         self.reports = Reports(database)
+
+    def tidy(self, *, now: float) -> int:
+        """Delete pairs that nobody answered; returns how many. See `labeler.store.pruning`."""
+        return tidy(self._database, now=now)
 
     def close(self) -> None:
         """Give the database connections back."""

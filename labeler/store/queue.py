@@ -2,7 +2,8 @@
 
 A pair with `votes_wanted` = k has k slots. A slot is taken by an active lease or by a vote; a
 partial unique index makes two active leases on one slot impossible. Pairs that nobody holds are
-retired when a newer version goes live; held ones, when they are given back.
+retired when a newer version goes live; held ones, when they are given back. A judge's label takes
+no slot: it ends the wait of a pair that nobody holds, and a person may still overrule it.
 """
 
 import random
@@ -17,7 +18,8 @@ from labeler.store.database import Database
 from labeler.store.live import live_id
 from labeler.store.records import DueRules, LeasedPair, NewPair
 from labeler.store.rounds import pairs_left
-from labeler.tables import Choice, Lease, Pair, PairState, Prompt, Vote
+from labeler.style import Said
+from labeler.tables import Choice, Lease, Pair, PairState, Prompt, Source, Vote
 
 LAST_PAIRS = 64
 
@@ -44,8 +46,8 @@ class Queue:
         with self._database.read() as session:
             return count_ready(session)
 
-    def responses(self, version_id: int) -> list[tuple[list[int], str]]:
-        """Tokens and finish reasons of what this version said last, two to a pair."""
+    def responses(self, version_id: int) -> list[Said]:
+        """What this version said last, two to a pair."""
         newest = (
             select(Pair)
             .where(col(Pair.version_id) == version_id)
@@ -53,12 +55,16 @@ class Queue:
             .limit(LAST_PAIRS)
         )
         with self._database.read() as session:
-            pairs = list(session.exec(newest))
-        return [
-            said
-            for pair in pairs
-            for said in ((pair.tokens_a, pair.finish_a), (pair.tokens_b, pair.finish_b))
-        ]
+            return _responses(session.exec(newest))
+
+    def first_and_last(self, pairs: int) -> tuple[list[Said], list[Said]]:
+        """The responses of the first and of the last so many pairs; none if these overlap."""
+        with self._database.read() as session:
+            if session.exec(select(sa.func.count()).select_from(Pair)).one() < 2 * pairs:
+                return [], []
+            first = session.exec(select(Pair).order_by(col(Pair.id)).limit(pairs))
+            last = session.exec(select(Pair).order_by(col(Pair.id).desc()).limit(pairs))
+            return _responses(first), _responses(last)
 
     def round_left(self, rules: DueRules) -> int:
         """How many more pairs of the live version this round of mode iterative takes."""
@@ -147,17 +153,22 @@ def retire_old_pairs(session: Session) -> None:
 
 def settle(session: Session, pair: Pair) -> None:
     """Set the state that the pair's votes and leases now call for."""
-    voted = len(_votes(session, pair))
+    votes = _votes(session, pair)
     held = _active(session, col(Lease.pair_id) == pair.id)
     stale = pair.version_id != live_id(session) and not held
-    full = voted >= pair.votes_wanted
-    pair.state = _final_state(session, pair) if full or stale else PairState.READY
+    judged = len(votes) > len(_people(votes)) and not held
+    full = len(_people(votes)) >= pair.votes_wanted
+    done = full or stale or judged
+    pair.state = _final_state(session, pair) if done else PairState.READY
 
 
 def free_slot(session: Session, pair: Pair) -> int | None:
-    """The lowest slot of a pair that is neither leased nor voted on; None if all are taken."""
+    """The lowest slot of a pair that is neither leased nor voted on; None if all are taken.
+
+    A judge takes none: a person's vote is welcome after it.
+    """
     taken = {lease.slot for lease in _active(session, col(Lease.pair_id) == pair.id)}
-    votes = len(_votes(session, pair))
+    votes = len(_people(_votes(session, pair)))
     if len(taken) + votes >= pair.votes_wanted:
         return None
     return min(slot for slot in range(len(taken) + 1) if slot not in taken)
@@ -192,18 +203,23 @@ def _free_slots(session: Session, rater_id: int, count: int) -> list[tuple[Pair,
     if count <= 0:
         return []
     active = col(Lease.ended_at).is_(None)
-    counted = col(Vote.superseded_by).is_(None)
+    counted = sa.and_(col(Vote.superseded_by).is_(None), col(Vote.source) == Source.HUMAN)
     leases = sa.select(sa.func.count()).where(col(Lease.pair_id) == Pair.id, active)
     votes = sa.select(sa.func.count()).where(col(Vote.pair_id) == Pair.id, counted)
-    held = select(Lease.pair_id).where(active, col(Lease.rater_id) == rater_id)
-    voted = select(Vote.pair_id).where(counted, col(Vote.rater_id) == rater_id)
+    mine = col(Lease.pair_id) == Pair.id, col(Lease.rater_id) == rater_id
+    held = select(Lease.id).where(active, *mine).exists()
+    voted = (
+        select(Vote.id)
+        .where(counted, col(Vote.pair_id) == Pair.id, col(Vote.rater_id) == rater_id)
+        .exists()
+    )
     candidates = (
         select(Pair)
         .where(
             col(Pair.state) == PairState.READY,
             leases.scalar_subquery() + votes.scalar_subquery() < col(Pair.votes_wanted),
-            col(Pair.id).not_in(held),
-            col(Pair.id).not_in(voted),
+            ~held,
+            ~voted,
         )
         .order_by(col(Pair.id))
         .limit(count)
@@ -246,6 +262,21 @@ def _end(session: Session, leases: Sequence[Lease], now: float) -> None:
 def _votes(session: Session, pair: Pair) -> list[Vote]:
     rows = select(Vote).where(col(Vote.pair_id) == pair.id, col(Vote.superseded_by).is_(None))
     return list(session.exec(rows))
+
+
+def _responses(pairs: Iterable[Pair]) -> list[Said]:
+    return [
+        said
+        for pair in pairs
+        for said in (
+            Said(pair.tokens_a, pair.finish_a, pair.logp_a),
+            Said(pair.tokens_b, pair.finish_b, pair.logp_b),
+        )
+    ]
+
+
+def _people(votes: Sequence[Vote]) -> list[Vote]:
+    return [vote for vote in votes if vote.source is Source.HUMAN]
 
 
 def _final_state(session: Session, pair: Pair) -> PairState:

@@ -3,7 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from labeler.judgement import Question
 from labeler.labels import TrainingLabel, VoteRules
+from labeler.tables import UpdateState
 
 Messages = list[dict[str, str]]
 Mode = Literal["streaming", "iterative"]
@@ -28,6 +30,34 @@ class DueRules:
     held_out_share: float = 0.0
     replay_share: float = 0.0
     replay_max_age_versions: int = 8
+    most_updates: int | None = None
+
+
+@dataclass(frozen=True)
+class JudgeRules:
+    """Which pairs the judge (`judge` is its spec) is asked about, and which it labels.
+
+    It labels pairs that waited `after_seconds` for a person (None: none at all), up to
+    `most_labels` in all, and not while it is paused: it abstained in more than `max_abstain` of its
+    last answers, or agrees with people on less than `min_agreement` of what both decided. Up to
+    `left_to_people` pairs that it cannot decide go on waiting for a person.
+    """
+
+    judge: str
+    after_seconds: float | None
+    max_staleness: int
+    most_labels: int | None = None
+    max_abstain: float = 0.5
+    min_agreement: float = 0.0
+    left_to_people: int = 0
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A pair that waits for the judge, its responses in stored order."""
+
+    pair_id: int
+    question: Question
 
 
 @dataclass(frozen=True)
@@ -35,7 +65,8 @@ class NewPair:
     """Two sampled responses of one version, as the worker hands them in.
 
     `reference_logp_*` are summed log-probabilities (nats) of the response tokens under the
-    reference, the base policy with its adapter off.
+    reference, the base policy with its adapter off; `logp_*` under the version itself. `double`
+    pairs are shown to people and judged as well.
     """
 
     prompt_id: int
@@ -50,6 +81,9 @@ class NewPair:
     reference_logp_a: float
     reference_logp_b: float
     sampling: dict[str, Any]
+    logp_a: float | None = None
+    logp_b: float | None = None
+    double: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,6 +139,40 @@ class Claim:
     remembered: list[TrainingLabel]
     replayed: int
     refusals: int = 0
+
+    @property
+    def fresh(self) -> int:
+        """How many of the labels no version has trained on; they come first."""
+        return len(self.labels) - self.replayed
+
+
+@dataclass(frozen=True)
+class EndedUpdate:
+    """How an update ended."""
+
+    id: int
+    state: UpdateState
+    reason: str | None
+    metrics: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class LoopState:
+    """Where the loop is. `labels` are the judge's, `updates` those that made a version live.
+
+    `ended` are the last updates, newest first; `steps_done` counts those of the open one.
+    """
+
+    labels: int
+    labels_missing: int
+    updates: int
+    live: int | None
+    pairs: int
+    is_updating: bool
+    steps_done: int
+    ended: list[EndedUpdate]
+    says: str
+    alarms: list[str]
 
 
 @dataclass(frozen=True)

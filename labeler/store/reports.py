@@ -8,11 +8,15 @@ from sqlmodel import Session, col, func, select
 
 from labeler.labels import VoteRules
 from labeler.store.database import Database
+from labeler.store.judge_report import ROLE as JUDGE_ROLE
+from labeler.store.judge_report import judge_report
 from labeler.store.listing import fresh_votes, new_votes
 from labeler.store.live import live_id
 from labeler.store.queue import count_ready
-from labeler.store.records import DueRules, Messages
+from labeler.store.records import DueRules, EndedUpdate, LoopState, Messages
 from labeler.store.rounds import answered
+from labeler.store.run_facts import run_facts
+from labeler.summary import RunFacts
 from labeler.tables import (
     Choice,
     Lease,
@@ -21,11 +25,13 @@ from labeler.tables import (
     PolicyVersion,
     Prompt,
     Rater,
+    RaterRole,
     RoleState,
     Service,
     Source,
     Update,
     UpdateState,
+    Verdict,
     Vote,
 )
 
@@ -71,11 +77,12 @@ class Reports:
                     "versions": _count(session, PolicyVersion),
                 },
                 "updates": _updates(session),
-                "raters": _count(session, Rater),
+                "raters": _count(session, Rater, col(Rater.role) != RaterRole.JUDGE),
                 "prompts": {
                     "usable": _count(session, Prompt, col(Prompt.set_aside).is_(None)),
                     "set_aside": _count(session, Prompt, col(Prompt.set_aside).is_not(None)),
                 },
+                "judge": judge_report(session),
                 "alarms": [f"{role.name}: {role.alarm}" for role in session.exec(alarms)],
             }
 
@@ -93,6 +100,48 @@ class Reports:
                 "roles": {role.name: role.says for role in session.exec(select(RoleState))},
                 "alarms": [role.alarm for role in session.exec(select(RoleState)) if role.alarm],
             }
+
+    def judge(self) -> dict[str, Any] | None:
+        """What is known of the judge that spoke last, if one ever has; takes tens of ms."""
+        with self._database.read() as session:
+            return judge_report(session)
+
+    def judge_mark(self) -> tuple[Any, ...]:
+        """Changes whenever what `judge` tells may have changed, and is quickly had."""
+        with self._database.read() as session:
+            role = session.get(RoleState, JUDGE_ROLE)
+            return (
+                session.exec(select(func.max(Verdict.id))).one(),
+                _count(session, Vote),
+                _count(session, Vote, col(Vote.superseded_by).is_not(None)),
+                (role.says, role.alarm) if role else None,
+            )
+
+    def loop(self, rules: DueRules, *, ended: int) -> LoopState:
+        """Where the loop is, with the last `ended` updates."""
+        with self._database.read() as session:
+            newest = select(Update).order_by(col(Update.id).desc()).limit(ended + 1)
+            updates = list(session.exec(newest))
+            still_open = [update for update in updates if update.finished_at is None]
+            roles = {role.name: role for role in session.exec(select(RoleState))}
+            missing = rules.labels_per_update - _progress(session, rules)
+            return LoopState(
+                labels=_judge_labels(session),
+                labels_missing=max(0, missing),
+                updates=_count(session, Update, col(Update.state) == UpdateState.PROMOTED),
+                live=live_id(session),
+                pairs=session.exec(select(func.max(Pair.id))).one() or 0,
+                is_updating=bool(still_open),
+                steps_done=still_open[0].steps_done if still_open else 0,
+                ended=[_ended(update) for update in updates if update.finished_at][:ended],
+                says=roles["worker"].says if "worker" in roles else "",
+                alarms=[role.alarm for role in roles.values() if role.alarm],
+            )
+
+    def run_facts(self, *, reason: str, alarmed: bool, data_dir: str) -> RunFacts:
+        """What is told of the unattended run that has just ended."""
+        with self._database.read() as session:
+            return run_facts(session, reason=reason, alarmed=alarmed, data_dir=data_dir)
 
     def versions(self) -> list[VersionRow]:
         """Every version, oldest first."""
@@ -158,13 +207,30 @@ def _progress(session: Session, rules: DueRules) -> int:
 
 
 def _labels(session: Session, votes: VoteRules, max_staleness: int) -> dict[str, int]:
-    standing = col(Vote.superseded_by).is_(None), col(Vote.choice) != Choice.SKIP
+    counts = (
+        select(Vote.source, func.count(), func.count(col(Vote.used_in_update)))
+        .where(col(Vote.superseded_by).is_(None), col(Vote.choice) != Choice.SKIP)
+        .group_by(col(Vote.source))
+    )
+    found = {source: (standing, used) for source, standing, used in session.exec(counts)}
     return {
-        "human": _count(session, Vote, *standing, col(Vote.source) == Source.HUMAN),
-        "judge": _count(session, Vote, *standing, col(Vote.source) == Source.JUDGE),
+        "human": found.get(Source.HUMAN, (0, 0))[0],
+        "judge": found.get(Source.JUDGE, (0, 0))[0],
         "fresh": len(fresh_votes(session, votes, max_staleness)),
-        "used": _count(session, Vote, *standing, col(Vote.used_in_update).is_not(None)),
+        "used": sum(used for _, used in found.values()),
     }
+
+
+def _judge_labels(session: Session) -> int:
+    """Counted by rater, for which an index alone is read: this is asked all the time."""
+    judges = select(Rater.id).where(col(Rater.role) == RaterRole.JUDGE)
+    standing = col(Vote.superseded_by).is_(None), col(Vote.rater_id).in_(judges)
+    return _count(session, Vote, *standing)
+
+
+def _ended(update: Update) -> EndedUpdate:
+    assert update.id is not None
+    return EndedUpdate(update.id, update.state, update.reason, update.metrics)
 
 
 def _updates(session: Session) -> dict[str, int]:

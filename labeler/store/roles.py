@@ -46,6 +46,12 @@ class Roles:
             role.alarm = alarm
             session.add(role)
 
+    def clear_alarms(self) -> None:
+        """Forget the alarms of a service that has ended."""
+        with self._database.write() as session:
+            for role in session.exec(select(RoleState).where(col(RoleState.alarm).is_not(None))):
+                role.alarm = None
+
     def all(self) -> list[RoleState]:
         """Every role that has ever said something."""
         with self._database.read() as session:

@@ -65,6 +65,18 @@ class Updates:
             write_list(session, update.id, rules)
             return update.id
 
+    def labels_missing(self, rules: DueRules) -> int:
+        """How many more labels make the next update due; none while one is open, or none is made.
+
+        This is for mode streaming; `Queue.round_left` says it of rounds.
+        """
+        with self._database.read() as session:
+            spent = rules.most_updates is not None and promoted(session) >= rules.most_updates
+            if spent or session.exec(_open()).first() is not None:
+                return 0
+            waiting = new_votes(session, rules.votes, rules.max_staleness)
+            return max(0, rules.labels_per_update - len(waiting))
+
     def claim(self, *, worker: str, rules: VoteRules, now: float) -> Claim | None:
         """Take the open update, or one whose worker died; None if there is none to take.
 
@@ -83,7 +95,7 @@ class Updates:
                 _finish(update, UpdateState.FAILED, now, reason=reason)
                 return None
             claim = _claim(session, update, worker, rules)
-            if len(claim.labels) == claim.replayed:
+            if claim.fresh == 0:
                 reason = "all its labels were undone before it began"
                 _finish(update, UpdateState.REJECTED, now, reason=reason)
                 return None
@@ -166,10 +178,18 @@ def _is_due(session: Session, rules: DueRules, now: float) -> bool:
     ended = session.exec(select(Update).order_by(col(Update.id).desc()).limit(20)).all()
     if ended and now < _may_open_at(ended, rules.cooldown_seconds):
         return False
+    if rules.most_updates is not None and promoted(session) >= rules.most_updates:
+        return False
     if rules.mode == "iterative":
         return is_over(session, rules)
     waiting = new_votes(session, rules.votes, rules.max_staleness)
     return len(waiting) >= rules.labels_per_update
+
+
+def promoted(session: Session) -> int:
+    """How many updates have made a version live."""
+    done = col(Update.state) == UpdateState.PROMOTED
+    return session.exec(select(sa.func.count()).select_from(Update).where(done)).one()
 
 
 def _may_open_at(ended: Sequence[Update], cooldown: float) -> float:

@@ -17,10 +17,10 @@ import torch
 from sqlmodel import select
 from tqdm import tqdm
 
+from labeler.agreement import wilson
 from labeler.config import load_settings
 from labeler.tables import Update, UpdateState
 from tests.loop import PLANTS, Loop, planted, sure
-from trainer.examine import wilson
 from trainer.starter.grammar import score
 
 
@@ -38,13 +38,13 @@ def of_seed(seed: int, updates: int, flags: dict[str, Any], taste: str = "noisy"
         ]
         bad = []
         for plant in PLANTS:
-            verdict = planted(loop, plant)
+            finding = planted(loop, plant)
             bad.append(
                 {
                     "plant": plant.name,
-                    "refused": bool(verdict.objections),
-                    "reason": "; ".join(verdict.objections),
-                    "metrics": verdict.metrics,
+                    "refused": bool(finding.objections),
+                    "reason": "; ".join(finding.objections),
+                    "metrics": finding.metrics,
                 }
             )
         loop.store.close()
@@ -53,8 +53,8 @@ def of_seed(seed: int, updates: int, flags: dict[str, Any], taste: str = "noisy"
 
 def share(hits: int, of: int) -> str:
     """A share with its interval."""
-    found = wilson(hits, of)
-    return f"{hits}/{of} = {found.rate:.0%} [{found.low:.0%}, {found.high:.0%}]"
+    low, high = wilson(hits, of)
+    return f"{hits}/{of} = {hits / of:.0%} [{low:.0%}, {high:.0%}]"
 
 
 def print_table(results: Sequence[dict[str, Any]]) -> None:

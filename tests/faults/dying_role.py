@@ -40,11 +40,23 @@ def main(point: str) -> None:
         run_role("web", run_web)
         return
 
+    from labeler.store.judging import Judging
+    from labeler.store.queue import Queue
     from trainer import candidate, worker
 
     match point:
+        case "sampled":
+            Queue.add = after(Queue.add)  # type: ignore[method-assign]
+        case "judged":
+            Judging.record = die  # type: ignore[assignment, method-assign]
+        case "verdicts written":
+            Judging.record = after(Judging.record)  # type: ignore[method-assign]
+        case "labelled":
+            Judging.settle = _die_when_true(Judging.settle)  # type: ignore[method-assign]
+        case "gating":
+            candidate.Candidates.examine = die  # type: ignore[assignment, method-assign]
         case "claimed":
-            Updates.claim = _die_when_claimed(Updates.claim)  # type: ignore[method-assign]
+            Updates.claim = _die_when_true(Updates.claim)  # type: ignore[method-assign]
         case "training":
             Updates.beat = after(Updates.beat, calls=2)  # type: ignore[method-assign]
         case "trained":
@@ -60,14 +72,16 @@ def main(point: str) -> None:
     run_role("worker", worker.run_worker)
 
 
-def _die_when_claimed(real: Callable[..., Any]) -> Callable[..., Any]:
-    def claim(*args: Any, **kwargs: Any) -> Any:
-        claimed = real(*args, **kwargs)
-        if claimed is not None:
-            die()
-        return claimed
+def _die_when_true(real: Callable[..., Any]) -> Callable[..., Any]:
+    """Do the real thing, and die at the end of the first call that came to something."""
 
-    return claim
+    def run(*args: Any, **kwargs: Any) -> Any:
+        value = real(*args, **kwargs)
+        if value:
+            die()
+        return value
+
+    return run
 
 
 if __name__ == "__main__":

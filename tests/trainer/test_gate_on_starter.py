@@ -42,8 +42,8 @@ def test_a_good_update_passes(loop: Loop) -> None:
     ids=lambda value: value.name if isinstance(value, Plant) else None,
 )
 def test_a_planted_bad_update_is_kept_back(loop: Loop, plant: Plant, says: str) -> None:
-    verdict = planted(loop, plant)
-    assert says in "; ".join(verdict.objections)
+    finding = planted(loop, plant)
+    assert says in "; ".join(finding.objections)
 
 
 def test_a_truncated_file_never_becomes_live(loop: Loop, tmp_path: Path) -> None:
