@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from labeler.settings import Settings
 from labeler.store import Store
 from labeler.store.records import Ballot, LeasedPair
+from labeler.web.judge import JudgeView
 from labeler.web.render import render_prompt, render_text
 
 Id = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{1,64}$")]
@@ -71,10 +72,14 @@ def rating_routes(settings: Settings, store: Store, rater: Callable[..., int]) -
     routes = APIRouter(prefix="/rating")
     rng = random.SystemRandom()
     RaterId = Annotated[int, Depends(rater)]
+    judge = JudgeView(settings, store)
 
     def state_of(rater_id: int) -> dict[str, Any]:
-        view = store.reports.page(rater_id=rater_id, rules=settings.due_rules)
-        return {**view, "labels_per_update": settings.labels_per_update}
+        return {
+            **store.reports.page(rater_id=rater_id, rules=settings.due_rules),
+            "labels_per_update": settings.labels_per_update,
+            **judge.known(),
+        }
 
     @routes.post("/pairs")
     def pairs(body: PairsBody, rater_id: RaterId) -> dict[str, Any]:
@@ -113,6 +118,7 @@ def rating_routes(settings: Settings, store: Store, rater: Callable[..., int]) -
 
     @routes.get("/state")
     def state(rater_id: RaterId) -> dict[str, Any]:
+        judge.look(now=time.monotonic())  # only here, so that no vote waits for it
         return state_of(rater_id)
 
     return routes

@@ -8,6 +8,11 @@ export function element(tag, attributes = {}, ...children) {
   return made;
 }
 
+/** A name and its value in a definition list. */
+export function row([name, value]) {
+  return element("div", {}, element("dt", {}, name), element("dd", {}, value));
+}
+
 /** Set a text only if it differs, so that screen readers are not told the same thing twice. */
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;

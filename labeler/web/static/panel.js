@@ -1,6 +1,7 @@
 // The header and the panel beside the pair: progress, what goes on, what the labels changed.
 
-import { element, setText } from "./dom.js";
+import { element, row, setText } from "./dom.js";
+import { JudgeSection } from "./judge.js";
 import { activity, isRunning, progress, result } from "./words.js";
 
 const SESSION_KEY = "livedpo.session-votes";
@@ -17,6 +18,7 @@ export class Panel {
   #resultDetails = element("dl");
   #resultMore = element("details", {}, element("summary", {}, "Figures"), this.#resultDetails);
   #result = element("section", { class: "result", "aria-live": "polite" });
+  #judge = new JudgeSection();
   #session = element("dd");
   #total = element("dd");
   #ready = element("dd");
@@ -33,7 +35,8 @@ export class Panel {
     byId("top").append(brand, slogan, this.#mini, this.#version, help);
     byId("panel").setAttribute("role", "complementary");
     byId("panel").setAttribute("aria-label", "Progress");
-    byId("panel").append(this.#progressSection(), this.#resultSection(), this.#numbersSection());
+    const sections = [this.#progressSection(), this.#resultSection(), this.#numbersSection()];
+    byId("panel").append(...sections, this.#judge.section);
     this.#showVotes();
   }
 
@@ -44,6 +47,7 @@ export class Panel {
     this.#showProgress(state);
     this.#showActivity(state);
     this.#showResult(state);
+    this.#judge.see(state);
     this.#showAlarms(state.alarms);
     this.#showVotes();
   }
@@ -125,10 +129,6 @@ export class Panel {
 
 function section(title, ...children) {
   return element("section", {}, element("h2", {}, title), ...children);
-}
-
-function row([name, value]) {
-  return element("div", {}, element("dt", {}, name), element("dd", {}, value));
 }
 
 function bar(label) {

@@ -1,6 +1,7 @@
 // What the page says: sentences from the state of the loop.
 
 import { counted } from "./dom.js";
+import { interval, isNumber, percent } from "./numbers.js";
 
 const RUNNING = new Set(["open", "claimed", "training", "gating"]);
 
@@ -27,7 +28,8 @@ export function waiting(state, lost) {
     return ["The model is loading", says && !/loading/i.test(says) ? `${says}.` : "The first pair follows right after."];
   }
   if (isRunning(state)) {
-    return ["Training on your labels", `${updateActivity(state.update)}. The next pairs come soon.`];
+    const whose = state.judge?.labels ? "new" : "your";
+    return [`Training on ${whose} labels`, `${updateActivity(state.update)}. The next pairs come soon.`];
   }
   return ["Sampling the next pairs", "They appear here by themselves."];
 }
@@ -45,7 +47,7 @@ export function result(update, live) {
   const metrics = update.metrics ?? {};
   const [title, good] = outcome(update, metrics);
   const moved = nowLive(update, live, good);
-  const kept = good || moved.length ? [] : ["Your labels are kept."];
+  const kept = good || moved.length ? [] : [metrics.judged ? "The labels are kept." : "Your labels are kept."];
   const lines = [...kept, ...moved, ...verdict(metrics)];
   return { title, lines, details: details(metrics), good };
 }
@@ -66,13 +68,20 @@ function updateActivity(update) {
 function outcome(update, metrics) {
   const why = update.reason ? stripped(firstLine(update.reason)) : "";
   if (update.state === "promoted") {
-    const labels = metrics.labels ? `Your ${counted(metrics.labels, "label")}` : "Your labels";
-    return [`${labels} made version ${update.version_id}.`, true];
+    return [`${whoseLabels(metrics)} made version ${update.version_id}.`, true];
   }
   if (update.state === "rejected") {
     return [why ? `The new version was kept back: ${why}.` : "The new version was kept back.", false];
   }
   return [why ? `The last update failed: ${why}.` : "The last update failed.", false];
+}
+
+/** "Your 16 labels", or how many of them the judge gave. */
+function whoseLabels({ labels, judged }) {
+  if (!labels) return judged ? "The judge's labels" : "Your labels";
+  if (!judged) return `Your ${counted(labels, "label")}`;
+  if (judged >= labels) return `${counted(labels, "label")} of the judge`;
+  return `${counted(labels, "label")}, ${judged} of them the judge's,`;
 }
 
 /** Somebody made another version live since. */
@@ -89,7 +98,7 @@ function verdict(metrics) {
       ? [`Agrees with ${percent(agreement.candidate)} of ${counted(agreement.labels, "vote")} kept aside (before: ${percent(agreement.live)}).`]
       : []),
     ...(wins?.pairs
-      ? [`Wins ${percent(wins.rate)} [${hundredths(wins.low)}, ${hundredths(wins.high)}] against the version before, says the judge.`]
+      ? [`Wins ${percent(wins.rate)} ${interval(wins)} against the version before, says the judge.`]
       : []),
     ...lengthChange(metrics.tokens_live, metrics.tokens_candidate),
     ...distance(metrics.kl_live),
@@ -128,27 +137,15 @@ function details(metrics) {
   ];
 }
 
-function percent(share) {
-  return `${hundredths(share)} %`;
-}
-
-function hundredths(share) {
-  return Math.round(100 * share);
-}
-
 function duration(seconds) {
   if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
   return `${Math.round(seconds / 60)} min`;
-}
-
-function isNumber(value) {
-  return typeof value === "number" && Number.isFinite(value);
 }
 
 function firstLine(text) {
   return text.trim().split("\n")[0];
 }
 
-function stripped(sentence) {
+export function stripped(sentence) {
   return (sentence ?? "").trim().replace(/[.…]+$/, "");
 }
