@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .PHONY: serve test check lint format starter bench bench-update bench-sampling bench-loop bench-gate \
-	bench-optimizer browser clean
+	bench-optimizer bench-judge bench-learned browser clean
 
 serve: .venv/.serve
 	$(BIN)/livedpo serve $(ARGS)
@@ -43,6 +43,14 @@ bench-loop: .venv/.test
 # How often the gate errs, and whether AdamW's state is better carried over between updates.
 bench-gate: .venv/.test
 	$(BIN)/python -m tests.benchmarks.gate $(ARGS)
+
+# What an unattended run gains and costs, beside TRL's trainer. Ten minutes or more.
+bench-judge: .venv/.test
+	$(BIN)/python -m tests.benchmarks.judge $(ARGS)
+
+# How good the learned judge is after how many votes, and whether coin flips win its trust.
+bench-learned: .venv/.test
+	$(BIN)/python -m tests.benchmarks.learned $(ARGS)
 
 bench-optimizer: .venv/.test
 	$(BIN)/python -m tests.benchmarks.optimizer_state $(ARGS)

@@ -18,7 +18,9 @@ import click
 from labeler.adapters import verify
 from labeler.config import as_environment, load_settings
 from labeler.errors import LivedpoError
-from labeler.settings import SECTIONS, Settings
+from labeler.judge_words import judge_lines
+from labeler.sections import SECTIONS
+from labeler.settings import Settings
 from labeler.store import Store, open_store
 from labeler.store.reports import VersionRow
 from labeler.tables import Source
@@ -44,13 +46,16 @@ class SectionedCommand(click.Command):
                     formatter.write_dl(rows)
 
 
-def settings_options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def settings_options(
+    *names: str, unattended: bool = False
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a command the flags of these settings; it receives one `Settings`."""
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         def run(config: Path | None, **options: Any) -> Any:
             flags = {name: options.pop(name) for name in names}
-            return command(load_settings(flags, os.environ, config), **options)
+            settings = load_settings(flags, os.environ, config, unattended=unattended)
+            return command(settings, **options)
 
         run.__doc__, run.__name__ = command.__doc__, command.__name__
         run.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
@@ -89,7 +94,21 @@ def cli() -> None:
 def serve(settings: Settings) -> None:
     """Run everything on this machine: web page, scheduler and model worker."""
     from labeler.role import stop_on_signals
-    from labeler.supervise import serve as run
+    from labeler.serve import serve as run
+
+    sys.exit(run(settings, stop_on_signals(), _say))
+
+
+@cli.command(cls=SectionedCommand)
+@settings_options(*ALL, unattended=True)
+def judge(settings: Settings) -> None:
+    """Run the loop unattended: no web page; the judge labels, until a budget is spent.
+
+    It goes on where it was stopped, ends if the policy or the judge goes wrong, and writes
+    a summary with plots into the data dir.
+    """
+    from labeler.role import stop_on_signals
+    from labeler.unattended.run import judge as run
 
     sys.exit(run(settings, stop_on_signals(), _say))
 
@@ -175,12 +194,15 @@ def status(settings: Settings, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(counts))
         return
+    judge_report = counts.pop("judge")
     for name, value in counts.items():
         if isinstance(value, dict):
             value = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in value.items())
         elif isinstance(value, list):
             value = "; ".join(value) or "none"
         click.echo(f"{name:10}{value}")
+    for number, line in enumerate(judge_lines(judge_report)):
+        click.echo(f"{'' if number else 'judge':10}{line}")
 
 
 @cli.group()
@@ -228,7 +250,10 @@ def versions_list(settings: Settings) -> None:
     """List the policy versions, oldest first, each with what the gate found."""
     for row in _existing(settings).reports.versions():
         made = time.strftime("%Y-%m-%d %H:%M", time.localtime(row.version.created_at))
-        click.echo(f"{row.version.id:4}  {row.version.state:9}  {made}  {_verdict(row)}")
+        folder = "pruned" if row.version.pruned_at else "kept" if row.version.kept else ""
+        click.echo(
+            f"{row.version.id:4}  {row.version.state:9}  {folder:6}  {made}  {_verdict(row)}"
+        )
 
 
 def _verdict(row: VersionRow) -> str:
@@ -267,6 +292,20 @@ def versions_promote(settings: Settings, version: int) -> None:
     A running service follows at once.
     """
     _make_live(settings, version)
+
+
+@versions.command("keep", cls=SectionedCommand)
+@click.argument("version", type=int)
+@click.option("--not", "let_go", is_flag=True, help="Take the mark back.")
+@settings_options(*STORE)
+def versions_keep(settings: Settings, version: int, let_go: bool) -> None:
+    """Keep the folder of VERSION for good, however old it becomes.
+
+    Folders of old versions are removed otherwise; see --keep-versions of serve.
+    """
+    _existing(settings).versions.keep(version, kept=not let_go)
+    stays = "stays until it is among the old ones" if let_go else "stays for good"
+    click.echo(f"The folder of version {version} {stays}.")
 
 
 @versions.command("merge", cls=SectionedCommand)

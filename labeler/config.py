@@ -2,8 +2,9 @@
 
 Later sources win, in that order. Every field is a flag (`--labels-per-update`), a TOML key
 (`labels_per_update`) and an environment variable (`LIVEDPO_LABELS_PER_UPDATE`). A policy folder may
-carry a `livedpo.toml` with the fields of `OWNED_BY_POLICY`: what suits a 2M-parameter starter would
-break an 8B model, so such values travel with the weights.
+carry a `livedpo.toml` with the fields of `OWNED_BY_POLICY`, and with those of an unattended run in
+its table `judge`: what suits a 2M-parameter starter would break an 8B model, so such values travel
+with the weights.
 """
 
 import tomllib
@@ -18,12 +19,21 @@ from labeler.settings import OWNED_BY_POLICY, STARTER_POLICY, Settings
 
 POLICY_FILE = "livedpo.toml"
 PREFIX = "LIVEDPO_"
+UNATTENDED: dict[str, Any] = {"labels_per_update": 64}
 
 
 def load_settings(
-    flags: Mapping[str, Any], environ: Mapping[str, str], config: Path | None = None
+    flags: Mapping[str, Any],
+    environ: Mapping[str, str],
+    config: Path | None = None,
+    *,
+    unattended: bool = False,
 ) -> Settings:
-    """Merge all sources and validate. Raises BadInput with one sentence that names the value."""
+    """Merge all sources and validate. Raises BadInput with one sentence that names the value.
+
+    An `unattended` run has defaults of its own, for a judge's labels are many where people's are
+    few; a policy's file has them in its table `judge`.
+    """
     environment = _from_environment(environ)
     given = {name: value for name, value in flags.items() if value is not None}
     if config is None and "config" in environment:
@@ -33,7 +43,8 @@ def load_settings(
     chosen |= environment
     chosen |= given
     policy = str(chosen.get("policy", STARTER_POLICY))
-    return _validated(_from_policy(policy) | chosen)
+    defaults = UNATTENDED if unattended else {}
+    return _validated(defaults | _from_policy(policy, unattended=unattended) | chosen)
 
 
 def refuse_open_host(settings: Settings) -> None:
@@ -71,11 +82,14 @@ def _from_toml(path: Path) -> dict[str, Any]:
     return values
 
 
-def _from_policy(policy: str) -> dict[str, Any]:
+def _from_policy(policy: str, *, unattended: bool) -> dict[str, Any]:
     path = Path(policy) / POLICY_FILE
     if not path.is_file():
         return {}
     values = _read_toml(path)
+    if isinstance(values.get("judge"), dict):
+        table = values.pop("judge")
+        values |= table if unattended else {}
     for name in values:
         if name not in OWNED_BY_POLICY:
             raise BadInput(

@@ -4,7 +4,7 @@
 
 Settings come from the environment, so that a supervisor and a shell start a role the same way.
 Signals only set the flag. A role started by a supervisor has a pipe as standard input and stops
-when it closes, however the supervisor ended.
+when it closes, however the supervisor ended. One that is told to be quiet logs to its file only.
 """
 
 import logging
@@ -25,6 +25,7 @@ from labeler.store import Store, open_store
 log = logging.getLogger(__name__)
 
 SUPERVISED = "supervised"
+QUIET = "quiet"
 LOG_BYTES = 5_000_000
 
 Body = Callable[[Settings, Store, threading.Event], None]
@@ -68,15 +69,16 @@ def _log_uncaught(*error: Any) -> None:
 
 
 def _log_to(folder: Path, name: str) -> None:
-    """Log to the terminal, and to a file that is kept short."""
+    """Log to the terminal unless told to be quiet, and to a file that is kept short."""
     folder.mkdir(parents=True, exist_ok=True)
     file = RotatingFileHandler(folder / f"{name}.log", maxBytes=LOG_BYTES, backupCount=2)
+    terminal = [] if QUIET in sys.argv[1:] else [logging.StreamHandler()]
     logging.basicConfig(
         level=logging.INFO,
         format=f"%(asctime)s {name}: %(message)s",
-        handlers=[logging.StreamHandler(), file],
+        handlers=[*terminal, file],
     )
-    for noisy in ("alembic", "apscheduler", "httpx", "filelock"):
+    for noisy in ("alembic", "apscheduler", "httpx", "httpx2", "openai", "filelock"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

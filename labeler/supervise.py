@@ -1,4 +1,4 @@
-"""`livedpo serve`: web, scheduler and worker as child processes, restarted when they die.
+"""Roles as child processes, restarted when they die: what `livedpo serve` and `judge` stand on.
 
 Each child is what `livedpo web`, `scheduler` or `worker` runs, with its settings in the environment
 and a pipe as standard input: when this process ends, however it does, the pipe closes and the
@@ -8,21 +8,18 @@ children stop. A child that ends because of a user's mistake (exit code 2) ends 
 import os
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from filelock import FileLock, Timeout
 
-from labeler.address import listen, url_of
-from labeler.config import as_environment, refuse_open_host
+from labeler.config import as_environment
 from labeler.errors import BadInput, LivedpoError
-from labeler.prompts import add_first_prompts
 from labeler.role import SUPERVISED
 from labeler.settings import Settings
-from labeler.store import Store, open_store
+from labeler.store import Store
 
 MODULES = {
     "web": "labeler.web.role",
@@ -46,6 +43,7 @@ class Child:
 
     name: str
     environment: dict[str, str]
+    words: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = None
     deaths: list[float] = field(default_factory=list)
     start_at: float = 0.0
@@ -87,7 +85,7 @@ class Child:
     def _start(self) -> None:
         # A session of its own: Ctrl-C reaches only the supervisor.
         self.process = subprocess.Popen(
-            [sys.executable, "-m", MODULES[self.name], SUPERVISED],
+            [sys.executable, "-m", MODULES[self.name], SUPERVISED, *self.words],
             env=self.environment,
             stdin=subprocess.PIPE,
             start_new_session=True,
@@ -101,21 +99,26 @@ class Child:
 
 
 class Supervisor:
-    """The three children, and what is said of them."""
+    """The children, and what is said of their deaths. `words` go to each on its command line."""
 
-    def __init__(self, settings: Settings, store: Store, say: Say) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        say: Say,
+        names: Sequence[str],
+        words: tuple[str, ...] = (),
+    ) -> None:
         self._settings = settings
         self._store = store
         self._say = say
-        self._started_at = time.time()
-        self._announced: set[str] = set()
         self._announced_troubles: set[str] = set()
         environment = os.environ | as_environment(settings)
-        self._children = [Child(name, environment) for name in MODULES]
+        self._children = {name: Child(name, environment, words) for name in names}
 
     def step(self, now: float) -> int | None:
         """One look at the children; the exit code if the service cannot go on."""
-        for child in self._children:
+        for child in self._children.values():
             code = child.check(now)
             if code == BadInput.exit_code:
                 return code
@@ -124,19 +127,23 @@ class Supervisor:
             elif child.is_calm(now):
                 child.deaths.clear()
                 self._alarm(child.name, None)
-        self._try(lambda: self._announce(now))
         return None
 
-    def shut_down(self) -> None:
-        """Stop the children and give every lease back."""
-        for child in self._children:
-            child.stop()
-        deadline = time.time() + STOP_SECONDS
-        for child in self._children:
-            child.wait(max(0.1, deadline - time.time()))
-        self._try(lambda: self._store.queue.end_all_leases(now=time.time()))
+    def pid(self, name: str) -> int | None:
+        """The process of a role, while it runs."""
+        process = self._children[name].process
+        return process.pid if process else None
 
-    def _try(self, verb: Callable[[], None]) -> None:
+    def shut_down(self, seconds: float = STOP_SECONDS) -> None:
+        """Stop the children, by force if they take longer than that; give every lease back."""
+        for child in self._children.values():
+            child.stop()
+        deadline = time.time() + seconds
+        for child in self._children.values():
+            child.wait(max(0.1, deadline - time.time()))
+        self.attempt(lambda: self._store.queue.end_all_leases(now=time.time()))
+
+    def attempt(self, verb: Callable[[], None]) -> None:
         """Use the database, or say once why not: a full disk must not end what still runs."""
         try:
             verb()
@@ -146,7 +153,7 @@ class Supervisor:
             self._announced_troubles.add(str(error))
 
     def _alarm(self, name: str, alarm: str | None) -> None:
-        self._try(lambda: self._store.roles.alarm(name, alarm))
+        self.attempt(lambda: self._store.roles.alarm(name, alarm))
 
     def _report_death(self, child: Child, code: int, now: float) -> None:
         again = child.start_at - now
@@ -155,49 +162,6 @@ class Supervisor:
             file = self._settings.data_dir / "logs" / f"{child.name}.log"
             times = child.recent_deaths(now)
             self._alarm(child.name, f"The {child.name} died {times} times lately; see {file}.")
-
-    def _announce(self, now: float) -> None:
-        """Say once where the page is, and then once that the first pair is there."""
-        if len(self._announced) == 2:
-            return
-        after = now - self._started_at
-        if "page" not in self._announced:
-            if self._web_is_up():
-                self._announced.add("page")
-                url = url_of(self._settings)
-                self._say(f"Rate pairs at {url} (up after {after:.1f} s; Ctrl-C stops).")
-        elif "pair" not in self._announced and self._store.queue.ready() > 0:
-            self._announced.add("pair")
-            self._say(f"The first pair is ready (after {after:.1f} s).")
-
-    def _web_is_up(self) -> bool:
-        web = self._children[0].process
-        pids = [role.pid for role in self._store.roles.all() if role.name == "web"]
-        return web is not None and web.pid in pids
-
-
-def serve(settings: Settings, stop: threading.Event, say: Say) -> int:
-    """Run the service until `stop` is set; returns the exit code. Raises LivedpoError."""
-    refuse_open_host(settings)
-    with hold_data_dir(settings):
-        listen(settings.host, settings.port, stop).close()
-        store = open_store(settings.database_url)
-        store.queue.end_all_leases(now=time.time())  # left by a kill -9; pages take theirs up again
-        add_first_prompts(settings, store, say)
-        for role in store.roles.all():
-            store.roles.alarm(role.name, None)
-        say(f"Starting with the policy {settings.policy}; data in {settings.data_dir}.")
-        supervisor = Supervisor(settings, store, say)
-        code = None
-        try:
-            while code is None and not stop.is_set():
-                code = supervisor.step(time.time())
-                stop.wait(POLL_SECONDS)
-        finally:
-            say("Stopping.")
-            supervisor.shut_down()
-        say("Stopped; every vote is saved.")
-        return code or 0
 
 
 @contextmanager

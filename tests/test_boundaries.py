@@ -44,9 +44,10 @@ def test_only_the_store_opens_a_database() -> None:
 
 
 def test_of_the_trainer_only_what_runs_knows_the_store() -> None:
-    """The worker and its supply of prompts, and the two commands that train and merge."""
+    """The worker with its supply of prompts and its judge, and what trains or merges by itself."""
     users = {path for path in importers("labeler.store") if path.startswith("trainer")}
-    assert users == {f"trainer/{name}.py" for name in ("worker", "supply", "offline", "merge")}
+    known = ("worker", "supply", "fallback", "offline", "merge")
+    assert users == {f"trainer/{name}.py" for name in known}
 
 
 def test_the_loss_knows_only_torch() -> None:
@@ -65,11 +66,16 @@ def test_only_the_web_page_imports_gradio() -> None:
 @pytest.mark.parametrize(
     ("module", "absent"),
     [
-        ("labeler.cli", ["torch", "gradio", "transformers", "datasets", "apscheduler"]),
-        ("labeler.supervise", ["torch", "gradio", "transformers", "datasets"]),
+        (
+            "labeler.cli",
+            ["torch", "gradio", "transformers", "datasets", "apscheduler", "matplotlib"],
+        ),
+        ("labeler.serve", ["torch", "gradio", "transformers", "datasets", "matplotlib"]),
+        ("labeler.unattended.run", ["torch", "gradio", "fastapi", "transformers", "matplotlib"]),
         ("labeler.schedule", ["torch", "gradio", "transformers", "datasets"]),
-        ("labeler.web.role", ["torch", "transformers", "trainer", "datasets"]),
-        ("trainer.worker", ["gradio", "fastapi", "apscheduler"]),
+        ("labeler.web.role", ["torch", "transformers", "trainer", "datasets", "matplotlib"]),
+        ("trainer.worker", ["gradio", "fastapi", "apscheduler", "matplotlib", "openai"]),
+        ("trainer.worker", ["trainer.judge.api"]),
     ],
 )
 def test_a_process_does_not_load_what_it_does_not_use(module: str, absent: list[str]) -> None:

@@ -15,8 +15,7 @@ from labeler.store.live import live_id
 from labeler.store.queue import count_ready
 from labeler.store.records import DueRules, EndedUpdate, LoopState, Messages
 from labeler.store.rounds import answered
-from labeler.store.run_facts import run_facts
-from labeler.summary import RunFacts
+from labeler.store.run_facts import RunFacts, run_facts
 from labeler.tables import (
     Choice,
     Lease,

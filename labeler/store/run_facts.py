@@ -1,14 +1,104 @@
 """What the store knows of an unattended run, for its summary."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
 
 from sqlmodel import Session, col, func, select
 
 from labeler.store.judge_report import judge_report
 from labeler.store.live import live_id
-from labeler.summary import RunFacts, VersionFacts
 from labeler.tables import Pair, PolicyVersion, Run, Source, Update, Verdict, VersionState, Vote
+
+State = Literal["first", "promoted", "rejected"]
+
+
+@dataclass(frozen=True)
+class Won:
+    """Share of pairs in which the judge prefers a version to the one before, with its interval."""
+
+    rate: float
+    low: float
+    high: float
+    pairs: int
+
+
+@dataclass(frozen=True)
+class VersionFacts:
+    """A version as the gate found it; None is what nobody measured.
+
+    KL and entropy are in nats a token, `tokens` is the mean length, `score` the judge's mean score
+    if it gives any. `rejected` says why, if it was. The policy that the run began with is "first".
+    """
+
+    number: int
+    state: State
+    labels: int = 0
+    won: Won | None = None
+    kl_live: float | None = None
+    kl_reference: float | None = None
+    tokens: float | None = None
+    unfinished: float | None = None
+    entropy: float | None = None
+    score: float | None = None
+    rejected: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        number: int,
+        state: State,
+        metrics: Mapping[str, Any],
+        *,
+        score: float | None = None,
+        rejected: str | None = None,
+    ) -> Self:
+        """The facts of a version from the metrics that are stored with it."""
+        won = metrics.get("win_rate")
+        return cls(
+            number=number,
+            state=state,
+            labels=metrics.get("labels", 0),
+            won=Won(**won) if won else None,
+            kl_live=metrics.get("kl_live"),
+            kl_reference=metrics.get("kl_reference"),
+            tokens=metrics.get("tokens_candidate"),
+            unfinished=metrics.get("unfinished_candidate"),
+            entropy=metrics.get("entropy_candidate"),
+            score=score,
+            rejected=rejected,
+        )
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """An unattended run.
+
+    `reason` is the sentence that it ended with, and `alarmed` whether that was something to look
+    at and no budget. `seconds` is how long it worked, `spent` seconds by kind of work; what they
+    leave is the rest. `abstentions` are counts by cause, and `agreement` is
+    `JudgeFigures.as_dict()`, where people labelled too.
+    """
+
+    judge: str
+    reason: str
+    seconds: float
+    labels: int
+    versions: Sequence[VersionFacts]
+    live: int
+    data_dir: str
+    alarmed: bool = False
+    spent: Mapping[str, float] = field(default_factory=dict)
+    abstentions: Mapping[str, int] = field(default_factory=dict)
+    agreement: Mapping[str, Any] | None = None
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Shares of the time by kind of work, the rest too; empty if nothing was timed."""
+        if not self.spent or self.seconds <= 0:
+            return {}
+        shares = {kind: seconds / self.seconds for kind, seconds in self.spent.items()}
+        return shares | {"rest": max(0.0, 1 - sum(shares.values()))}
 
 
 def run_facts(session: Session, *, reason: str, alarmed: bool, data_dir: str) -> RunFacts:

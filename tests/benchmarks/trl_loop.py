@@ -40,6 +40,7 @@ import torch
 from tqdm import tqdm
 
 from labeler.labels import TrainingLabel
+from labeler.settings import STARTER_REWARD
 from tests.benchmarks.processes import high_water_mb, measured_alone, ratios
 from trainer.objective import Objective
 from trainer.packing import pair_logps
@@ -170,8 +171,11 @@ def run_ours(texts: Sequence[str], batch: int, update_pairs: int) -> Measured:
     return measured(loop.watch, loop.scores, len(texts), seconds, imported)
 
 
-def run_trl(texts: Sequence[str], batch: int) -> Measured:
-    """TRL's trainer over the questions, after a warm-up."""
+def run_trl(texts: Sequence[str], batch: int, *, judged: bool = False) -> Measured:
+    """TRL's trainer over the questions, after a warm-up.
+
+    The grammar's score labels, or if `judged` the starter's reward model.
+    """
     from datasets import Dataset
     from peft import LoraConfig
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -218,7 +222,7 @@ def run_trl(texts: Sequence[str], batch: int) -> Measured:
                 save_strategy="no",
                 logging_strategy="no",
             ),
-            reward_funcs=reward,
+            reward_funcs=str(STARTER_REWARD) if judged else reward,
             train_dataset=dataset(asked(WARM_PAIRS)),
             processing_class=AutoTokenizer.from_pretrained(STARTER),
             peft_config=LoraConfig(
@@ -239,7 +243,7 @@ def measured(
     watch: Stopwatch, scores: Sequence[float], pairs: int, seconds: float, imported_mb: float
 ) -> Measured:
     """What the process has to say in the end."""
-    late = statistics.fmean(scores[len(scores) // 2 :])
+    late = statistics.fmean(scores[len(scores) // 2 :]) if scores else 0.0
     return Measured(pairs / seconds, high_water_mb() - imported_mb, watch.shares(seconds), late)
 
 
@@ -334,7 +338,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
-    parser.add_argument("--child", choices=["ours", "trl"], help=argparse.SUPPRESS)
+    parser.add_argument("--child", choices=["ours", "trl", "trl judged"], help=argparse.SUPPRESS)
     parser.add_argument("--batch", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--update-pairs", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -345,7 +349,7 @@ def main() -> None:
         run = (
             run_ours(texts, options.batch, options.update_pairs)
             if ours
-            else run_trl(texts, options.batch)
+            else run_trl(texts, options.batch, judged=options.child == "trl judged")
         )
         print(json.dumps(asdict(run)))
         return

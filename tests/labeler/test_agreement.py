@@ -246,7 +246,9 @@ def test_the_interval_of_the_length_difference_holds_the_truth(pairs: int) -> No
 
 def test_the_figures_load_no_array_library() -> None:
     names = ["numpy", "scipy", "matplotlib", "torch"]
-    modules = "labeler.agreement, labeler.style, labeler.collapse, labeler.summary"
+    modules = (
+        "labeler.agreement, labeler.style, labeler.unattended.collapse, labeler.unattended.summary"
+    )
     code = f"import sys, {modules}; print([name for name in {names} if name in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"

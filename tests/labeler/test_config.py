@@ -6,7 +6,8 @@ import pytest
 
 from labeler.config import as_environment, load_settings
 from labeler.errors import BadInput
-from labeler.settings import SECTIONS, Settings
+from labeler.sections import SECTIONS
+from labeler.settings import Settings
 
 
 def test_flags_win_over_environment_over_toml_over_the_policys_own_file(tmp_path: Path) -> None:
@@ -83,3 +84,25 @@ def test_every_setting_stands_in_one_section_of_the_help_and_says_what_it_is() -
     listed = [name for names in SECTIONS.values() for name in names]
     assert sorted(listed) == sorted(Settings.model_fields)
     assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_an_unattended_run_has_defaults_of_its_own_and_the_policys_table_wins_over_them(
+    tmp_path: Path,
+) -> None:
+    flags = {"policy": str(tmp_path)}
+    assert load_settings(flags, {}, unattended=True).labels_per_update == 64
+    (tmp_path / "livedpo.toml").write_text("passes = 4\n[judge]\npasses = 3\nlearning_rate = 0.1\n")
+    run = load_settings(flags, {}, unattended=True)
+    assert (run.passes, run.learning_rate, run.labels_per_update) == (3, 0.1, 64)
+    served = load_settings(flags, {})
+    assert (served.passes, served.learning_rate, served.labels_per_update) == (4, 1e-5, 16)
+    assert load_settings(flags | {"passes": 7}, {}, unattended=True).passes == 7
+
+
+@pytest.mark.parametrize("text", ["judge = 'starter'", "[judge]\nport = 1"])
+def test_a_policys_file_may_not_name_a_judge_nor_set_what_is_not_its_own(
+    tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "livedpo.toml").write_text(text)
+    with pytest.raises(BadInput, match="may not set"):
+        load_settings({"policy": str(tmp_path)}, {}, unattended=True)

@@ -30,7 +30,7 @@ def test_the_wait_before_a_restart_doubles_up_to_a_limit_and_begins_anew_after_c
 
 def test_repeated_deaths_raise_an_alarm_that_ends_after_calm(tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{tmp_path / 'x.sqlite'}")
-    supervisor = Supervisor(Settings(data_dir=tmp_path), store, print)
+    supervisor = Supervisor(Settings(data_dir=tmp_path), store, print, ["worker"])
     child = Child("worker", {})
     for number in range(DEATHS_BEFORE_ALARM):
         assert store.reports.status(max_staleness=2)["alarms"] == []
@@ -48,7 +48,7 @@ def test_a_database_that_takes_no_alarm_is_said_and_does_not_end_the_service(
     fill(open_store(f"sqlite:///{path}"), 1)
     read_only = open_store(f"sqlite:///file:{path}?mode=ro&uri=true")
     said: list[str] = []
-    supervisor = Supervisor(Settings(data_dir=tmp_path), read_only, said.append)
+    supervisor = Supervisor(Settings(data_dir=tmp_path), read_only, said.append, ["worker"])
     child = Child("worker", {})
     for number in range(DEATHS_BEFORE_ALARM):
         die(child, 1000.0 + number)

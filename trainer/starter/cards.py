@@ -26,6 +26,12 @@ temperature = 1.0
 top_p = 1.0
 # Nearly all responses end before; the longest measured one had {longest} tokens.
 max_new_tokens = {limit}
+
+# Without people labels are plenty: larger updates waste less time on the gate, and two passes over
+# 64 labels learnt more a label than four over 16 (score 2.9 against 2.1 after 512; one seed each).
+[judge]
+labels_per_update = 64
+passes = 2
 """
 
 POLICY_CARD = """\

@@ -1,0 +1,1 @@
+"""`livedpo judge`: the loop without people."""

@@ -1,0 +1,152 @@
+"""`livedpo judge`: scheduler and worker without a page, the judge labels, until a budget is spent.
+
+    every half second: are the children there? how far is the loop? is it to end?
+
+The loop itself is the worker's (`trainer/worker.py`). Everything that a run needs to go on after a
+kill -9 is in the database; budgets count what the data dir holds.
+"""
+
+import os
+import threading
+import time
+from pathlib import Path
+
+from labeler.errors import BadInput, LivedpoError
+from labeler.prompts import add_first_prompts
+from labeler.role import QUIET
+from labeler.settings import STARTER_POLICY, Settings
+from labeler.store import Store, open_store
+from labeler.store.records import LoopState
+from labeler.supervise import Say, Supervisor, hold_data_dir
+from labeler.unattended.ending import Ending, Patience, budget_spent, collapse, refused_in_a_row
+from labeler.unattended.progress import Progress
+from labeler.unattended.summary import write_summary
+
+ROLES = ("scheduler", "worker")
+LOOK_SECONDS = 0.5
+# A worker that is in the middle of something longer is killed: nothing is lost, that is done again.
+STOP_SECONDS = 5.0
+WINDOW_PAIRS = 16
+INTERRUPTED = "It was interrupted; the same command goes on with it."
+
+
+def settings_for_judge(settings: Settings) -> Settings:
+    """The judge labels every pair at once, nobody checks it, and there is no page to spare for.
+
+    An update takes no more labels than the run may give, or there would be none.
+    Raises BadInput if no judge is named and the policy is not the starter, which has its own.
+    """
+    judge = settings.judge
+    if judge is None and settings.policy == str(STARTER_POLICY):
+        judge = "starter"
+    if judge is None:
+        raise BadInput("Nobody is there to judge; name a --judge, such as rm:DIR_OR_HUB_ID.")
+    changes = {
+        "judge": judge,
+        "labels_per_update": min(
+            settings.labels_per_update, settings.max_labels or settings.labels_per_update
+        ),
+        "judge_after": 0.0,
+        "judge_check_share": 0.0,
+        "threads": settings.threads or os.cpu_count() or 1,
+    }
+    return Settings(**(settings.model_dump() | changes))
+
+
+class Unattended:
+    """One run: its children, and when it ends."""
+
+    def __init__(self, settings: Settings, store: Store, say: Say, now: float) -> None:
+        assert settings.judge is not None
+        self._settings = settings
+        self._store = store
+        self._run = store.runs.begin(settings.judge, now=now)
+        self._worked = self._run.seconds
+        self._looked_at = now
+        self._patience = Patience(settings.stop_stalled_seconds, since=now)
+        self._version: int | None = None
+        self._progress = Progress(settings, say, self._worked)
+        self._supervisor = Supervisor(settings, store, self._progress.say, ROLES, (QUIET,))
+
+    def step(self, now: float) -> Ending | int | None:
+        """One look; why the run ends, the exit code of a child that cannot go on, or None."""
+        self._store.runs.work(now - self._looked_at)
+        self._worked += now - self._looked_at
+        self._looked_at = now
+        code = self._supervisor.step(now)
+        if code is not None:
+            return code
+        rules = self._settings.due_rules
+        state = self._store.reports.loop(rules, ended=self._settings.stop_rejected)
+        self._progress.show(state, self._worked)
+        return (
+            budget_spent(state, self._worked, self._settings)
+            or refused_in_a_row(state, self._settings)
+            or self._collapse(state)
+            or self._patience.lost(state, now)
+        )
+
+    def end(self, ending: Ending | int | None) -> None:
+        """Stop the children, and close the run unless it was interrupted."""
+        self._progress.close()
+        self._supervisor.shut_down(STOP_SECONDS)
+        if isinstance(ending, Ending):
+            self._store.runs.end(ending.reason, now=time.time())
+
+    def _collapse(self, state: LoopState) -> Ending | None:
+        """Compare the last responses with the first ones, once a version."""
+        if state.live is None or state.live == self._version:
+            return None
+        self._version = state.live
+        first, now = self._store.queue.first_and_last(WINDOW_PAIRS)
+        return collapse(first, now, state.live, self._settings)
+
+
+def judge(settings: Settings, stop: threading.Event, say: Say) -> int:
+    """Run until a budget is spent, a guard trips or `stop` is set; returns the exit code.
+
+    Raises LivedpoError.
+    """
+    settings = settings_for_judge(settings)
+    with hold_data_dir(settings):
+        store = open_store(settings.database_url)
+        add_first_prompts(settings, store, say)
+        store.roles.clear_alarms()
+        say(_first_words(settings))
+        run = Unattended(settings, store, say, time.time())
+        found: Ending | int | None = None
+        try:
+            while found is None and not stop.is_set():
+                found = run.step(time.time())
+                stop.wait(LOOK_SECONDS)
+        finally:
+            run.end(found)
+        if isinstance(found, int):
+            return found
+        ending = found or Ending(INTERRUPTED, success=True)
+        say(f"{ending.reason} The summary is in {_summarise(settings, store, ending)}.")
+        return 0 if ending.success else 1
+
+
+def _summarise(settings: Settings, store: Store, ending: Ending) -> Path:
+    facts = store.reports.run_facts(
+        reason=ending.reason, alarmed=not ending.success, data_dir=str(settings.data_dir)
+    )
+    try:
+        return write_summary(settings.data_dir / "summary", facts)
+    except OSError as error:
+        raise LivedpoError(f"The summary cannot be written: {error}.") from error
+
+
+def _first_words(settings: Settings) -> str:
+    budgets = {
+        "updates": settings.max_updates,
+        "labels": settings.max_labels,
+        "hours": settings.max_hours,
+    }
+    named = [f"{budget:g} {what}" for what, budget in budgets.items() if budget is not None]
+    until = " or ".join(named) if named else "Ctrl-C or a guard ends it; no budget is set"
+    return (
+        f"The judge '{settings.judge}' labels for the policy {settings.policy} until {until}; "
+        f"data in {settings.data_dir}."
+    )
