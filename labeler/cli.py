@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from labeler.adapters import verify
-from labeler.config import as_environment, load_settings
+from labeler.config import UNATTENDED, as_environment, load_settings
 from labeler.errors import LivedpoError
 from labeler.judge_words import judge_lines
 from labeler.sections import SECTIONS
@@ -27,6 +27,7 @@ from labeler.tables import Source
 
 ALL = tuple(name for names in SECTIONS.values() for name in names)
 STORE = ("data_dir", "database")
+ONLY_SERVE = ("host", "port", "queue_pairs", "lease_seconds", "judge_after", "judge_check_share")
 
 
 class SectionedCommand(click.Command):
@@ -60,7 +61,7 @@ def settings_options(
         run.__doc__, run.__name__ = command.__doc__, command.__name__
         run.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
         for name in reversed(names):
-            run = _option(name)(run)
+            run = _option(name, UNATTENDED.get(name) if unattended else None)(run)
         return click.option(
             "--config", metavar="FILE.toml", type=Path, help="Settings as a TOML file."
         )(run)
@@ -68,14 +69,16 @@ def settings_options(
     return decorate
 
 
-def _option(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def _option(name: str, default: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """A flag for a setting, whose own default is another one for this command, perhaps."""
     field = Settings.model_fields[name]
     text = field.description or ""
-    if field.default is not None and "Default" not in text:
-        text += f" Default: {field.default}."
-    metavar = {int: "N", float: "X"}.get(field.annotation, "TEXT")  # type: ignore[arg-type]
-    if "Path" in str(field.annotation):
-        metavar = "PATH"
+    default = field.default if default is None else default
+    if default is not None and "Default" not in text:
+        text += f" Default: {default}."
+    kinds = {"Path": "PATH", "int": "N", "float": "X"}
+    named = str(field.annotation)
+    metavar = next((kinds[kind] for kind in kinds if kind in named), "TEXT")
     flag = "--" + name.replace("_", "-")
     return click.option(flag, name, default=None, metavar=metavar, help=text)
 
@@ -100,7 +103,7 @@ def serve(settings: Settings) -> None:
 
 
 @cli.command(cls=SectionedCommand)
-@settings_options(*ALL, unattended=True)
+@settings_options(*(name for name in ALL if name not in ONLY_SERVE), unattended=True)
 def judge(settings: Settings) -> None:
     """Run the loop unattended: no web page; the judge labels, until a budget is spent.
 

@@ -107,12 +107,15 @@ class Judgement:
 
 
 class Judge(Protocol):
-    """Says which of two responses is better. `spec` is its `--judge`, `waits` whether it asks a
-    server: then it is asked on a thread of its own, so that sampling goes on meanwhile.
+    """Says which of two responses is better.
+
+    `spec` is its `--judge`, `waits` whether it asks a server: then it is asked on a thread of its
+    own, so that sampling goes on meanwhile. `requests_spent` is what a server was asked in all.
     """
 
     spec: str
     waits: bool
+    requests_spent: int
 
     def judge(self, questions: Sequence[Question]) -> list[Judgement]:
         """One judgement a question, in their order; never raises for what a response says."""

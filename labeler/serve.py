@@ -5,6 +5,7 @@ import time
 
 from labeler.address import listen, url_of
 from labeler.config import refuse_open_host
+from labeler.errors import BadInput
 from labeler.prompts import add_first_prompts
 from labeler.settings import Settings
 from labeler.store import Store, open_store
@@ -47,6 +48,11 @@ class Announcer:
 def serve(settings: Settings, stop: threading.Event, say: Say) -> int:
     """Run the service until `stop` is set; returns the exit code. Raises LivedpoError."""
     refuse_open_host(settings)
+    if settings.judge_after == 0:
+        raise BadInput(
+            "A judge that labels at once leaves people nothing; give --judge-after some seconds, "
+            "or run `livedpo judge`, the loop without a page."
+        )
     with hold_data_dir(settings):
         listen(settings.host, settings.port, stop).close()
         store = open_store(settings.database_url)

@@ -295,8 +295,13 @@ class Settings(BaseModel):
             most_labels=self.max_labels,
             max_abstain=self.judge_max_abstain,
             min_agreement=self.judge_min_agreement,
-            left_to_people=self.queue_pairs // 2 if self.judge_after else 0,
+            left_to_people=self._left_to_people,
         )
+
+    @property
+    def _left_to_people(self) -> int:
+        """Half a queue, unless a round would wait for them or nobody is there."""
+        return self.queue_pairs // 2 if self.judge_after and self.mode == "streaming" else 0
 
     @property
     def is_loopback(self) -> bool:

@@ -2,7 +2,8 @@
 
 Each child is what `livedpo web`, `scheduler` or `worker` runs, with its settings in the environment
 and a pipe as standard input: when this process ends, however it does, the pipe closes and the
-children stop. A child that ends because of a user's mistake (exit code 2) ends the service.
+children stop. A child whose first start fails because of a user's mistake (exit code 2) ends the
+service; later such an end is a death like any, for what it needs may come back.
 """
 
 import os
@@ -47,6 +48,7 @@ class Child:
     process: subprocess.Popen[bytes] | None = None
     deaths: list[float] = field(default_factory=list)
     start_at: float = 0.0
+    starts: int = 0
 
     def check(self, now: float) -> int | None:
         """Start it if that is due; the exit code if it has just ended."""
@@ -83,6 +85,7 @@ class Child:
             self.process.wait()
 
     def _start(self) -> None:
+        self.starts += 1
         # A session of its own: Ctrl-C reaches only the supervisor.
         self.process = subprocess.Popen(
             [sys.executable, "-m", MODULES[self.name], SUPERVISED, *self.words],
@@ -120,7 +123,7 @@ class Supervisor:
         """One look at the children; the exit code if the service cannot go on."""
         for child in self._children.values():
             code = child.check(now)
-            if code == BadInput.exit_code:
+            if code == BadInput.exit_code and child.starts == 1:
                 return code
             if code is not None:
                 self._report_death(child, code, now)
@@ -157,9 +160,12 @@ class Supervisor:
 
     def _report_death(self, child: Child, code: int, now: float) -> None:
         again = child.start_at - now
-        self._say(f"The {child.name} ended with code {code}; it starts again in {again:.1f} s.")
+        file = self._settings.data_dir / "logs" / f"{child.name}.log"
+        self._say(
+            f"The {child.name} ended with code {code} (see {file}); it starts again in "
+            f"{again:.1f} s."
+        )
         if child.recent_deaths(now) >= DEATHS_BEFORE_ALARM:
-            file = self._settings.data_dir / "logs" / f"{child.name}.log"
             times = child.recent_deaths(now)
             self._alarm(child.name, f"The {child.name} died {times} times lately; see {file}.")
 

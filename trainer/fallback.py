@@ -51,11 +51,8 @@ class Fallback:
         self._looked_at = float("-inf")
         self._asked_at = float("-inf")
         self._heard: tuple[int, int] | None = None
-
-    @property
-    def is_asking(self) -> bool:
-        """Whether a server is being asked right now."""
-        return self._answer is not None
+        self._noted = judge.requests_spent
+        store.roles.alarm(ROLE, None)  # of a worker that ended
 
     def step(self) -> bool:
         """One iteration; false if there was nothing to do."""
@@ -73,8 +70,15 @@ class Fallback:
     def close(self) -> None:
         """Wait for nobody."""
         self._judge.close()
+        self.note_requests()
         if self._thread is not None:
             self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def note_requests(self) -> None:
+        """Write down what the judge has cost, for whatever it was asked."""
+        if self._judge.requests_spent != self._noted:
+            self._noted = self._judge.requests_spent
+            self._store.judging.note_requests(self._judge.spec, self._noted)
 
     def _learn(self, now: float) -> None:
         """Let a judge that learns from people hear what is new."""
@@ -139,6 +143,7 @@ class Fallback:
             if answer.cause not in UNASKED
         ]
         self._store.judging.record(self._rules, said, now=self._clock())
+        self.note_requests()
         unasked = {answer.cause for answer in answers} & UNASKED.keys()
         self._silence = Pause(UNASKED[unasked.pop()], probes=True) if unasked else None
         if self._silence or self._pause or any(answer.cause for answer in answers):

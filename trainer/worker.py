@@ -52,6 +52,7 @@ SAMPLE_PAIRS = 16
 UNATTENDED_PAIRS = 128
 MOST_HALVINGS = 3
 IDLE_SECONDS = 0.05
+TROUBLE = f"{ROLE}: trouble"
 TROUBLE_SECONDS = 5.0
 
 
@@ -102,6 +103,7 @@ class Worker:
         refuse_small_context(self._settings, self._policy)
         self._store.prompts.reconsider()
         remove_unfinished(self._settings.adapters_dir)
+        self._store.roles.alarm(TROUBLE, None)  # of a worker that ended
         self._prune()
         self._live_version()
 
@@ -115,7 +117,8 @@ class Worker:
                 self._run_update(claim)
                 self._prune()
             else:  # someone has moved the live pointer in between
-                self._store.updates.release(claim)
+                with contextlib.suppress(ClaimLostError):
+                    self._store.updates.release(claim)
             return True
         if self._fallback is not None and self._judge_some(self._fallback):
             return True
@@ -127,9 +130,16 @@ class Worker:
 
     def close(self) -> None:
         """Leave nothing running."""
-        self._store.runs.spend(self._watch.take())
+        self._spend()
         if self._fallback is not None:
             self._fallback.close()
+
+    def _spend(self) -> None:
+        """Tell the unattended run where the time went, and the budget what the judge has cost."""
+        if self._unattended:
+            self._store.runs.spend(self._watch.take())
+        if self._fallback is not None:
+            self._fallback.note_requests()
 
     def _prune(self) -> None:
         """Remove the folders of old versions, and what a crash or a lost claim left."""
@@ -266,7 +276,7 @@ class Worker:
             self._store.updates.reject(claim, version, reason=reason, now=self._clock())
         else:
             self._promote(claim, version, self._first_pairs(finding, number))
-        self._store.runs.spend(self._watch.take())
+        self._spend()
 
     def _first_pairs(self, finding: Finding, number: int) -> list[NewPair]:
         pairs = self._supply.pairs(finding.sampled, number)
@@ -338,13 +348,13 @@ def _work_until(stop: threading.Event, worker: Worker, store: Store) -> None:
         try:
             busy = worker.step()
             if in_trouble:
-                store.roles.alarm(f"{ROLE}: trouble", None)
+                store.roles.alarm(TROUBLE, None)
             in_trouble = False
         except (LivedpoError, FloatingPointError) as error:
             # A full disk, say: try again rather than load it all again.
             log.error("%s", error)
             with contextlib.suppress(LivedpoError):
-                store.roles.alarm(f"{ROLE}: trouble", one_line(error))
+                store.roles.alarm(TROUBLE, one_line(error))
             in_trouble = True
             stop.wait(TROUBLE_SECONDS)
             continue

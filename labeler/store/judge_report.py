@@ -69,9 +69,13 @@ def doubles(session: Session, judge: str) -> list[Double]:
     return [double for row in found.values() if (double := _double(*row)) is not None]
 
 
-def judge_report(session: Session) -> dict[str, Any] | None:
-    """What `status` and the page tell of the judge that spoke last; None if none ever has."""
-    newest = session.exec(select(Verdict).order_by(col(Verdict.id).desc()).limit(1)).first()
+def judge_report(session: Session, judge: str | None = None) -> dict[str, Any] | None:
+    """What `status` and the page tell of a judge, or of the one that spoke last.
+
+    None if it never has.
+    """
+    said = select(Verdict) if judge is None else select(Verdict).where(col(Verdict.judge) == judge)
+    newest = session.exec(said.order_by(col(Verdict.id).desc()).limit(1)).first()
     role = session.get(RoleState, ROLE)
     if newest is None:
         return None
@@ -94,7 +98,7 @@ def judge_report(session: Session) -> dict[str, Any] | None:
         "labels": session.exec(
             select(func.count()).select_from(Verdict).where(mine, col(Verdict.vote_id).is_not(None))
         ).one(),
-        "abstained": dict(by_cause),
+        "abstained": {cause: count for cause, count in by_cause.items() if count},
         "abstain_share": _share(failed, verdicts + failed),
         "consistent": _consistent(session, newest.judge),
         "requests": requests,

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Sequence
 
 import sqlalchemy as sa
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from labeler.agreement import FEWEST_TO_PAUSE, measure, paused_by_agreement
@@ -44,7 +45,11 @@ from labeler.tables import (
 )
 
 RETRY_SECONDS = 30.0
+MOST_TRIES = 3
+ELSEWHERE = "elsewhere"  # requests that no verdict came of
 MOST_EXAMPLES = 4096
+# Whether a judge agrees enough goes by the last pairs: one that learns is not held to its first.
+PAUSE_DOUBLES = 100
 
 
 class Judging:
@@ -61,7 +66,9 @@ class Judging:
         """
         with self._database.read() as session:
             wanted: list[sa.ColumnElement[bool]] = [col(Pair.double).is_(True)]
-            if labels and rules.after_seconds is not None:
+            left = _labels_left(session, rules)
+            if labels and left and rules.after_seconds is not None:
+                limit = min(limit, left)
                 wanted.append(_waited(now - rules.after_seconds))
             rows = (
                 select(Pair, Prompt)
@@ -72,7 +79,7 @@ class Judging:
                     ~_said(rules.judge, now),
                 )
                 .order_by(col(Pair.id))
-                .limit(min(limit, _labels_left(session, rules)))
+                .limit(limit)
             )
             return [
                 Waiting(pair_id(pair), Question(prompt.messages, pair.response_a, pair.response_b))
@@ -125,7 +132,7 @@ class Judging:
         )
         with self._database.read() as session:
             last = [Cause(cause) if cause else None for cause in session.exec(newest)]
-            both = doubles(session, rules.judge)
+            both = doubles(session, rules.judge)[-PAUSE_DOUBLES:]
         pause = abstaining(last, rules.max_abstain)
         if pause is None and len(both) >= FEWEST_TO_PAUSE:
             low = paused_by_agreement(measure(both), rules.min_agreement)
@@ -181,6 +188,20 @@ class Judging:
         with self._database.read() as session:
             return _labels_left(session, rules)
 
+    def note_requests(self, judge: str, requests: int) -> None:
+        """Write down that the judge has cost so many requests in all.
+
+        Verdicts carry their own; what was asked for the gate, or lost on the way, is added to them.
+        """
+        more = requests - self.spent(judge)
+        if more <= 0:
+            return
+        with self._database.write() as session:
+            row = session.get(TidiedVerdicts, (judge, ELSEWHERE))
+            row = row or TidiedVerdicts(judge=judge, cause=ELSEWHERE)
+            row.requests += more
+            session.add(row)
+
     def spent(self, judge: str) -> int:
         """Requests that this judge has cost."""
         with self._database.read() as session:
@@ -205,14 +226,25 @@ def _due(
 ) -> tuple[list[tuple[Pair, Verdict]], list[tuple[Pair, Verdict]]]:
     """Pairs that have waited with what the judge said: those to label, and those to retire."""
     assert rules.after_seconds is not None
+    other = aliased(Verdict)
+    last = (
+        select(sa.func.max(other.id))
+        .where(col(other.judge) == rules.judge, col(other.pair_id) == col(Pair.id))
+        .scalar_subquery()
+    )
+    a_person_spoke = (
+        select(Vote.id).where(*opinions_of_people(), col(Vote.pair_id) == col(Pair.id)).exists()
+    )
     rows = (
         select(Pair, Verdict)
         .join(Verdict, col(Verdict.pair_id) == col(Pair.id))
         .where(
             col(Verdict.judge) == rules.judge,
             col(Pair.state) == PairState.READY,
-            sa.or_(col(Verdict.cause).is_(None), col(Verdict.cause).not_in(PASSING)),
+            _for_good(rules.judge),
             _waited(now - rules.after_seconds),
+            col(Verdict.id) == last,
+            ~a_person_spoke,
         )
         .order_by(col(Verdict.id))
     )
@@ -237,19 +269,25 @@ def _waited(since: float) -> sa.ColumnElement[bool]:
 
 def _said(judge: str, now: float) -> sa.ColumnElement[bool]:
     """Whether the judge has spoken of the pair, for good or just now."""
-    return (
+    just_now = (
         select(Verdict.id)
         .where(
             col(Verdict.pair_id) == col(Pair.id),
             col(Verdict.judge) == judge,
-            sa.or_(
-                col(Verdict.cause).is_(None),
-                col(Verdict.cause).not_in(PASSING),
-                col(Verdict.created_at) > now - RETRY_SECONDS,
-            ),
+            col(Verdict.created_at) > now - RETRY_SECONDS,
         )
         .exists()
     )
+    return sa.or_(just_now, _for_good(judge))
+
+
+def _for_good(judge: str) -> sa.ColumnElement[bool]:
+    """Whether the judge is not to be asked of the pair again: it decided, cannot, or gave up."""
+    said = aliased(Verdict)
+    mine = col(said.pair_id) == col(Pair.id), col(said.judge) == judge
+    final = sa.or_(col(said.cause).is_(None), col(said.cause).not_in(PASSING))
+    tries = select(sa.func.count()).select_from(said).where(*mine).scalar_subquery()
+    return sa.or_(select(said.id).where(*mine, final).exists(), tries >= MOST_TRIES)
 
 
 def _labels_left(session: Session, rules: JudgeRules) -> int:

@@ -57,13 +57,18 @@ class Queue:
         with self._database.read() as session:
             return _responses(session.exec(newest))
 
-    def first_and_last(self, pairs: int) -> tuple[list[Said], list[Said]]:
-        """The responses of the first and of the last so many pairs; none if these overlap."""
+    def first_and_last(self, pairs: int, *, version_id: int) -> tuple[list[Said], list[Said]]:
+        """The responses of the first so many pairs, and of the last so many of a version.
+
+        None of either as long as there are too few of that version.
+        """
+        of_version = col(Pair.version_id) == version_id
+        newest = select(Pair).where(of_version).order_by(col(Pair.id).desc()).limit(pairs)
         with self._database.read() as session:
-            if session.exec(select(sa.func.count()).select_from(Pair)).one() < 2 * pairs:
+            last = session.exec(newest).all()
+            if len(last) < pairs:
                 return [], []
             first = session.exec(select(Pair).order_by(col(Pair.id)).limit(pairs))
-            last = session.exec(select(Pair).order_by(col(Pair.id).desc()).limit(pairs))
             return _responses(first), _responses(last)
 
     def round_left(self, rules: DueRules) -> int:

@@ -160,10 +160,13 @@ class EndedUpdate:
 class LoopState:
     """Where the loop is. `labels` are the judge's, `updates` those that made a version live.
 
-    `ended` are the last updates, newest first; `steps_done` counts those of the open one.
+    `labels_since` are those since the last update opened. `ended` are the last updates of this run,
+    newest first; `steps_done` counts those of the open one. `heard_at` is when the worker last gave
+    a sign of life.
     """
 
     labels: int
+    labels_since: int
     labels_missing: int
     updates: int
     live: int | None
@@ -172,6 +175,7 @@ class LoopState:
     steps_done: int
     ended: list[EndedUpdate]
     says: str
+    heard_at: float
     alarms: list[str]
 
 

@@ -116,16 +116,18 @@ class Reports:
                 (role.says, role.alarm) if role else None,
             )
 
-    def loop(self, rules: DueRules, *, ended: int) -> LoopState:
-        """Where the loop is, with the last `ended` updates."""
+    def loop(self, rules: DueRules, *, ended: int, since: float) -> LoopState:
+        """Where the loop is, with the last `ended` updates that opened after `since`."""
         with self._database.read() as session:
             newest = select(Update).order_by(col(Update.id).desc()).limit(ended + 1)
-            updates = list(session.exec(newest))
+            updates = list(session.exec(newest.where(col(Update.opened_at) >= since)))
+            last_opened = updates[0].opened_at if updates else since
             still_open = [update for update in updates if update.finished_at is None]
             roles = {role.name: role for role in session.exec(select(RoleState))}
             missing = rules.labels_per_update - _progress(session, rules)
             return LoopState(
                 labels=_judge_labels(session),
+                labels_since=_judge_labels(session, since=last_opened),
                 labels_missing=max(0, missing),
                 updates=_count(session, Update, col(Update.state) == UpdateState.PROMOTED),
                 live=live_id(session),
@@ -134,13 +136,16 @@ class Reports:
                 steps_done=still_open[0].steps_done if still_open else 0,
                 ended=[_ended(update) for update in updates if update.finished_at][:ended],
                 says=roles["worker"].says if "worker" in roles else "",
+                heard_at=(roles["worker"].beat_at or 0.0) if "worker" in roles else 0.0,
                 alarms=[role.alarm for role in roles.values() if role.alarm],
             )
 
-    def run_facts(self, *, reason: str, alarmed: bool, data_dir: str) -> RunFacts:
+    def run_facts(self, *, reason: str, alarmed: bool, policy: str, options: str) -> RunFacts:
         """What is told of the unattended run that has just ended."""
         with self._database.read() as session:
-            return run_facts(session, reason=reason, alarmed=alarmed, data_dir=data_dir)
+            return run_facts(
+                session, reason=reason, alarmed=alarmed, policy=policy, options=options
+            )
 
     def versions(self) -> list[VersionRow]:
         """Every version, oldest first."""
@@ -220,8 +225,11 @@ def _labels(session: Session, votes: VoteRules, max_staleness: int) -> dict[str,
     }
 
 
-def _judge_labels(session: Session) -> int:
+def _judge_labels(session: Session, since: float | None = None) -> int:
     """Counted by rater, for which an index alone is read: this is asked all the time."""
+    if since is not None:
+        lately = col(Vote.created_at) > since, col(Vote.source) == Source.JUDGE
+        return _count(session, Vote, *lately)
     judges = select(Rater.id).where(col(Rater.role) == RaterRole.JUDGE)
     standing = col(Vote.superseded_by).is_(None), col(Vote.rater_id).in_(judges)
     return _count(session, Vote, *standing)

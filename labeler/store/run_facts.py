@@ -86,7 +86,8 @@ class RunFacts:
     labels: int
     versions: Sequence[VersionFacts]
     live: int
-    data_dir: str
+    options: str
+    policy: str
     alarmed: bool = False
     spent: Mapping[str, float] = field(default_factory=dict)
     abstentions: Mapping[str, int] = field(default_factory=dict)
@@ -101,10 +102,12 @@ class RunFacts:
         return shares | {"rest": max(0.0, 1 - sum(shares.values()))}
 
 
-def run_facts(session: Session, *, reason: str, alarmed: bool, data_dir: str) -> RunFacts:
+def run_facts(
+    session: Session, *, reason: str, alarmed: bool, policy: str, options: str
+) -> RunFacts:
     """The facts of the newest run, and of every version of the data dir."""
     run = session.exec(select(Run).order_by(col(Run.id).desc()).limit(1)).one()
-    judge = judge_report(session) or {}
+    judge = judge_report(session, run.judge) or {}
     by_judge = col(Vote.source) == Source.JUDGE, col(Vote.superseded_by).is_(None)
     return RunFacts(
         judge=run.judge,
@@ -113,7 +116,8 @@ def run_facts(session: Session, *, reason: str, alarmed: bool, data_dir: str) ->
         labels=session.exec(select(func.count()).select_from(Vote).where(*by_judge)).one(),
         versions=_versions(session, run.judge),
         live=live_id(session) or 0,
-        data_dir=data_dir,
+        options=options,
+        policy=policy,
         alarmed=alarmed,
         spent=run.spent,
         abstentions=judge.get("abstained", {}),

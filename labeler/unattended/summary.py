@@ -6,6 +6,7 @@ Plain facts in, three files out. `plots` draws the last one, and is loaded only 
 import json
 import math
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -133,7 +134,8 @@ def _table(versions: Sequence[VersionFacts]) -> str:
 
 
 def _next(facts: RunFacts) -> list[str]:
-    where = f"--data-dir {facts.data_dir}"
+    where = facts.options
+    with_policy = f"--policy {shlex.quote(facts.policy)} {where}"
     go_on = "Go on: the same command again, with a larger budget if one was spent."
     if facts.alarmed:
         go_on = (
@@ -143,9 +145,9 @@ def _next(facts: RunFacts) -> list[str]:
     return [
         go_on,
         f"See every version: `livedpo versions list {where}`.",
-        f"Use version {facts.live}: `livedpo versions merge {facts.live} OUT {where}`.",
+        f"Use version {facts.live}: `livedpo versions merge {facts.live} OUT {with_policy}`.",
         f"Take the labels with you: `livedpo export OUT.jsonl --labels judge {where}`.",
-        f"Rate it yourself: `livedpo serve {where}`.",
+        f"Rate it yourself: `livedpo serve {with_policy}`.",
     ]
 
 
@@ -154,8 +156,8 @@ def headline(facts: RunFacts) -> str:
     made = [version.state for version in facts.versions if version.state != "first"]
     accepted = made.count("promoted")
     return (
-        f"{facts.labels} labels in {_duration(facts.seconds)}: {accepted} "
-        f"version{'' if accepted == 1 else 's'} accepted, {made.count('rejected')} rejected"
+        f"{facts.labels} labels, {accepted} version{'' if accepted == 1 else 's'} accepted, "
+        f"{made.count('rejected')} rejected; this run worked {_duration(facts.seconds)}"
     )
 
 

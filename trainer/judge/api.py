@@ -98,6 +98,7 @@ class ApiJudge:
         self._options = {name: value for row in OPTIONS for name, value in row.items()}
         self._lock = threading.Lock()
         self._closed = False
+        self._one_at_a_time = threading.Lock()
         self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = []
 
     def judge(self, questions: Sequence[Question]) -> list[Judgement]:
@@ -106,9 +107,10 @@ class ApiJudge:
         It takes at most the time-outs of all requests, `concurrency` at a time, and two more for
         what is asked again; what has not come by then is TIMEOUT.
         """
-        if self._closed or not questions:
-            return [Judgement(None, Cause.TIMEOUT)] * len(questions)
-        answers = asyncio.run(self._ask_all(questions))
+        with self._one_at_a_time:  # the gate and the queue share the server's patience
+            if self._closed or not questions:
+                return [Judgement(None, Cause.TIMEOUT)] * len(questions)
+            answers = asyncio.run(self._ask_all(questions))
         self._tell_failures(answers)
         return [
             _combined(forward, backward, self._inconsistent)

@@ -26,6 +26,7 @@ class FunctionJudge:
     """Asks a function of the user's."""
 
     waits = False
+    requests_spent = 0
 
     def __init__(self, spec: str) -> None:
         """Find the function of `py:module:function`. Raises BadInput if it is not there."""

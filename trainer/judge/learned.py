@@ -54,6 +54,7 @@ class LearnedJudge:
 
     spec = "learned"
     waits = False
+    requests_spent = 0
 
     def __init__(self, features: Features, *, seed: int = 0) -> None:
         self._features = features

@@ -25,6 +25,7 @@ class RewardModel:
     """P(first is better) = sigmoid(score of first - score of second), by Bradley and Terry."""
 
     waits = False
+    requests_spent = 0
 
     def __init__(
         self,

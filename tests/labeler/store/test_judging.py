@@ -8,7 +8,7 @@ import pytest
 from labeler.errors import BadInput
 from labeler.judgement import Cause, Judgement
 from labeler.store import Store
-from labeler.store.judging import RETRY_SECONDS
+from labeler.store.judging import MOST_TRIES, RETRY_SECONDS
 from labeler.store.records import Ballot, JudgeRules
 from labeler.tables import Source
 from tests.labeler.store.loop import RULES, claim, open_update, promote
@@ -181,6 +181,39 @@ def test_a_failure_that_may_pass_is_asked_again_later(store: Store) -> None:
     assert judge(store, now=LATER + RETRY_SECONDS) == 1
     report = store.reports.status(max_staleness=2)["judge"]
     assert (report["verdicts"], report["abstained"]) == (1, {"timeout": 1})
+
+
+def test_a_pair_that_fails_again_and_again_is_given_up_and_makes_room(store: Store) -> None:
+    fill(store, 1, now=MADE_AT)
+    for attempt in range(MOST_TRIES):
+        assert store.reports.status(max_staleness=2)["pairs"]["ready"] == 1
+        judge(store, Judgement(None, Cause.SERVER_ERROR), now=LATER + attempt * RETRY_SECONDS)
+    assert waiting(store, now=LATER + 1e6) == []
+    assert store.reports.status(max_staleness=2)["pairs"]["expired"] == 1
+
+
+def test_what_a_judge_was_asked_beside_the_queue_counts_towards_its_budget(store: Store) -> None:
+    fill(store, 2, now=MADE_AT)
+    judge(store, Judgement(0.9, requests=2))
+    store.judging.note_requests("starter", 4)  # what the verdicts say already
+    assert store.judging.spent("starter") == 4
+    store.judging.note_requests("starter", 10)
+    store.judging.note_requests("starter", 10)
+    assert store.judging.spent("starter") == 10
+    report = store.reports.judge()
+    assert report is not None
+    assert (report["requests"], report["abstained"]) == (10, {})
+
+
+def test_a_pair_that_a_person_has_spoken_of_is_not_labelled_by_the_judge(store: Store) -> None:
+    fill(store, 1, now=MADE_AT)
+    store.queue.add([made_up_pair(1, 0)], now=MADE_AT, votes_wanted=2)
+    asked = store.judging.waiting(JUDGE, labels=True, limit=9, now=LATER)
+    store.judging.record(JUDGE, [(each.pair_id, FIRST_IS_BETTER) for each in asked], now=LATER)
+    for pair in lease(store, 2, now=MADE_AT):
+        store.votes.record(Ballot(pair.lease_id, pair.lease_id, "left"), rater_id=1, now=MADE_AT)
+    assert store.judging.settle(JUDGE, now=LATER) == 0
+    assert labels(store)["judge"] == 0
 
 
 def test_a_pair_that_the_judge_cannot_decide_makes_room_for_another(store: Store) -> None:

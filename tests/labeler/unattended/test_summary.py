@@ -44,7 +44,8 @@ RUN = RunFacts(
     labels=32,
     versions=(FIRST, ONE, TWO),
     live=1,
-    data_dir="data/run",
+    options="--data-dir data/run",
+    policy="my model",
     spent={"sampling": 100.0, "judging": 50.0, "training": 75.0, "gating": 20.0},
     abstentions={"timeout": 2, "unclear": 1},
 )
@@ -90,7 +91,7 @@ def test_a_judge_that_always_prefers_the_new_one_has_finite_log_odds() -> None:
 def test_the_page_says_why_it_ended_how_it_went_and_what_to_do_next() -> None:
     text = as_markdown(RUN)
     assert "**The 32 labels of --max-labels are there.**" in text
-    assert "32 labels in 4 min 10 s: 1 version accepted, 1 rejected; version 1 is live" in text
+    assert "32 labels, 1 version accepted, 1 rejected; this run worked 4 min 10 s; version 1 is live" in text
     assert "sampling 40%, judging 20%, training 30%, gating 8%, rest 2%" in text
     assert "The judge abstained 3 times: timeout 2, unclear 1" in text
     assert "| 1 | promoted | 13 | 75% [57%, 87%] | 0.050 | 0.110 | 66 | 2% | 0.27 | 1.50 |" in text
