@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 SUPERVISED = "supervised"
 QUIET = "quiet"
 LOG_BYTES = 5_000_000
+ORPHAN_SECONDS = 20.0
 
 Body = Callable[[Settings, Store, threading.Event], None]
 
@@ -43,7 +44,9 @@ def run_role(name: str, body: Body) -> None:
         sys.excepthook = _log_uncaught
         body(settings, store, stop)
     except BadInput as error:
-        print(f"livedpo: {error}", file=sys.stderr, flush=True)
+        # A progress bar may stand on this line of a terminal.
+        gap = "\n" if QUIET in sys.argv[1:] and sys.stderr.isatty() else ""
+        print(f"{gap}livedpo: {error}", file=sys.stderr, flush=True)
         sys.exit(error.exit_code)
     except LivedpoError as error:
         log.error("%s", error)
@@ -83,6 +86,9 @@ def _log_to(folder: Path, name: str) -> None:
 
 
 def _stop_with_parent(stop: threading.Event) -> None:
+    """Ask to stop when the supervisor is gone, and end for good if something hangs meanwhile."""
     while os.read(sys.stdin.fileno(), 4096):
         pass
     stop.set()
+    threading.Event().wait(ORPHAN_SECONDS)
+    os.kill(os.getpid(), signal.SIGKILL)

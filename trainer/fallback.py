@@ -33,15 +33,21 @@ UNASKED: dict[Cause | None, str] = {
 
 
 class Fallback:
-    """One judge, and the pairs that wait for it."""
+    """One judge, and the pairs that wait for it. `say` tells what goes on."""
 
     def __init__(
-        self, store: Store, judge: Judge, settings: Settings, clock: Callable[[], float]
+        self,
+        store: Store,
+        judge: Judge,
+        settings: Settings,
+        clock: Callable[[], float],
+        say: Callable[[str], None],
     ) -> None:
         self._store = store
         self._judge = judge
         self._rules = settings.judge_rules
         self._clock = clock
+        self._say = say
         self._batch = 2 * settings.judge_concurrency if judge.waits else BATCH_PAIRS
         self._thread = ThreadPoolExecutor(1, "judge") if judge.waits else None
         self._asked: list[Waiting] = []
@@ -120,6 +126,7 @@ class Fallback:
         if not waiting:
             return False
         self._asked, self._asked_at = waiting, now
+        self._say("Judging pairs.")
         questions = [each.question for each in waiting]
         if self._thread is None:
             self._write(self._judge.judge(questions))

@@ -87,7 +87,7 @@ class Worker:
         judge = load_judge(settings, policy, requests_spent=spent)
         self._supply = Supply(store, policy, settings, judge)
         self._candidates = Candidates(policy, self._supply, settings, judge)
-        self._fallback = Fallback(store, judge, settings, clock) if judge else None
+        self._fallback = Fallback(store, judge, settings, clock, self._say) if judge else None
         self._unattended = settings.judge_after == 0
         self._watch = Stopwatch()
         self._untrained = policy.adapter_state(LIVE)
@@ -153,7 +153,6 @@ class Worker:
         with self._watch.timing("judging"):
             judged = fallback.step()
         if judged:
-            self._say("Judging pairs.")
             self._store.updates.open_if_due(self._settings.due_rules, now=self._clock())
         return judged
 

@@ -43,7 +43,8 @@ class Progress:
             self._begun_with = done
         if self._bar is not None:
             self._bar.initial, self._bar.n = self._begun_with, done
-            self._bar.set_postfix_str(f"{_facts(state)}. {state.says}")
+            labels = "" if self._unit == "label" else f"{state.labels} labels, "
+            self._bar.set_postfix_str(f"{labels}{_facts(state)}. {state.says}".strip())
             return
         told = (state.live, state.ended[:1])
         if told != self._told or seconds - self._told_at >= LINE_SECONDS:

@@ -108,10 +108,10 @@ class Unattended:
         )
         self._progress.show(state, self._clock.seconds)
         return (
-            budget_spent(state, settings, seconds=self._clock.seconds, requests=self._requests())
+            self._collapse(state)
+            or budget_spent(state, settings, seconds=self._clock.seconds, requests=self._requests())
             or refused_in_a_row(state, settings)
             or labels_in_vain(state, settings)
-            or self._collapse(state)
             or self._patience.lost(state, now)
         )
 

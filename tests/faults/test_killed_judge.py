@@ -44,13 +44,9 @@ def judged(store: Store) -> dict[str, int]:
         "judged",
         "verdicts written",
         "labelled",
-        "claimed",
         "training",
         "gating",
-        "trained",
-        "renamed",
         "before commit",
-        "after commit",
     ],
 )
 def test_a_run_that_was_killed_ends_with_the_same_number_of_labels(

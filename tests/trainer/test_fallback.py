@@ -67,7 +67,7 @@ def test_what_waits_is_judged_and_labelled_in_two_steps(
     store: Store, settings: Settings, clock: Clock
 ) -> None:
     fill(store, 5, now=clock.now)
-    fallback = Fallback(store, Scripted(), settings, clock)
+    fallback = Fallback(store, Scripted(), settings, clock, print)
     assert fallback.step()
     assert fallback.step()
     assert labels(store) == 5
@@ -79,7 +79,7 @@ def test_a_judge_that_waits_for_a_server_keeps_nobody_waiting(
 ) -> None:
     fill(store, 9, now=clock.now)
     judge = Scripted(waits=True)
-    fallback = Fallback(store, judge, settings, clock)
+    fallback = Fallback(store, judge, settings, clock, print)
     assert fallback.step()
     assert not fallback.step(), "the worker may go on"
     judge.may_answer.set()
@@ -94,7 +94,7 @@ def test_a_judge_that_abstains_is_paused_under_an_alarm_and_asked_a_little_now_a
 ) -> None:
     fill(store, 20, now=clock.now)
     judge = Scripted(Judgement(None, Cause.SERVER_ERROR))
-    fallback = Fallback(store, judge, settings, clock)
+    fallback = Fallback(store, judge, settings, clock, print)
     fallback.step()
     fallback.step()
     [alarm] = alarms(store)
@@ -123,7 +123,7 @@ def test_what_was_not_asked_is_not_written_down(
     store: Store, settings: Settings, clock: Clock, cause: Cause, words: str
 ) -> None:
     fill(store, 20, now=clock.now)
-    fallback = Fallback(store, Scripted(Judgement(None, cause)), settings, clock)
+    fallback = Fallback(store, Scripted(Judgement(None, cause)), settings, clock, print)
     fallback.step()
     fallback.step()
     assert words in alarms(store)[0]
@@ -138,5 +138,5 @@ def test_without_a_time_to_wait_only_double_pairs_are_judged(
     fill(store, 5, now=clock.now)
     checking = settings.model_copy(update={"judge_after": None})
     judge = Scripted()
-    assert not Fallback(store, judge, checking, clock).step()
+    assert not Fallback(store, judge, checking, clock, print).step()
     assert judge.asked == []

@@ -91,11 +91,14 @@ def test_a_judge_that_always_prefers_the_new_one_has_finite_log_odds() -> None:
 def test_the_page_says_why_it_ended_how_it_went_and_what_to_do_next() -> None:
     text = as_markdown(RUN)
     assert "**The 32 labels of --max-labels are there.**" in text
-    assert "32 labels, 1 version accepted, 1 rejected; this run worked 4 min 10 s; version 1 is live" in text
+    assert (
+        "32 labels, 1 version accepted, 1 rejected; this run worked 4 min 10 s; version 1 is live"
+        in text
+    )
     assert "sampling 40%, judging 20%, training 30%, gating 8%, rest 2%" in text
     assert "The judge abstained 3 times: timeout 2, unclear 1" in text
     assert "| 1 | promoted | 13 | 75% [57%, 87%] | 0.050 | 0.110 | 66 | 2% | 0.27 | 1.50 |" in text
-    assert "`livedpo versions merge 1 OUT --data-dir data/run`" in text
+    assert "`livedpo versions merge 1 OUT --policy 'my model' --data-dir data/run`" in text
     assert "rollback" not in text
     assert "rollback" in as_markdown(replace(RUN, alarmed=True))
 
