@@ -18,6 +18,7 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any
@@ -110,7 +111,9 @@ class ApiJudge:
         with self._one_at_a_time:  # the gate and the queue share the server's patience
             if self._closed or not questions:
                 return [Judgement(None, Cause.TIMEOUT)] * len(questions)
-            answers = asyncio.run(self._ask_all(questions))
+            # On a thread of its own: the caller's may have an event loop, as a notebook does.
+            with ThreadPoolExecutor(1, "judge-requests") as thread:
+                answers = thread.submit(asyncio.run, self._ask_all(questions)).result()
         self._tell_failures(answers)
         return [
             _combined(forward, backward, self._inconsistent)

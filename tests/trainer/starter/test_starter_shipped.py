@@ -61,8 +61,11 @@ def test_the_settings_beside_the_policy_are_what_the_builder_writes_and_the_serv
     text = (POLICY / "livedpo.toml").read_text()
     written = tomllib.loads(text)
     assert written == tomllib.loads(SETTINGS.format(longest=0, limit=Sizes().max_new_tokens))
+    unattended = written.pop("judge")
     settings = load_settings({"policy": str(POLICY)}, {})
     assert {name: getattr(settings, name) for name in written} == written
+    run = load_settings({"policy": str(POLICY)}, {}, unattended=True)
+    assert {name: getattr(run, name) for name in unattended} == unattended
 
 
 def test_both_models_load_in_single_precision_with_their_ids_set(
