@@ -325,6 +325,7 @@ OWNED_BY_POLICY = frozenset(
         "top_p",
         "max_new_tokens",
         "beta",
+        "length_alpha",
         "learning_rate",
         "passes",
         "batch_pairs",

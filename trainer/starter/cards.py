@@ -27,11 +27,13 @@ top_p = 1.0
 # Nearly all responses end before; the longest measured one had {longest} tokens.
 max_new_tokens = {limit}
 
-# Without people labels are plenty: larger updates waste less time on the gate, and two passes over
-# 64 labels learnt more a label than four over 16 (score 2.9 against 2.1 after 512; one seed each).
+# Without people labels are plenty: larger updates spend less time at the gate, one pass is enough,
+# and a margin for length holds a reward model's love of long answers (two passes without it made
+# them 1.3 times as long after 512 labels; this 1.1 times).
 [judge]
 labels_per_update = 64
-passes = 2
+passes = 1
+length_alpha = 0.05
 """
 
 POLICY_CARD = """\
