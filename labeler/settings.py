@@ -349,7 +349,7 @@ def _wrong_combination(settings: Settings) -> str | None:
     if loss == "robust" and not settings.label_smoothing:
         return "The loss 'robust' needs a share of wrong votes; set --label-smoothing 0.1, say."
     if settings.length_alpha and loss not in LEARN_LENGTH:
-        return f"The loss '{loss}' takes no length margin; use --loss sigmoid."
+        return f"The loss '{loss}' takes no length margin; use --loss sigmoid, or --length-alpha 0."
     if settings.judge is None and settings.judge_after is not None:
         return "Nobody can label pairs after a while; name a --judge beside --judge-after."
     if settings.judge is None and settings.candidates > 2:
