@@ -138,7 +138,7 @@ def both_orders(forward: float, backward: float, inconsistent: Inconsistent) -> 
     <Cause.INCONSISTENT: 'inconsistent'>
     """
     orders = (forward, backward)
-    if (forward - 0.5) * (backward - 0.5) >= 0:
+    if is_consistent(orders):
         return Judgement((forward + backward) / 2, orders=orders)
     if inconsistent == "tie":
         return Judgement(0.5, orders=orders)

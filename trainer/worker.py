@@ -187,9 +187,9 @@ class Worker:
     def _top_up(self, version: int, wanted: int) -> bool:
         """Sample one batch of pairs from the live version into the queue."""
         self._say("Sampling pairs.")
-        most = SAMPLE_PAIRS
+        most = UNATTENDED_PAIRS if self._unattended else SAMPLE_PAIRS
         if self._settings.mode == "iterative" or self._unattended:
-            most = min(wanted, UNATTENDED_PAIRS if self._unattended else SAMPLE_PAIRS)
+            most = min(wanted, most)
         with self._watch.timing("sampling"):
             sampled = self._supply.sample(most, LIVE, version)
             pairs = self._supply.pairs(sampled, version)
@@ -202,7 +202,7 @@ class Worker:
             self._update(claim)
         except ClaimLostError as error:
             log.warning("%s", error)
-        except Exception as error:  # the one broad except: the update fails, the worker lives
+        except Exception as error:  # whatever it is, the update fails and the worker lives
             with contextlib.suppress(ClaimLostError):
                 self._end(claim, error)
 

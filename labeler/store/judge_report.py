@@ -44,6 +44,17 @@ def opinions_of_people() -> tuple[sa.ColumnElement[bool], ...]:
     )
 
 
+def judge_labels(session: Session, *, since: float | None = None) -> int:
+    """Labels that judges have given, all or those after `since`.
+
+    Counted by rater, for which an index alone is read: this is asked all the time.
+    """
+    standing = [col(Vote.superseded_by).is_(None), ~by_a_person()]
+    if since is not None:
+        standing.append(col(Vote.created_at) > since)
+    return session.exec(select(func.count()).select_from(Vote).where(*standing)).one()
+
+
 def doubles(session: Session, judge: str) -> list[Double]:
     """The last pairs that this judge and people have both spoken of, oldest first."""
     people = opinions_of_people()

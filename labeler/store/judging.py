@@ -26,17 +26,17 @@ from labeler.judgement import (
 )
 from labeler.labels import VoteRules, combine
 from labeler.store.database import Database
-from labeler.store.judge_report import by_a_person, doubles, opinions_of_people
+from labeler.store.judge_report import by_a_person, doubles, judge_labels, opinions_of_people
 from labeler.store.listing import opinion_of
 from labeler.store.live import versions_since
 from labeler.store.queue import settle
 from labeler.store.records import JudgeRules, Waiting
+from labeler.store.roles import account
 from labeler.tables import (
     Lease,
     Pair,
     PairState,
     Prompt,
-    Rater,
     RaterRole,
     Source,
     TidiedVerdicts,
@@ -294,13 +294,7 @@ def _labels_left(session: Session, rules: JudgeRules) -> int:
     """How many more labels the judge may give."""
     if rules.most_labels is None:
         return 1_000_000
-    judges = select(Rater.id).where(col(Rater.role) == RaterRole.JUDGE)
-    given = (
-        select(sa.func.count())
-        .select_from(Vote)
-        .where(col(Vote.rater_id).in_(judges), col(Vote.superseded_by).is_(None))
-    )
-    return max(0, rules.most_labels - session.exec(given).one())
+    return max(0, rules.most_labels - judge_labels(session))
 
 
 def _verdict(judge: str, number: int, judgement: Judgement, now: float) -> Verdict:
@@ -328,7 +322,7 @@ def _label(session: Session, pair: Pair, verdict: Verdict, now: float) -> None:
     vote = Vote(
         id=uuid.uuid4().hex,
         pair_id=pair_id(pair),
-        rater_id=_rater(session, verdict.judge, now),
+        rater_id=account(session, verdict.judge, RaterRole.JUDGE, now=now),
         choice=choice,
         shown_left="a",
         source=Source.JUDGE,
@@ -339,14 +333,3 @@ def _label(session: Session, pair: Pair, verdict: Verdict, now: float) -> None:
     session.flush()
     verdict.vote_id = vote.id
     settle(session, pair)
-
-
-def _rater(session: Session, judge: str, now: float) -> int:
-    """The account that the judge's labels are given in the name of."""
-    rater = session.exec(select(Rater).where(col(Rater.name) == judge)).first()
-    if rater is None:
-        rater = Rater(name=judge, role=RaterRole.JUDGE, created_at=now)
-        session.add(rater)
-        session.flush()
-    assert rater.id is not None
-    return rater.id

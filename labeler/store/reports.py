@@ -9,7 +9,7 @@ from sqlmodel import Session, col, func, select
 from labeler.labels import VoteRules
 from labeler.store.database import Database
 from labeler.store.judge_report import ROLE as JUDGE_ROLE
-from labeler.store.judge_report import judge_report
+from labeler.store.judge_report import judge_labels, judge_report
 from labeler.store.listing import fresh_votes, new_votes
 from labeler.store.live import live_id
 from labeler.store.queue import count_ready
@@ -126,8 +126,8 @@ class Reports:
             roles = {role.name: role for role in session.exec(select(RoleState))}
             missing = rules.labels_per_update - _progress(session, rules)
             return LoopState(
-                labels=_judge_labels(session),
-                labels_since=_judge_labels(session, since=last_opened),
+                labels=judge_labels(session),
+                labels_since=judge_labels(session, since=last_opened),
                 labels_missing=max(0, missing),
                 updates=_count(session, Update, col(Update.state) == UpdateState.PROMOTED),
                 live=live_id(session),
@@ -223,16 +223,6 @@ def _labels(session: Session, votes: VoteRules, max_staleness: int) -> dict[str,
         "fresh": len(fresh_votes(session, votes, max_staleness)),
         "used": sum(used for _, used in found.values()),
     }
-
-
-def _judge_labels(session: Session, since: float | None = None) -> int:
-    """Counted by rater, for which an index alone is read: this is asked all the time."""
-    if since is not None:
-        lately = col(Vote.created_at) > since, col(Vote.source) == Source.JUDGE
-        return _count(session, Vote, *lately)
-    judges = select(Rater.id).where(col(Rater.role) == RaterRole.JUDGE)
-    standing = col(Vote.superseded_by).is_(None), col(Vote.rater_id).in_(judges)
-    return _count(session, Vote, *standing)
 
 
 def _ended(update: Update) -> EndedUpdate:

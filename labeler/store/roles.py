@@ -1,6 +1,6 @@
 """Who uses the service and which of its processes live: raters, and the state of each role."""
 
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
 from labeler.store.database import Database
 from labeler.tables import Rater, RaterRole, RoleState
@@ -17,13 +17,18 @@ class Raters:
     def local(self, *, now: float) -> int:
         """The id of the one rater of a service on loopback, which has no login."""
         with self._database.write() as session:
-            found = session.exec(select(Rater).where(col(Rater.name) == LOCAL_RATER)).first()
-            if found is None:
-                found = Rater(name=LOCAL_RATER, role=RaterRole.ADMIN, created_at=now)
-                session.add(found)
-                session.flush()
-            assert found.id is not None
-            return found.id
+            return account(session, LOCAL_RATER, RaterRole.ADMIN, now=now)
+
+
+def account(session: Session, name: str, role: RaterRole, *, now: float) -> int:
+    """The id of the account of this name, which is made if there is none."""
+    found = session.exec(select(Rater).where(col(Rater.name) == name)).first()
+    if found is None:
+        found = Rater(name=name, role=role, created_at=now)
+        session.add(found)
+        session.flush()
+    assert found.id is not None
+    return found.id
 
 
 class Roles:

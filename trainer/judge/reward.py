@@ -42,6 +42,7 @@ class RewardModel:
         self.spec = spec or f"rm:{name}"
         dtype = dtype or (torch.float32 if device.type == "cpu" else torch.bfloat16)
         model, self._tokenizer = _load(name, dtype)
+        self._last: dict[Row, float] = {}
         _score_exactly(model)
         self._model = model.to(device).eval()
         self._own_pad: int | None = model.config.get_text_config().pad_token_id
@@ -78,11 +79,17 @@ class RewardModel:
         return row if 0 < len(row) <= self._most_tokens else Cause.TOO_LONG
 
     def _scores(self, rows: Sequence[Row]) -> dict[Row, float]:
-        """The score of each row; equal rows are one, so equal responses tie exactly."""
-        found: dict[Row, float] = {}
-        for part in by_length([len(row) for row in rows], budget(self._model.device)):
-            some = [rows[place] for place in part]
+        """The score of each row; equal rows are one, so equal responses tie exactly.
+
+        What was scored last is kept: a version's first pairs are asked about twice, by the gate and
+        then for their labels.
+        """
+        found = {row: self._last[row] for row in rows if row in self._last}
+        new = [row for row in rows if row not in found]
+        for part in by_length([len(row) for row in new], budget(self._model.device)):
+            some = [new[place] for place in part]
             found |= dict(zip(some, self._forward(some), strict=True))
+        self._last = found
         return found
 
     def _forward(self, rows: Sequence[Row]) -> list[float]:
