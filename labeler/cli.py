@@ -27,7 +27,12 @@ from labeler.tables import Source
 
 ALL = tuple(name for names in SECTIONS.values() for name in names)
 STORE = ("data_dir", "database")
-ONLY_SERVE = ("host", "port", "queue_pairs", "lease_seconds", "judge_after", "judge_check_share")
+ONLY_SERVE = (
+    *("host", "port", "public_url", "tls_certificate", "tls_key", "session_hours"),
+    *("queue_pairs", "lease_seconds", "judge_after", "judge_check_share"),
+    *("votes_per_pair", "gold_share", "repeat_share", "min_reading_seconds", "weigh_raters"),
+    *("guidelines", "reason_tags"),
+)
 
 
 class SectionedCommand(click.Command):

@@ -2,7 +2,25 @@
 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "What to tune": ("policy", "prompts"),
-    "Where": ("data_dir", "database", "host", "port"),
+    "Where": (
+        "data_dir",
+        "database",
+        "host",
+        "port",
+        "public_url",
+        "tls_certificate",
+        "tls_key",
+        "session_hours",
+    ),
+    "What raters see": (
+        "votes_per_pair",
+        "gold_share",
+        "repeat_share",
+        "min_reading_seconds",
+        "weigh_raters",
+        "guidelines",
+        "reason_tags",
+    ),
     "The loop": (
         "mode",
         "labels_per_update",

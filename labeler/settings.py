@@ -46,6 +46,52 @@ class Settings(BaseModel):
     )
     host: str = Field("127.0.0.1", min_length=1, description="Address the web page listens on.")
     port: int = Field(7860, ge=1, le=65535, description="Port the web page listens on.")
+    public_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^/\s]+$",
+        description="Address that people open, if it is not that of host and port: behind a proxy "
+        "that speaks HTTPS, say. Default: none.",
+    )
+    tls_certificate: Path | None = Field(
+        None, description="File with the certificate chain (PEM), to serve HTTPS. Default: none."
+    )
+    tls_key: Path | None = Field(
+        None, description="File with its private key (PEM). Default: none."
+    )
+    session_hours: float = Field(
+        72.0, gt=0, le=8760, description="Hours after which a person has to log in again."
+    )
+
+    votes_per_pair: int = Field(
+        1, ge=1, le=100, description="People who rate each pair; 2 and more show how they agree."
+    )
+    gold_share: float = Field(
+        0.05,
+        ge=0,
+        le=0.5,
+        description="Share of a person's pairs whose answer is known (`livedpo gold add FILE`); "
+        "0.05 is one in twenty, as long as there are any they have not seen.",
+    )
+    repeat_share: float = Field(
+        0.02,
+        ge=0,
+        le=0.5,
+        description="Share of a person's pairs that they have rated before, to see whether they "
+        "say the same again; from their 30th vote on.",
+    )
+    min_reading_seconds: float = Field(
+        1.0, ge=0, description="Votes cast faster than this are flagged; they count all the same."
+    )
+    weigh_raters: bool = Field(
+        False, description="Weigh votes by how reliable their raters are (Dawid and Skene)."
+    )
+    guidelines: Path | None = Field(
+        None, description="Markdown file with your own guidelines for raters. Default: ours."
+    )
+    reason_tags: str = Field(
+        "correct, complete, clear, concise, tone, safe",
+        description="Reasons that raters can tick, with commas between; empty: none.",
+    )
 
     mode: Literal["streaming", "iterative"] = Field(
         "streaming",
@@ -302,6 +348,13 @@ class Settings(BaseModel):
     def _left_to_people(self) -> int:
         """Half a queue, unless a round would wait for them or nobody is there."""
         return self.queue_pairs // 2 if self.judge_after and self.mode == "streaming" else 0
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """The reasons that raters can tick, in order."""
+        return tuple(
+            dict.fromkeys(tag for part in self.reason_tags.split(",") if (tag := part.strip()))
+        )
 
     @property
     def is_loopback(self) -> bool:

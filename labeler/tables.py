@@ -30,11 +30,25 @@ class Source(StrEnum):
 
 
 class PairState(StrEnum):
-    """READY -> LABELLED (enough votes) or EXPIRED (retired without)."""
+    """READY -> LABELLED (enough votes) or EXPIRED (retired without).
+
+    A CHECK pair stays one: it checks raters, and nothing learns from it.
+    """
 
     READY = "ready"
     LABELLED = "labelled"
     EXPIRED = "expired"
+    CHECK = "check"
+
+
+class Purpose(StrEnum):
+    """What a pair is there for. GOLD and REPEAT are CHECK pairs, and look like any other."""
+
+    LOOP = "loop"  # sampled for the queue
+    OWN = "own"  # a rater's own prompt, for that rater alone
+    EDIT = "edit"  # a person's text (a) against the response that it was made of (b)
+    GOLD = "gold"  # which one is better is known
+    REPEAT = "repeat"  # one that this rater has voted on before
 
 
 class UpdateState(StrEnum):
@@ -76,6 +90,15 @@ class RaterRole(StrEnum):
     JUDGE = "judge"  # a model's votes are in its name; nobody can log in with it
 
 
+class AskState(StrEnum):
+    """WAITING -> SAMPLING -> READY or FAILED."""
+
+    WAITING = "waiting"
+    SAMPLING = "sampling"
+    READY = "ready"
+    FAILED = "failed"
+
+
 def _enum(kind: type[StrEnum], **options: Any) -> Column[Any]:
     values = [member.value for member in kind]
     stored = sa.Enum(
@@ -97,13 +120,17 @@ class Service(SQLModel, table=True):
 
 
 class Prompt(SQLModel, table=True):
-    """A conversation that waits for a reply. `digest` finds duplicates."""
+    """A conversation that waits for a reply. `digest` finds duplicates.
+
+    The loop samples for `pooled` ones only, not for a rater's own or for those of gold pairs.
+    """
 
     id: int | None = Field(default=None, primary_key=True)
     messages: list[dict[str, str]] = Field(sa_column=_json())
     digest: str = Field(unique=True)
     pairs_sampled: int = Field(default=0, index=True)
     set_aside: str | None = None
+    pooled: bool = Field(default=True, sa_column_kwargs={"server_default": sa.true()})
     created_at: float
 
 
@@ -151,7 +178,11 @@ class Pair(SQLModel, table=True):
     """Two responses of one version to one prompt, with all that training and provenance need.
 
     `logp_*` are summed log-probabilities (nats) under the version that said them. `double` pairs
-    are judged and shown to people as well, to see how good the judge is.
+    are judged and shown to people as well, to see how good the judge is. `for_rater_id`: nobody
+    else gets it. `source_pair_id` is the pair that a repeat or an edit was made of,
+    `source_vote_id` the vote that an edit came with, `answer` what is right of a gold pair.
+    `needs_tokens`: response a was written by a person and not tokenised yet. A person may set a
+    pair aside (`aside_*`): it is neither trained on nor exported as a preference.
     """
 
     id: int | None = Field(default=None, primary_key=True)
@@ -171,18 +202,72 @@ class Pair(SQLModel, table=True):
     logp_a: float | None = None
     logp_b: float | None = None
     double: bool = Field(default=False, sa_column_kwargs={"server_default": sa.false()})
+    purpose: Purpose = Field(
+        default=Purpose.LOOP, sa_column=_enum(Purpose, server_default=Purpose.LOOP.value)
+    )
+    for_rater_id: int | None = Field(default=None, foreign_key="rater.id")
+    source_pair_id: int | None = Field(default=None, foreign_key="pair.id", index=True)
+    source_vote_id: str | None = Field(default=None, index=True)
+    answer: str | None = None
+    needs_tokens: bool = Field(
+        default=False, index=True, sa_column_kwargs={"server_default": sa.false()}
+    )
+    aside_at: float | None = None
+    aside_by: int | None = Field(default=None, foreign_key="rater.id")
+    aside_reason: str | None = None
     sampling: dict[str, Any] = Field(sa_column=_json())
     created_at: float
 
 
 class Rater(SQLModel, table=True):
-    """An account."""
+    """An account. `invite` is the hash of a one-time link that is still open."""
 
     id: int | None = Field(default=None, primary_key=True)
     name: str = Field(unique=True)
     role: RaterRole = Field(sa_column=_enum(RaterRole))
     created_at: float
     disabled_at: float | None = None
+    password: str | None = None  # argon2id, in its own notation
+    invite: str | None = None
+    invite_expires_at: float | None = None
+
+
+class Login(SQLModel, table=True):
+    """A browser that is logged in. `id` is the hash of what its cookie holds."""
+
+    id: str = Field(primary_key=True)
+    rater_id: int = Field(foreign_key="rater.id", index=True)
+    created_at: float
+    expires_at: float = Field(index=True)
+    ended_at: float | None = None
+
+
+class FailedLogin(SQLModel, table=True):
+    """A wrong password or invite: `key` tells whose, by name or by address."""
+
+    __tablename__ = "failed_login"
+
+    id: int | None = Field(default=None, primary_key=True)
+    key: str = Field(index=True)
+    at: float = Field(index=True)
+
+
+class Ask(SQLModel, table=True):
+    """A rater's own prompt on its way to a pair. The page makes its id.
+
+    `done_tokens` of at most `most_tokens` are sampled; `pair_id` is set when both responses are.
+    """
+
+    id: str = Field(primary_key=True)
+    rater_id: int = Field(foreign_key="rater.id", index=True)
+    messages: list[dict[str, str]] = Field(sa_column=_json())
+    state: AskState = Field(sa_column=_enum(AskState, index=True))
+    done_tokens: int = 0
+    most_tokens: int = 0
+    pair_id: int | None = Field(default=None, foreign_key="pair.id")
+    reason: str | None = None
+    created_at: float
+    finished_at: float | None = None
 
 
 class Lease(SQLModel, table=True):
@@ -258,6 +343,7 @@ class Vote(SQLModel, table=True):
     staleness: int
     seconds: float | None = None
     reasons: list[str] = Field(default_factory=list, sa_column=_json())
+    comment: str | None = None
     created_at: float = Field(index=True)
     superseded_by: str | None = None
     used_in_update: int | None = Field(default=None, foreign_key="update.id", index=True)

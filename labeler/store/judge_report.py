@@ -13,6 +13,7 @@ from labeler.store.listing import opinion_of
 from labeler.tables import (
     Choice,
     Pair,
+    Purpose,
     Rater,
     RaterRole,
     RoleState,
@@ -35,12 +36,17 @@ def by_a_person() -> sa.ColumnElement[bool]:
 
 
 def opinions_of_people() -> tuple[sa.ColumnElement[bool], ...]:
-    """Whether a vote is a person's, stands, and says something."""
+    """Whether a vote is a person's, stands, and says something of two sampled responses.
+
+    For queries over votes and pairs.
+    """
     people = select(Rater.id).where(col(Rater.role) != RaterRole.JUDGE)
     return (
         col(Vote.rater_id).in_(people),
         col(Vote.superseded_by).is_(None),
         col(Vote.choice) != Choice.SKIP,
+        col(Pair.purpose).in_((Purpose.LOOP, Purpose.OWN)),
+        col(Pair.aside_at).is_(None),
     )
 
 
@@ -61,6 +67,7 @@ def doubles(session: Session, judge: str) -> list[Double]:
     newest = (
         select(Verdict.id)
         .join(Vote, col(Vote.pair_id) == col(Verdict.pair_id))
+        .join(Pair, col(Pair.id) == col(Verdict.pair_id))
         .where(col(Verdict.judge) == judge, col(Verdict.probability).is_not(None), *people)
         .distinct()
         .order_by(col(Verdict.id).desc())

@@ -19,6 +19,7 @@ from labeler.tables import (
     Choice,
     LabelRole,
     Pair,
+    PairState,
     Source,
     Update,
     UpdateLabel,
@@ -159,7 +160,9 @@ def _votes(
 
 
 def _counts(rules: VoteRules) -> sa.ColumnElement[bool]:
-    """Whether a vote stands and says something to learn from: not undone, not overruled."""
+    """Whether a vote stands and says something to learn from: not undone, not overruled, and on a
+    pair that is there to learn from. For queries over votes and pairs.
+    """
     person = aliased(Vote)
     a_person_spoke = (
         select(person.id)
@@ -174,6 +177,9 @@ def _counts(rules: VoteRules) -> sa.ColumnElement[bool]:
     return sa.and_(
         col(Vote.superseded_by).is_(None),
         col(Vote.choice).in_(trainable(rules)),
+        col(Pair.state) != PairState.CHECK,
+        col(Pair.aside_at).is_(None),
+        col(Pair.needs_tokens).is_(False),
         sa.or_(col(Vote.source) == Source.HUMAN, ~a_person_spoke),
     )
 

@@ -5,11 +5,13 @@ import json
 from collections.abc import Iterable
 
 import sqlalchemy as sa
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
 from labeler.store.database import Database
 from labeler.store.records import Messages
 from labeler.tables import Prompt
+
+_USABLE = col(Prompt.set_aside).is_(None), col(Prompt.pooled)
 
 
 class Prompts:
@@ -19,7 +21,10 @@ class Prompts:
         self._database = database
 
     def add(self, prompts: Iterable[Messages], *, now: float) -> tuple[int, int]:
-        """Add prompts and return how many were new and how many were there already."""
+        """Add prompts and return how many were new and how many were there already.
+
+        One that only a rater asked, or a gold pair is about, is new to the loop.
+        """
         rows = [
             {
                 "messages": messages,
@@ -30,15 +35,21 @@ class Prompts:
             for messages in prompts
         ]
         with self._database.write() as session:
+            given = {row["digest"] for row in rows}
+            alone = session.exec(select(Prompt).where(col(Prompt.pooled).is_(False)))
+            joining = [prompt for prompt in alone if prompt.digest in given]
+            for prompt in joining:
+                prompt.pooled = True
             known = set(session.exec(select(Prompt.digest)))
             fresh = {row["digest"]: row for row in rows if row["digest"] not in known}
             if fresh:
                 session.execute(sa.insert(Prompt), list(fresh.values()))
-        return len(fresh), len(rows) - len(fresh)
+        new = len(fresh) + len(joining)
+        return new, len(rows) - new
 
     def take(self, count: int) -> list[Prompt]:
         """The prompts to sample next: least sampled first, in a fixed shuffled order."""
-        usable = select(Prompt).where(col(Prompt.set_aside).is_(None))
+        usable = select(Prompt).where(*_USABLE)
         with self._database.write() as session:
             order = usable.order_by(col(Prompt.pairs_sampled), col(Prompt.digest)).limit(count)
             prompts = list(session.exec(order))
@@ -64,13 +75,25 @@ class Prompts:
     def any(self) -> bool:
         """Whether there is a prompt at all."""
         with self._database.read() as session:
-            return session.exec(select(Prompt.id).limit(1)).first() is not None
+            pooled = select(Prompt.id).where(col(Prompt.pooled)).limit(1)
+            return session.exec(pooled).first() is not None
 
     def any_usable(self) -> bool:
         """Whether there is a prompt to sample from."""
-        usable = select(Prompt.id).where(col(Prompt.set_aside).is_(None)).limit(1)
+        usable = select(Prompt.id).where(*_USABLE).limit(1)
         with self._database.read() as session:
             return session.exec(usable).first() is not None
+
+
+def unpooled(session: Session, messages: Messages, *, now: float) -> Prompt:
+    """The prompt of these messages, made for one pair alone if it is not there yet."""
+    digest = _digest(messages)
+    found = session.exec(select(Prompt).where(col(Prompt.digest) == digest)).first()
+    if found is None:
+        found = Prompt(messages=messages, digest=digest, pooled=False, created_at=now)
+        session.add(found)
+        session.flush()
+    return found
 
 
 def _digest(messages: Messages) -> str:

@@ -19,7 +19,7 @@ from labeler.store.live import live_id
 from labeler.store.records import DueRules, LeasedPair, NewPair
 from labeler.store.rounds import pairs_left
 from labeler.style import Said
-from labeler.tables import Choice, Lease, Pair, PairState, Prompt, Source, Vote
+from labeler.tables import Choice, Lease, Pair, PairState, Prompt, Purpose, Source, Vote
 
 LAST_PAIRS = 64
 
@@ -50,7 +50,7 @@ class Queue:
         """What this version said last, two to a pair."""
         newest = (
             select(Pair)
-            .where(col(Pair.version_id) == version_id)
+            .where(col(Pair.version_id) == version_id, col(Pair.purpose) == Purpose.LOOP)
             .order_by(col(Pair.id).desc())
             .limit(LAST_PAIRS)
         )
@@ -62,13 +62,14 @@ class Queue:
 
         None of either as long as there are too few of that version.
         """
-        of_version = col(Pair.version_id) == version_id
-        newest = select(Pair).where(of_version).order_by(col(Pair.id).desc()).limit(pairs)
+        sampled = select(Pair).where(col(Pair.purpose) == Purpose.LOOP)
+        of_version = sampled.where(col(Pair.version_id) == version_id)
+        newest = of_version.order_by(col(Pair.id).desc()).limit(pairs)
         with self._database.read() as session:
             last = session.exec(newest).all()
             if len(last) < pairs:
                 return [], []
-            first = session.exec(select(Pair).order_by(col(Pair.id)).limit(pairs))
+            first = session.exec(sampled.order_by(col(Pair.id)).limit(pairs))
             return _responses(first), _responses(last)
 
     def round_left(self, rules: DueRules) -> int:
@@ -156,8 +157,16 @@ def retire_old_pairs(session: Session) -> None:
         pair.state = _final_state(session, pair)
 
 
+def wait_again(pair: Pair) -> None:
+    """Let a settled pair wait for votes once more."""
+    if pair.state is not PairState.CHECK:
+        pair.state = PairState.READY
+
+
 def settle(session: Session, pair: Pair) -> None:
-    """Set the state that the pair's votes and leases now call for."""
+    """Set the state that the pair's votes and leases now call for; a check stays one."""
+    if pair.state is PairState.CHECK:
+        return
     votes = _votes(session, pair)
     held = _active(session, col(Lease.pair_id) == pair.id)
     stale = pair.version_id != live_id(session) and not held
@@ -170,11 +179,11 @@ def settle(session: Session, pair: Pair) -> None:
 def free_slot(session: Session, pair: Pair) -> int | None:
     """The lowest slot of a pair that is neither leased nor voted on; None if all are taken.
 
-    A judge takes none: a person's vote is welcome after it.
+    A judge takes none: a person's vote is welcome after it. A check has a slot for everyone.
     """
     taken = {lease.slot for lease in _active(session, col(Lease.pair_id) == pair.id)}
     votes = len(_people(_votes(session, pair)))
-    if len(taken) + votes >= pair.votes_wanted:
+    if pair.state is not PairState.CHECK and len(taken) + votes >= pair.votes_wanted:
         return None
     return min(slot for slot in range(len(taken) + 1) if slot not in taken)
 
@@ -197,9 +206,13 @@ def leased_pair(session: Session, lease: Lease) -> LeasedPair:
 
 
 def count_ready(session: Session) -> int:
-    """Ready pairs that no lease holds."""
+    """Ready pairs that no lease holds, and that anybody may have."""
     held = select(Lease.pair_id).where(col(Lease.ended_at).is_(None))
-    waiting = col(Pair.state) == PairState.READY, col(Pair.id).not_in(held)
+    waiting = (
+        col(Pair.state) == PairState.READY,
+        col(Pair.id).not_in(held),
+        col(Pair.for_rater_id).is_(None),
+    )
     return session.exec(select(sa.func.count()).select_from(Pair).where(*waiting)).one()
 
 
@@ -222,6 +235,7 @@ def _free_slots(session: Session, rater_id: int, count: int) -> list[tuple[Pair,
         select(Pair)
         .where(
             col(Pair.state) == PairState.READY,
+            sa.or_(col(Pair.for_rater_id).is_(None), col(Pair.for_rater_id) == rater_id),
             leases.scalar_subquery() + votes.scalar_subquery() < col(Pair.votes_wanted),
             ~held,
             ~voted,
@@ -252,7 +266,7 @@ def _take_up_again(session: Session, *conditions: sa.ColumnElement[bool]) -> Non
         slot = free_slot(session, pair)
         if slot is not None and not voted and not _active(session, *same):
             lease.slot, lease.ended_at = slot, None
-            pair.state = PairState.READY
+            wait_again(pair)
             session.flush()
 
 

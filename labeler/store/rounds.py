@@ -12,7 +12,7 @@ from sqlmodel import Session, col, select
 from labeler.store.listing import new_votes
 from labeler.store.live import live_id
 from labeler.store.records import DueRules
-from labeler.tables import Pair, PairState, Update
+from labeler.tables import Pair, PairState, Purpose, Update
 
 
 def pairs_left(session: Session, rules: DueRules) -> int:
@@ -36,6 +36,10 @@ def answered(session: Session, rules: DueRules) -> int:
 
 
 def _waiting(session: Session) -> int:
-    """Pairs of the live version that are not settled, in somebody's hands or not."""
-    waits = col(Pair.state) == PairState.READY, col(Pair.version_id) == live_id(session)
+    """The loop's pairs of the live version that are not settled, in somebody's hands or not."""
+    waits = (
+        col(Pair.state) == PairState.READY,
+        col(Pair.version_id) == live_id(session),
+        col(Pair.purpose) == Purpose.LOOP,
+    )
     return session.exec(select(sa.func.count()).select_from(Pair).where(*waits)).one()

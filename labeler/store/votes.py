@@ -11,9 +11,9 @@ from sqlmodel import Session, col, select
 from labeler import pairing
 from labeler.store.database import Database
 from labeler.store.live import versions_since
-from labeler.store.queue import free_slot, leased_pair, settle
+from labeler.store.queue import free_slot, leased_pair, settle, wait_again
 from labeler.store.records import Ballot, LeasedPair, Receipt
-from labeler.tables import Lease, Pair, PairState, Source, Vote
+from labeler.tables import Lease, Pair, Source, Vote
 
 TAKEN = "this pair went to somebody else after it had waited too long"
 UNKNOWN = "this pair was not handed to this page"
@@ -76,7 +76,7 @@ class Votes:
             session.flush()
             pair = session.get_one(Pair, vote.pair_id)
             again = _hold_again(session, lease, pair, expires_at=now + seconds)
-            pair.state = PairState.READY
+            wait_again(pair)
             session.flush()
             return leased_pair(session, again)
 

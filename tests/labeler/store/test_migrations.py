@@ -56,9 +56,16 @@ INSERT INTO vote (id, pair_id, rater_id, lease_id, choice, strength, shown_left,
     ('v3', 3, 1, 'l3', 'skip', 1, 'a', 'human', 0, NULL, '[]', 2, NULL, NULL);
 INSERT INTO update_label (update_id, vote_id) VALUES (1, 'v1'), (2, 'v2 again'), (3, 'v2 again');
 """
+JUDGED = """
+INSERT INTO verdict (id, pair_id, judge, probability, cause, requests, tokens, vote_id, created_at)
+    VALUES (1, 1, 'j', 0.7, NULL, 2, 9, NULL, 2);
+INSERT INTO tidied_verdicts (judge, cause, verdicts, requests, tokens) VALUES ('j', '', 3, 6, 27);
+INSERT INTO run (id, judge, started_at, seconds, spent, ended_at, reason)
+    VALUES (1, 'j', 1, 2, '{}', 3, 'done');
+"""
 LIVE_CHANGES = "INSERT INTO live_change (id, version_id, at) VALUES (1, 0, 1), (2, 1, 3)"
 ROLES = "UPDATE update_label SET role = 'held_out' WHERE update_id = 3"
-OLD = pytest.mark.parametrize("revision", ["0001", "0002"])
+OLD = pytest.mark.parametrize("revision", ["0001", "0002", "0003"])
 
 FORBIDDEN = {
     "a second live version": "UPDATE policy_version SET state = 'live' WHERE id = 2",
@@ -93,8 +100,9 @@ def make_database(url: str, revision: str) -> dict[str, list[tuple[object, ...]]
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
         connection.exec_driver_sql("PRAGMA foreign_keys=ON")
-        statements = [part for part in ROWS.split(";") if part.strip()]
-        for statement in [*statements, *([LIVE_CHANGES, ROLES] if revision == "0002" else [])]:
+        later = {"0001": "", "0002": f"{LIVE_CHANGES};{ROLES}"}
+        later["0003"] = f"{later['0002']};{JUDGED}"
+        for statement in (part for part in (ROWS + later[revision]).split(";") if part.strip()):
             connection.exec_driver_sql(statement)
         assert connection.exec_driver_sql("PRAGMA foreign_key_check").all() == []
         found = {
@@ -144,7 +152,7 @@ def old(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Store]:
     opened.close()
 
 
-OPENED = pytest.mark.parametrize("old", ["0001", "0002"], indirect=True)
+OPENED = pytest.mark.parametrize("old", ["0001", "0002", "0003"], indirect=True)
 
 
 @OLD

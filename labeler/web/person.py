@@ -1,0 +1,33 @@
+"""Whose request it is. The door (`labeler.web.security`) has found out before any route runs."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from labeler.tables import RaterRole
+
+
+@dataclass(frozen=True)
+class Person:
+    """An account, as its request comes in."""
+
+    rater_id: int
+    name: str
+    role: RaterRole
+
+
+def person_of(request: Request) -> Person:
+    """The person whom the door let in."""
+    person = request.state.person
+    assert isinstance(person, Person)
+    return person
+
+
+def rater_of(request: Request) -> int:
+    """Their number."""
+    return person_of(request).rater_id
+
+
+PersonHere = Annotated[Person, Depends(person_of)]
+RaterId = Annotated[int, Depends(rater_of)]
