@@ -9,7 +9,7 @@ serve: .venv/.serve
 	$(BIN)/livedpo serve $(ARGS)
 
 test: .venv/.test browser
-	$(BIN)/python -m pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 check: lint test
 

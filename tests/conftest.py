@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
 from labeler.store import Store, open_store
+from tests.browser import chromium
 from tests.tiny import save_tiny_policy
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -25,3 +27,10 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def tiny_policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny Llama with a chat template, as a policy folder."""
     return save_tiny_policy(tmp_path_factory.mktemp("policy"))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One Chromium for all tests of this process: Playwright allows no second one."""
+    with chromium() as started:
+        yield started

@@ -3,13 +3,14 @@
 import json
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import psutil
+from playwright.sync_api import Browser
 
 from labeler.store import open_store
-from tests.browser import chromium
 from tests.page import RaterAtPage, Shown
 from tests.service import Service, settings_environment
 from trainer.starter.phrases import CLOSERS, OPENERS
@@ -42,11 +43,14 @@ def export(data_dir: Path, out: Path) -> list[dict[str, str]]:
 
 
 def test_votes_by_keyboard_change_the_policy_that_the_next_pairs_come_from(
-    tmp_path: Path,
+    tmp_path: Path, browser: Browser
 ) -> None:
     data_dir = tmp_path / "run"
-    with Service(data_dir, labels_per_update=LABELS_PER_UPDATE) as service, chromium() as browser:
-        rater = RaterAtPage(browser.new_page(), service.url, shorter_polite)
+    with (
+        Service(data_dir, labels_per_update=LABELS_PER_UPDATE) as service,
+        closing(browser.new_page()) as page,
+    ):
+        rater = RaterAtPage(page, service.url, shorter_polite)
         for number in range(1, UPDATES + 1):
             while promoted(data_dir) < number:
                 if waiting_labels(data_dir) < LABELS_PER_UPDATE:

@@ -9,7 +9,6 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext
 
 from labeler.store import Store
-from tests.browser import chromium
 from tests.labeler.web.service import (
     Screen,
     Service,
@@ -49,12 +48,6 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
         add_pairs(store, 12)
         with serving(store, folder) as running, httpx.Client(base_url=running.url) as client:
             yield client
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(scope="session")
