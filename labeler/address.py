@@ -1,10 +1,12 @@
-"""Where the page listens: a socket of our own, and what is said when it cannot be had.
+"""Where the page listens and who can reach it: a socket of our own, and what is said when it cannot
+be had, or when others could walk in.
 
 A predecessor that is still closing down gets a moment to do so.
 """
 
 import errno
 import socket
+import ssl
 import threading
 import time
 
@@ -12,6 +14,7 @@ from labeler.errors import BadInput
 from labeler.settings import Settings
 
 PATIENCE_SECONDS = 5.0
+ANY_HOST = ("0.0.0.0", "::")
 
 
 def listen(host: str, port: int, stop: threading.Event) -> socket.socket:
@@ -28,8 +31,69 @@ def listen(host: str, port: int, stop: threading.Event) -> socket.socket:
 
 def url_of(settings: Settings) -> str:
     """The address to open in a browser."""
-    name = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"http://{name}:{settings.port}"
+    if settings.public_url:
+        return settings.public_url
+    name = socket.gethostname() if settings.host in ANY_HOST else settings.host
+    name = f"[{name}]" if ":" in name else name
+    return f"{'https' if settings.tls_certificate else 'http'}://{name}:{settings.port}"
+
+
+def is_https(settings: Settings) -> bool:
+    """Whether browsers come by HTTPS: to this server, or to a proxy in front of it."""
+    public = settings.public_url or ""
+    return settings.tls_certificate is not None or public.startswith("https:")
+
+
+def is_reachable(settings: Settings) -> bool:
+    """Whether others than the people at this machine can open the page."""
+    return not settings.is_loopback or settings.public_url is not None
+
+
+def refuse_open_door(settings: Settings, *, has_admin: bool) -> None:
+    """Raise BadInput if others could reach a service whose door nobody holds, and for a
+    certificate that cannot be used.
+    """
+    where = settings.public_url or f"the host '{settings.host}'"
+    if is_reachable(settings) and not has_admin:
+        raise BadInput(
+            f"At {where} others can reach the page, and there is no admin account yet; make one "
+            "with `livedpo raters add NAME --role admin` (and this data dir), or use "
+            "--host 127.0.0.1."
+        )
+    if (settings.tls_certificate is None) != (settings.tls_key is None):
+        raise BadInput("HTTPS takes both --tls-certificate and --tls-key, or neither.")
+    if settings.tls_certificate is not None:
+        _check_certificate(settings)
+
+
+def warning_of(settings: Settings) -> str | None:
+    """What those who start the service should know of how it is reached; None: nothing."""
+    if settings.is_loopback or is_https(settings):
+        return None
+    return (
+        f"Passwords travel to {url_of(settings)} in the clear: whoever listens on the way can read "
+        "them. Give --tls-certificate and --tls-key, or put a proxy with HTTPS in front and give "
+        "--public-url."
+    )
+
+
+def _check_certificate(settings: Settings) -> None:
+    assert settings.tls_certificate is not None
+    assert settings.tls_key is not None
+    for path in (settings.tls_certificate, settings.tls_key):
+        try:
+            path.read_bytes()
+        except OSError as error:
+            raise BadInput(f"The file {path} cannot be read: {error.strerror}.") from error
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        # The empty password: nobody shall be asked for one by a service in the background.
+        context.load_cert_chain(settings.tls_certificate, settings.tls_key, password="")
+    except (ssl.SSLError, ValueError) as error:
+        raise BadInput(
+            f"The certificate {settings.tls_certificate} and the key {settings.tls_key} do not go "
+            "together, are not PEM, or are locked by a password."
+        ) from error
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -9,83 +9,29 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
 
-from labeler.adapters import verify
-from labeler.config import UNATTENDED, as_environment, load_settings
+from labeler.config import as_environment
+from labeler.disk import disk_of
 from labeler.errors import LivedpoError
+from labeler.gold import gold
 from labeler.judge_words import judge_lines
-from labeler.sections import SECTIONS
+from labeler.live import make_live
+from labeler.options import ALL, STORE, SectionedCommand, settings_options
+from labeler.raters import raters
 from labeler.settings import Settings
+from labeler.states import Source
 from labeler.store import Store, open_store
 from labeler.store.reports import VersionRow
-from labeler.tables import Source
 
-ALL = tuple(name for names in SECTIONS.values() for name in names)
-STORE = ("data_dir", "database")
 ONLY_SERVE = (
     *("host", "port", "public_url", "tls_certificate", "tls_key", "session_hours"),
     *("queue_pairs", "lease_seconds", "judge_after", "judge_check_share"),
     *("votes_per_pair", "gold_share", "repeat_share", "min_reading_seconds", "weigh_raters"),
     *("guidelines", "reason_tags"),
 )
-
-
-class SectionedCommand(click.Command):
-    """A command whose settings are listed under the headings of `SECTIONS`."""
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the command's own options, then the settings by section."""
-        options = [p for p in self.get_params(ctx) if isinstance(p, click.Option)]
-        records = {option.name: option.get_help_record(ctx) for option in options}
-        own = [record for name, record in records.items() if record and name not in ALL]
-        with formatter.section("Options"):
-            formatter.write_dl(own)
-        for title, names in SECTIONS.items():
-            rows = [record for name in names if (record := records.get(name))]
-            if rows:
-                with formatter.section(title):
-                    formatter.write_dl(rows)
-
-
-def settings_options(
-    *names: str, unattended: bool = False
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a command the flags of these settings; it receives one `Settings`."""
-
-    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        def run(config: Path | None, **options: Any) -> Any:
-            flags = {name: options.pop(name) for name in names}
-            settings = load_settings(flags, os.environ, config, unattended=unattended)
-            return command(settings, **options)
-
-        run.__doc__, run.__name__ = command.__doc__, command.__name__
-        run.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
-        for name in reversed(names):
-            run = _option(name, UNATTENDED.get(name) if unattended else None)(run)
-        return click.option(
-            "--config", metavar="FILE.toml", type=Path, help="Settings as a TOML file."
-        )(run)
-
-    return decorate
-
-
-def _option(name: str, default: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """A flag for a setting, whose own default is another one for this command, perhaps."""
-    field = Settings.model_fields[name]
-    text = field.description or ""
-    default = field.default if default is None else default
-    if default is not None and "Default" not in text:
-        text += f" Default: {default}."
-    kinds = {"Path": "PATH", "int": "N", "float": "X"}
-    named = str(field.annotation)
-    metavar = next((kinds[kind] for kind in kinds if kind in named), "TEXT")
-    flag = "--" + name.replace("_", "-")
-    return click.option(flag, name, default=None, metavar=metavar, help=text)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -196,9 +142,9 @@ def export(settings: Settings, out: Path, format_name: str, labels: str) -> None
 @settings_options(*STORE, "max_staleness", "loss", "label_smoothing", "ties")
 def status(settings: Settings, as_json: bool) -> None:
     """Show counts and the state of the loop. Changes nothing."""
-    counts = _existing(settings).reports.status(
-        max_staleness=settings.max_staleness, votes=settings.vote_rules
-    )
+    reports = _existing(settings).reports
+    counts = reports.status(max_staleness=settings.max_staleness, votes=settings.vote_rules)
+    counts["alarms"] = reports.alarms(now=time.time(), disk=disk_of(settings.data_dir))
     if as_json:
         click.echo(json.dumps(counts))
         return
@@ -211,6 +157,10 @@ def status(settings: Settings, as_json: bool) -> None:
         click.echo(f"{name:10}{value}")
     for number, line in enumerate(judge_lines(judge_report)):
         click.echo(f"{'' if number else 'judge':10}{line}")
+
+
+cli.add_command(raters)
+cli.add_command(gold)
 
 
 @cli.group()
@@ -327,12 +277,8 @@ def versions_merge(settings: Settings, version: int, out: Path) -> None:
 
 def _make_live(settings: Settings, version_id: int | None) -> None:
     """Check the version's folder, move the live pointer, and say so."""
-    store = _existing(settings)
-    version = store.versions.find(version_id)
-    if version.folder is not None and version.sha256 is not None:
-        verify(settings.adapters_dir / version.folder, version.sha256)
-    previous = store.versions.make_live_again(version.id, now=time.time())
-    click.echo(f"Version {version.id} is live now, in place of version {previous}.")
+    changed = make_live(settings, _existing(settings), version_id, now=time.time())
+    click.echo(f"Version {changed.live} is live now, in place of version {changed.previous}.")
 
 
 def _say(sentence: str) -> None:

@@ -15,10 +15,28 @@ from typing import Any
 from pydantic import ValidationError
 
 from labeler.errors import BadInput
-from labeler.settings import OWNED_BY_POLICY, STARTER_POLICY, Settings
+from labeler.settings import STARTER_POLICY, Settings
 
 POLICY_FILE = "livedpo.toml"
 PREFIX = "LIVEDPO_"
+OWNED_BY_POLICY = frozenset(
+    {
+        "temperature",
+        "top_p",
+        "max_new_tokens",
+        "beta",
+        "length_alpha",
+        "learning_rate",
+        "passes",
+        "batch_pairs",
+        "lora_rank",
+        "lora_alpha",
+        "max_grad_norm",
+        "labels_per_update",
+        "gate_max_kl_live",
+        "gate_max_kl_reference",
+    }
+)
 UNATTENDED: dict[str, Any] = {"labels_per_update": 64}
 
 
@@ -45,15 +63,6 @@ def load_settings(
     policy = str(chosen.get("policy", STARTER_POLICY))
     defaults = UNATTENDED if unattended else {}
     return _validated(defaults | _from_policy(policy, unattended=unattended) | chosen)
-
-
-def refuse_open_host(settings: Settings) -> None:
-    """Raise BadInput for a host that others can reach: there are no accounts to keep them out."""
-    if not settings.is_loopback:
-        raise BadInput(
-            f"The host '{settings.host}' can be reached by others, and there are no accounts yet "
-            "to keep them out; use --host 127.0.0.1."
-        )
 
 
 def as_environment(settings: Settings) -> dict[str, str]:

@@ -1,10 +1,10 @@
 """`livedpo serve`: web page, scheduler and worker, watched over until Ctrl-C."""
 
+import contextlib
 import threading
 import time
 
-from labeler.address import listen, url_of
-from labeler.config import refuse_open_host
+from labeler.address import listen, refuse_open_door, url_of
 from labeler.errors import BadInput
 from labeler.prompts import add_first_prompts
 from labeler.settings import Settings
@@ -45,9 +45,19 @@ class Announcer:
         return pid is not None and pid in up
 
 
+def _has_admin(settings: Settings) -> bool:
+    """Whether somebody holds the door, looked up without making a database."""
+    try:
+        store = open_store(settings.database_url, create=False)
+    except BadInput:
+        return False
+    with contextlib.closing(store):
+        return store.accounts.has_admin()
+
+
 def serve(settings: Settings, stop: threading.Event, say: Say) -> int:
     """Run the service until `stop` is set; returns the exit code. Raises LivedpoError."""
-    refuse_open_host(settings)
+    refuse_open_door(settings, has_admin=_has_admin(settings))
     if settings.judge_after == 0:
         raise BadInput(
             "A judge that labels at once leaves people nothing; give --judge-after some seconds, "

@@ -1,8 +1,8 @@
 """The settings: one frozen object, each field with unit, default and meaning.
 
 `labeler.config` reads them from flags, environment and files. A policy folder may carry a
-`livedpo.toml` with the fields of `OWNED_BY_POLICY`: what suits a 2M-parameter starter would break
-an 8B model, so such values travel with the weights.
+`livedpo.toml` with some of them (`OWNED_BY_POLICY` there): what suits a 2M-parameter starter would
+break an 8B model, so such values travel with the weights.
 """
 
 from pathlib import Path
@@ -370,26 +370,6 @@ class Settings(BaseModel):
     def adapters_dir(self) -> Path:
         """Folder that holds one folder for each policy version."""
         return self.data_dir / "adapters"
-
-
-OWNED_BY_POLICY = frozenset(
-    {
-        "temperature",
-        "top_p",
-        "max_new_tokens",
-        "beta",
-        "length_alpha",
-        "learning_rate",
-        "passes",
-        "batch_pairs",
-        "lora_rank",
-        "lora_alpha",
-        "max_grad_norm",
-        "labels_per_update",
-        "gate_max_kl_live",
-        "gate_max_kl_reference",
-    }
-)
 
 
 def _wrong_combination(settings: Settings) -> str | None:

@@ -11,92 +11,17 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import JSON, Column, Field, Index, SQLModel
 
-
-class Choice(StrEnum):
-    """What a rater says of a pair, in stored order."""
-
-    A = "a"
-    B = "b"
-    TIE = "tie"
-    BOTH_BAD = "both_bad"
-    SKIP = "skip"
-
-
-class Source(StrEnum):
-    """Who gave a label."""
-
-    HUMAN = "human"
-    JUDGE = "judge"
-
-
-class PairState(StrEnum):
-    """READY -> LABELLED (enough votes) or EXPIRED (retired without).
-
-    A CHECK pair stays one: it checks raters, and nothing learns from it.
-    """
-
-    READY = "ready"
-    LABELLED = "labelled"
-    EXPIRED = "expired"
-    CHECK = "check"
-
-
-class Purpose(StrEnum):
-    """What a pair is there for. GOLD and REPEAT are CHECK pairs, and look like any other."""
-
-    LOOP = "loop"  # sampled for the queue
-    OWN = "own"  # a rater's own prompt, for that rater alone
-    EDIT = "edit"  # a person's text (a) against the response that it was made of (b)
-    GOLD = "gold"  # which one is better is known
-    REPEAT = "repeat"  # one that this rater has voted on before
-
-
-class UpdateState(StrEnum):
-    """OPEN -> CLAIMED -> TRAINING -> GATING -> PROMOTED, REJECTED or FAILED."""
-
-    OPEN = "open"
-    CLAIMED = "claimed"
-    TRAINING = "training"
-    GATING = "gating"
-    PROMOTED = "promoted"
-    REJECTED = "rejected"
-    FAILED = "failed"
-
-
-class VersionState(StrEnum):
-    """Exactly one version is LIVE."""
-
-    CANDIDATE = "candidate"
-    LIVE = "live"
-    RETIRED = "retired"
-    REJECTED = "rejected"
-
-
-class LabelRole(StrEnum):
-    """What an update does with a vote on its list. Only TRAIN ones count as used by it."""
-
-    TRAIN = "train"
-    HELD_OUT = "held_out"  # fresh, judged on, and trained on by a later update
-    REPLAY = "replay"  # used before, trained on again
-    REMEMBERED = "remembered"  # used before, judged on
-
-
-class RaterRole(StrEnum):
-    """What an account may do."""
-
-    RATER = "rater"
-    REVIEWER = "reviewer"
-    ADMIN = "admin"
-    JUDGE = "judge"  # a model's votes are in its name; nobody can log in with it
-
-
-class AskState(StrEnum):
-    """WAITING -> SAMPLING -> READY or FAILED."""
-
-    WAITING = "waiting"
-    SAMPLING = "sampling"
-    READY = "ready"
-    FAILED = "failed"
+from labeler.states import (
+    AskState,
+    Choice,
+    LabelRole,
+    PairState,
+    Purpose,
+    RaterRole,
+    Source,
+    UpdateState,
+    VersionState,
+)
 
 
 def _enum(kind: type[StrEnum], **options: Any) -> Column[Any]:
@@ -105,6 +30,11 @@ def _enum(kind: type[StrEnum], **options: Any) -> Column[Any]:
         kind, native_enum=False, length=16, values_callable=lambda _: values, validate_strings=True
     )
     return Column(stored, nullable=False, **options)
+
+
+def _where(condition: str) -> dict[str, Any]:
+    """A partial index, in the words of both databases."""
+    return {"sqlite_where": sa.text(condition), "postgresql_where": sa.text(condition)}
 
 
 def _json(nullable: bool = False) -> Column[Any]:
@@ -142,15 +72,7 @@ class PolicyVersion(SQLModel, table=True):
     """
 
     __tablename__ = "policy_version"
-    __table_args__ = (
-        Index(
-            "one_live_version",
-            "state",
-            unique=True,
-            sqlite_where=sa.text("state = 'live'"),
-            postgresql_where=sa.text("state = 'live'"),
-        ),
-    )
+    __table_args__ = (Index("one_live_version", "state", unique=True, **_where("state = 'live'")),)
 
     id: int = Field(primary_key=True)
     parent_id: int | None = Field(default=None, foreign_key="policy_version.id")
@@ -184,6 +106,8 @@ class Pair(SQLModel, table=True):
     `needs_tokens`: response a was written by a person and not tokenised yet. A person may set a
     pair aside (`aside_*`): it is neither trained on nor exported as a preference.
     """
+
+    __table_args__ = (Index("pairs_set_aside", "aside_at", **_where("aside_at IS NOT NULL")),)
 
     id: int | None = Field(default=None, primary_key=True)
     prompt_id: int = Field(foreign_key="prompt.id", index=True)
@@ -256,6 +180,7 @@ class Ask(SQLModel, table=True):
     """A rater's own prompt on its way to a pair. The page makes its id.
 
     `done_tokens` of at most `most_tokens` are sampled; `pair_id` is set when both responses are.
+    `tries` counts the times that a worker took it up.
     """
 
     id: str = Field(primary_key=True)
@@ -264,7 +189,8 @@ class Ask(SQLModel, table=True):
     state: AskState = Field(sa_column=_enum(AskState, index=True))
     done_tokens: int = 0
     most_tokens: int = 0
-    pair_id: int | None = Field(default=None, foreign_key="pair.id")
+    tries: int = 0
+    pair_id: int | None = Field(default=None, foreign_key="pair.id", index=True)
     reason: str | None = None
     created_at: float
     finished_at: float | None = None
@@ -274,20 +200,8 @@ class Lease(SQLModel, table=True):
     """A rater's hold on one slot of a pair. `holder` is the page (browser tab) that shows it."""
 
     __table_args__ = (
-        Index(
-            "one_lease_a_slot",
-            "pair_id",
-            "slot",
-            unique=True,
-            sqlite_where=sa.text("ended_at IS NULL"),
-            postgresql_where=sa.text("ended_at IS NULL"),
-        ),
-        Index(
-            "active_leases",
-            "rater_id",
-            sqlite_where=sa.text("ended_at IS NULL"),
-            postgresql_where=sa.text("ended_at IS NULL"),
-        ),
+        Index("one_lease_a_slot", "pair_id", "slot", unique=True, **_where("ended_at IS NULL")),
+        Index("active_leases", "rater_id", **_where("ended_at IS NULL")),
     )
 
     id: str = Field(primary_key=True)
@@ -313,23 +227,26 @@ class Vote(SQLModel, table=True):
             "rater_id",
             "pair_id",
             unique=True,
-            sqlite_where=sa.text("superseded_by IS NULL"),
-            postgresql_where=sa.text("superseded_by IS NULL"),
+            **_where("superseded_by IS NULL"),
         ),
         # So that asking for fresh labels, twice a second, does not pass by all the used ones.
         Index(
             "unused_votes",
             "choice",
             "staleness",
-            sqlite_where=sa.text("used_in_update IS NULL AND superseded_by IS NULL"),
-            postgresql_where=sa.text("used_in_update IS NULL AND superseded_by IS NULL"),
+            **_where("used_in_update IS NULL AND superseded_by IS NULL"),
         ),
+        # What the dashboard counts over time, read without the rows themselves.
         Index(
-            "undone_votes",
-            "superseded_by",
-            sqlite_where=sa.text("superseded_by IS NOT NULL"),
-            postgresql_where=sa.text("superseded_by IS NOT NULL"),
+            "standing_votes",
+            "source",
+            "created_at",
+            "choice",
+            "seconds",
+            "used_in_update",
+            **_where("superseded_by IS NULL"),
         ),
+        Index("undone_votes", "superseded_by", **_where("superseded_by IS NOT NULL")),
     )
 
     id: str = Field(primary_key=True)
@@ -361,16 +278,9 @@ class Verdict(SQLModel, table=True):
             "pair_id",
             "judge",
             unique=True,
-            sqlite_where=sa.text("probability IS NOT NULL"),
-            postgresql_where=sa.text("probability IS NOT NULL"),
+            **_where("probability IS NOT NULL"),
         ),
-        Index(
-            "failed_verdicts",
-            "cause",
-            "created_at",
-            sqlite_where=sa.text("probability IS NULL"),
-            postgresql_where=sa.text("probability IS NULL"),
-        ),
+        Index("failed_verdicts", "cause", "created_at", **_where("probability IS NULL")),
     )
 
     id: int | None = Field(default=None, primary_key=True)
@@ -421,13 +331,7 @@ class Update(SQLModel, table=True):
     """One DPO update, from the moment it is due to its end."""
 
     __table_args__ = (
-        Index(
-            "one_open_update",
-            "mode",
-            unique=True,
-            sqlite_where=sa.text("finished_at IS NULL"),
-            postgresql_where=sa.text("finished_at IS NULL"),
-        ),
+        Index("one_open_update", "mode", unique=True, **_where("finished_at IS NULL")),
     )
 
     id: int | None = Field(default=None, primary_key=True)

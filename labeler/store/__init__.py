@@ -9,14 +9,25 @@ from pathlib import Path
 from urllib.parse import quote
 
 from labeler.errors import BadInput
+from labeler.store.accounts import Accounts
+from labeler.store.asks import Asks
+from labeler.store.changes import Changes
+from labeler.store.checks import GoldPairs
+from labeler.store.dashboard import Dashboard
 from labeler.store.database import Database, checked_url
+from labeler.store.edits import Edits
+from labeler.store.history import History
 from labeler.store.judging import Judging
+from labeler.store.labelled import Labelled
+from labeler.store.logins import Logins
+from labeler.store.overlap import Overlap
 from labeler.store.prompts import Prompts
 from labeler.store.pruning import tidy
 from labeler.store.queue import Queue
 from labeler.store.reports import Reports
-from labeler.store.roles import Raters, Roles
+from labeler.store.roles import Roles
 from labeler.store.runs import Runs
+from labeler.store.trust import Trust
 from labeler.store.updates import Updates
 from labeler.store.versions import Versions
 from labeler.store.votes import Votes
@@ -31,14 +42,24 @@ class Store:
         self._database = database
         self.prompts = Prompts(database)
         self.queue = Queue(database)
+        self.overlap = Overlap(database)
+        self.gold = GoldPairs(database)
+        self.trust = Trust(database)
         self.votes = Votes(database)
+        self.edits = Edits(database)
+        self.history = History(database)
         self.updates = Updates(database)
         self.versions = Versions(database)
-        self.raters = Raters(database)
+        self.accounts = self.raters = Accounts(database)
+        self.logins = Logins(database)
         self.roles = Roles(database)
         self.judging = Judging(database)
+        self.asks = Asks(database)
+        self.changes = Changes(database)
         self.runs = Runs(database)
         self.reports = Reports(database)
+        self.dashboard = Dashboard(database)
+        self.labelled = Labelled(database)
 
     def tidy(self, *, now: float) -> int:
         """Delete pairs that nobody answered; returns how many. See `labeler.store.pruning`."""

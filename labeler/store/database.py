@@ -5,6 +5,7 @@ writes fails with "database is locked" under load, and FOR UPDATE is silently dr
 readers go on meanwhile; `synchronous=FULL` makes a committed vote survive a power cut.
 """
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,15 +32,21 @@ class Database:
     def __init__(self, url: str) -> None:
         checked_url(url)
         self.url = url
-        self._engine = sa.create_engine(self.url, connect_args={"timeout": BUSY_SECONDS})
+        self._engine = sa.create_engine(
+            self.url,
+            connect_args={"timeout": BUSY_SECONDS},
+            hide_parameters=True,  # an error goes to the log, and what people wrote does not
+        )
         sa.event.listen(self._engine, "connect", _prepare_connection)
         sa.event.listen(self._engine, "begin", _begin)
+        self._turn = threading.Lock()  # threads queue here: SQLite polls, and holds a connection
 
     @contextmanager
     def write(self) -> Iterator[Session]:
         """A transaction that alone may write until it ends; rolled back on any exception."""
         engine = self._engine.execution_options(writes=True)
         with (
+            self._turn,
             self._explained(),
             Session(engine, expire_on_commit=False) as session,
             session.begin(),

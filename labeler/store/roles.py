@@ -1,34 +1,9 @@
-"""Who uses the service and which of its processes live: raters, and the state of each role."""
+"""Which processes of the service live: the state of each role."""
 
-from sqlmodel import Session, col, select
+from sqlmodel import col, select
 
 from labeler.store.database import Database
-from labeler.tables import Rater, RaterRole, RoleState
-
-LOCAL_RATER = "local"
-
-
-class Raters:
-    """The verbs on accounts."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    def local(self, *, now: float) -> int:
-        """The id of the one rater of a service on loopback, which has no login."""
-        with self._database.write() as session:
-            return account(session, LOCAL_RATER, RaterRole.ADMIN, now=now)
-
-
-def account(session: Session, name: str, role: RaterRole, *, now: float) -> int:
-    """The id of the account of this name, which is made if there is none."""
-    found = session.exec(select(Rater).where(col(Rater.name) == name)).first()
-    if found is None:
-        found = Rater(name=name, role=role, created_at=now)
-        session.add(found)
-        session.flush()
-    assert found.id is not None
-    return found.id
+from labeler.tables import RoleState
 
 
 class Roles:

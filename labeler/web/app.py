@@ -2,14 +2,13 @@
 
 import asyncio
 import logging
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import gradio as gr
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
@@ -17,9 +16,19 @@ from starlette.types import Scope
 from labeler.errors import BadInput, LivedpoError
 from labeler.settings import Settings
 from labeler.store import Store
+from labeler.web.answer import ERROR_HEADERS
+from labeler.web.asks import asks_routes
+from labeler.web.changes import changes_routes
+from labeler.web.dashboard import dashboard_routes
+from labeler.web.door import door_routes
+from labeler.web.downloads import download_routes
+from labeler.web.labelled import labelled_routes
 from labeler.web.page import HEAD, rating_page, theme
+from labeler.web.people import people_routes
+from labeler.web.person import rater_of
 from labeler.web.rating import rating_routes
 from labeler.web.security import Guard
+from labeler.web.trust import trust_routes
 
 STATIC = Path(__file__).parent / "static"
 log = logging.getLogger(__name__)
@@ -28,12 +37,21 @@ log = logging.getLogger(__name__)
 def create_app(settings: Settings, store: Store) -> FastAPI:
     """The whole app, ready for a server."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    app.include_router(rating_routes(settings, store, _local_rater(store)))
+    app.include_router(door_routes(settings, store))
+    app.include_router(rating_routes(settings, store, rater_of))
+    app.include_router(asks_routes(settings, store))
+    app.include_router(changes_routes(store))
+    app.include_router(dashboard_routes(settings, store))
+    app.include_router(labelled_routes(settings, store))
+    app.include_router(people_routes(store))
+    app.include_router(download_routes(settings))
+    app.include_router(trust_routes(settings, store))
     app.mount("/page", _PageFiles(directory=STATIC))
     app.add_exception_handler(LivedpoError, _explain)
+    app.add_exception_handler(HTTPException, _refuse)
     app.add_exception_handler(RequestValidationError, _explain_body)
     app.add_exception_handler(Exception, _apologise)
-    app.add_middleware(Guard, loopback=settings.is_loopback)
+    app.add_middleware(Guard, settings=settings, store=store)
     # In a loop of its own: outside of one, Gradio makes loops and leaves them open.
     asyncio.run(_mount_layout(app))
     return app
@@ -58,23 +76,13 @@ async def _mount_layout(app: FastAPI) -> None:
     )
 
 
-def _local_rater(store: Store) -> Callable[[], int]:
-    """The dependency that says whose request it is: on loopback always the one local rater."""
-    known: list[int] = []
-
-    def local_rater() -> int:
-        if not known:
-            known.append(store.raters.local(now=time.time()))
-        return known[0]
-
-    return local_rater
-
-
 class _PageFiles(StaticFiles):
     """The page's own scripts and styles, asked for again at each visit so that none is outdated."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        """The file, to be checked by its ETag each time."""
+        """The file, to be checked by its ETag each time. Documents have addresses of their own."""
+        if path.endswith(".html"):
+            raise HTTPException(404)
         response = await super().get_response(path, scope)
         response.headers["cache-control"] = "no-cache"
         return response
@@ -82,6 +90,12 @@ class _PageFiles(StaticFiles):
 
 async def _explain(_request: Request, error: Exception) -> JSONResponse:
     return _sentence(str(error), 422 if isinstance(error, BadInput) else 503)
+
+
+async def _refuse(_request: Request, error: Exception) -> JSONResponse:
+    """What a route says no to, and paths that nobody has."""
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"error": str(error.detail)}, error.status_code, headers=error.headers)
 
 
 async def _explain_body(_request: Request, error: Exception) -> JSONResponse:
@@ -93,7 +107,9 @@ async def _explain_body(_request: Request, error: Exception) -> JSONResponse:
 
 async def _apologise(request: Request, error: Exception) -> JSONResponse:
     log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return _sentence("The service met an error of its own; its log has the details.", 500)
+    answer = _sentence("The service met an error of its own; its log has the details.", 500)
+    answer.headers.update(ERROR_HEADERS)  # this one does not pass the guard on its way out
+    return answer
 
 
 def _sentence(text: str, status: int) -> JSONResponse:

@@ -17,7 +17,8 @@ _EMBEDDING = b"iframeResizer.contentWindow"
 
 _POLICY = {
     "default-src": "'none'",
-    "style-src": "'self' 'unsafe-inline'",
+    "script-src": "'self'",
+    "style-src": "'self'",
     "img-src": "'self' data:",
     "font-src": "'self' data:",
     "connect-src": "'self'",
@@ -35,12 +36,18 @@ def trim(html: bytes) -> bytes:
     return _INLINE_SCRIPT.sub(lambda found: b"" if _EMBEDDING in found[1] else found[0], html)
 
 
-def policy(html: bytes = b"") -> str:
-    """The Content-Security-Policy of a document: its inline scripts, and files of this host."""
+def policy(html: bytes) -> str:
+    """The Content-Security-Policy of Gradio's document: its inline scripts by hash, and styles."""
     sources = " ".join(["'self'", *(_hash(script) for script in _INLINE_SCRIPT.findall(html))])
-    directives = {**_POLICY, "script-src": sources}
+    return _joined({**_POLICY, "script-src": sources, "style-src": "'self' 'unsafe-inline'"})
+
+
+def _joined(directives: dict[str, str]) -> str:
     return "; ".join(f"{name} {value}" for name, value in directives.items())
 
 
 def _hash(script: bytes) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(script).digest()).decode()}'"
+
+
+STRICT_POLICY = _joined(_POLICY)  # of everything else: files of this host, nothing inline

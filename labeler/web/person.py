@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from labeler.tables import RaterRole
+from labeler.states import RaterRole
 
 
 @dataclass(frozen=True)
@@ -15,6 +15,7 @@ class Person:
     rater_id: int
     name: str
     role: RaterRole
+    single_user: bool = False  # nobody else has an account, and nobody logs in
 
 
 def person_of(request: Request) -> Person:

@@ -13,8 +13,7 @@ from collections.abc import Iterator
 
 import uvicorn
 
-from labeler.address import listen, url_of
-from labeler.config import refuse_open_host
+from labeler.address import listen, refuse_open_door, url_of, warning_of
 from labeler.errors import LivedpoError
 from labeler.role import run_role
 from labeler.settings import Settings
@@ -29,8 +28,12 @@ SHUTDOWN_SECONDS = 2
 
 
 def run_web(settings: Settings, store: Store, stop: threading.Event) -> None:
-    """Serve the page until `stop` is set. Raises BadInput if the address cannot be had."""
-    refuse_open_host(settings)
+    """Serve the page until `stop` is set. Raises BadInput if the address cannot be had, or if it
+    would be open to all.
+    """
+    refuse_open_door(settings, has_admin=store.accounts.has_admin())
+    if (warning := warning_of(settings)) is not None:
+        log.warning("%s", warning)
     with listen(settings.host, settings.port, stop) as listener:
         server = _server(settings, store)
         thread = threading.Thread(target=server.run, args=([listener],), name="uvicorn")
@@ -72,6 +75,8 @@ def _server(settings: Settings, store: Store) -> uvicorn.Server:
         ws="none",
         proxy_headers=False,
         server_header=False,
+        ssl_certfile=settings.tls_certificate,
+        ssl_keyfile=settings.tls_key,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
     return _Server(config)

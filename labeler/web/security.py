@@ -1,146 +1,194 @@
-"""What stands in front of the page: which hosts, paths and requests get through, and how it is
-answered.
+"""The door: which hosts, paths, requests and people get through.
 
-Gradio brings routes for uploads, files, logs and its own API. This page needs none of them, so the
-guard has an allow-list and answers 404 for everything else. On a loopback host only loopback names
+    host known -> address in the table -> the page's own request -> who is it -> may they -> route
+
+Nothing is there that `labeler.web.access` does not name: Gradio brings routes for uploads, files,
+logs and its own API, and this service needs none of them. On a loopback host only loopback names
 are served, which stops DNS rebinding; a request that changes something must be JSON of this very
 page, which stops other sites from voting.
 """
 
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from functools import partial
+from html import escape
+from urllib.parse import quote, urlsplit
 
-from labeler.settings import LOOPBACK_HOSTS
-from labeler.web import document
+import anyio
+from starlette.datastructures import Headers
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-FILES = frozenset({"/theme.css", "/favicon.ico"})
-FOLDERS = ("/assets/", "/page/", "/rating/")
-READS = frozenset({"GET", "HEAD"})
-IMMUTABLE = "private, max-age=31536000, immutable"  # Gradio's file names hold their hash
+from labeler.address import is_https
+from labeler.errors import LivedpoError
+from labeler.settings import LOOPBACK_HOSTS, Settings
+from labeler.states import RaterRole
+from labeler.store import Store
+from labeler.web.access import LEAST_ROLE, Rule, may, rules_of
+from labeler.web.answer import GRADIO_DOCUMENT, Answer
+from labeler.web.person import Person
+from labeler.web.sessions import Sessions
+
 LARGEST_BODY_BYTES = 256 * 1024
+PERSON_HEADER = "x-livedpo-person"
+MOST_LOOKUPS = 8  # threads of their own, so that nobody waits behind votes that wait to be written
+LOG_IN = "Log in to go on."
+SOMEONE_ELSE = "Somebody else has logged in in this browser since; load the page again."
 
-_HEADERS = {
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
-    "referrer-policy": "no-referrer",
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-embedder-policy": "require-corp",
-    "cross-origin-resource-policy": "same-origin",
-    "permissions-policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
-}
+_REFUSED = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>livedpo</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="stylesheet" href="/page/tokens.css"><link rel="stylesheet" href="/page/door/login.css">
+<script src="/page/theme.js"></script></head>
+<body><main class="door"><h1>Not for you</h1><p>{sentence}</p>
+<p><a href="/">Rate pairs</a></p></main></body></html>
+"""
 
 
 class Guard:
-    """ASGI middleware around the whole app. `loopback`: only this machine may use it."""
+    """ASGI middleware around the whole app."""
 
-    def __init__(self, app: ASGIApp, *, loopback: bool) -> None:
+    def __init__(self, app: ASGIApp, *, settings: Settings, store: Store) -> None:
         self._app = app
-        self._loopback = loopback
+        self._sessions = Sessions(settings, store)
+        self._hosts = _Hosts(settings)
+        self._https = is_https(settings)
+        self._lookups: anyio.CapacityLimiter | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse with one sentence, or pass on."""
+        """Refuse with one sentence, or pass on with the person in `request.state`."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        answer = _Answer(send, scope["path"])
-        if (refusal := self._refusal(scope)) is not None:
-            status, sentence = refusal
-            await JSONResponse({"error": sentence}, status)(scope, receive, answer)
-        elif scope["type"] == "http":
-            await self._app(_without_compression(scope), receive, answer)
-
-    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
-        if scope["type"] != "http":
-            return 404, "This page has no web socket."
+        answer = Answer(send, scope["path"], https=self._https)
         headers = Headers(scope=scope)
-        if self._loopback and _name(headers.get("host", "")) not in LOOPBACK_HOSTS:
-            return 400, "This page is served to this machine only; open it as http://localhost."
-        if not _is_known(scope["path"]):
-            return 404, "There is nothing at this address."
-        if scope["method"] in READS:
+        rule = self._rule(scope, headers)
+        person, refused = (
+            (None, rule) if isinstance(rule, Response) else await self._let_in(rule, scope, headers)
+        )
+        if refused is not None:
+            await refused(scope, receive, answer)
+        elif scope["type"] == "http":
+            await self._app(_prepared(scope, person), receive, answer)
+
+    def _rule(self, scope: Scope, headers: Headers) -> Rule | Response:
+        """The rule of a request; or what is wrong with it, whoever it comes from."""
+        if scope["type"] != "http":
+            return _no(404, "This page has no web socket.")
+        if (wrong_host := self._hosts.objection(headers)) is not None:
+            return _no(400, wrong_host)
+        rules = {rule.method: rule for rule in rules_of(scope["path"])}
+        if not rules:
+            return _no(404, "There is nothing at this address.")
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        if method not in rules:
+            return _no(405, f"Only {' and '.join(sorted(rules))} is understood here.")
+        if method == "POST" and (refused := self._refused_post(scope, headers)) is not None:
+            return refused
+        return rules[method]
+
+    def _refused_post(self, scope: Scope, headers: Headers) -> Response | None:
+        if not self._is_own_page(scope, headers):
+            return _no(403, "This is taken from the pages of this service only.")
+        if headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
+            return _no(415, "The body must be application/json.")
+        length = headers.get("content-length", "")
+        if not (length.isascii() and length.isdecimal()):
+            return _no(411, "The body must come with its length.")
+        if int(length) > LARGEST_BODY_BYTES:
+            return _no(413, f"The body is larger than {LARGEST_BODY_BYTES} bytes.")
+        return None
+
+    def _is_own_page(self, scope: Scope, headers: Headers) -> bool:
+        """Browsers name the page a POST comes from; a program on this machine need not."""
+        if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+            return False
+        origin = headers.get("origin")
+        return origin is None or origin in self._hosts.origins(scope, headers)
+
+    async def _let_in(
+        self, rule: Rule, scope: Scope, headers: Headers
+    ) -> tuple[Person | None, Response | None]:
+        """Who asks; or what is said to those who may not."""
+        if rule.least is None:
+            return None, None
+        self._lookups = self._lookups or anyio.CapacityLimiter(MOST_LOOKUPS)
+        look = partial(self._sessions.person, headers)
+        try:
+            person = await anyio.to_thread.run_sync(look, limiter=self._lookups)
+        except LivedpoError as error:
+            return None, _no(503, str(error))
+        if person is None:
+            return None, _to_login(scope, headers) if rule.is_page else _no(401, LOG_IN)
+        if headers.get(PERSON_HEADER, str(person.rater_id)) != str(person.rater_id):
+            return None, _no(401, SOMEONE_ELSE)
+        if not may(rule, person.role):
+            return None, _not_for(rule, rule.least)
+        return person, None
+
+
+class _Hosts:
+    """Under which names the service answers, and which pages are its own."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._loopback = settings.is_loopback
+        self._public = _origin(settings.public_url) if settings.public_url else None
+        self._own = f"{settings.host}:{settings.port}".lower()
+
+    def objection(self, headers: Headers) -> str | None:
+        """Why a request is not for this service; None if it is."""
+        host = headers.get("host", "").lower()
+        if self._public is not None and host == urlsplit(self._public).netloc:
             return None
-        if scope["method"] != "POST":
-            return 405, "Only GET and POST are understood here."
-        return _refused_post(scope, headers)
+        if self._loopback:
+            if _name(host) in LOOPBACK_HOSTS:
+                return None
+            if self._public is None:
+                return "This page is served to this machine only; open it as http://localhost."
+        elif self._public is None or host == self._own:
+            return None
+        return f"This page is served as {self._public} only."
+
+    def origins(self, scope: Scope, headers: Headers) -> set[str | None]:
+        """The origins of this service's own pages."""
+        return {self._public, f"{scope['scheme']}://{headers.get('host', '').lower()}"}
 
 
-def _refused_post(scope: Scope, headers: Headers) -> tuple[int, str] | None:
-    if not _is_own_page(scope, headers):
-        return 403, "Votes are taken from the page of this service only."
-    if headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
-        return 415, "The body must be application/json."
-    length = headers.get("content-length", "")
-    if not length.isdecimal():
-        return 411, "The body must come with its length."
-    if int(length) > LARGEST_BODY_BYTES:
-        return 413, f"The body is larger than {LARGEST_BODY_BYTES} bytes."
-    return None
-
-
-def _is_own_page(scope: Scope, headers: Headers) -> bool:
-    """Browsers name the page a POST comes from; a program on this machine need not."""
-    if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-        return False
-    origin = headers.get("origin")
-    return origin is None or origin == f"{scope['scheme']}://{headers.get('host', '')}"
-
-
-def _is_known(path: str) -> bool:
-    return path == "/" or path in FILES or path.startswith(FOLDERS)
+def _origin(url: str) -> str:
+    """An address as browsers name it: in small letters, without the port that goes unsaid."""
+    scheme, host = url.lower().split("://", 1)
+    return f"{scheme}://{host.removesuffix(':443' if scheme == 'https' else ':80')}"
 
 
 def _name(host: str) -> str:
     """The name in a Host header, without port and brackets."""
     if host.startswith("["):
-        return host[1:].partition("]")[0].lower()
-    return host.partition(":")[0].lower()
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0]
 
 
-def _without_compression(scope: Scope) -> Scope:
-    """The document is rewritten on its way out, so it must come as plain text."""
-    if scope["path"] != "/":
-        return scope
-    headers = [(key, value) for key, value in scope["headers"] if key != b"accept-encoding"]
-    return {**scope, "headers": headers}
+def _no(status: int, sentence: str) -> JSONResponse:
+    return JSONResponse({"error": sentence}, status)
 
 
-class _Answer:
-    """Sends a response on with the security headers; a document whole, trimmed and with its CSP."""
+def _not_for(rule: Rule, least: RaterRole) -> Response:
+    sentence = f"Your account may not do this; it takes the role {LEAST_ROLE[least]}."
+    if rule.is_page:
+        return HTMLResponse(_REFUSED.format(sentence=escape(sentence)), 403)
+    return _no(403, sentence)
 
-    def __init__(self, send: Send, path: str) -> None:
-        self._send = send
-        self._is_document = path == "/"
-        self._caching = IMMUTABLE if path.startswith("/assets/") else "no-store"
-        self._start: Message = {}
-        self._body = b""
 
-    async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self._start = message
-            if not self._is_document:
-                await self._send(self._with_headers(message, document.policy()))
-        elif message["type"] == "http.response.body" and self._is_document:
-            self._body += message.get("body", b"")
-            if not message.get("more_body", False):
-                await self._send_document()
-        else:
-            await self._send(message)
+def _to_login(scope: Scope, headers: Headers) -> Response:
+    """To the login, and back. Browsers hide the cookie when a link on another site was followed,
+    so the login page is told (`away`) to look whether somebody is logged in after all.
+    """
+    away = headers.get("sec-fetch-site", "none") in ("cross-site", "same-site")
+    to = f"/login?to={quote(scope['path'], safe='/')}" + ("&away=1" if away else "")
+    return RedirectResponse(to, 303)
 
-    async def _send_document(self) -> None:
-        html = document.trim(self._body)
-        headers = MutableHeaders(scope=self._start)
-        if "content-length" in headers and self._body:
-            headers["content-length"] = str(len(html))
-        await self._send(self._with_headers(self._start, document.policy(html)))
-        await self._send({"type": "http.response.body", "body": html})
 
-    def _with_headers(self, start: Message, policy: str) -> Message:
-        headers = MutableHeaders(scope=start)
-        for name in [name for name in headers if name.startswith("access-control-")]:
-            del headers[name]  # Gradio reflects any origin
-        headers.update({**_HEADERS, "content-security-policy": policy})
-        if start["status"] != 200:
-            headers["cache-control"] = "no-store"
-        headers.setdefault("cache-control", self._caching)
-        return start
+def _prepared(scope: Scope, person: Person | None) -> Scope:
+    """With the person; and a document that is rewritten on its way out must come uncompressed."""
+    scope = {**scope, "state": {**scope.get("state", {}), "person": person}}
+    if scope["path"] == GRADIO_DOCUMENT:
+        headers = [(key, value) for key, value in scope["headers"] if key != b"accept-encoding"]
+        scope["headers"] = headers
+    return scope

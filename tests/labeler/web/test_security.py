@@ -5,8 +5,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from labeler.states import RaterRole
 from labeler.store import Store
 from labeler.web.security import LARGEST_BODY_BYTES
+from tests.labeler.web.people import cookie_of, member
 from tests.labeler.web.service import serving
 
 BODY = {"holder": "tab", "wanted": 1}
@@ -161,7 +163,13 @@ def test_no_origin_is_reflected(client: httpx.Client) -> None:
     assert not [name for name in headers if name.startswith("access-control")]
 
 
-def test_a_page_for_the_network_takes_any_host_name(store: Store, tmp_path: Path) -> None:
+def test_a_page_for_the_network_takes_any_host_name_and_nobody_without_a_login(
+    store: Store, tmp_path: Path
+) -> None:
     with serving(store, tmp_path, host="0.0.0.0") as service:
-        answer = httpx.get(f"{service.url}/rating/state", headers={"host": "livedpo.example"})
+        host = {"host": "livedpo.example"}
+        nobody = httpx.get(f"{service.url}/rating/state", headers=host)
+        login = cookie_of(service, member(store, "Ann", RaterRole.RATER))
+        answer = httpx.get(f"{service.url}/rating/state", headers={**host, **login})
+    assert nobody.status_code == 401
     assert answer.status_code == 200

@@ -15,6 +15,12 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("pooled", sa.Boolean(), nullable=False, server_default="1"))
     with op.batch_alter_table("vote", schema=None) as batch_op:
         batch_op.add_column(sa.Column("comment", sa.String(), nullable=True))
+        batch_op.create_index(
+            "standing_votes",
+            ["source", "created_at", "choice", "seconds", "used_in_update"],
+            sqlite_where=sa.text("superseded_by IS NULL"),
+            postgresql_where=sa.text("superseded_by IS NULL"),
+        )
     with op.batch_alter_table("rater", schema=None) as batch_op:
         batch_op.add_column(sa.Column("password", sa.String(), nullable=True))
         batch_op.add_column(sa.Column("invite", sa.String(), nullable=True))
@@ -29,6 +35,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("done_tokens", sa.Integer(), nullable=False),
         sa.Column("most_tokens", sa.Integer(), nullable=False),
+        sa.Column("tries", sa.Integer(), nullable=False),
         sa.Column("pair_id", sa.Integer(), nullable=True),
         sa.Column("reason", sa.String(), nullable=True),
         sa.Column("created_at", sa.Float(), nullable=False),
@@ -37,7 +44,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["rater_id"], ["rater.id"]),
         sa.PrimaryKeyConstraint("id"),
     )
-    for column in ("rater_id", "state"):
+    for column in ("rater_id", "state", "pair_id"):
         op.create_index(f"ix_ask_{column}", "ask", [column])
 
 
@@ -64,6 +71,12 @@ def _widen_pairs() -> None:
             batch_op.create_foreign_key(f"fk_pair_{column}", table, [column], ["id"])
         for column in ("source_pair_id", "source_vote_id", "needs_tokens"):
             batch_op.create_index(f"ix_pair_{column}", [column])
+        batch_op.create_index(
+            "pairs_set_aside",
+            ["aside_at"],
+            sqlite_where=sa.text("aside_at IS NOT NULL"),
+            postgresql_where=sa.text("aside_at IS NOT NULL"),
+        )
 
 
 def _create_logins() -> None:

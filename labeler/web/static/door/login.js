@@ -1,0 +1,159 @@
+// The login page, in one of three ways:
+//
+//   /login              a name and a password
+//   /login#invite=…     a one-time link: choose a password, and one is in
+//   /login#password     another password, for somebody who is logged in
+//
+// What stands behind the # is sent to nobody, and is taken out of the address bar at once.
+
+import { Refused, send } from "../send.js";
+import { setText } from "../dom.js";
+
+const byId = (id) => document.getElementById(id);
+const field = { name: byId("name"), password: byId("password"), fresh: byId("new") };
+const WAYS = { in: logIn, invite: acceptInvite, password: changePassword };
+
+let way = "in";
+let invite = null;
+let busy = false;
+
+function start() {
+  const hash = location.hash.slice(1);
+  if (hash.startsWith("invite=")) startInvite(hash.slice("invite=".length));
+  else if (hash === "password") startPassword();
+  else if (new URLSearchParams(location.search).has("away")) goOnIfLoggedIn();
+  byId("form").addEventListener("submit", submit);
+  byId("show").addEventListener("change", showTyped);
+  if (way === "in") field.name.focus();
+}
+
+/** Somebody was invited: say hello, and ask for the password of their choice. */
+async function startInvite(token) {
+  way = "invite";
+  invite = token;
+  history.replaceState(null, "", location.pathname);
+  dress("Welcome", "Choose a password, and you are in.", "Set the password");
+  ask({ name: true, fresh: true });
+  field.name.readOnly = true; // for the password manager: this is whose password it is
+  try {
+    const { name } = await send("/door/accept", { invite });
+    field.name.value = name;
+    setText(byId("title"), `Welcome, ${name}`);
+    field.fresh.focus();
+  } catch (error) {
+    if (!(error instanceof Refused)) return complain(error);
+    way = "in";
+    invite = null;
+    field.name.readOnly = false;
+    dress("Log in", "Rate pairs of replies, and the model follows.", "Log in");
+    ask({ name: true, password: true });
+    complain(error);
+  }
+}
+
+async function startPassword() {
+  way = "password";
+  history.replaceState(null, "", location.pathname + location.search);
+  dress("Change your password", "This logs you out everywhere else.", "Change it");
+  ask({ name: true, password: true, fresh: true });
+  setText(document.querySelector("label[for=password]"), "Present password");
+  field.name.readOnly = true;
+  field.password.focus();
+  try {
+    field.name.value = (await send("/door/me")).name;
+  } catch (error) {
+    complain(error);
+  }
+}
+
+/** A link on another site led here, and the browser hid the cookie: perhaps there is one. */
+async function goOnIfLoggedIn() {
+  try {
+    await send("/door/me");
+    leave();
+  } catch {
+    // Nobody is logged in: the form is there.
+  }
+}
+
+async function submit(event) {
+  event.preventDefault();
+  if (busy) return;
+  const empty = Object.values(field).find((input) => !input.disabled && !input.value);
+  if (empty) {
+    mark(empty);
+    return setText(byId("error"), "Fill in this field too.");
+  }
+  setBusy(true);
+  setText(byId("error"), "");
+  try {
+    await WAYS[way]();
+    leave();
+  } catch (error) {
+    setBusy(false);
+    complain(error);
+  }
+}
+
+function logIn() {
+  return send("/door/login", { name: field.name.value, password: field.password.value });
+}
+
+function acceptInvite() {
+  return send("/door/accept", { invite, password: field.fresh.value });
+}
+
+function changePassword() {
+  const body = { password: field.password.value, new_password: field.fresh.value };
+  return send("/door/password", body);
+}
+
+/** To the page that was asked for, if it is one of ours. */
+function leave() {
+  const to = new URLSearchParams(location.search).get("to") ?? "/";
+  const isOurs = /^\/(?![/\\])/.test(to) && !to.startsWith("/login");
+  location.replace(isOurs ? to + location.hash : "/");
+}
+
+function complain(error) {
+  const sentence = error instanceof Refused ? error.message : "The service cannot be reached; try again.";
+  setText(byId("error"), sentence);
+  mark(field.fresh.disabled ? field.password : field.fresh);
+}
+
+/** Lead to the field that is wrong. */
+function mark(wrong) {
+  for (const input of Object.values(field)) input.setAttribute("aria-invalid", String(input === wrong));
+  wrong.focus();
+  wrong.select();
+}
+
+function setBusy(isBusy) {
+  busy = isBusy;
+  byId("go").setAttribute("aria-disabled", String(isBusy));
+}
+
+function showTyped() {
+  const type = byId("show").checked ? "text" : "password";
+  field.password.type = field.fresh.type = type;
+}
+
+function dress(title, lead, button) {
+  document.title = `${title} – livedpo`;
+  setText(byId("title"), title);
+  setText(byId("lead"), lead);
+  setText(byId("go"), button);
+}
+
+/** Which fields there are. */
+function ask({ name = false, password = false, fresh = false }) {
+  const wanted = { name, password, fresh };
+  const places = { name: "name-field", password: "password-field", fresh: "new-field" };
+  for (const [key, input] of Object.entries(field)) {
+    input.disabled = !wanted[key];
+    byId(places[key]).hidden = !wanted[key];
+  }
+  byId("help").hidden = way !== "in";
+}
+
+start();

@@ -1,0 +1,62 @@
+// One request to the service, for whom this page was opened. Answers are JSON; the rest is an error.
+//
+// Whoever shows a page hears of the login's end by the document's events "logged-out" (its detail
+// is the server's sentence) and "logged-in".
+
+const PATIENCE_MS = 15_000;
+const LOGGED_OUT = 401;
+const MOST_KEEPALIVE_BYTES = 60_000; // browsers refuse a keepalive request of 64 KB and more
+
+let personId = null;
+let told = null; // what was said of the end of the login, if it ended
+
+/** The server said no, in one sentence. */
+export class Refused extends Error {
+  constructor(sentence, status) {
+    super(sentence);
+    this.status = status;
+  }
+}
+
+/** There was no answer: the connection is down, or the server is. */
+export class Unreachable extends Error {}
+
+/** From now on the server takes requests only while it is this person who is logged in. */
+export function speakFor(raterId) {
+  personId = raterId;
+}
+
+/** GET a path, or POST a body to it. Throws Refused or Unreachable. */
+export async function send(path, body, options = {}) {
+  const request = { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS), headers: {}, ...options };
+  if (personId !== null) request.headers["x-livedpo-person"] = String(personId);
+  if (body) {
+    request.method = "POST";
+    request.headers["content-type"] = "application/json";
+    request.body = JSON.stringify(body);
+    if (request.keepalive) request.keepalive = byteLength(request.body) < MOST_KEEPALIVE_BYTES;
+  }
+  let response;
+  let answer;
+  try {
+    response = await fetch(path, request);
+    answer = await response.json();
+  } catch (error) {
+    throw new Unreachable(`no answer to ${path}`, { cause: error });
+  }
+  tell(response.status === LOGGED_OUT ? answer.error : null);
+  if (!response.ok) throw new Refused(answer.error ?? `error ${response.status}`, response.status);
+  return answer;
+}
+
+/** Bytes of a text on its way. */
+export function byteLength(text) {
+  return new TextEncoder().encode(text).length;
+}
+
+function tell(sentence) {
+  if (sentence === told) return;
+  told = sentence;
+  const name = sentence === null ? "logged-in" : "logged-out";
+  document.dispatchEvent(new CustomEvent(name, { detail: sentence }));
+}

@@ -1,0 +1,108 @@
+// Who is logged in: their name and the ways to go on, in the header of every page.
+
+import { element, setText } from "./dom.js";
+import { Refused, send, speakFor } from "./send.js";
+
+const FIRST_PAUSE_MS = 250;
+const LONGEST_PAUSE_MS = 4_000;
+const PAGES = [
+  ["Rate", "/", ["rater", "reviewer", "admin"]],
+  ["Dashboard", "/dashboard", ["reviewer", "admin"]],
+  ["Labels", "/labels", ["reviewer", "admin"]],
+];
+
+/** Who this page is for: { rater_id, name, role, single_user }. Asks until it is told.
+ *
+ * Without a login it leads to the login page and never comes back. */
+export async function whoAmI() {
+  for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 1.6, LONGEST_PAUSE_MS)) {
+    try {
+      const me = await send("/door/me");
+      speakFor(me.rater_id);
+      return me;
+    } catch (error) {
+      if (error instanceof Refused && error.status === 401) {
+        location.replace(loginUrl());
+        return new Promise(() => {});
+      }
+      await new Promise((resolve) => setTimeout(resolve, pause));
+    }
+  }
+}
+
+/** Put the pages that one may open, one's name and the way out at the end of a header. */
+export function showWho(header, me) {
+  const style = new URL("who.css", import.meta.url).pathname;
+  document.head.append(element("link", { rel: "stylesheet", href: style }));
+  const open = PAGES.filter(([, , roles]) => roles.includes(me.role));
+  const links = open.length > 1 ? open : [];
+  if (links.length) header.append(element("nav", { class: "who-pages", "aria-label": "Pages" }, ...links.map(link)));
+  if (links.length || !me.single_user) header.append(menu(me, links));
+  tellWhenLoggedOut();
+}
+
+function menu(me, links) {
+  const name = element("bdi", { class: "who-name" }, me.single_user ? "Menu" : me.name);
+  const label = me.single_user ? "Menu" : `Account of ${me.name}`;
+  const summary = element("summary", { "aria-label": label, title: label }, name);
+  const list = element("div", { class: "who-list" });
+  if (links.length) list.append(element("div", { class: "who-links" }, ...links.map(link)));
+  if (!me.single_user) {
+    list.append(element("p", {}, "Logged in as ", element("bdi", {}, me.name), `, ${me.role}`));
+    const password = `/login?to=${encodeURIComponent(location.pathname)}#password`;
+    list.append(element("a", { href: password }, "Change password"), logoutButton());
+  }
+  const made = element("details", { class: `who${me.single_user ? " who-single" : ""}` }, summary, list);
+  closeEasily(made, summary);
+  return made;
+}
+
+function link([name, href]) {
+  const made = element("a", { href }, name);
+  if (location.pathname === href) made.setAttribute("aria-current", "page");
+  return made;
+}
+
+function logoutButton() {
+  const button = element("button", { type: "button" }, "Log out");
+  button.addEventListener("click", async () => {
+    try {
+      await send("/door/logout", {});
+    } catch (error) {
+      if (!(error instanceof Refused)) return setText(button, "No connection; try again");
+    }
+    location.assign("/login");
+  });
+  return button;
+}
+
+/** A click elsewhere and Escape close the menu. */
+function closeEasily(details, summary) {
+  document.addEventListener("click", (event) => {
+    if (!details.contains(event.target)) details.open = false;
+  });
+  details.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !details.open) return;
+    event.stopPropagation();
+    details.open = false;
+    summary.focus();
+  });
+}
+
+/** A bar over the page while the server says that nobody is logged in, or somebody else. */
+function tellWhenLoggedOut() {
+  const words = element("span");
+  const again = element("a", { href: loginUrl() }, "Log in again");
+  const bar = element("div", { class: "who-out", role: "alert" });
+  document.body.append(bar);
+  document.addEventListener("logged-out", ({ detail }) => {
+    setText(words, `You are logged out. ${detail} What is not saved yet waits in this browser.`);
+    again.href = loginUrl();
+    bar.replaceChildren(words, again);
+  });
+  document.addEventListener("logged-in", () => bar.replaceChildren());
+}
+
+function loginUrl() {
+  return `/login?to=${encodeURIComponent(location.pathname)}${location.hash}`;
+}
