@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from labeler.labels import Preference
-from labeler.tables import Choice
+from labeler.states import Choice
 
 Z_95 = 1.96
 # On fewer pairs that both decided, a low agreement pauses nobody.
@@ -170,7 +170,7 @@ def paused_by_agreement(figures: JudgeFigures, floor: float) -> str | None:
     )
 
 
-def wilson(hits: float, count: int) -> tuple[float, float]:
+def wilson(hits: float, count: float) -> tuple[float, float]:
     """The 95 % interval of a share of at least one (Wilson 1927)."""
     rate = hits / count
     shrink = 1 + Z_95**2 / count

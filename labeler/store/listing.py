@@ -5,7 +5,8 @@ that a vote undone in between is left out. All votes of a pair are listed for th
 """
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -13,33 +14,29 @@ from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from labeler.labels import Opinion, TrainingLabel, VoteRules, combine, trainable
+from labeler.states import Choice, LabelRole, PairState, Source, UpdateState
 from labeler.store.live import versions_up_to_age
 from labeler.store.records import DueRules
-from labeler.tables import (
-    Choice,
-    LabelRole,
-    Pair,
-    PairState,
-    Source,
-    Update,
-    UpdateLabel,
-    UpdateState,
-    Vote,
-)
+from labeler.tables import Pair, Update, UpdateLabel, Vote
 
 # An update stays short however fast people vote: the oldest labels first, the rest in the next; and
 # however often the gate refuses: labels that a rejected update trained on give way to new ones.
 MOST_TIMES_DUE = 4
 MOST_REMEMBERED = 64
+ALL_ALIKE: Mapping[int, float] = MappingProxyType({})
 
 
 class ListedVote(NamedTuple):
-    """A vote that can go on a list, where it belongs, and how many on its pair were used before."""
+    """A vote that can go on a list, where it belongs, and how many on its pair were used before.
+
+    `is_complete`: its pair waits for no further rater.
+    """
 
     id: str
     pair_id: int
     version_id: int
     used_on_pair: int
+    is_complete: bool
 
 
 def fresh_votes(
@@ -48,9 +45,18 @@ def fresh_votes(
     """The votes that wait for an update, oldest first.
 
     They teach something, were not undone, not used, are not too stale, and not on the list of an
-    open update; a judge's is one only where no person has spoken. Takes as long as there are such
-    votes, however many were used.
+    open update; a judge's is one only where no person has spoken. A pair that wants the votes of
+    several people comes with all of them or, once it is settled, with those it got: its first vote
+    is no label while others are to come. Takes as long as there are such votes, however many were
+    used.
     """
+    votes = _unused(session, rules, max_staleness, *conditions)
+    return [vote for vote in votes if vote.is_complete]
+
+
+def _unused(
+    session: Session, rules: VoteRules, max_staleness: int, *conditions: sa.ColumnElement[bool]
+) -> list[ListedVote]:
     listed = (
         select(UpdateLabel.vote_id)
         .join(Update, col(Update.id) == col(UpdateLabel.update_id))
@@ -68,6 +74,16 @@ def fresh_votes(
 
 def new_votes(session: Session, rules: VoteRules, max_staleness: int) -> list[ListedVote]:
     """The fresh votes that bring the next update nearer: those that no rejected one trained on."""
+    return fresh_votes(session, rules, max_staleness, _untried())
+
+
+def cast_votes(session: Session, rules: VoteRules, max_staleness: int) -> list[ListedVote]:
+    """The new votes, and those on pairs that still wait for the votes of others."""
+    return _unused(session, rules, max_staleness, _untried())
+
+
+def _untried() -> sa.ColumnElement[bool]:
+    """Whether no rejected update trained on a vote."""
     tried = (
         select(UpdateLabel.vote_id)
         .join(Update, col(Update.id) == col(UpdateLabel.update_id))
@@ -77,7 +93,7 @@ def new_votes(session: Session, rules: VoteRules, max_staleness: int) -> list[Li
             col(Update.state) == UpdateState.REJECTED,
         )
     )
-    return fresh_votes(session, rules, max_staleness, ~tried.exists())
+    return ~tried.exists()
 
 
 def write_list(session: Session, update_id: int, rules: DueRules) -> None:
@@ -104,11 +120,17 @@ def write_list(session: Session, update_id: int, rules: DueRules) -> None:
 
 
 def listed_labels(
-    session: Session, update_id: int, role: LabelRole, rules: VoteRules
-) -> list[TrainingLabel]:
+    session: Session,
+    update_id: int,
+    role: LabelRole,
+    rules: VoteRules,
+    reliability: Mapping[int, float] = ALL_ALIKE,
+) -> tuple[list[TrainingLabel], list[str]]:
     """What an update's votes of one role say now, a label a pair, in the order of the pairs.
 
-    A vote that was undone, overruled by a person or used since it was listed is left out.
+    A vote that was undone, overruled by a person or used since it was listed is left out. Votes
+    weigh by the `reliability` of their raters (by id, 1 if not there); those of pairs on which
+    nobody weighs anything make no label, and are returned by themselves.
     """
     rows = (
         select(Vote, Pair)
@@ -128,13 +150,21 @@ def listed_labels(
     for vote, pair in session.exec(rows):
         votes.setdefault(vote.pair_id, []).append(vote)
         pairs[vote.pair_id] = pair
-    labels = (_label(pairs[pair_id], votes[pair_id], rules) for pair_id in pairs)
-    return [label for label in labels if label is not None]
+    labels: list[TrainingLabel] = []
+    weightless: list[str] = []
+    for pair_id, pair in pairs.items():
+        label = _label(pair, votes[pair_id], rules, reliability)
+        if label is not None:
+            labels.append(label)
+        else:
+            weightless += [vote.id for vote in votes[pair_id]]
+    return labels, weightless
 
 
-def opinion_of(vote: Vote) -> Opinion:
+def opinion_of(vote: Vote, reliability: Mapping[int, float] = ALL_ALIKE) -> Opinion:
     """What a vote says, for `combine`."""
-    return Opinion(vote.choice, vote.strength, vote.source)
+    weight = reliability.get(vote.rater_id, 1.0)
+    return Opinion(vote.choice, vote.strength, vote.source, reliability=weight)
 
 
 def _votes(
@@ -148,15 +178,18 @@ def _votes(
     used = select(sa.func.count()).where(
         col(other.pair_id) == col(Vote.pair_id), col(other.used_in_update).is_not(None)
     )
+    complete = sa.or_(col(Pair.votes_wanted) == 1, col(Pair.state) != PairState.READY)
     order = col(Vote.used_in_update), col(Vote.created_at), col(Vote.id)
     rows = (
-        select(Vote.id, Vote.pair_id, Pair.version_id, used.scalar_subquery())
+        sa.select(
+            col(Vote.id), col(Vote.pair_id), col(Pair.version_id), used.scalar_subquery(), complete
+        )
         .join(Pair, col(Pair.id) == col(Vote.pair_id))
         .where(*conditions)
         .order_by(*(column.desc() for column in order))
         .limit(last)
     )
-    return [ListedVote(*row) for row in session.exec(rows)][::-1]
+    return [ListedVote(*row) for row in session.execute(rows)][::-1]
 
 
 def _counts(rules: VoteRules) -> sa.ColumnElement[bool]:
@@ -247,8 +280,10 @@ def _drawn(
     return [vote for vote in votes if vote.pair_id in drawn]
 
 
-def _label(pair: Pair, votes: list[Vote], rules: VoteRules) -> TrainingLabel | None:
-    said = combine([opinion_of(vote) for vote in votes], rules)
+def _label(
+    pair: Pair, votes: list[Vote], rules: VoteRules, reliability: Mapping[int, float]
+) -> TrainingLabel | None:
+    said = combine([opinion_of(vote, reliability) for vote in votes], rules)
     if said is None:
         return None
     return TrainingLabel(

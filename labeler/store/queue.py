@@ -14,12 +14,14 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from labeler import pairing
+from labeler.states import Choice, PairState, Purpose, Source
+from labeler.store.checks import check_for
 from labeler.store.database import Database
-from labeler.store.live import live_id
-from labeler.store.records import DueRules, LeasedPair, NewPair
+from labeler.store.live import live_at, live_id
+from labeler.store.records import CheckRules, DueRules, LeasedPair, NewPair
 from labeler.store.rounds import pairs_left
 from labeler.style import Said
-from labeler.tables import Choice, Lease, Pair, PairState, Prompt, Purpose, Source, Vote
+from labeler.tables import Lease, Pair, Prompt, Vote
 
 LAST_PAIRS = 64
 
@@ -42,9 +44,9 @@ class Queue:
         return len(current)
 
     def ready(self) -> int:
-        """Pairs that wait for a rater: a free slot and nobody on it."""
+        """Pairs that wait for their first rater, with nobody on them."""
         with self._database.read() as session:
-            return count_ready(session)
+            return count_new(session)
 
     def responses(self, version_id: int) -> list[Said]:
         """What this version said last, two to a pair."""
@@ -87,12 +89,14 @@ class Queue:
         seconds: float,
         now: float,
         rng: random.Random,
+        checks: CheckRules | None = None,
     ) -> list[LeasedPair]:
         """Hand pairs to a page until it holds `wanted`, and prolong those it shows.
 
         `shown` are the lease ids that the page has; those that ran out are taken up again where
         their slot is still free. Leases of the same holder that it does not name (it was reloaded,
-        or the answer got lost) come back first, then pairs from the queue.
+        or the answer got lost) come back first, then pairs from the queue, in whose place a check
+        may come now and then, by lot.
         """
         named = set(shown)
         own = col(Lease.holder) == holder, col(Lease.rater_id) == rater_id
@@ -103,6 +107,11 @@ class Queue:
                 lease.expires_at = now + seconds
             lost = [lease for lease in mine if lease.id not in named]
             for pair, slot in _free_slots(session, rater_id, wanted - len(mine)):
+                # The pair that this rater asked for themselves is never kept back.
+                if checks is not None and pair.for_rater_id is None:
+                    check = check_for(session, rater_id, checks, now=now, rng=rng)
+                    if check is not None:
+                        pair, slot = check, free_slot(session, check) or 0
                 lease = Lease(
                     id=uuid.uuid4().hex,
                     pair_id=_id(pair),
@@ -163,6 +172,11 @@ def wait_again(pair: Pair) -> None:
         pair.state = PairState.READY
 
 
+def close(session: Session, pair: Pair) -> None:
+    """Settle a pair with the votes that it has."""
+    pair.state = _final_state(session, pair)
+
+
 def settle(session: Session, pair: Pair) -> None:
     """Set the state that the pair's votes and leases now call for; a check stays one."""
     if pair.state is PairState.CHECK:
@@ -196,7 +210,7 @@ def leased_pair(session: Session, lease: Lease) -> LeasedPair:
     left, right = (a, b) if lease.shown_left == "a" else (b, a)
     return LeasedPair(
         lease_id=lease.id,
-        version_id=pair.version_id,
+        version_id=_version_shown(session, lease, pair),
         messages=prompt.messages,
         left=left[0],
         right=right[0],
@@ -205,15 +219,39 @@ def leased_pair(session: Session, lease: Lease) -> LeasedPair:
     )
 
 
-def count_ready(session: Session) -> int:
-    """Ready pairs that no lease holds, and that anybody may have."""
+def count_ready(session: Session, *conditions: sa.ColumnElement[bool]) -> int:
+    """Ready pairs that no lease holds, and that anybody may have who has not voted on them."""
     held = select(Lease.pair_id).where(col(Lease.ended_at).is_(None))
     waiting = (
         col(Pair.state) == PairState.READY,
         col(Pair.id).not_in(held),
         col(Pair.for_rater_id).is_(None),
+        *conditions,
     )
     return session.exec(select(sa.func.count()).select_from(Pair).where(*waiting)).one()
+
+
+def count_new(session: Session) -> int:
+    """Ready pairs that nobody holds or voted on.
+
+    Those that wait for further raters are left out: whoever has voted on them would wait for other
+    ones in vain.
+    """
+    voted = select(Vote.id).where(
+        col(Vote.pair_id) == col(Pair.id),
+        col(Vote.superseded_by).is_(None),
+        col(Vote.source) == Source.HUMAN,
+    )
+    return count_ready(session, sa.or_(col(Pair.votes_wanted) == 1, ~voted.exists()))
+
+
+def _version_shown(session: Session, lease: Lease, pair: Pair) -> int:
+    """The pair's version; a check's is the one that was live when it was handed out."""
+    if pair.state is not PairState.CHECK:
+        return pair.version_id
+    version = live_at(session, lease.leased_at)
+    assert version is not None  # there was a pair to hand out
+    return version
 
 
 def _free_slots(session: Session, rater_id: int, count: int) -> list[tuple[Pair, int]]:

@@ -9,30 +9,22 @@ live meanwhile, it is given back untouched and starts again from that one; only 
 pointer while an update runs, so this ends.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from labeler.labels import VoteRules
+from labeler.states import LabelRole, UpdateState, VersionState
 from labeler.store.database import Database
-from labeler.store.listing import listed_labels, new_votes, write_list
+from labeler.store.listing import ALL_ALIKE, listed_labels, new_votes, write_list
 from labeler.store.live import live_id, move_to
 from labeler.store.queue import add_pairs, retire_old_pairs
 from labeler.store.records import Claim, ClaimLostError, DueRules, NewPair, NewVersion
 from labeler.store.rounds import is_over
 from labeler.store.versions import new_row
-from labeler.tables import (
-    LabelRole,
-    LiveChange,
-    PolicyVersion,
-    Update,
-    UpdateLabel,
-    UpdateState,
-    VersionState,
-    Vote,
-)
+from labeler.tables import LiveChange, PolicyVersion, Update, UpdateLabel, Vote
 
 MAX_ATTEMPTS = 3
 HEARTBEAT_TIMEOUT_SECONDS = 300.0
@@ -77,11 +69,24 @@ class Updates:
             waiting = new_votes(session, rules.votes, rules.max_staleness)
             return max(0, rules.labels_per_update - len(waiting))
 
-    def claim(self, *, worker: str, rules: VoteRules, now: float) -> Claim | None:
+    def is_one_open(self) -> bool:
+        """Whether there is an update to claim or to go on with."""
+        with self._database.read() as session:
+            return session.exec(_open()).first() is not None
+
+    def claim(
+        self,
+        *,
+        worker: str,
+        rules: VoteRules,
+        now: float,
+        reliability: Mapping[int, float] = ALL_ALIKE,
+    ) -> Claim | None:
         """Take the open update, or one whose worker died; None if there is none to take.
 
         `worker` names the process's place, not the process: a worker that starts again under the
-        same name takes up what its predecessor held.
+        same name takes up what its predecessor held. `reliability` is how much the votes of each
+        rater weigh.
         """
         with self._database.read() as session:
             if session.exec(_open()).first() is None:
@@ -94,9 +99,11 @@ class Updates:
                 reason = f"the worker died in each of {MAX_ATTEMPTS} attempts"
                 _finish(update, UpdateState.FAILED, now, reason=reason)
                 return None
-            claim = _claim(session, update, worker, rules)
+            claim = _claim(session, update, worker, rules, reliability)
             if claim.fresh == 0:
                 reason = "all its labels were undone before it began"
+                if claim.weightless:
+                    reason = "all its labels are of raters whose votes weigh nothing"
                 _finish(update, UpdateState.REJECTED, now, reason=reason)
                 return None
             update.state, update.worker = UpdateState.CLAIMED, worker
@@ -128,6 +135,7 @@ class Updates:
         *,
         trained_on: Sequence[str],
         now: float,
+        votes_wanted: int = 1,
     ) -> None:
         """Make the version live and its labels used, retire older pairs and queue its first ones.
 
@@ -139,9 +147,9 @@ class Updates:
             if _can_go_on(session, claim, version):
                 row = new_row(version, VersionState.CANDIDATE, parent=claim.parent, now=now)
                 move_to(session, row, now=now)
-                _use(session, claim.update_id, trained_on)
+                _use(session, claim.update_id, [*trained_on, *claim.weightless])
                 retire_old_pairs(session)
-                add_pairs(session, pairs, now=now)
+                add_pairs(session, pairs, now=now, votes_wanted=votes_wanted)
                 update.version_id, update.metrics = version.id, version.metrics
                 _finish(update, UpdateState.PROMOTED, now)
                 return
@@ -214,14 +222,20 @@ def _is_free(update: Update, worker: str, now: float) -> bool:
     return (update.heartbeat_at or 0.0) < now - HEARTBEAT_TIMEOUT_SECONDS
 
 
-def _claim(session: Session, update: Update, worker: str, rules: VoteRules) -> Claim:
+def _claim(
+    session: Session,
+    update: Update,
+    worker: str,
+    rules: VoteRules,
+    reliability: Mapping[int, float],
+) -> Claim:
     """The next attempt at an update, with the labels that its list makes now."""
     parent = live_id(session)
     assert update.id is not None
     assert parent is not None  # there are votes, so there were pairs of a version
     order = LabelRole.TRAIN, LabelRole.HELD_OUT, LabelRole.REPLAY, LabelRole.REMEMBERED
-    train, held_out, replay, remembered = (
-        listed_labels(session, update.id, role, rules) for role in order
+    (train, weightless), (held_out, _), (replay, _), (remembered, _) = (
+        listed_labels(session, update.id, role, rules, reliability) for role in order
     )
     return Claim(
         update_id=update.id,
@@ -233,6 +247,7 @@ def _claim(session: Session, update: Update, worker: str, rules: VoteRules) -> C
         remembered=remembered,
         replayed=len(replay),
         refusals=_refusals(session),
+        weightless=tuple(weightless),
     )
 
 
