@@ -14,6 +14,7 @@ from labeler.settings import Settings
 from labeler.style import Said, style
 from trainer.checkpoint import write_adapter
 from trainer.examine import Favours, Sample, examine, logps, share, style_of
+from trainer.examples import examples_of, telling
 from trainer.gate import WinRate, broken, finite, objections, unchanged
 from trainer.policy import CANDIDATE, LIVE, Policy
 from trainer.setup import gate_limits
@@ -22,6 +23,8 @@ from trainer.update import Step, TrainingSettings
 
 # On fewer responses of the live version than this, its style is measured on new ones.
 FEWEST_RESPONSES = 16
+NO_JUDGE = "no judge is set, so nobody has compared them"
+SILENT_JUDGE = "the judge gave no answer"
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,7 @@ class Candidates:
         if not sampled.samples:
             raise LivedpoError("There is no prompt to examine the candidate on.")
         answers = self._live_answers(sampled, live_responses)
+        win_rate = self._win_rate(sampled, answers)
         reference = logps(self._policy, sampled.samples, None)
         evidence = examine(
             self._policy,
@@ -88,11 +92,11 @@ class Candidates:
             held_out=held_out,
             remembered=remembered,
             training=training,
-            win_rate=self._win_rate(sampled, answers),
+            win_rate=win_rate,
         )
         found = objections(evidence, gate_limits(self._settings))
-        known = replace(sampled, reference=reference.tolist())
-        return Finding(found, metrics | evidence.as_metrics(), known)
+        metrics |= evidence.as_metrics() | self._to_show(sampled, answers, win_rate)
+        return Finding(found, metrics, replace(sampled, reference=reference.tolist()))
 
     def write(self, name: str) -> tuple[str, str]:
         """Write the candidate as folder `name` of the data dir; returns folder name and sha256."""
@@ -110,6 +114,20 @@ class Candidates:
             return []
         prompts = [sample.prompt_tokens for sample in sampled.samples]
         return self._supply.answer(prompts, LIVE, sampled.seed)
+
+    def _to_show(
+        self, sampled: Sampled, live: Sequence[Sample], win_rate: WinRate | None
+    ) -> dict[str, Any]:
+        """What people are shown of the change: examples, and why there is no win rate if so."""
+        if not live:
+            sampled = telling(sampled)
+            prompts = [sample.prompt_tokens for sample in sampled.samples]
+            live = self._supply.answer(prompts, LIVE, sampled.seed)
+        examples = examples_of(sampled, live)
+        if win_rate is not None:
+            return {"examples": examples}
+        why = NO_JUDGE if self._judge is None else SILENT_JUDGE
+        return {"examples": examples, "not_compared": why}
 
     def _win_rate(self, sampled: Sampled, live: Sequence[Sample]) -> WinRate | None:
         if self._judge is None:

@@ -8,13 +8,16 @@ other rows are under way (but for rounding).
 """
 
 from collections import defaultdict, deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from trainer.decoding import Cohort, Decoder
+
+# Hears after each step how many tokens every job has so far, all its copies together.
+Progress = Callable[[Mapping[int, int]], None]
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,7 @@ def draw_rows(
     rows: int,
     ends: Collection[int],
     seed: int,
+    progress: Progress | None = None,
 ) -> Iterator[list[Row]]:
     """Yield the `copies` rows of each job as soon as all are complete; at most `rows` at a time.
 
@@ -75,13 +79,19 @@ def draw_rows(
     numbers = torch.Generator().manual_seed(seed)
     groups: list[_Group] = []
     complete: dict[int, list[Row]] = defaultdict(list)
+    drawn: dict[int, int] = defaultdict(int)
     while waiting or groups:
         free = rows - sum(len(group.rows) for group in groups)
         if waiting and (not groups or 2 * free >= rows):
             size = min(max(1, free // copies), len(waiting))
             admitted = [waiting.popleft() for _ in range(size)]
             groups.append(_admit(decoder, admitted, settings, numbers, copies))
-        for row in _step(decoder, groups, settings, ends):
+        for row in (row for group in groups for row in group.rows if progress):
+            drawn[row.job.number] += 1
+        done = _step(decoder, groups, settings, ends)
+        if progress is not None:
+            progress(drawn)
+        for row in done:
             complete[row.job.number].append(row)
             if len(complete[row.job.number]) == copies:
                 # By copy: in the order of completion, the first response would be the shorter one.

@@ -12,12 +12,13 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
-from transformers import GenerationConfig
+from torch import Tensor
+from transformers import GenerationConfig, StoppingCriteriaList
 
 from labeler.errors import BadInput
 from trainer.batch import left_padded, make_batch
 from trainer.decoding import Decoder, objection
-from trainer.drawing import Job, SamplingSettings, draw_rows
+from trainer.drawing import Job, Progress, SamplingSettings, draw_rows
 from trainer.merged import MergedCopy, copy_fits, free_bytes
 from trainer.policy import Policy
 
@@ -63,10 +64,12 @@ class Sampler:
         *,
         seed: int,
         copies: int = 2,
+        progress: Progress | None = None,
     ) -> list[tuple[Response, ...]]:
         """`copies` responses for each prompt (token ids), under an adapter or the reference (None).
 
-        The same prompts, settings, seed and weights give the same responses. Raises BadInput if a
+        The same prompts, settings, seed and weights give the same responses. `progress` hears the
+        tokens of each prompt's responses, by its place, while they are drawn. Raises BadInput if a
         prompt leaves no room for a response, FloatingPointError if logits are not finite.
         """
         jobs = _jobs(self._policy, prompts, settings)
@@ -81,6 +84,7 @@ class Sampler:
                 seed=seed,
                 copies=copies,
                 rows=self._rows,
+                progress=progress,
             )
             found = dict(answers)
         return [found[number] for number in range(len(prompts))]
@@ -166,10 +170,11 @@ def _answers(
     seed: int,
     copies: int,
     rows: int,
+    progress: Progress | None = None,
 ) -> Answers:
     """Each job's number and responses, in the order of their completion."""
     if decoder is None:
-        yield from _generated(policy, jobs, settings, seed=seed, copies=copies)
+        yield from _generated(policy, jobs, settings, seed=seed, copies=copies, progress=progress)
         return
     drawn = draw_rows(
         decoder,
@@ -179,6 +184,7 @@ def _answers(
         rows=_rows_that_fit(decoder, jobs, rows),
         ends=policy.eos_token_ids,
         seed=seed,
+        progress=progress,
     )
     for complete in drawn:
         responses = tuple(_response(policy, row.tokens, row.logp) for row in complete)
@@ -195,7 +201,13 @@ def _rows_that_fit(decoder: Decoder, jobs: Sequence[Job], rows: int) -> int:
 
 
 def _generated(
-    policy: Policy, jobs: Sequence[Job], settings: SamplingSettings, *, seed: int, copies: int
+    policy: Policy,
+    jobs: Sequence[Job],
+    settings: SamplingSettings,
+    *,
+    seed: int,
+    copies: int,
+    progress: Progress | None = None,
 ) -> Answers:
     """Answers by transformers' `generate`, for a model that our decoder cannot take."""
     for first in range(0, len(jobs), GENERATE_PROMPTS):
@@ -215,7 +227,10 @@ def _generated(
         torch.manual_seed(batch_seed(seed, first))
         with torch.inference_mode():
             rows = policy.model.generate(
-                input_ids=ids, attention_mask=mask, generation_config=config
+                input_ids=ids,
+                attention_mask=mask,
+                generation_config=config,
+                stopping_criteria=_telling(progress, chunk, ids.shape[1], copies),
             )
         jobs_R = [job for job in chunk for _ in range(copies)]
         tokens_R = [
@@ -226,6 +241,23 @@ def _generated(
         responses = [_response(policy, *row) for row in zip(tokens_R, logps_R, strict=True)]
         for place, job in enumerate(chunk):
             yield job.number, tuple(responses[place * copies : (place + 1) * copies])
+
+
+def _telling(
+    progress: Progress | None, jobs: Sequence[Job], prompt_columns: int, copies: int
+) -> StoppingCriteriaList:
+    """What tells the progress of `generate`: it counts on in rows that have ended, up to the limit.
+
+    As a criterion that never stops anything, for `generate` asks those after each token.
+    """
+
+    def tell(ids: Tensor, _scores: object, **_more: object) -> Tensor:
+        assert progress is not None
+        tokens = ids.shape[1] - prompt_columns
+        progress({job.number: copies * min(tokens, job.limit) for job in jobs})
+        return torch.zeros(len(ids), dtype=torch.bool, device=ids.device)
+
+    return StoppingCriteriaList([tell] if progress is not None else [])
 
 
 def _logps(policy: Policy, jobs: Sequence[Job], responses: Sequence[list[int]]) -> list[float]:

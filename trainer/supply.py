@@ -7,7 +7,7 @@ import logging
 import math
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from jinja2 import TemplateError
@@ -15,8 +15,9 @@ from jinja2 import TemplateError
 from labeler.judgement import Judge
 from labeler.settings import Settings
 from labeler.store import Store
-from labeler.store.records import NewPair
+from labeler.store.records import Messages, NewPair
 from labeler.tables import Prompt
+from trainer.drawing import Progress
 from trainer.examine import Sample, logps
 from trainer.judge.choosing import choose
 from trainer.policy import Policy
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 
 ROLE = "worker"
 EMPTY_BATCHES_BEFORE_ALARM = 5
+# What a chat template says, in one way or another, of a prompt that it cannot take.
+REFUSALS = (TemplateError, ValueError, TypeError)
 
 
 @dataclass(frozen=True)
@@ -77,9 +80,15 @@ class Supply:
         ]
         return Sampled(prompts, samples, seed, drawn)
 
-    def answer(self, prompts: Sequence[list[int]], adapter: str, seed: int) -> list[Sample]:
+    def answer(
+        self,
+        prompts: Sequence[list[int]],
+        adapter: str,
+        seed: int,
+        progress: Progress | None = None,
+    ) -> list[Sample]:
         """Two responses to each prompt (token ids), under this adapter."""
-        pairs = self._draw(prompts, adapter, seed, copies=2)
+        pairs = self._draw(prompts, adapter, seed, copies=2, progress=progress)
         return [Sample(tokens, (a, b)) for tokens, (a, b) in zip(prompts, pairs, strict=True)]
 
     def pairs(self, sampled: Sampled, version: int) -> list[NewPair]:
@@ -95,15 +104,55 @@ class Supply:
             found = [reference[place] for place in kept]
         rng = random.Random(sampled.seed)
         return [
-            self._new_pair(sampled.prompts[place], samples[place], version, sampled.seed, both, rng)
+            self._for_the_queue(
+                self.pair(
+                    prompt_id(sampled.prompts[place]), samples[place], version, sampled.seed, both
+                ),
+                rng,
+            )
             for place, both in zip(kept, found, strict=True)
             if all(math.isfinite(logp) for logp in both)
         ]
 
+    def pair(
+        self,
+        prompt_number: int,
+        sample: Sample,
+        version: int,
+        seed: int,
+        reference: Sequence[float],
+    ) -> NewPair:
+        """A sample as a pair; `reference` are its log-probs (nats) under the reference."""
+        a, b = sample.responses
+        return NewPair(
+            prompt_id=prompt_number,
+            version_id=version,
+            response_a=a.text,
+            response_b=b.text,
+            prompt_tokens=sample.prompt_tokens,
+            tokens_a=a.tokens,
+            tokens_b=b.tokens,
+            finish_a=a.finish,
+            finish_b=b.finish,
+            reference_logp_a=reference[0],
+            reference_logp_b=reference[1],
+            logp_a=a.logp,
+            logp_b=b.logp,
+            sampling=vars(self._sampling) | {"seed": seed},
+        )
+
     def _draw(
-        self, prompts: Sequence[list[int]], adapter: str, seed: int, *, copies: int
+        self,
+        prompts: Sequence[list[int]],
+        adapter: str,
+        seed: int,
+        *,
+        copies: int,
+        progress: Progress | None = None,
     ) -> list[tuple[Response, ...]]:
-        return self._sampler.sample(adapter, prompts, self._sampling, seed=seed, copies=copies)
+        return self._sampler.sample(
+            adapter, prompts, self._sampling, seed=seed, copies=copies, progress=progress
+        )
 
     def _chosen(self, sampled: Sampled) -> tuple[list[Sample], list[list[float]] | None]:
         """The samples that become pairs, and their log-probs under the reference if known."""
@@ -124,33 +173,13 @@ class Supply:
         ]
         return chosen, None
 
-    def _new_pair(
-        self,
-        prompt: Prompt,
-        sample: Sample,
-        version: int,
-        seed: int,
-        reference: Sequence[float],
-        rng: random.Random,
-    ) -> NewPair:
-        a, b = sample.responses
+    def _for_the_queue(self, pair: NewPair, rng: random.Random) -> NewPair:
+        """The pair with how it was chosen, and drawn by lot whether it checks the judge."""
         check = self._settings.judge is not None
-        return NewPair(
-            prompt_id=prompt_id(prompt),
-            version_id=version,
-            response_a=a.text,
-            response_b=b.text,
-            prompt_tokens=sample.prompt_tokens,
-            tokens_a=a.tokens,
-            tokens_b=b.tokens,
-            finish_a=a.finish,
-            finish_b=b.finish,
-            reference_logp_a=reference[0],
-            reference_logp_b=reference[1],
-            logp_a=a.logp,
-            logp_b=b.logp,
+        return replace(
+            pair,
             double=check and rng.random() < self._settings.judge_check_share,
-            sampling=vars(self._sampling) | {"seed": seed} | self._candidates(),
+            sampling=pair.sampling | self._candidates(),
         )
 
     def _candidates(self) -> dict[str, Any]:
@@ -173,17 +202,21 @@ class Supply:
                 break
         return usable
 
+    def tokens(self, messages: Messages) -> list[int]:
+        """A prompt's token ids. Raises one of `REFUSALS` if this policy cannot take it."""
+        room = self._policy.context_tokens - self._settings.max_new_tokens
+        tokens = self._policy.prompt_tokens(messages)
+        if len(tokens) > room:
+            raise ValueError(f"{len(tokens)} tokens, but there is room for {room}")
+        return tokens
+
     def _usable(self, prompts: Sequence[Prompt]) -> list[tuple[Prompt, list[int]]]:
         """Prompts with their tokens; those that this policy cannot take are set aside."""
         usable = []
-        room = self._policy.context_tokens - self._settings.max_new_tokens
         for prompt in prompts:
             try:
-                tokens = self._policy.prompt_tokens(prompt.messages)
-                if len(tokens) > room:
-                    raise ValueError(f"{len(tokens)} tokens, but there is room for {room}")
-                usable.append((prompt, tokens))
-            except (TemplateError, ValueError, TypeError) as error:
+                usable.append((prompt, self.tokens(prompt.messages)))
+            except REFUSALS as error:
                 log.warning("Prompt %s is set aside: %s.", prompt.id, one_line(error))
                 self._store.prompts.set_aside(prompt_id(prompt), one_line(error))
         return usable
