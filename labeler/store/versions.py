@@ -6,21 +6,13 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from labeler.errors import BadInput
+from labeler.states import LabelRole, UpdateState, VersionState
 from labeler.store.database import Database
 from labeler.store.live import live_id, live_version, move_to
 from labeler.store.pruning import prunable
 from labeler.store.queue import retire_old_pairs
 from labeler.store.records import NewVersion
-from labeler.tables import (
-    LabelRole,
-    PolicyVersion,
-    Service,
-    Update,
-    UpdateLabel,
-    UpdateState,
-    VersionState,
-    Vote,
-)
+from labeler.tables import PolicyVersion, Service, Update, UpdateLabel, Vote
 
 NO_VERSION = "There is no version yet; `livedpo serve` makes the first one."
 
@@ -123,22 +115,50 @@ class Versions:
         with self._database.read() as session:
             return _find(session, version_id)
 
-    def make_live_again(self, version_id: int, *, now: float) -> int:
+    def make_live_again(
+        self, version_id: int, *, now: float, by: str | None = None, live: int | None = None
+    ) -> int:
         """Make another version live: a retired one, a candidate, or one that the gate refused.
 
         Retires the live one, whose number is returned, and the pairs of other versions that nobody
         holds. Votes stay. The labels of a refused version were learnt by it, and count as used from
-        now on. An update that trains meanwhile starts again from here. Raises BadInput.
+        now on. An update that trains meanwhile starts again from here. `by` is recorded as who did
+        it; `live`, if given, is the version that must still be live. Raises BadInput.
         """
         with self._database.write() as session:
+            _expect(session, live)
             version = _find(session, version_id)
             previous = live_id(session)
             assert previous is not None  # or _find had refused
             if version.state is VersionState.REJECTED:
                 _use_labels_of(session, version.id)
+            _note(version, "made live", by=by, now=now)
             move_to(session, version, now=now)
             retire_old_pairs(session)
             return previous
+
+    def reject(self, version_id: int, *, now: float, by: str | None = None) -> int | None:
+        """Refuse a candidate, or the live version, whose parent is live from now on.
+
+        Returns the parent that became live, if one did. Check its folder before. The labels of a
+        version that was live stay used. Raises BadInput.
+        """
+        with self._database.write() as session:
+            version = _get(session, version_id)
+            parent = None
+            if version.state is VersionState.LIVE:
+                parent = _find(session, None)
+                _note(parent, "made live", by=by, now=now)
+                move_to(session, parent, now=now)
+                retire_old_pairs(session)
+            elif version.state is not VersionState.CANDIDATE:
+                raise BadInput(
+                    f"Version {version_id} is {version.state} already; only a candidate and the "
+                    "live version can be rejected."
+                )
+            _note(version, "rejected", by=by, now=now)
+            version.state = VersionState.REJECTED
+            return parent.id if parent else None
 
 
 def new_row(
@@ -146,6 +166,19 @@ def new_row(
 ) -> PolicyVersion:
     """The row of a version, not yet in any session."""
     return PolicyVersion(**vars(version), parent_id=parent, state=state, created_at=now)
+
+
+def _expect(session: Session, live: int | None) -> None:
+    """Raise BadInput if another version is live than the person saw who asks for a change."""
+    now_live = live_id(session)
+    if live is not None and live != now_live:
+        raise BadInput(f"Version {now_live} went live meanwhile, in place of {live}; look again.")
+
+
+def _note(version: PolicyVersion, what: str, *, by: str | None, now: float) -> None:
+    """Record with the version what a person did to it."""
+    actions = [*version.metrics.get("actions", []), {"what": what, "by": by, "at": now}]
+    version.metrics = {**version.metrics, "actions": actions}
 
 
 def _next_id(session: Session) -> int:

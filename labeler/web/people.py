@@ -1,0 +1,74 @@
+"""The routes that an admin keeps the accounts with. Who may do what is in `labeler.web.access`."""
+
+import time
+from typing import Any, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from labeler.errors import BadInput
+from labeler.states import RaterRole
+from labeler.store import Store
+
+LONGEST_NAME = 200  # that is looked at; the store says how long one may be
+
+Role = Literal["rater", "reviewer", "admin"]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class InviteBody(_Body):
+    """A new account."""
+
+    name: str = Field(max_length=LONGEST_NAME)
+    role: Role = "rater"
+
+
+class RoleBody(_Body):
+    """An account's new role."""
+
+    role: Role
+
+
+class NothingBody(_Body):
+    """A request that says all in its address."""
+
+
+def people_routes(store: Store) -> APIRouter:
+    """The routes. A link's token is in the one answer that made it, and nowhere else."""
+    routes = APIRouter(prefix="/people")
+
+    @routes.get("")
+    def people() -> dict[str, Any]:
+        return {"people": [vars(account) for account in store.accounts.all()]}
+
+    @routes.post("")
+    def invite(body: InviteBody) -> dict[str, Any]:
+        if store.accounts.is_single_user() and RaterRole(body.role) is not RaterRole.ADMIN:
+            raise BadInput(
+                "The first account must be an admin's: from then on everybody logs in, you too."
+            )
+        return {"token": store.accounts.invite(body.name, RaterRole(body.role), now=time.time())}
+
+    @routes.post("/{rater_id}/invite")
+    def reinvite(rater_id: int, body: NothingBody) -> dict[str, Any]:
+        return {"token": store.accounts.reinvite(rater_id, now=time.time())}
+
+    @routes.post("/{rater_id}/disable")
+    def disable(rater_id: int, body: NothingBody) -> dict[str, Any]:
+        store.accounts.disable(rater_id, now=time.time())
+        return people()
+
+    @routes.post("/{rater_id}/enable")
+    def enable(rater_id: int, body: NothingBody) -> dict[str, Any]:
+        store.accounts.enable(rater_id)
+        return people()
+
+    @routes.post("/{rater_id}/role")
+    def role(rater_id: int, body: RoleBody) -> dict[str, Any]:
+        store.accounts.set_role(rater_id, RaterRole(body.role))
+        return people()
+
+    return routes

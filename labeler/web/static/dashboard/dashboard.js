@@ -1,0 +1,107 @@
+// The dashboard: asks for the figures every other second while it is looked at, and shows them.
+//
+//   figures -> tiles.js, series.js (plots), history.js (updates), judged.js, trust.js
+//
+// People and downloads are an admin's; the server decides who that is.
+
+import { element, setText } from "../dom.js";
+import { send } from "../send.js";
+import { showWho, whoAmI } from "../who.js";
+import { showDownloads } from "./downloads.js";
+import { History } from "./history.js";
+import { showJudge } from "./judged.js";
+import { People } from "./people.js";
+import { SeriesPlots, VersionPlots } from "./series.js";
+import { showAlarms, showRoles, showTiles } from "./tiles.js";
+import { Trust } from "./trust.js";
+
+const LOOK_MS = 2_000;
+const TRUST_MS = 30_000;
+const RANGE_KEY = "livedpo.dashboard-range";
+const RANGES = { hour: "Hour", day: "Day", week: "Week", month: "Month", all: "All" };
+
+async function start() {
+  const me = await whoAmI();
+  showWho(document.getElementById("top"), me);
+  const mayAct = me.role === "admin";
+  const looking = new Looking(mayAct);
+  showRanges(looking);
+  looking.look();
+  setInterval(() => document.hidden || looking.look(), LOOK_MS);
+  document.addEventListener("visibilitychange", () => document.hidden || looking.look());
+  const trust = new Trust();
+  trust.look();
+  setInterval(() => document.hidden || trust.look(), TRUST_MS);
+  if (!mayAct) return;
+  showDownloads();
+  new People(me).look();
+}
+
+class Looking {
+  range = storedRange();
+  #series = new SeriesPlots(document.getElementById("plots-time"));
+  #versions = new VersionPlots(document.getElementById("plots-versions"));
+  #history;
+  #asked = 0;
+  #shown = 0;
+
+  constructor(mayAct) {
+    this.#history = new History(mayAct, () => this.look());
+  }
+
+  async look() {
+    const number = ++this.#asked;
+    const offset = -60 * new Date().getTimezoneOffset();
+    try {
+      const figures = await send(`/dashboard/figures?range=${this.range}&offset=${offset}`);
+      if (number < this.#shown) return; // a later answer was quicker
+      this.#shown = number;
+      this.#show(figures);
+    } catch {
+      showStale();
+    }
+  }
+
+  #show(figures) {
+    document.getElementById("stale").hidden = true;
+    showAlarms(figures.alarms);
+    showTiles(figures);
+    showRoles(figures);
+    this.#series.show(figures);
+    this.#versions.show(figures);
+    this.#history.show(figures);
+    showJudge(figures);
+    document.body.dataset.ready = "true";
+  }
+}
+
+function showStale() {
+  const place = document.getElementById("stale");
+  place.hidden = false;
+  setText(place, "No answer from the service; these figures may be old. It is asked again every other second.");
+}
+
+function showRanges(looking) {
+  const buttons = Object.entries(RANGES).map(([range, name]) => {
+    const button = element("button", { type: "button", class: "button small", "data-range": range }, name);
+    button.addEventListener("click", () => {
+      looking.range = range;
+      localStorage.setItem(RANGE_KEY, range);
+      mark();
+      looking.look();
+    });
+    return button;
+  });
+  const mark = () => {
+    for (const button of buttons) button.setAttribute("aria-pressed", String(button.dataset.range === looking.range));
+  };
+  mark();
+  document.getElementById("ranges").append(...buttons);
+}
+
+function storedRange() {
+  const stored = localStorage.getItem(RANGE_KEY);
+  return stored in RANGES ? stored : "day";
+}
+
+start();

@@ -1,0 +1,25 @@
+// Files of the labels: a format, whose labels, and a link that downloads them.
+
+import { element } from "../dom.js";
+
+const FORMATS = [
+  ["preference", "Preference", "prompt, chosen and rejected as texts; TRL reads it as it is"],
+  ["conversational", "Conversational", "the same as message lists"],
+  ["unpaired", "Unpaired", "prompt, completion and label, for KTO"],
+  ["raw", "Raw", "every vote with its provenance, undone ones too"],
+];
+const WHOSE = { all: "of people and judge", human: "of people", judge: "of the judge" };
+
+export function showDownloads() {
+  document.getElementById("downloads").hidden = false;
+  const whose = element("select", { id: "whose", class: "field" }, ...Object.entries(WHOSE).map(([value, name]) => element("option", { value }, name)));
+  const links = FORMATS.map(([format, name, about]) => {
+    const link = element("a", { class: "button", download: "" }, name);
+    const aim = () => link.setAttribute("href", `/export/${format}?labels=${whose.value}`);
+    aim();
+    whose.addEventListener("change", aim);
+    return element("li", {}, link, element("span", { class: "soft" }, about));
+  });
+  const choice = element("p", {}, element("label", { for: "whose" }, "Labels "), whose);
+  document.getElementById("downloads-body").append(choice, element("ul", { class: "downloads" }, ...links));
+}

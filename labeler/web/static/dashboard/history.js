@@ -1,0 +1,225 @@
+// The updates, newest first, and what an admin may do: accept, reject, roll back. Each is asked for
+// in words that say what will happen, and only against the live version that was on screen.
+
+import { ask } from "../ask.js";
+import { counted, element, setText } from "../dom.js";
+import { interval, isNumber, percent } from "../numbers.js";
+import { send } from "../send.js";
+import { moment, span, timeElement } from "../times.js";
+import { toast } from "../toast.js";
+
+const FEW = 8;
+
+export class History {
+  #mayAct;
+  #changed;
+  #live = null;
+  #parent = null;
+  #drawn = "";
+  #showsAll = false;
+  #rows = [];
+  #now = 0;
+  #busy = false;
+
+  constructor(mayAct, changed) {
+    this.#mayAct = mayAct;
+    this.#changed = changed;
+    this.#button().addEventListener("click", () => this.#rollBack());
+  }
+
+  show({ history, tiles, now }) {
+    this.#live = tiles.live;
+    this.#parent = tiles.parent;
+    this.#rows = history;
+    this.#now = now;
+    const drawn = JSON.stringify([history, tiles.live, tiles.parent]);
+    if (drawn === this.#drawn) return;
+    this.#drawn = drawn;
+    this.#redraw();
+  }
+
+  /** Draw anew, and leave the focus on the button that it is on. */
+  #redraw() {
+    const place = document.getElementById("history");
+    const focused = document.activeElement;
+    const label = place.contains(focused) ? focused.getAttribute("aria-label") : null;
+    this.#draw();
+    if (label === null) return;
+    const same = [...place.querySelectorAll("[aria-label]")].find((node) => node.getAttribute("aria-label") === label);
+    (same ?? document.getElementById("history-title")).focus();
+  }
+
+  #draw() {
+    const back = this.#button();
+    back.hidden = !this.#mayAct || this.#parent === null;
+    setText(back, `Roll back to version ${this.#parent}`);
+    const place = document.getElementById("history");
+    if (!this.#rows.length) {
+      place.replaceChildren(element("p", { class: "soft" }, "No update yet: the first one starts when enough fresh labels are there."));
+      return;
+    }
+    const shown = this.#showsAll ? this.#rows : this.#rows.slice(0, FEW);
+    const names = ["Update", "When", "Labels", "Version", "State", "What the gate found", ...(this.#mayAct ? ["Do"] : [])];
+    const head = element("tr", {}, ...names.map((name) => element("th", { scope: "col" }, name)));
+    const body = element("tbody", {}, ...shown.map((row) => this.#row(row)));
+    const table = element("table", { class: "history" }, element("caption", { class: "sr-only" }, "Updates, newest first"), element("thead", {}, head), body);
+    const wrap = element("div", { class: "scroll", role: "region", "aria-label": "Updates", tabindex: "0" }, table);
+    place.replaceChildren(wrap, ...this.#more());
+  }
+
+  #more() {
+    if (this.#rows.length <= FEW) return [];
+    const text = this.#showsAll ? "Show fewer" : `Show all ${this.#rows.length}`;
+    const button = element("button", { type: "button", class: "button small" }, text);
+    button.addEventListener("click", () => {
+      this.#showsAll = !this.#showsAll;
+      this.#draw();
+    });
+    return [button];
+  }
+
+  #row(row) {
+    const { version, metrics } = row;
+    const cells = [
+      element("th", { scope: "row" }, row.update === null ? "trained" : String(row.update)),
+      cell(timeElement(row.at, moment(row.at, this.#now)), below(isNumber(row.seconds) ? span(row.seconds) : "")),
+      cell(labelText(metrics)),
+      cell(version ? `${version.id}` : "–", below(version && version.parent !== null ? `from ${version.parent}` : "")),
+      cell(stateChip(row), ...actions(version)),
+      cell(...found(row)),
+      ...(this.#mayAct ? [cell(...this.#buttons(version))] : []),
+    ];
+    const names = ["Update", "When", "Labels", "Version", "State", "Gate", "Do"];
+    cells.forEach((each, index) => (each.dataset.name = names[index]));
+    return element("tr", {}, ...cells);
+  }
+
+  #buttons(version) {
+    if (!version) return [];
+    const made = [];
+    const isLive = version.state === "live";
+    if (!isLive && !version.pruned && !version.broken) made.push(this.#do(version.state === "retired" ? "Make live" : "Accept", version, () => this.#accept(version)));
+    if (version.state === "candidate" || (isLive && version.parent !== null)) made.push(this.#do("Reject", version, () => this.#reject(version)));
+    if (version.pruned) made.push(element("span", { class: "soft small-text" }, "folder removed"));
+    return [element("div", { class: "actions" }, ...made)];
+  }
+
+  #do(name, version, act) {
+    const attributes = { type: "button", class: "button small", "aria-label": `${name} version ${version.id}` };
+    const button = element("button", attributes, name);
+    button.addEventListener("click", act);
+    return button;
+  }
+
+  #accept(version) {
+    const live = this.#live;
+    return this.#asked(
+      {
+        title: `Make version ${version.id} live?`,
+        lines: [
+          `It takes the place of version ${live}. The next pairs come from it, and pairs of other versions that nobody holds are retired.`,
+          ...(version.state === "rejected" ? ["What it was trained on counts as used from then on."] : []),
+          "Nothing is lost: any version can be made live again.",
+        ],
+        verb: "Make it live",
+      },
+      `/versions/${version.id}/promote`,
+      { live },
+    );
+  }
+
+  #reject(version) {
+    const isLive = version.state === "live";
+    const lines = isLive
+      ? [`It is live. Version ${version.parent} becomes live again in its place.`, "The labels that it was trained on stay used."]
+      : ["It stays in this list, marked as rejected, and can still be accepted later."];
+    return this.#asked({ title: `Reject version ${version.id}?`, lines, verb: "Reject it", danger: true }, `/versions/${version.id}/reject`, { live: this.#live });
+  }
+
+  #rollBack() {
+    const [live, parent] = [this.#live, this.#parent];
+    return this.#asked(
+      {
+        title: `Roll back to version ${parent}?`,
+        lines: [
+          `Version ${parent} becomes live in place of version ${live}, which was made from it. The next pairs come from version ${parent}.`,
+          "Labels that version was trained on stay used. Nothing is lost: any version can be made live again.",
+        ],
+        verb: "Roll back",
+        danger: true,
+      },
+      "/versions/rollback",
+      { live },
+    );
+  }
+
+  async #asked(question, path, body) {
+    if (this.#busy) return;
+    this.#busy = true;
+    try {
+      if (!(await ask(question))) return;
+      const { sentence } = await send(path, body);
+      toast(sentence);
+    } catch (error) {
+      toast(error.status ? error.message : "No answer from the service; look whether it happened before you try again.");
+    } finally {
+      this.#busy = false;
+    }
+    document.getElementById("history-title").focus();
+    this.#changed();
+  }
+
+  #button() {
+    return document.getElementById("rollback");
+  }
+}
+
+function cell(...children) {
+  return element("td", {}, ...children);
+}
+
+function below(text) {
+  return element("div", { class: "soft small-text" }, text);
+}
+
+function labelText({ labels, judged }) {
+  if (!isNumber(labels)) return "–";
+  const by = judged ? `\u00a0(${judged}\u00a0judged)` : "";
+  return `${labels}${by}`;
+}
+
+function stateChip({ state, version, steps }) {
+  const [text, kind] = stateText(state, version, steps);
+  return element("span", { class: `chip ${kind}` }, text);
+}
+
+function stateText(state, version, [done, total]) {
+  if (version?.state === "live") return ["live", "accent"];
+  if (version?.state === "candidate") return ["candidate", "warn"];
+  if (state === "promoted" && version?.state === "rejected") return ["rejected later", "bad"];
+  if (version?.state === "retired") return ["retired", ""];
+  if (state === "rejected" || version?.state === "rejected") return ["kept back", "bad"];
+  if (state === "failed") return ["failed", "bad"];
+  return [total ? `${state} ${done}/${total}` : state, "warn"];
+}
+
+/** Who did what to a version, newest first. */
+function actions(version) {
+  const done = version?.actions ?? [];
+  return done.slice(-2).reverse().map(({ what, by, at }) => {
+    const node = element("div", { class: "soft small-text" }, `${what} by `, element("bdi", {}, by ?? "the command line"), " ");
+    node.append(timeElement(at));
+    return node;
+  });
+}
+
+function found({ metrics, reason }) {
+  const parts = [];
+  const { win_rate: won, agreement, kl_live: moved, tokens_candidate: tokens } = metrics;
+  if (won) parts.push(`wins ${percent(won.rate)} ${interval(won)} of ${won.pairs}`);
+  if (agreement) parts.push(`agrees with ${percent(agreement.candidate)} of ${counted(agreement.labels, "vote")} kept aside (before: ${percent(agreement.live)})`);
+  if (isNumber(moved)) parts.push(`moved ${moved.toFixed(3)} nats a token`);
+  if (isNumber(tokens)) parts.push(`${tokens.toFixed(0)} tokens long`);
+  const why = reason ? [element("div", { class: "reason" }, Array.isArray(reason) ? reason.join("; ") : String(reason))] : [];
+  return [...why, element("div", { class: "small-text soft" }, parts.join(" · ") || (reason ? "" : "–"))];
+}

@@ -1,0 +1,144 @@
+// Accounts: invite, new link, role, disable. A link is shown once, and only here.
+
+import { ask } from "../ask.js";
+import { element, setText } from "../dom.js";
+import { send } from "../send.js";
+import { timeElement } from "../times.js";
+import { toast } from "../toast.js";
+
+const ROLES = { rater: "Rater", reviewer: "Reviewer", admin: "Admin" };
+const KINDS = { active: "good", invited: "warn", disabled: "bad" };
+
+export class People {
+  #me;
+  #table = element("div", { class: "scroll", role: "region", "aria-label": "Accounts", tabindex: "0" });
+  #link = element("div", { class: "invite-link", role: "status" });
+
+  constructor(me) {
+    this.#me = me;
+    document.getElementById("people").hidden = false;
+    document.getElementById("people-body").append(this.#lead(), this.#form(), this.#link, this.#table);
+  }
+
+  async look() {
+    try {
+      this.#show((await send("/people")).people);
+    } catch (error) {
+      toast(error.message);
+    }
+  }
+
+  #lead() {
+    const single = "There is no login yet: everybody at this machine is the one user. With the first account, an admin's, everybody logs in, you too.";
+    const many = "Raters rate. Reviewers see this page and the labels too. Admins also act on versions, accounts and exports.";
+    return element("p", { class: "soft" }, this.#me.single_user ? single : many);
+  }
+
+  #form() {
+    const name = element("input", { id: "invite-name", class: "field", maxlength: "64", required: "", autocomplete: "off", dir: "auto" });
+    const role = roleSelect("invite-role", this.#me.single_user ? "admin" : "rater");
+    const labelled = (id, text, field) => element("div", {}, element("label", { for: id }, text), field);
+    const button = element("button", { type: "submit", class: "button primary" }, "Invite");
+    const form = element("form", { class: "invite" }, labelled("invite-name", "Name", name), labelled("invite-role", "Role", role), button);
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#act(async () => {
+        const { token } = await send("/people", { name: name.value, role: role.value });
+        this.#showLink(name.value.trim(), token);
+        name.value = "";
+      });
+    });
+    return form;
+  }
+
+  #show(people) {
+    const names = ["Name", "Role", "State", "Since", "Do"];
+    const head = element("tr", {}, ...names.map((name) => element("th", { scope: "col" }, name)));
+    const table = element("table", {}, element("caption", { class: "sr-only" }, "Accounts"), element("thead", {}, head), element("tbody", {}, ...people.map((person) => this.#row(person))));
+    this.#table.replaceChildren(table);
+  }
+
+  #row(person) {
+    const chip = element("span", { class: `chip ${KINDS[person.state]}` }, person.state);
+    return element(
+      "tr",
+      {},
+      element("th", { scope: "row" }, element("bdi", {}, person.name)),
+      element("td", {}, this.#role(person)),
+      element("td", {}, chip),
+      element("td", {}, timeElement(person.created_at)),
+      element("td", {}, element("div", { class: "actions" }, ...this.#buttons(person))),
+    );
+  }
+
+  #role(person) {
+    const select = roleSelect(null, person.role, `Role of ${person.name}`);
+    select.addEventListener("change", () => this.#act(() => send(`/people/${person.id}/role`, { role: select.value })));
+    return select;
+  }
+
+  #buttons(person) {
+    const button = (text, act) => {
+      const made = element("button", { type: "button", class: "button small", "aria-label": `${text}: ${person.name}` }, text);
+      made.addEventListener("click", () => this.#act(act));
+      return made;
+    };
+    if (person.state === "disabled") return [button("Enable", () => send(`/people/${person.id}/enable`, {}))];
+    return [button("New link", () => this.#newLink(person)), button("Disable", () => this.#disable(person))];
+  }
+
+  async #newLink(person) {
+    const question = {
+      title: `A new link for ${person.name}?`,
+      lines: ["With it they set a new password; it works once, for three days. Links made before stop working. Their present password works until then."],
+      verb: "Make the link",
+    };
+    if (!(await ask(question))) return;
+    const { token } = await send(`/people/${person.id}/invite`, {});
+    this.#showLink(person.name, token);
+  }
+
+  async #disable(person) {
+    const lines = ["They are logged out at once, and the pairs that they hold go back. Their votes stay."];
+    if (!(await ask({ title: `Disable ${person.name}?`, lines, verb: "Disable", danger: true }))) return;
+    await send(`/people/${person.id}/disable`, {});
+  }
+
+  async #act(act) {
+    try {
+      await act();
+    } catch (error) {
+      toast(error.status ? error.message : "No answer from the service; look whether it happened before you try again.");
+    }
+    this.look();
+  }
+
+  #showLink(name, token) {
+    const url = `${location.origin}/login#invite=${token}`;
+    const field = element("input", { id: "invite-url", class: "field", readonly: "", value: url });
+    const copy = element("button", { type: "button", class: "button" }, "Copy");
+    copy.addEventListener("click", async () => setText(copy, (await copied(url, field)) ? "Copied" : "Press Ctrl+C"));
+    const label = element("label", { for: "invite-url" }, "The link for ", element("bdi", {}, name), ": send it to them alone. It is shown only now, works once, and ends in three days.");
+    this.#link.replaceChildren(label, element("div", { class: "row" }, field, copy));
+    field.select();
+  }
+}
+
+function roleSelect(id, chosen, label = null) {
+  const options = Object.entries(ROLES).map(([value, name]) => element("option", { value }, name));
+  const attributes = { class: "field", ...(id ? { id } : {}), ...(label ? { "aria-label": label } : {}) };
+  const select = element("select", attributes, ...options);
+  select.value = chosen;
+  return select;
+}
+
+/** The clipboard exists on secure origins only; elsewhere the text is selected for Ctrl+C. */
+async function copied(text, field) {
+  field.select();
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,139 @@
+// What the plots show: labels, times and the queue over time; versions one by one.
+
+import { counted } from "../dom.js";
+import { isNumber, percent } from "../numbers.js";
+import { Plot } from "../plots.js";
+import { moment, second, span, tick } from "../times.js";
+
+const DAY = 86_400;
+const KEPT_BACK = "hollow: not made live";
+
+export class SeriesPlots {
+  #labels = new Plot("Labels", "plot-labels");
+  #seconds = new Plot("Time for a vote", "plot-seconds", "People's median; the band holds the middle half.");
+  #ready = new Plot("Pairs ready", "plot-ready", "Since this service started and somebody looked, half an hour at most.");
+  #pairs = new Plot("Pairs by state", "plot-pairs");
+
+  constructor(place) {
+    place.append(...[this.#labels, this.#seconds, this.#ready, this.#pairs].map((plot) => card(plot)));
+  }
+
+  show({ series, ready, tiles, queue_pairs: queue, now }) {
+    const x = times(series, now);
+    this.#labels.draw({
+      x,
+      y: { title: `labels in ${bucketText(series.bucket)}`, text: whole, low: 0, whole: true },
+      series: [
+        { name: "people", kind: "bars", values: series.human },
+        { name: "judge", kind: "bars", values: series.judge },
+      ],
+      empty: sum(series.human) + sum(series.judge) ? null : "No label in this range of time.",
+    });
+    const at = (key) => series.seconds.map((found) => (found ? found[key] : null));
+    this.#seconds.draw({
+      x,
+      y: { title: "seconds", text: String, full: (value) => `${value} s`, low: 0 },
+      series: [{ name: "median", kind: "line", values: at("value"), low: at("low"), high: at("high"), notes: votes(series.seconds) }],
+      empty: series.seconds.some(Boolean) ? null : "No vote of a person in this range of time.",
+    });
+    this.#ready.draw({
+      x: { title: "time", names: ready.map(([at]) => second(at)), ticks: ready.map(([at]) => moment(at, now)) },
+      y: { title: "pairs", text: whole, low: 0, whole: true },
+      series: [{ name: "ready", kind: "line", values: ready.map(([, count]) => count) }],
+      mark: { value: queue, text: `dashed: ${queue} are kept ready` },
+      empty: ready.length > 1 ? null : "The first points come within seconds.",
+    });
+    const states = ["ready", "leased", "labelled", "expired"];
+    this.#pairs.draw({
+      x: { title: "state", names: ["ready", "held by a page", "labelled", "expired"], ticks: states.map((name) => (name === "leased" ? "held" : name)) },
+      y: { title: "pairs", text: whole, low: 0, whole: true },
+      series: [{ name: "pairs", kind: "bars", values: states.map((name) => tiles[name]) }],
+      empty: states.some((name) => tiles[name]) ? null : "There is no pair yet: the worker makes the first ones once it has loaded the policy.",
+    });
+  }
+}
+
+export class VersionPlots {
+  #win = new Plot("Win rate", "plot-win", "Against the version before, as the judge has it; 95 % interval.");
+  #score = new Plot("Score", "plot-score", "The judge's mean score of what a version says; 95 % interval.");
+  #kl = new Plot("KL divergence", "plot-kl", "How far a version moved: nats a token.");
+  #tokens = new Plot("Length", "plot-tokens", "Mean tokens of a response.");
+
+  constructor(place) {
+    place.append(...[this.#win, this.#score, this.#kl, this.#tokens].map((plot) => card(plot)));
+  }
+
+  show({ versions, judge_set: judge }) {
+    const made = versions.filter((version) => version.id > 0);
+    const none = made.length ? null : "No version was made yet: the first update comes when enough labels are there.";
+    const x = { title: "version", names: made.map(({ id }) => `Version ${id}`), ticks: made.map(({ id }) => String(id)) };
+    const hollow = made.map(({ state }) => state === "rejected" || state === "candidate");
+    const figure = (name, key) => made.map((version) => (isNumber(version[name]?.[key]) ? version[name][key] : null));
+    const noJudge = judge ? "None of these versions was compared by the judge." : "No judge is set (--judge), so nobody compares a version with the one before.";
+    this.#win.draw({
+      x,
+      y: { title: "wins", text: percent, low: 0, high: 1 },
+      series: [{ name: "win rate", kind: "points", values: figure("win_rate", "value"), low: figure("win_rate", "low"), high: figure("win_rate", "high"), hollow, notes: made.map((version) => pairText(version.win_rate?.count)) }],
+      mark: { value: 0.5, text: "dashed: as good as the one before" },
+      legendNote: KEPT_BACK,
+      empty: none ?? (figure("win_rate", "value").some(isNumber) ? null : noJudge),
+    });
+    this.#score.draw({
+      x,
+      y: { title: "score", text: rounded },
+      series: [{ name: "score", kind: "points", values: figure("score", "value"), low: figure("score", "low"), high: figure("score", "high"), hollow, notes: made.map((version) => pairText(version.score?.pairs)) }],
+      empty: none ?? (figure("score", "value").some(isNumber) ? null : "No judge has scored a response of these versions; judges that compare give no scores."),
+    });
+    const plain = (name) => made.map((version) => (isNumber(version[name]) ? version[name] : null));
+    this.#kl.draw({
+      x,
+      y: { title: "nats a token", text: rounded, full: (value) => value.toFixed(3), low: 0 },
+      series: [
+        { name: "from the base", kind: "line", values: plain("kl_reference") },
+        { name: "from the version before", kind: "line", values: plain("kl_live") },
+      ],
+      empty: none ?? (plain("kl_reference").some(isNumber) ? null : "The gate measured nothing of these versions."),
+    });
+    this.#tokens.draw({
+      x,
+      y: { title: "tokens", text: rounded, full: (value) => value.toFixed(1), low: 0 },
+      series: [{ name: "mean length", kind: "line", values: plain("tokens") }],
+      empty: none ?? (plain("tokens").some(isNumber) ? null : "The gate measured nothing of these versions."),
+    });
+  }
+}
+
+function card(plot) {
+  plot.node.classList.add("card");
+  return plot.node;
+}
+
+function times({ start, bucket, human }, now) {
+  const starts = human.map((_, index) => start + index * bucket);
+  const name = bucket >= DAY ? (at) => tick(at, bucket) : (at) => moment(at, now);
+  return { title: bucket >= DAY ? "day" : "time", names: starts.map(name), ticks: starts.map((at) => tick(at, bucket)) };
+}
+
+function bucketText(seconds) {
+  return seconds === DAY ? "a day" : seconds === 60 ? "a minute" : seconds === 3600 ? "an hour" : span(seconds);
+}
+
+function votes(found) {
+  return found.map((each) => (each ? counted(each.count, "vote") : null));
+}
+
+function pairText(count) {
+  return isNumber(count) ? counted(count, "pair") : null;
+}
+
+function whole(value) {
+  return Math.round(value).toLocaleString("en-GB");
+}
+
+function rounded(value) {
+  return String(Number(value.toFixed(2)));
+}
+
+function sum(values) {
+  return values.reduce((total, value) => total + value, 0);
+}

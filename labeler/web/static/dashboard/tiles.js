@@ -1,0 +1,88 @@
+// The figures of this moment: alarms, tiles, and what each process does.
+
+import { counted, element, setText } from "../dom.js";
+import { interval, isNumber, percent } from "../numbers.js";
+import { moment, span } from "../times.js";
+
+const SILENT_SECONDS = 30;
+const STATES = [
+  ["ready", "ready"],
+  ["leased", "held"],
+  ["labelled", "labelled"],
+  ["expired", "expired"],
+];
+const nodes = new Map();
+
+export function showAlarms(alarms) {
+  const place = document.getElementById("alarms");
+  const texts = JSON.stringify(alarms);
+  if (place.dataset.shown === texts) return;
+  place.dataset.shown = texts;
+  place.replaceChildren(...alarms.map((alarm) => element("p", { class: "alarm" }, sentence(alarm))));
+}
+
+/** { name: [value, below] }, a tile each. */
+export function showTiles({ tiles, now, labels_per_update: due, queue_pairs: queue, alarms }) {
+  const labels = tiles.human + tiles.judge;
+  const shown = {
+    "Live version": [
+      tiles.live === null ? "none yet" : String(tiles.live),
+      tiles.live_since ? `since ${moment(tiles.live_since, now)}` : "the base policy",
+    ],
+    Labels: [grouped(labels), `${grouped(tiles.human)} by people, ${grouped(tiles.judge)} by a judge`],
+    "Last hour": [grouped(tiles.labels_hour), `${counted(tiles.active, "person").replace("persons", "people")} active now`],
+    "To the next update": [`${Math.min(tiles.fresh, due)} / ${due}`, updateText(tiles)],
+    "Used in training": [grouped(tiles.used), tiles.aside ? `${counted(tiles.aside, "pair")} set aside` : "no pair is set aside"],
+    "Accepted updates": accepted(tiles.accepted),
+    Pairs: [`${tiles.ready} ready`, STATES.slice(1).map(([key, name]) => `${grouped(tiles[key])} ${name}`).join(", ")],
+    Alarms: [String(alarms.length), alarms.length ? "see above" : `${tiles.ready} of ${queue} pairs in the queue`],
+  };
+  const place = document.getElementById("tiles");
+  for (const [name, [value, below]] of Object.entries(shown)) {
+    const tile = nodes.get(name) ?? made(place, name);
+    setText(tile.value, value);
+    setText(tile.below, below);
+  }
+  nodes.get("Alarms").node.classList.toggle("alarmed", alarms.length > 0);
+}
+
+export function showRoles({ tiles }) {
+  const rows = tiles.roles.map(({ name, says, age_seconds: age }) => {
+    const silent = age > SILENT_SECONDS;
+    const mark = element("span", { class: `chip ${silent ? "warn" : "good"}` }, silent ? `silent for ${span(age)}` : "alive");
+    return element("li", {}, element("b", {}, name), mark, element("span", { class: "soft" }, says));
+  });
+  const place = document.getElementById("roles");
+  const nothing = element("p", { class: "soft" }, "No process has said anything yet.");
+  place.replaceChildren(rows.length ? element("ul", {}, ...rows) : nothing);
+}
+
+function made(place, name) {
+  const value = element("dd", { class: "value" });
+  const below = element("dd", { class: "below" });
+  const node = element("dl", { class: "tile card" }, element("dt", {}, name), value, below);
+  place.append(node);
+  const tile = { node, value, below };
+  nodes.set(name, tile);
+  return tile;
+}
+
+function updateText({ open_update: open }) {
+  if (!open) return "no update runs";
+  const steps = open.steps_total ? `, step ${open.steps_done} of ${open.steps_total}` : "";
+  return `update ${open.id}: ${open.state}${steps}`;
+}
+
+function accepted(figure) {
+  if (!isNumber(figure.value)) return ["–", figure.why];
+  return [percent(figure.value), `${interval(figure)} of the last ${figure.count}`];
+}
+
+function grouped(number) {
+  return number.toLocaleString("en-GB");
+}
+
+function sentence(alarm) {
+  const text = alarm[0].toUpperCase() + alarm.slice(1);
+  return /[.!?]$/.test(text) ? text : `${text}.`;
+}

@@ -1,0 +1,144 @@
+// The filters: fields of a form, the query that they make, and how many pairs each choice has.
+
+import { element, setText } from "../dom.js";
+import { CHOICES, FLAGS, PURPOSES, SOURCES, STATES } from "./words.js";
+
+const PAUSE_MS = 250;
+const MAIN = [
+  ["flag", "Which", "all labels", FLAGS],
+  ["choice", "Choice", "any", CHOICES],
+  ["rater", "Rater", "anybody", null],
+];
+const FURTHER = [
+  ["source", "Source", "any", SOURCES],
+  ["state", "State", "any", STATES],
+  ["purpose", "Made as", "any", PURPOSES],
+];
+const DAY = 86_400;
+
+export class Filters {
+  #fields = new Map();
+  #changed;
+  #timer = null;
+
+  constructor(form, changed) {
+    this.#changed = changed;
+    const attributes = { id: "search", class: "field", type: "search", maxlength: "200", placeholder: "Search prompts, replies, comments", "aria-label": "Search prompts, replies and comments" };
+    const search = this.#field("search", element("input", attributes));
+    search.addEventListener("input", () => this.#soon());
+    const main = element("div", { class: "fields" }, ...MAIN.map((each) => this.#choice(...each)));
+    const further = element("div", { class: "fields" }, ...FURTHER.map((each) => this.#choice(...each)), ...this.#plain());
+    const clear = element("button", { type: "button", class: "button small", id: "clear" }, "Clear all");
+    clear.addEventListener("click", () => this.#clear());
+    const more = element("details", {}, element("summary", {}, "More filters"), further, clear);
+    form.append(search, main, more);
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#tell();
+    });
+    this.#read();
+    more.open = [...FURTHER.map(([name]) => name), "version", "since", "until"].some((name) => this.#fields.get(name).value);
+  }
+
+  isSet() {
+    return [...this.#fields.values()].some((field) => field.value.trim() !== "");
+  }
+
+  /** The query string, "" if nothing is filtered. */
+  query(further = {}) {
+    const query = new URLSearchParams();
+    for (const [name, field] of this.#fields) {
+      const value = valueOf(name, field.value.trim());
+      if (value !== "") query.set(name, value);
+    }
+    for (const [name, value] of Object.entries(further)) query.set(name, value);
+    return query.size ? `?${query}` : "";
+  }
+
+  /** Show how many pairs each choice has, and which raters there are. */
+  count(facets) {
+    for (const [name, , any, words] of [...MAIN, ...FURTHER]) {
+      const field = this.#fields.get(name);
+      const chosen = field.dataset.wanted ?? field.value;
+      delete field.dataset.wanted;
+      const known = new Map(facets[name].map((each) => [each.value, each]));
+      const values = words ? Object.keys(words).filter((value) => known.has(value) || value === chosen) : [...known.keys()];
+      if (chosen && !values.includes(chosen)) values.push(chosen);
+      const options = values.map((value) => optionOf(value, words?.[value] ?? known.get(value)?.name ?? value, known.get(value)?.pairs ?? 0));
+      field.replaceChildren(element("option", { value: "" }, any), ...options);
+      field.value = chosen;
+    }
+  }
+
+  #choice(name, label, any) {
+    const select = this.#field(name, element("select", { id: `filter-${name}`, class: "field" }, element("option", { value: "" }, any)));
+    select.addEventListener("change", () => this.#tell());
+    return element("div", {}, element("label", { for: `filter-${name}` }, label), select);
+  }
+
+  #plain() {
+    const made = (name, label, attributes) => {
+      const field = this.#field(name, element("input", { id: `filter-${name}`, class: "field", ...attributes }));
+      field.addEventListener("input", () => this.#soon());
+      return element("div", {}, element("label", { for: `filter-${name}` }, label), field);
+    };
+    return [
+      made("version", "Version", { type: "number", min: "0", inputmode: "numeric" }),
+      made("since", "Voted from", { type: "date" }),
+      made("until", "to", { type: "date" }),
+    ];
+  }
+
+  #field(name, field) {
+    this.#fields.set(name, field);
+    return field;
+  }
+
+  /** Take over what the address says. */
+  #read() {
+    for (const [name, value] of new URLSearchParams(location.search)) {
+      const field = this.#fields.get(name);
+      if (!field) continue;
+      field.value = name === "since" || name === "until" ? dayOf(name, Number(value)) : value;
+      if (field.tagName === "SELECT") {
+        field.append(element("option", { value }, value));
+        field.value = value;
+      }
+    }
+  }
+
+  #clear() {
+    for (const field of this.#fields.values()) field.value = "";
+    this.#tell();
+  }
+
+  #soon() {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#tell(), PAUSE_MS);
+  }
+
+  #tell() {
+    clearTimeout(this.#timer);
+    this.#changed();
+  }
+}
+
+function optionOf(value, name, pairs) {
+  const option = element("option", { value });
+  setText(option, `${name} (${pairs.toLocaleString("en-GB")})`);
+  return option;
+}
+
+/** Days are sent as seconds: from the start of the first one to the end of the last one. */
+function valueOf(name, value) {
+  if (value === "" || (name !== "since" && name !== "until")) return value;
+  const start = new Date(`${value}T00:00`).getTime() / 1000;
+  return String(name === "since" ? start : start + DAY);
+}
+
+function dayOf(name, seconds) {
+  const at = new Date((name === "since" ? seconds : seconds - DAY) * 1000);
+  if (Number.isNaN(at.getTime())) return "";
+  const two = (number) => String(number).padStart(2, "0");
+  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+}

@@ -1,0 +1,37 @@
+// A pair in the list.
+
+import { element } from "../dom.js";
+import { timeElement } from "../times.js";
+import { choiceText, PURPOSES } from "./words.js";
+
+const MOST_VOTES = 4;
+
+export function lineNode(pair) {
+  const votes = pair.votes.slice(-MOST_VOTES).map(voteNode);
+  const marks = [
+    ...(pair.is_aside ? [mark("set aside", "bad")] : []),
+    ...(pair.too_fast ? [mark("fast", "warn")] : []),
+    ...(pair.commented ? [mark("comment", "")] : []),
+    ...(pair.purpose === "loop" ? [] : [mark(PURPOSES[pair.purpose], "accent")]),
+    ...(pair.state === "ready" || pair.state === "expired" ? [mark(pair.state === "ready" ? "waits" : "expired", "")] : []),
+  ];
+  const head = element("span", { class: "head" }, element("b", {}, `#${pair.id}`), ` version ${pair.version} · `, timeElement(pair.at));
+  const link = element(
+    "a",
+    { class: "line", href: `#pair=${pair.id}` },
+    head,
+    element("span", { class: "snippet", dir: "auto" }, pair.text),
+    element("span", { class: "votes" }, ...votes, ...marks),
+  );
+  return element("li", {}, link);
+}
+
+function voteNode(vote) {
+  const who = element("bdi", {}, vote.source === "judge" ? "judge" : vote.rater);
+  const said = element(vote.undone ? "del" : "b", {}, choiceText(vote));
+  return element("span", { class: "vote" }, who, ": ", said);
+}
+
+function mark(text, kind) {
+  return element("span", { class: `chip ${kind}` }, text);
+}

@@ -1,0 +1,208 @@
+// One pair with all that was said of it. Its texts are rendered by the server; everything else is
+// put in as text.
+
+import { ask } from "../ask.js";
+import { element } from "../dom.js";
+import { isNumber, percent } from "../numbers.js";
+import { send } from "../send.js";
+import { exactly, span, timeElement } from "../times.js";
+import { toast } from "../toast.js";
+import { choiceSentence, PURPOSES, STATES } from "./words.js";
+
+const ROLES = { train: "trained on", held_out: "tested with", replay: "trained on again", remembered: "tested with again" };
+
+export class Opened {
+  #place;
+  #close;
+  #changed;
+  #id = null;
+
+  constructor(place, { close, changed }) {
+    this.#place = place;
+    this.#close = close;
+    this.#changed = changed;
+  }
+
+  nothing() {
+    this.#id = null;
+    this.#place.replaceChildren(element("p", { class: "nothing soft" }, "Choose a pair from the list to see its votes."));
+  }
+
+  async open(id) {
+    this.#id = id;
+    try {
+      const pair = await send(`/labels/pairs/${id}`);
+      if (this.#id !== id) return;
+      this.#show(pair);
+      this.#place.scrollTop = 0;
+      this.#place.querySelector("h2").focus();
+    } catch (error) {
+      if (this.#id !== id) return;
+      const sentence = error.status ? error.message : "No answer from the service; try again in a moment.";
+      this.#place.replaceChildren(this.#back(), element("p", { class: "alarm", role: "alert" }, sentence));
+    }
+  }
+
+  #show(pair) {
+    this.#place.replaceChildren(
+      this.#head(pair),
+      ...(pair.aside ? [asideNote(pair)] : []),
+      ...links(pair),
+      textCard("Prompt", pair.prompt_html, "", "prompt"),
+      element("div", { class: "responses" }, ...["a", "b"].map((side, index) => response(pair, side, index))),
+      section("Votes", votesTable(pair)),
+      ...(pair.verdicts.length ? [section("Judge", verdictsTable(pair))] : []),
+      section("How it was made", facts(pair)),
+    );
+  }
+
+  #head(pair) {
+    const heading = element("h2", { tabindex: "-1" }, `Pair ${pair.id}`);
+    const chips = [element("span", { class: "chip" }, STATES[pair.state]), element("span", { class: "chip" }, `version ${pair.version}`)];
+    if (pair.purpose !== "loop") chips.push(element("span", { class: "chip accent" }, PURPOSES[pair.purpose]));
+    if (pair.aside) chips.push(element("span", { class: "chip bad" }, "set aside"));
+    const button = element("button", { type: "button", class: "button", id: "aside" }, pair.aside ? "Put back" : "Set aside");
+    button.addEventListener("click", () => this.#setAside(pair));
+    return element("div", { class: "opened-head" }, this.#back(), heading, element("div", { class: "chips" }, ...chips), button);
+  }
+
+  #back() {
+    const back = element("button", { type: "button", class: "button back" }, "← List");
+    back.addEventListener("click", this.#close);
+    return back;
+  }
+
+  async #setAside(pair) {
+    const aside = !pair.aside;
+    const answer = await ask(aside ? asideQuestion(pair) : backQuestion(pair));
+    if (answer === null) return;
+    const body = aside ? { aside, reason: answer } : { aside };
+    try {
+      this.#show(await send(`/labels/pairs/${pair.id}/aside`, body));
+      document.getElementById("aside").focus();
+      toast(aside ? `Pair ${pair.id} is set aside.` : `Pair ${pair.id} counts again.`);
+    } catch (error) {
+      toast(error.status ? error.message : "No answer from the service; open the pair again to see whether it happened.");
+    }
+    this.#changed();
+  }
+}
+
+function asideQuestion(pair) {
+  const used = pair.votes.some((vote) => vote.update !== null);
+  const lines = ["From now on no update trains on it, and exports of preferences leave it out. Its votes stay, and it can be put back."];
+  if (used) lines.push("It was trained on already; that is not taken back.");
+  return { title: `Set pair ${pair.id} aside?`, lines, verb: "Set aside", field: { label: "Why (others will read it)", max: 500 } };
+}
+
+function backQuestion(pair) {
+  return { title: `Put pair ${pair.id} back?`, lines: ["Its votes count again, from the next update on. Who set it aside, and why, is no longer shown."], verb: "Put back" };
+}
+
+function asideNote({ aside }) {
+  const who = element("bdi", {}, aside.by ?? "somebody");
+  const why = aside.reason ? [": ", element("q", { dir: "auto" }, aside.reason)] : ["."];
+  return element("p", { class: "aside-note" }, "Set aside by ", who, " on ", exactly(aside.at), ...why);
+}
+
+function links({ source_pair: source, purpose, edits, repeats, answer, for_rater: rater }) {
+  const parts = [];
+  const link = (id) => element("a", { href: `#pair=${id}` }, `pair ${id}`);
+  const all = (ids) => ids.flatMap((id, index) => [index ? ", " : "", link(id)]);
+  if (purpose === "edit") parts.push(["Response a was written by a person, from response b of ", link(source), "."]);
+  if (purpose === "repeat") parts.push(["The same two responses as ", link(source), ", shown once more to see whether the rater says the same."]);
+  if (purpose === "gold") parts.push([`A gold pair: response ${answer} is the better one. Nothing learns from it.`]);
+  if (purpose === "own") parts.push(["The prompt is a rater's own."]);
+  if (rater) parts.push(["Shown to ", element("bdi", {}, rater), " alone."]);
+  if (edits.length) parts.push(["Edited into ", ...all(edits), "."]);
+  if (repeats.length) parts.push(["Shown again as ", ...all(repeats), "."]);
+  return parts.length ? [element("ul", { class: "links" }, ...parts.map((part) => element("li", {}, ...part)))] : [];
+}
+
+function textCard(title, html, note, name) {
+  const text = element("div", { class: "text" });
+  text.innerHTML = html; // from the server's own renderer
+  const head = element("header", {}, element("h3", {}, title), element("span", { class: "soft small-text" }, note));
+  return element("article", { class: `card text-card ${name}` }, head, text);
+}
+
+function response(pair, side, index) {
+  const { html, finish, tokens } = pair.responses[index];
+  const notes = [tokens ? `${tokens} tokens` : null, finish === "length" ? "cut at the limit" : null].filter(Boolean);
+  const made = textCard(`Response ${side}`, html, notes.join(", "), `response-${side}`);
+  const likes = pair.votes.filter((vote) => !vote.undone && vote.choice === side);
+  if (likes.length) {
+    const names = likes.map((vote) => (vote.source === "judge" ? "the judge" : vote.rater));
+    made.classList.add("liked");
+    made.append(element("p", { class: "likes" }, "Preferred by ", element("bdi", {}, names.join(", "))));
+  }
+  return made;
+}
+
+function section(title, content) {
+  return element("section", { class: "card" }, element("h3", {}, title), content);
+}
+
+function scrolled(label, table) {
+  return element("div", { class: "scroll", role: "region", "aria-label": label, tabindex: "0" }, table);
+}
+
+function tableOf(label, names, rows) {
+  const head = element("thead", {}, element("tr", {}, ...names.map((name) => element("th", { scope: "col" }, name))));
+  const caption = element("caption", { class: "sr-only" }, label);
+  return scrolled(label, element("table", {}, caption, head, element("tbody", {}, ...rows)));
+}
+
+function votesTable({ votes }) {
+  if (!votes.length) return element("p", { class: "soft" }, "Nobody has voted on it yet.");
+  return tableOf("Votes", ["Who", "Said", "When", "Took", "Left was", "Used"], votes.map(voteRow));
+}
+
+function voteRow(vote) {
+  const who = element("th", { scope: "row" }, element("bdi", {}, vote.rater), ...(vote.source === "judge" ? [chip("judge", "accent")] : []));
+  const said = element("td", {}, element(vote.undone ? "del" : "span", {}, choiceSentence(vote)), ...(vote.undone ? [chip("undone", "")] : []), ...why(vote));
+  const took = element("td", {}, isNumber(vote.seconds) ? span(vote.seconds) : "–", ...(vote.too_fast ? [chip("too fast", "warn")] : []));
+  const left = vote.source === "judge" ? "–" : vote.shown_left;
+  return element("tr", vote.undone ? { class: "undone" } : {}, who, said, element("td", {}, timeElement(vote.at)), took, element("td", {}, left), element("td", {}, ...used(vote)));
+}
+
+function why({ reasons, comment }) {
+  const tags = reasons.length ? [element("div", { class: "chips" }, ...reasons.map((reason) => chip(reason, "")))] : [];
+  return comment ? [...tags, element("q", { class: "comment", dir: "auto" }, comment)] : tags;
+}
+
+function used({ update, version, listed, staleness }) {
+  const lines = [];
+  if (update !== null) lines.push(`update ${update}${version === null ? "" : `, version ${version}`}`);
+  for (const each of listed) {
+    if (each.update !== update || each.role !== "train") lines.push(`${ROLES[each.role]} in update ${each.update}`);
+  }
+  if (staleness) lines.push(`${staleness} versions old when voted on`);
+  return lines.length ? lines.map((line) => element("div", {}, line)) : ["not yet"];
+}
+
+function verdictsTable({ verdicts }) {
+  const names = ["Judge", "Said", "Scores a, b", "Orders", "When"];
+  const rows = verdicts.map((verdict) => {
+    const { probability, cause, score_a: a, score_b: b, forward, backward } = verdict;
+    const said = isNumber(probability) ? `${percent(probability)} for a` : `nothing: ${String(cause).replaceAll("_", " ")}`;
+    const scores = isNumber(a) && isNumber(b) ? `${a.toFixed(2)}, ${b.toFixed(2)}` : "–";
+    const orders = isNumber(forward) && isNumber(backward) ? `${percent(forward)}, ${percent(backward)}` : "–";
+    return element("tr", {}, element("th", { scope: "row", class: "wrap" }, verdict.judge), ...[said, scores, orders].map((text) => element("td", {}, text)), element("td", {}, timeElement(verdict.at)));
+  });
+  return tableOf("What the judge said", names, rows);
+}
+
+function facts(pair) {
+  const rows = [
+    ["Made", exactly(pair.made_at)],
+    ["By version", String(pair.version)],
+    ["Votes wanted", String(pair.votes_wanted)],
+    ...Object.entries(pair.sampling).map(([name, value]) => [name.replaceAll("_", " "), typeof value === "object" ? JSON.stringify(value) : String(value)]),
+  ];
+  return element("dl", { class: "facts" }, ...rows.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))));
+}
+
+function chip(text, kind) {
+  return element("span", { class: `chip ${kind}` }, text);
+}

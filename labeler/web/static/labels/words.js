@@ -1,0 +1,30 @@
+// What is said of votes and pairs.
+
+export const CHOICES = { a: "a", b: "b", tie: "tie", both_bad: "both bad", skip: "skip" };
+export const PURPOSES = {
+  loop: "sampled",
+  own: "a rater's own prompt",
+  edit: "an edit",
+  gold: "gold",
+  repeat: "a repeat",
+};
+export const STATES = { ready: "waits for votes", labelled: "labelled", expired: "expired", check: "check" };
+export const SOURCES = { human: "people", judge: "judge" };
+export const FLAGS = {
+  too_fast: "too fast to have read",
+  set_aside: "set aside",
+  disagree: "people disagree",
+  edited: "edited",
+  commented: "with a comment",
+};
+
+/** "a", "b, much", "both bad". */
+export function choiceText({ choice, strength }) {
+  return CHOICES[choice] + (strength > 1 ? ", much" : "");
+}
+
+/** The same as a sentence. */
+export function choiceSentence({ choice, strength }) {
+  if (choice === "a" || choice === "b") return `${choice} is ${strength > 1 ? "much " : ""}better`;
+  return { tie: "a tie", both_bad: "both are bad", skip: "skipped" }[choice];
+}

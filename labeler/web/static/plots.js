@@ -1,0 +1,311 @@
+// Plots in SVG: lines with bands, stacked bars, points with intervals; by mouse, touch and keyboard,
+// with a table of the same numbers. Series differ by shape and dash or hatching, not by colour alone.
+//
+//   const plot = new Plot("Labels", "labels");   plot.node is the figure
+//   plot.draw({ x: { names, ticks, title }, y: { title, text, low, high, whole },
+//               series: [{ name, kind, values, low, high, hollow, notes }], mark, empty })
+//
+// `kind` is "bars" (stacked), "line" or "points"; a value that is not known is null. `empty` says why
+// there is nothing to see.
+
+import { element, setText } from "./dom.js";
+import { niceScale, spaced } from "./scale.js";
+
+const SVG = "http://www.w3.org/2000/svg";
+const HEIGHT = 190;
+const EDGE = { top: 10, right: 10, bottom: 34, left: 58 };
+const NAME_WIDTH = 64;
+const DASHES = ["none", "7 4", "2 3", "9 3 2 3"];
+const MARKS = [
+  (x, y, r) => `M${x - r},${y}a${r},${r} 0 1,0 ${2 * r},0a${r},${r} 0 1,0 ${-2 * r},0Z`,
+  (x, y, r) => `M${x - r},${y - r}h${2 * r}v${2 * r}h${-2 * r}Z`,
+  (x, y, r) => `M${x},${y - r * 1.2}L${x + r * 1.1},${y + r * 0.9}H${x - r * 1.1}Z`,
+  (x, y, r) => `M${x},${y - r * 1.3}L${x + r * 1.3},${y}L${x},${y + r * 1.3}L${x - r * 1.3},${y}Z`,
+];
+
+export class Plot {
+  #id;
+  #spec = null;
+  #drawn = "";
+  #at = null; // the place that is read out
+  #legend = element("ul", { class: "plot-legend" });
+  #svg = svg("svg", { tabindex: "0", role: "img" });
+  #empty = element("p", { class: "plot-empty" });
+  #readout = element("p", { class: "plot-readout" });
+  #table;
+  #toggle = element("button", { type: "button", class: "button small", "aria-expanded": "false" }, "Table");
+  #title;
+
+  constructor(title, id, about = "") {
+    this.#id = id;
+    this.#title = title;
+    const label = `${title}, as a table`;
+    this.#table = element("div", { class: "plot-table", tabindex: "0", role: "region", "aria-label": label });
+    this.#table.hidden = true;
+    this.#toggle.setAttribute("aria-label", label);
+    const head = element("div", { class: "plot-head" }, element("h3", { id: `${id}-title` }, title), this.#toggle);
+    const lead = about ? [element("p", { class: "plot-about" }, about)] : [];
+    const parts = [head, ...lead, this.#legend, this.#svg, this.#empty, this.#readout, this.#table];
+    this.node = element("figure", { class: "plot", id, "aria-labelledby": `${id}-title` }, ...parts);
+    this.#toggle.addEventListener("click", () => this.#toggleTable());
+    this.#listen();
+    new ResizeObserver(() => this.#redraw()).observe(this.node);
+  }
+
+  /** Show this, at once and without a flicker if it is what stands there already. */
+  draw(spec) {
+    this.#spec = spec;
+    this.#redraw();
+  }
+
+  #redraw() {
+    const width = Math.floor(this.node.clientWidth) - 2;
+    if (!this.#spec || width < 100) return;
+    const drawn = JSON.stringify([width, this.#spec]);
+    if (drawn === this.#drawn) return;
+    this.#drawn = drawn;
+    const { empty, series, x } = this.#spec;
+    const tabular = !this.#table.hidden;
+    this.#svg.toggleAttribute("hidden", Boolean(empty) || tabular);
+    this.#empty.hidden = !empty;
+    this.#legend.hidden = Boolean(empty) || tabular || !this.#hasLegend();
+    this.#toggle.hidden = Boolean(empty);
+    this.#readout.hidden = Boolean(empty) || tabular;
+    setText(this.#empty, empty ?? "");
+    if (empty) return this.#table.replaceChildren();
+    this.#svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
+    this.#svg.setAttribute("height", HEIGHT);
+    this.#svg.setAttribute("aria-label", `${this.#title}: ${summary(this.#spec)}. Arrow keys read the values.`);
+    this.#svg.replaceChildren(...picture(this.#spec, width, this.#id));
+    this.#legend.replaceChildren(...legend(this.#spec, this.#id));
+    if (tabular) this.#table.replaceChildren(table(this.#title, this.#spec));
+    if (this.#at !== null) this.#read(Math.min(this.#at, x.names.length - 1));
+    else setText(this.#readout, lastLine(x, series, this.#spec));
+  }
+
+  #hasLegend() {
+    const { series, legendNote, mark } = this.#spec;
+    return series.length > 1 || Boolean(legendNote ?? mark);
+  }
+
+  #toggleTable() {
+    const shows = this.#table.hidden;
+    this.#table.hidden = !shows;
+    this.#toggle.setAttribute("aria-expanded", String(shows));
+    setText(this.#toggle, shows ? "Plot" : "Table");
+    this.#toggle.setAttribute("aria-label", shows ? `${this.#title}, as a plot` : `${this.#title}, as a table`);
+    this.#drawn = "";
+    this.#redraw();
+  }
+
+  #listen() {
+    this.#svg.addEventListener("pointermove", (event) => this.#read(this.#placeOf(event)));
+    this.#svg.addEventListener("pointerdown", (event) => this.#read(this.#placeOf(event)));
+    this.#svg.addEventListener("pointerleave", () => this.#leave());
+    // Read out only to those who read by keyboard: the numbers change by themselves too.
+    this.#svg.addEventListener("focus", () => this.#readout.setAttribute("aria-live", "polite"));
+    this.#svg.addEventListener("blur", () => {
+      this.#readout.removeAttribute("aria-live");
+      this.#leave();
+    });
+    this.#svg.addEventListener("keydown", (event) => {
+      const count = this.#spec?.x.names.length ?? 0;
+      const from = this.#at ?? count;
+      const to = { ArrowLeft: from - 1, ArrowRight: from + 1, Home: 0, End: count - 1 }[event.key];
+      if (to === undefined || !count) return;
+      event.preventDefault();
+      event.stopPropagation();
+      this.#read(Math.max(0, Math.min(count - 1, to)));
+    });
+  }
+
+  #placeOf(event) {
+    const box = this.#svg.getBoundingClientRect();
+    const count = this.#spec.x.names.length;
+    const share = (event.clientX - box.left - EDGE.left) / (box.width - EDGE.left - EDGE.right);
+    return Math.max(0, Math.min(count - 1, Math.floor(share * count)));
+  }
+
+  #read(index) {
+    if (!this.#spec || this.#spec.empty) return;
+    this.#at = index;
+    setText(this.#readout, line(index, this.#spec));
+    const width = this.#svg.viewBox.baseVal.width;
+    const guide = this.#svg.querySelector(".guide");
+    const x = place(index, this.#spec.x.names.length, width);
+    guide.setAttribute("d", `M${x},${EDGE.top}V${HEIGHT - EDGE.bottom}`);
+  }
+
+  #leave() {
+    if (this.#at === null || document.activeElement === this.#svg) return;
+    this.#at = null;
+    this.#svg.querySelector(".guide")?.setAttribute("d", "");
+    if (this.#spec && !this.#spec.empty) setText(this.#readout, lastLine(this.#spec.x, this.#spec.series, this.#spec));
+  }
+}
+
+/** The middle of a place on the x axis. */
+function place(index, count, width) {
+  return EDGE.left + ((index + 0.5) * (width - EDGE.left - EDGE.right)) / count;
+}
+
+function picture(spec, width, id) {
+  const { x, y, series, mark } = spec;
+  const count = x.names.length;
+  const scale = niceScale(...extent(spec), 4, y.whole);
+  const top = (value) => HEIGHT - EDGE.bottom - ((value - scale.low) / (scale.high - scale.low)) * plotHeight();
+  const grid = scale.ticks.flatMap((tick) => [
+    svg("path", { class: "grid", d: `M${EDGE.left},${top(tick)}H${width - EDGE.right}` }),
+    svg("text", { x: EDGE.left - 6, y: top(tick) + 4, "text-anchor": "end" }, y.text(tick)),
+  ]);
+  const room = Math.floor((width - EDGE.left - EDGE.right) / NAME_WIDTH);
+  const names = spaced(count, room).map((index) => {
+    const at = place(index, count, width);
+    const anchor = at > width - 24 ? "end" : "middle";
+    return svg("text", { x: Math.min(at, width - 4), y: HEIGHT - 18, "text-anchor": anchor }, x.ticks?.[index] ?? x.names[index]);
+  });
+  const titles = [
+    svg("text", { class: "axis", x: EDGE.left + (width - EDGE.left - EDGE.right) / 2, y: HEIGHT - 3, "text-anchor": "middle" }, x.title),
+    svg("text", { class: "axis", x: 11, y: middle(), transform: `rotate(-90 11 ${middle()})`, "text-anchor": "middle" }, y.title),
+  ];
+  const line = mark ? [svg("path", { class: "mark", d: `M${EDGE.left},${top(mark.value)}H${width - EDGE.right}` })] : [];
+  const at = (index) => place(index, count, width);
+  const bars = stack(series.filter((each) => each.kind === "bars"), at, top, count, width, id);
+  const others = series.flatMap((each, number) => {
+    if (each.kind === "line") return lineOf(each, number, at, top);
+    return each.kind === "points" ? pointsOf(each, number, at, top) : [];
+  });
+  return [hatching(id), ...grid, ...line, ...names, ...titles, ...bars, ...others, svg("path", { class: "guide", d: "" })];
+}
+
+function extent({ y, series, mark }) {
+  const bars = series.filter((each) => each.kind === "bars");
+  const sums = bars.length ? bars[0].values.map((_, index) => bars.reduce((sum, each) => sum + (each.values[index] ?? 0), 0)) : [];
+  const others = series.filter((each) => each.kind !== "bars").flatMap((each) => [...each.values, ...(each.low ?? []), ...(each.high ?? [])]);
+  const found = [...sums, ...others, ...(mark ? [mark.value] : [])].filter((value) => Number.isFinite(value));
+  return [y.low ?? Math.min(...found), y.high ?? Math.max(...found)];
+}
+
+function stack(series, at, top, count, width, id) {
+  const step = (width - EDGE.left - EDGE.right) / count;
+  const wide = Math.max(1, Math.min(26, step - Math.min(4, step * 0.25)));
+  const below = new Array(count).fill(0);
+  return series.flatMap((each, number) =>
+    each.values.flatMap((value, index) => {
+      if (!value) return [];
+      const [from, to] = [below[index], (below[index] += value)];
+      const box = { x: at(index) - wide / 2, y: top(to), width: wide, height: Math.max(0.5, top(from) - top(to)) };
+      const fill = number ? `url(#${id}-hatch)` : "currentColor";
+      return [svg("rect", { class: `s${number}`, ...box, fill, stroke: number ? "currentColor" : "none" })];
+    }),
+  );
+}
+
+function lineOf(each, number, at, top) {
+  const parts = runs(each.values);
+  const path = (values) => parts.map((run) => `M${run.map((index) => `${at(index)},${top(values[index])}`).join("L")}`).join("");
+  const band = each.low
+    ? runs(each.low).map((run) => {
+        const up = run.map((index) => `${at(index)},${top(each.high[index])}`);
+        const down = [...run].reverse().map((index) => `${at(index)},${top(each.low[index])}`);
+        return svg("path", { class: `band s${number}`, d: `M${[...up, ...down].join("L")}Z` });
+      })
+    : [];
+  const r = each.values.length > 80 ? 1.6 : 3;
+  const marks = each.values.flatMap((value, index) =>
+    value === null ? [] : [svg("path", { class: `s${number}`, fill: "currentColor", d: MARKS[number](at(index), top(value), r) })],
+  );
+  return [...band, svg("path", { class: `line s${number}`, "stroke-dasharray": DASHES[number], d: path(each.values) }), ...marks];
+}
+
+function pointsOf(each, number, at, top) {
+  const r = each.values.length > 80 ? 2.2 : 4;
+  return each.values.flatMap((value, index) => {
+    if (value === null) return [];
+    const x = at(index);
+    const has = each.low && each.low[index] !== null;
+    const whisker = has ? [svg("path", { class: `whisker s${number}`, d: `M${x},${top(each.low[index])}V${top(each.high[index])}` })] : [];
+    const fill = each.hollow?.[index] ? "var(--paper)" : "currentColor";
+    return [...whisker, svg("path", { class: `point s${number}`, fill, stroke: "currentColor", d: MARKS[number](x, top(value), r) })];
+  });
+}
+
+/** Stretches of places where there is a value. */
+function runs(values) {
+  const found = [];
+  values.forEach((value, index) => {
+    if (value === null) return;
+    if (index && values[index - 1] !== null && found.length) found[found.length - 1].push(index);
+    else found.push([index]);
+  });
+  return found;
+}
+
+function hatching(id) {
+  const lines = svg("path", { d: "M-1,1l2,-2M0,6l6,-6M5,7l2,-2", stroke: "currentColor", "stroke-width": "1.4" });
+  const size = { id: `${id}-hatch`, class: "s1", width: 6, height: 6, patternUnits: "userSpaceOnUse" };
+  return svg("defs", {}, svg("pattern", size, lines));
+}
+
+function legend({ series, legendNote, mark }, id) {
+  const keys = series.map((each, number) => {
+    const key = svg("svg", { class: `key s${number}`, viewBox: "0 0 26 12", width: 26, height: 12, "aria-hidden": "true" });
+    if (each.kind === "bars") key.append(svg("rect", { x: 4, y: 1, width: 18, height: 10, stroke: "currentColor", fill: number ? `url(#${id}-hatch)` : "currentColor" }));
+    if (each.kind === "line") key.append(svg("path", { class: "line", d: "M0,6H26", "stroke-dasharray": DASHES[number] }));
+    if (each.kind !== "bars") key.append(svg("path", { fill: "currentColor", d: MARKS[number](13, 6, 3.5) }));
+    return element("li", {}, key, each.name);
+  });
+  const notes = [legendNote, mark?.text].filter(Boolean).map((text) => element("li", { class: "soft" }, text));
+  return [...keys, ...notes];
+}
+
+function table(title, { x, series, y }) {
+  const head = element("tr", {}, ...[x.title, ...series.map((each) => each.name)].map((name) => element("th", { scope: "col" }, name)));
+  const rows = x.names.map((name, index) => {
+    const cells = series.map((each) => element("td", {}, valueText(each, index, y)));
+    return element("tr", {}, element("th", { scope: "row" }, name), ...cells);
+  });
+  return element("table", {}, element("caption", { class: "sr-only" }, title), element("thead", {}, head), element("tbody", {}, ...rows.reverse()));
+}
+
+function line(index, { x, series, y }) {
+  const said = series.map((each) => `${series.length > 1 ? `${each.name} ` : ""}${valueText(each, index, y)}`);
+  return `${x.names[index]}: ${said.join(" · ")}`;
+}
+
+/** The newest place that has a value. */
+function lastLine(x, series, spec) {
+  for (let index = x.names.length - 1; index >= 0; index -= 1) {
+    if (series.some((each) => each.values[index] !== null && (each.kind !== "bars" || each.values[index]))) return line(index, spec);
+  }
+  return "";
+}
+
+function valueText(each, index, y) {
+  const value = each.values[index];
+  if (value === null) return "–";
+  const full = y.full ?? y.text;
+  const range = each.low && each.low[index] !== null ? ` [${full(each.low[index])}, ${full(each.high[index])}]` : "";
+  const note = each.notes?.[index] ? `, ${each.notes[index]}` : "";
+  return `${full(value)}${range}${note}`;
+}
+
+function summary(spec) {
+  const names = spec.series.map((each) => each.name).join(", ");
+  return `${names}; ${spec.x.names.length} places. ${lastLine(spec.x, spec.series, spec)}`;
+}
+
+function middle() {
+  return EDGE.top + plotHeight() / 2;
+}
+
+function plotHeight() {
+  return HEIGHT - EDGE.top - EDGE.bottom;
+}
+
+function svg(tag, attributes, ...children) {
+  const made = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...children);
+  return made;
+}
