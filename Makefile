@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .PHONY: serve test check lint format starter bench bench-update bench-sampling bench-loop bench-gate \
-	bench-optimizer bench-judge bench-learned browser clean
+	bench-optimizer bench-judge bench-learned bench-load browser clean
 
 serve: .venv/.serve
 	$(BIN)/livedpo serve $(ARGS)
@@ -51,6 +51,10 @@ bench-judge: .venv/.test
 # How good the learned judge is after how many votes, and whether coin flips win its trust.
 bench-learned: .venv/.test
 	$(BIN)/python -m tests.benchmarks.learned $(ARGS)
+
+# Fifty raters at once; with --peer-env FOLDER beside Label Studio, installed there. 10 minutes a run.
+bench-load: .venv/.test browser
+	$(BIN)/python -m tests.benchmarks.load $(ARGS)
 
 bench-optimizer: .venv/.test
 	$(BIN)/python -m tests.benchmarks.optimizer_state $(ARGS)

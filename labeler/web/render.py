@@ -19,16 +19,27 @@ from labeler.store.records import Messages
 
 LONGEST_MARKDOWN_CHARS = 50_000
 LONGEST_SHOWN_CHARS = 200_000
+LONGEST_LINE_CHARS = 160
 DEEPEST_NESTING = 40
+MOST_CELLS = 10_000
 ROLES = {"system": "Instruction", "user": "User", "assistant": "Assistant"}
 
 _OFF = ["image", "link", "autolink", "html_inline", "html_block", "reference"]
 _BLOCKS = {"paragraph_open", "heading_open", "blockquote_open", "list_item_open", "table_open"}
 # Overrides, embeddings and isolates: they can show "harmful" where "harmless" is written.
 _BIDI = {code: f"⟨U+{code:04X}⟩" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+# Of no width: whole sentences can be written in them. Joiners stay, emoji and scripts need them.
+_HIDDEN = {
+    code: f"⟨U+{code:04X}⟩"
+    for code in (
+        *(0xAD, 0x61C, 0x180E, 0x200B, 0xFEFF),
+        *range(0x2060, 0x2065),
+        *range(0xE0000, 0xE0080),
+    )
+}
 _CONTROLS = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\t\n"}
 _OTHERS = {0x7F: "\u2421", **dict.fromkeys(range(0x80, 0xA0), "\ufffd")}
-_VISIBLE = {**_BIDI, **_CONTROLS, **_OTHERS}
+_VISIBLE = {**_BIDI, **_HIDDEN, **_CONTROLS, **_OTHERS}
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -37,12 +48,24 @@ def render_text(text: str) -> str:
     shown = _visible(text[:LONGEST_SHOWN_CHARS])
     if len(text) > LONGEST_SHOWN_CHARS:
         return _plain(shown) + _note(f"Cut here: {len(text):,} characters are too many to show.")
-    if len(shown) > LONGEST_MARKDOWN_CHARS:
+    if len(shown) > LONGEST_MARKDOWN_CHARS or _cells(shown) > MOST_CELLS:
         return _plain(shown)
     tokens = _MARKDOWN.parse(shown)
     if _lost_text(tokens):
         return _plain(shown)
     return str(_MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {}))
+
+
+def plain_text(text: str) -> str:
+    """A text to be shown as it was written, with what reorders or hides it made visible."""
+    shown = _visible(text[:LONGEST_SHOWN_CHARS])
+    return shown if len(text) <= LONGEST_SHOWN_CHARS else f"{shown}…"
+
+
+def prompt_line(messages: Messages) -> str:
+    """The last thing that was asked, on one line and not too long."""
+    words = " ".join(_visible(messages[-1]["content"][: 4 * LONGEST_LINE_CHARS]).split())
+    return words if len(words) <= LONGEST_LINE_CHARS else f"{words[:LONGEST_LINE_CHARS]}…"
 
 
 def render_prompt(messages: Messages) -> str:
@@ -69,6 +92,15 @@ def _plain(text: str) -> str:
 
 def _note(sentence: str) -> str:
     return f'<p class="note">{escape(sentence)}</p>'
+
+
+def _cells(text: str) -> int:
+    """The most table cells it can have: a row gets as many as the widest, however short it is.
+
+    Some kilobytes of "|" can make 65,000, over which a browser thinks for half a minute.
+    """
+    lines = text.split("\n")
+    return len(lines) * max(line.count("|") for line in lines)
 
 
 def _lost_text(tokens: Sequence[Token]) -> bool:

@@ -19,7 +19,8 @@ from tqdm import tqdm
 
 from labeler.agreement import wilson
 from labeler.config import load_settings
-from labeler.tables import Update, UpdateState
+from labeler.states import UpdateState
+from labeler.tables import Update
 from tests.loop import PLANTS, Loop, planted, sure
 from trainer.starter.grammar import score
 

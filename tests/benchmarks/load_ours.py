@@ -1,0 +1,248 @@
+"""Our side of `tests.benchmarks.load`: raters who do what the rating page does, and the service.
+
+Each holds three pairs, votes, fetches the next, asks for the state once a second, and gives back
+pairs of an older version. One vote in fifty is sent twice, as if its answer had been lost; one that
+gets no answer is sent until it does.
+"""
+
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import httpx
+from playwright.sync_api import Browser, BrowserContext
+
+from labeler.states import RaterRole
+from labeler.store import Store, open_store
+from tests.benchmarks.crowd import (
+    LOST,
+    Connection,
+    Crowd,
+    Figures,
+    Pace,
+    Plan,
+    Tally,
+    figures,
+    spread,
+)
+from tests.page import RaterAtPage
+from tests.service import Service, free_port, settings_environment, wait_until
+from tests.tiny import add_pairs, fill
+
+LATENCIES = "() => performance.getEntriesByName('vote-to-paint').map((entry) => entry.duration)"
+PASSWORD = "a-password-for-this-run"
+CHOICES = ("left", "left", "right", "right", "tie", "both_bad", "skip")
+ON_HAND = 3
+AGAIN_SHARE = 0.02
+KEY_PACE = Pace(1.5, 3.0)
+FASTEST_PER_SECOND = 150  # votes that nobody exceeds: so many pairs are made up
+
+
+class PageRater:
+    """One rater's page without a browser."""
+
+    def __init__(self, port: int, cookie: str, seed: int) -> None:
+        self.tally = Tally()
+        origin = {"origin": f"http://127.0.0.1:{port}", "sec-fetch-site": "same-origin"}
+        self._connection = Connection(port, {"cookie": cookie, **origin})
+        self._holder = uuid.uuid4().hex
+        self._hand: list[dict[str, Any]] = []
+        self._live: int | None = None
+        self._ready = 0
+        self._rng = random.Random(seed)
+
+    def is_ready(self) -> bool:
+        """Fetch pairs if the hand is empty."""
+        if not self._hand:
+            self._refill()
+        return bool(self._hand)
+
+    def vote(self) -> None:
+        """Vote on the first pair in hand until it is answered, then fetch the next."""
+        pair = self._hand.pop(0)
+        ballot = {
+            "vote_id": uuid.uuid4().hex,
+            "lease_id": pair["lease_id"],
+            "choice": self._rng.choice(CHOICES),
+            "seconds": 5.0,
+        }
+        self.tally.sent.add(ballot["vote_id"])
+        begin = time.perf_counter()
+        while (answer := self._ask("POST", "/rating/votes", {"votes": [ballot]})) is None:
+            time.sleep(0.25)
+        self.tally.vote.append(time.perf_counter() - begin)
+        (receipt,) = answer["receipts"]
+        if receipt["saved"]:
+            self.tally.saved.add(ballot["vote_id"])
+        else:
+            self.tally.errors[f"not saved: {receipt['reason']}"] += 1
+        if self._rng.random() < AGAIN_SHARE:
+            self.tally.again += 1
+            self._ask("POST", "/rating/votes", {"votes": [ballot]})
+        refill = time.perf_counter()
+        self._refill()
+        self.tally.both.append(self.tally.vote[-1] + time.perf_counter() - refill)
+
+    def look(self) -> None:
+        """The state of the loop; pairs of an older version go back if there are others."""
+        self._ask("GET", "/rating/state")
+        if self._hand and self._old():
+            self._refill()
+
+    def _refill(self) -> None:
+        old = self._old()
+        given = [pair["lease_id"] for pair in old]
+        held = [pair["lease_id"] for pair in self._hand if pair not in old]
+        body = {"holder": self._holder, "shown": held, "give_back": given, "wanted": ON_HAND}
+        answer = self._ask("POST", "/rating/pairs", body)
+        if answer is not None:
+            kept = [pair for pair in self._hand if pair not in old]
+            known = {pair["lease_id"] for pair in kept}
+            self._hand = kept + [p for p in answer["pairs"] if p["lease_id"] not in known]
+
+    def _old(self) -> list[dict[str, Any]]:
+        """Pairs behind the one on screen that others can take the place of."""
+        behind = [pair for pair in self._hand[1:] if pair["version"] != self._live]
+        return behind[: self._ready]
+
+    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+        try:
+            status, answer = self._connection.ask(method, path, body)
+        except LOST as error:
+            self.tally.errors[f"{path}: {type(error).__name__}"] += 1
+            return None
+        if status != 200:
+            self.tally.errors[f"{path}: {status} {answer.decode()[:80]}"] += 1
+            return None
+        found = json.loads(answer)
+        state = found.get("state", found)
+        if "live" in state:
+            self._live, self._ready = state["live"], state["ready"]
+        return found
+
+
+class Keyboard:
+    """Somebody in Chromium beside the crowd."""
+
+    def __init__(self, context: BrowserContext, url: str, invite: str) -> None:
+        answer = context.request.post(
+            f"{url}/door/accept",
+            data={"invite": invite, "password": PASSWORD},
+            headers={"origin": url},
+        )
+        assert answer.ok, answer.text()
+        self._rater = RaterAtPage(context.new_page(), url, lambda *_: self._rng.random())
+        self._rng = random.Random(0)
+
+    def rate(self, seconds: float) -> dict[str, Any]:
+        """Press keys for so long. Milliseconds from key to the next pair, painted; and how many of
+        those pairs were not there yet.
+        """
+        page, ends, absent = self._rater.page, time.monotonic() + seconds, 0
+        while time.monotonic() < ends:
+            self._rater.vote()
+            absent += page.evaluate("document.body.classList.contains('is-waiting')")
+            page.wait_for_timeout(1000 * KEY_PACE.draw(self._rng))
+        self._rater.wait_until_saved()
+        found = spread([value / 1000 for value in page.evaluate(LATENCIES)])
+        assert found is not None
+        return {**asdict(found), "next_pair_absent": absent, "votes": len(self._rater.seen)}
+
+
+def measure(plan: Plan, browser: Browser | None) -> Figures:
+    """One run of ours."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        _running(plan, Path(folder)) as (store, port),
+    ):
+        invites = [_invite(store, number) for number in range(plan.raters + 1)]
+        url = f"http://127.0.0.1:{port}"
+        raters = [
+            PageRater(port, _accept(url, invite), number)
+            for number, invite in enumerate(invites[1:])
+        ]
+        keyboard = Keyboard(browser.new_context(), url, invites[0]) if browser else None
+        before = _pairs(store)
+        begin = time.monotonic()
+        crowd = Crowd(raters, plan.pace, seconds=plan.seconds, seed=1)
+        pressed = keyboard.rate(plan.seconds) if keyboard else None
+        crowd.wait()
+        seconds = time.monotonic() - begin
+        more = {
+            "keyboard_ms": pressed,
+            "updates": store.reports.status(max_staleness=2)["updates"],
+            "pairs_sampled_per_second": round((_pairs(store) - before) / seconds, 2),
+        }
+        lost, doubled = _check(store, raters, pressed["votes"] if pressed else 0)
+        return figures(raters, seconds, lost=lost, doubled=doubled, more=more)
+
+
+@contextmanager
+def _running(plan: Plan, folder: Path) -> Iterator[tuple[Store, int]]:
+    """The whole service, or without a pace the web role on made-up pairs."""
+    database = f"sqlite:///{folder / 'livedpo.sqlite'}"
+    if plan.trains:
+        service = Service(
+            folder,
+            labels_per_update=plan.labels_per_update,
+            queue_pairs=plan.queue_pairs,
+            cooldown_seconds=plan.cooldown_seconds,
+        )
+        with service, closing(open_store(database)) as store:
+            yield store, int(str(service.settings["port"]))
+        return
+    port = free_port()
+    with closing(open_store(database)) as store:
+        fill(store, 1000)
+        for _ in range(int(FASTEST_PER_SECOND * plan.seconds / 1000)):
+            add_pairs(store, 1000)
+        command = [sys.executable, "-m", "labeler.web.role"]
+        environment = settings_environment(data_dir=folder, port=port)
+        with subprocess.Popen(command, env=environment) as web:
+            wait_until(lambda: _answers(port), "the page")
+            yield store, port
+            web.terminate()
+
+
+def _answers(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/rating/state", timeout=5).status_code < 500
+    except httpx.HTTPError:
+        return False
+
+
+def _invite(store: Store, number: int) -> str:
+    role = RaterRole.RATER if number else RaterRole.ADMIN
+    return str(store.accounts.invite(f"rater {number}", role, now=time.time()))
+
+
+def _accept(url: str, invite: str) -> str:
+    """Set a password; the cookie that comes of it."""
+    body = {"invite": invite, "password": PASSWORD}
+    answer = httpx.post(f"{url}/door/accept", json=body, headers={"origin": url}, timeout=60)
+    answer.raise_for_status()
+    return "; ".join(f"{name}={value}" for name, value in answer.cookies.items())
+
+
+def _pairs(store: Store) -> int:
+    return sum(store.reports.status(max_staleness=2)["pairs"].values())
+
+
+def _check(store: Store, raters: Sequence[PageRater], by_keyboard: int) -> tuple[int, int]:
+    """Votes that were called saved and are not in the database, and those that count twice."""
+    rows = [row.vote for row in store.reports.votes()]
+    saved = set().union(*(rater.tally.saved for rater in raters))
+    lost = len(saved - {vote.id for vote in rows}) + max(0, by_keyboard + len(saved) - len(rows))
+    standing = Counter((vote.rater_id, vote.pair_id) for vote in rows if not vote.superseded_by)
+    beyond = sum(count - 1 for count in standing.values())
+    return lost, beyond + max(0, len(rows) - len(saved) - by_keyboard)

@@ -1,0 +1,13 @@
+from pathlib import Path
+
+from playwright.sync_api import Browser
+
+from tests.end_to_end.thirty_votes import rate_thirty
+
+
+def test_thirty_votes_by_keyboard_survive_a_killed_server_and_a_lost_network(
+    tmp_path: Path, browser: Browser
+) -> None:
+    context = browser.new_context()
+    assert rate_thirty(context, tmp_path / "run", offline_seconds=0.0) == []
+    context.close()
