@@ -6,6 +6,8 @@
     raw             every vote with its provenance, undone ones too
 
 Votes of several raters on one pair count by majority; undone votes, ties and skips make no pair.
+Pairs that check raters and pairs that were set aside are in `raw` only. An edited response is a
+pair of its own: the edit is chosen over what it was made of.
 """
 
 import json
@@ -19,9 +21,10 @@ from typing import Any
 
 from labeler.errors import BadInput, LivedpoError
 from labeler.labels import DECISIVE
+from labeler.states import Choice, PairState
 from labeler.store.records import Messages
 from labeler.store.reports import VoteRow
-from labeler.tables import Choice, Pair
+from labeler.tables import Pair
 
 Row = dict[str, Any]
 
@@ -71,6 +74,11 @@ def raw_rows(votes: Sequence[VoteRow]) -> Iterator[Row]:
             "reasons": vote.reasons,
             "superseded_by": row.superseded_by,
             "used_in_update": vote.used_in_update,
+            "comment": vote.comment,
+            "purpose": str(pair.purpose),
+            "source_pair_id": pair.source_pair_id,
+            "answer": pair.answer,
+            "set_aside": _set_aside(pair),
         }
 
 
@@ -106,8 +114,10 @@ FORMATS: dict[str, Callable[[Sequence[VoteRow]], Iterator[Row]]] = {
 
 
 def _by_pair(votes: Sequence[VoteRow]) -> Iterator[tuple[Messages, Pair, list[Choice]]]:
-    """Prompt, pair and standing choices of each pair, in the order of the pairs."""
-    standing = [row for row in votes if row.vote.superseded_by is None]
+    """Prompt, pair and standing choices of each pair to learn from, in the order of the pairs."""
+    standing = [
+        row for row in votes if row.vote.superseded_by is None and _set_aside(row.pair) is None
+    ]
     standing.sort(key=lambda row: row.vote.pair_id)
     for _, group in groupby(standing, key=lambda row: row.vote.pair_id):
         rows = list(group)
@@ -122,6 +132,13 @@ def _decided(votes: Sequence[VoteRow]) -> Iterator[tuple[Messages, str, str]]:
             yield messages, pair.response_a, pair.response_b
         elif winner is Choice.B:
             yield messages, pair.response_b, pair.response_a
+
+
+def _set_aside(pair: Pair) -> str | None:
+    """Why nothing is to learn from this pair; None if something is."""
+    if pair.aside_at is not None:
+        return pair.aside_reason or "no reason given"
+    return "it checks raters" if pair.state is PairState.CHECK else None
 
 
 def _majority(choices: Sequence[Choice]) -> Choice | None:

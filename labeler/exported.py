@@ -17,8 +17,8 @@ from typing import Any
 from labeler.errors import BadInput
 from labeler.labels import Opinion, Preference, VoteRules, combine
 from labeler.prompts import messages_of, rows_of
+from labeler.states import Choice, Source
 from labeler.store.records import Messages
-from labeler.tables import Choice, Source
 
 RAW = frozenset({"prompt", "response_a", "response_b", "choice"})
 PREFERENCE = frozenset({"prompt", "chosen", "rejected"})
@@ -89,7 +89,7 @@ def _vote(row: dict[str, Any]) -> dict[str, Any]:
 
 def _combined(votes: Sequence[dict[str, Any]], rules: VoteRules) -> list[ExportedPair]:
     """One pair of all the standing votes on it, in the order of the file."""
-    standing = [vote for vote in votes if not vote.get("superseded_by")]
+    standing = [vote for vote in votes if not (vote.get("superseded_by") or vote.get("set_aside"))]
     standing.sort(key=_same_pair)
     pairs = []
     for _, group in groupby(standing, key=_same_pair):

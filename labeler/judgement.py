@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Literal, NamedTuple, Protocol
 
 from labeler.labels import Preference
-from labeler.tables import Choice
+from labeler.states import Choice
 
 Messages = list[dict[str, str]]
 Inconsistent = Literal["tie", "abstain"]

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from labeler.tables import Choice, Source
+from labeler.states import Choice, Source
 
 DECISIVE = (Choice.A, Choice.B)
 UNDECIDED = (Choice.TIE, Choice.BOTH_BAD)

@@ -3,7 +3,7 @@
 import random
 
 from labeler.errors import BadInput
-from labeler.tables import Choice
+from labeler.states import Choice
 
 SCREEN_CHOICES = ("left", "right", "tie", "both_bad", "skip")
 
@@ -24,3 +24,14 @@ def stored_choice(screen_choice: str, left: str) -> Choice:
     if screen_choice in ("left", "right"):
         return Choice.A if (screen_choice == "left") == (left == "a") else Choice.B
     return Choice(screen_choice)
+
+
+def screen_choice(choice: Choice, left: str) -> str:
+    """The choice as it was seen; the inverse of `stored_choice`.
+
+    >>> screen_choice(Choice.B, "b")
+    'left'
+    """
+    if choice in (Choice.A, Choice.B):
+        return "left" if choice.value == left else "right"
+    return choice.value

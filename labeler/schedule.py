@@ -39,9 +39,10 @@ def open_due_update(settings: Settings, store: Store, now: float) -> None:
         log.info("Update %s is open.", opened)
 
 
-def end_leases(store: Store, now: float) -> None:
-    """Give back leases that ran out, and say that the scheduler lives."""
+def end_leases(settings: Settings, store: Store, now: float) -> None:
+    """End what waited too long: leases, and pairs for further votes. Say that this role lives."""
     store.queue.end_expired_leases(now=now)
+    store.overlap.settle(wait_seconds=settings.lease_seconds, now=now)
     store.roles.say(ROLE, "Watching for due updates.", pid=os.getpid(), now=now)
 
 
@@ -62,7 +63,7 @@ def run_scheduler(settings: Settings, store: Store, stop: threading.Event) -> No
         id="open due update",
     )
     scheduler.add_job(
-        lambda: end_leases(store, time.time()),
+        lambda: end_leases(settings, store, time.time()),
         "interval",
         seconds=LEASE_POLL_SECONDS,
         id="end leases",

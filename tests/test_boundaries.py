@@ -46,7 +46,7 @@ def test_only_the_store_opens_a_database() -> None:
 def test_of_the_trainer_only_what_runs_knows_the_store() -> None:
     """The worker with its supply of prompts and its judge, and what trains or merges by itself."""
     users = {path for path in importers("labeler.store") if path.startswith("trainer")}
-    known = ("worker", "supply", "fallback", "offline", "merge")
+    known = ("worker", "supply", "asking", "fallback", "edits", "offline", "merge")
     assert users == {f"trainer/{name}.py" for name in known}
 
 
@@ -68,14 +68,17 @@ def test_only_the_web_page_imports_gradio() -> None:
     [
         (
             "labeler.cli",
-            ["torch", "gradio", "transformers", "datasets", "apscheduler", "matplotlib"],
+            ["torch", "gradio", "transformers", "datasets", "apscheduler", "matplotlib", "numpy"],
         ),
         ("labeler.serve", ["torch", "gradio", "transformers", "datasets", "matplotlib"]),
         ("labeler.unattended.run", ["torch", "gradio", "fastapi", "transformers", "matplotlib"]),
         ("labeler.schedule", ["torch", "gradio", "transformers", "datasets"]),
-        ("labeler.web.role", ["torch", "transformers", "trainer", "datasets", "matplotlib"]),
+        (
+            "labeler.web.role",
+            ["torch", "transformers", "trainer", "datasets", "matplotlib", "crowdkit"],
+        ),
         ("trainer.worker", ["gradio", "fastapi", "apscheduler", "matplotlib", "openai"]),
-        ("trainer.worker", ["trainer.judge.api"]),
+        ("trainer.worker", ["trainer.judge.api", "crowdkit", "krippendorff"]),
     ],
 )
 def test_a_process_does_not_load_what_it_does_not_use(module: str, absent: list[str]) -> None:

@@ -54,7 +54,6 @@ class Offline:
         self._policy = policy
         self._settings = settings
         judge = load_judge(settings, policy)
-        self._turn_end = _turn_end(policy)
         self._candidates = Candidates(policy, Supply(store, policy, settings), settings, judge)
 
     def start(self) -> PolicyVersion:
@@ -139,8 +138,7 @@ class Offline:
         )
 
     def _completion(self, reply: str, *, ended: bool) -> list[int]:
-        tokens = self._policy.tokenizer(reply, add_special_tokens=False)["input_ids"]
-        return [*tokens, *self._turn_end] if ended else list(tokens)
+        return self._policy.response_tokens(reply, ended=ended)
 
     def _train(
         self, labels: Sequence[TrainingLabel], training: TrainingSettings, stop: threading.Event
@@ -207,20 +205,6 @@ def main() -> None:
 def _live_folder(store: Store, settings: Settings) -> Path | None:
     live = store.versions.live()
     return settings.adapters_dir / live.folder if live is not None and live.folder else None
-
-
-def _turn_end(policy: Policy) -> list[int]:
-    """The token that ends the assistant's turn in the chat template: one of several EOS, perhaps.
-
-    The first EOS of the model's list if the template writes none.
-    """
-    asked = [{"role": "user", "content": "?"}]
-    prompt = policy.prompt_tokens(asked)
-    chat = policy.tokenizer.apply_chat_template(
-        [*asked, {"role": "assistant", "content": "!"}], tokenize=True, return_dict=True
-    )["input_ids"]
-    ends = [token for token in chat[len(prompt) :] if token in policy.eos_token_ids]
-    return (ends or policy.eos_token_ids)[:1]
 
 
 def _sentence(number: int, finding: Finding, labels: int, unfit: int) -> str:

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,24 @@ class Policy:
             messages, add_generation_prompt=True, tokenize=True, return_dict=True
         )
         return list(encoded["input_ids"])
+
+    def response_tokens(self, text: str, *, ended: bool = True) -> list[int]:
+        """A response that was not sampled: the tokens of the text alone, and its end if it has."""
+        tokens = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return [*tokens, *self._turn_end] if ended else list(tokens)
+
+    @cached_property
+    def _turn_end(self) -> list[int]:
+        """The token that ends the assistant's turn in the chat template: one of several EOS,
+        perhaps; the first of the model's list if the template writes none.
+        """
+        asked = [{"role": "user", "content": "?"}]
+        prompt = self.prompt_tokens(asked)
+        chat = self.tokenizer.apply_chat_template(
+            [*asked, {"role": "assistant", "content": "!"}], tokenize=True, return_dict=True
+        )["input_ids"]
+        ends = [token for token in chat[len(prompt) :] if token in self.eos_token_ids]
+        return (ends or self.eos_token_ids)[:1]
 
     @contextmanager
     def adapter(self, name: str, *, trains: bool = False) -> Iterator[None]:

@@ -1,11 +1,12 @@
 """The worker: keeps the queue full from the live policy, and runs the updates that are due.
 
-    Worker.step  =  run the open update, if any, else sample one batch of pairs, else nothing
+    Worker.step  =  answer raters' own prompts; then run the open update, if any, else sample one
+                    batch of pairs, else nothing
 
 One thread does everything, because a policy's adapters are global state; an update hands control
-back after every step, so that the worker can say it lives and top up a queue that ran empty. The
-live version is a pointer in the database: the worker looks at it before everything it does, so a
-rollback takes effect at once. `livedpo worker` runs it.
+back after every step, so that the worker can say it lives, answer raters, and top up a queue that
+ran empty. The live version is a pointer in the database: the worker looks at it before everything
+it does, so a rollback takes effect at once. `livedpo worker` runs it.
 """
 
 import contextlib
@@ -16,7 +17,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -27,9 +28,12 @@ from labeler.errors import LivedpoError
 from labeler.prompts import add_first_prompts
 from labeler.role import QUIET, run_role
 from labeler.settings import Settings
+from labeler.states import UpdateState
 from labeler.store import Store
 from labeler.store.records import Claim, ClaimLostError, NewPair, NewVersion
-from labeler.tables import PolicyVersion, UpdateState
+from labeler.store.trust import Weights
+from labeler.tables import PolicyVersion
+from trainer.asking import Asking
 from trainer.candidate import Candidates, Finding
 from trainer.checkpoint import (
     read_adapter,
@@ -37,6 +41,7 @@ from trainer.checkpoint import (
     remove_leftovers,
     remove_unfinished,
 )
+from trainer.edits import tokenise_edits
 from trainer.fallback import Fallback
 from trainer.judge.load import load_judge
 from trainer.policy import CANDIDATE, LIVE, Policy, load_policy
@@ -90,8 +95,10 @@ class Worker:
         self._fallback = Fallback(store, judge, settings, clock, self._say) if judge else None
         self._unattended = settings.judge_after == 0
         self._watch = Stopwatch()
+        self._asking = Asking(store, policy, self._supply, settings, clock, self._say)
         self._untrained = policy.adapter_state(LIVE)
         self._version: int | None = None
+        self._weights: Weights | None = None
         self._said = ""
         self._said_at = 0.0
 
@@ -110,8 +117,11 @@ class Worker:
     def step(self) -> bool:
         """One iteration; false if there was nothing to do."""
         version = self._live_version()
+        asked = self._asking.step(version)
         rules = self._settings.due_rules
-        claim = self._store.updates.claim(worker=self._name, rules=rules.votes, now=self._clock())
+        claim = self._store.updates.claim(
+            worker=self._name, rules=rules.votes, now=self._clock(), reliability=self._reliability()
+        )
         if claim is not None:
             if self._live_version() == claim.parent:
                 self._run_update(claim)
@@ -120,13 +130,22 @@ class Worker:
                 with contextlib.suppress(ClaimLostError):
                     self._store.updates.release(claim)
             return True
+        if tokenise_edits(self._store, self._policy, version, self._clock):
+            return True
         if self._fallback is not None and self._judge_some(self._fallback):
             return True
         wanted = self._wanted()
         if wanted <= 0:
             self._say("Enough pairs are ready.")
-            return False
-        return self._top_up(version, wanted)
+            return asked
+        return self._top_up(version, wanted) or asked
+
+    def _reliability(self) -> Mapping[int, float]:
+        """How much each rater's votes weigh in the open update; nothing said: all alike."""
+        if not self._settings.weigh_raters or not self._store.updates.is_one_open():
+            return {}
+        self._weights = self._store.trust.weights(self._weights)
+        return self._weights.by_rater
 
     def close(self) -> None:
         """Leave nothing running."""
@@ -193,7 +212,7 @@ class Worker:
         with self._watch.timing("sampling"):
             sampled = self._supply.sample(most, LIVE, version)
             pairs = self._supply.pairs(sampled, version)
-        self._store.queue.add(pairs, now=self._clock())
+        self._store.queue.add(pairs, now=self._clock(), votes_wanted=self._settings.votes_per_pair)
         return bool(pairs)
 
     def _run_update(self, claim: Claim) -> None:
@@ -253,6 +272,7 @@ class Worker:
                 return steps
             steps.append(step)
             self._beat(claim, UpdateState.TRAINING, step)
+            self._asking.step(claim.parent)
             if people and self._store.queue.ready() == 0:
                 self._top_up(claim.parent, SAMPLE_PAIRS)
 
@@ -286,7 +306,10 @@ class Worker:
         """Make the candidate live, with its first pairs in the same transaction: nobody waits."""
         read_adapter(self._settings.adapters_dir / version.folder, version.sha256)
         trained_on = [vote for label in claim.labels for vote in label.vote_ids]
-        self._store.updates.promote(claim, version, pairs, trained_on=trained_on, now=self._clock())
+        now, wanted = self._clock(), self._settings.votes_per_pair
+        self._store.updates.promote(
+            claim, version, pairs, trained_on=trained_on, now=now, votes_wanted=wanted
+        )
         self._policy.copy_adapter(CANDIDATE, LIVE)
         self._version = version.id
         log.info("Version %s is live.", version.id)

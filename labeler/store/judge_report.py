@@ -9,18 +9,9 @@ from sqlmodel import Session, col, func, select
 from labeler.agreement import Double, measure, wilson
 from labeler.judgement import is_consistent
 from labeler.labels import VoteRules, combine
+from labeler.states import Choice, Purpose, RaterRole
 from labeler.store.listing import opinion_of
-from labeler.tables import (
-    Choice,
-    Pair,
-    Purpose,
-    Rater,
-    RaterRole,
-    RoleState,
-    TidiedVerdicts,
-    Verdict,
-    Vote,
-)
+from labeler.tables import Pair, Rater, RoleState, TidiedVerdicts, Verdict, Vote
 
 ROLE = "judge"
 LEARNED = "learned"  # the only judge that has something to say of itself

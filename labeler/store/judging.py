@@ -25,24 +25,15 @@ from labeler.judgement import (
     abstaining,
 )
 from labeler.labels import VoteRules, combine
+from labeler.states import PairState, Purpose, RaterRole, Source
+from labeler.store.accounts import account
 from labeler.store.database import Database
 from labeler.store.judge_report import by_a_person, doubles, judge_labels, opinions_of_people
 from labeler.store.listing import opinion_of
 from labeler.store.live import versions_since
 from labeler.store.queue import settle
 from labeler.store.records import JudgeRules, Waiting
-from labeler.store.roles import account
-from labeler.tables import (
-    Lease,
-    Pair,
-    PairState,
-    Prompt,
-    RaterRole,
-    Source,
-    TidiedVerdicts,
-    Verdict,
-    Vote,
-)
+from labeler.tables import Lease, Pair, Prompt, TidiedVerdicts, Verdict, Vote
 
 RETRY_SECONDS = 30.0
 MOST_TRIES = 3
@@ -75,6 +66,7 @@ class Judging:
                 .join(Prompt, col(Prompt.id) == col(Pair.prompt_id))
                 .where(
                     col(Pair.state) == PairState.READY,
+                    col(Pair.purpose) == Purpose.LOOP,
                     sa.or_(*wanted),
                     ~_said(rules.judge, now),
                 )
@@ -241,6 +233,7 @@ def _due(
         .where(
             col(Verdict.judge) == rules.judge,
             col(Pair.state) == PairState.READY,
+            col(Pair.purpose) == Purpose.LOOP,
             _for_good(rules.judge),
             _waited(now - rules.after_seconds),
             col(Verdict.id) == last,

@@ -6,7 +6,8 @@ Every change is a row that stays, so that the age of a pair is right after a rol
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from labeler.tables import LiveChange, PolicyVersion, VersionState
+from labeler.states import VersionState
+from labeler.tables import LiveChange, PolicyVersion
 
 
 def live_version(session: Session) -> PolicyVersion | None:
@@ -32,6 +33,15 @@ def move_to(session: Session, version: PolicyVersion, *, now: float) -> None:
     session.flush()
     session.add(LiveChange(version_id=version.id, at=now))
     session.flush()
+
+
+def live_at(session: Session, at: float) -> int | None:
+    """The number of the version that was live at a moment; of the first one if it was before."""
+    changes = select(LiveChange.version_id)
+    then = changes.where(col(LiveChange.at) <= at).order_by(col(LiveChange.id).desc()).limit(1)
+    first = changes.order_by(col(LiveChange.id)).limit(1)
+    found = session.exec(then).first()
+    return session.exec(first).first() if found is None else found
 
 
 def versions_since(session: Session, version_id: int) -> int:

@@ -14,17 +14,17 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from labeler.judgement import PASSING
+from labeler.states import PairState, VersionState
 from labeler.store.database import Database
 from labeler.tables import (
+    Ask,
     Lease,
     LiveChange,
     Pair,
-    PairState,
     PolicyVersion,
     TidiedVerdicts,
     Update,
     Verdict,
-    VersionState,
     Vote,
 )
 
@@ -85,6 +85,7 @@ def tidy(database: Database, *, now: float, most_expired: int = MOST_EXPIRED) ->
                 session, col(Verdict.id).in_(_passed_failures(session, now, limit=BATCH_ROWS))
             )
             session.execute(sa.delete(Lease).where(col(Lease.pair_id).in_(found)))
+            session.execute(sa.delete(Ask).where(col(Ask.pair_id).in_(found)))
             session.execute(sa.delete(Pair).where(col(Pair.id).in_(found)))
         pairs += len(found)
     return pairs

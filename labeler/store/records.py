@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from labeler.judgement import Question
 from labeler.labels import TrainingLabel, VoteRules
-from labeler.tables import UpdateState
+from labeler.states import UpdateState
 
 Messages = list[dict[str, str]]
 Mode = Literal["streaming", "iterative"]
@@ -87,6 +87,23 @@ class NewPair:
 
 
 @dataclass(frozen=True)
+class CheckRules:
+    """The shares of what a rater is handed that are gold pairs, and repeats of their own."""
+
+    gold_share: float = 0.0
+    repeat_share: float = 0.0
+
+
+@dataclass(frozen=True)
+class Gold:
+    """A prompt and two responses of which one is known to be better."""
+
+    messages: Messages
+    better: str
+    worse: str
+
+
+@dataclass(frozen=True)
 class LeasedPair:
     """What a page may know of a pair: texts by side, and nothing that tells which is which."""
 
@@ -101,7 +118,11 @@ class LeasedPair:
 
 @dataclass(frozen=True)
 class Ballot:
-    """A vote as a page sends it: the choice by side. `vote_id` is made by the page, once a vote."""
+    """A vote as a page sends it: the choice by side. `vote_id` is made by the page, once a vote.
+
+    `edit` is a better text that the rater made of the chosen response; a blank one, or one that
+    changes nothing, is none.
+    """
 
     vote_id: str
     lease_id: str
@@ -109,6 +130,8 @@ class Ballot:
     strength: int = 1
     seconds: float | None = None
     reasons: list[str] = field(default_factory=list)
+    comment: str | None = None
+    edit: str | None = None
 
 
 @dataclass(frozen=True)
@@ -121,13 +144,49 @@ class Receipt:
 
 
 @dataclass(frozen=True)
+class Undone:
+    """What an undo came to: the pair, held again, or one sentence on why it does not come back.
+
+    `was_taken_back` is whether a vote was, `choice` what it had said, by side, `edit` the text that
+    had come with it, `trained` the version that had learned from it, if any.
+    """
+
+    pair: LeasedPair | None
+    was_taken_back: bool = True
+    reason: str | None = None
+    choice: str | None = None
+    edit: str | None = None
+    trained: int | None = None
+
+
+@dataclass(frozen=True)
+class PastVote:
+    """A vote as its rater saw it cast: by side, with nothing that tells which response is which.
+
+    `choice` is as in `pairing.SCREEN_CHOICES`. `trained` is the version that learned from it.
+    """
+
+    vote_id: str
+    messages: Messages
+    choice: str
+    strength: int
+    reasons: list[str]
+    comment: str | None
+    edit: str | None
+    at: float
+    trained: int | None
+
+
+@dataclass(frozen=True)
 class Claim:
     """An update that this worker holds. `attempt` fences off a worker that was taken for dead.
 
     It must start from version `parent`, the live one. It trains on `labels`, the last `replayed` of
     which were used before, and is judged on `held_out` (new to every version) and `remembered` (the
     last ones that were used before). All are in the order of their pairs, one label a pair.
-    `refusals` is how many updates the gate has refused since the live pointer moved.
+    `refusals` is how many updates the gate has refused since the live pointer moved. `weightless`
+    are fresh votes that make no label, for their raters weigh nothing; they are used up with the
+    others.
     """
 
     update_id: int
@@ -139,6 +198,7 @@ class Claim:
     remembered: list[TrainingLabel]
     replayed: int
     refusals: int = 0
+    weightless: tuple[str, ...] = ()
 
     @property
     def fresh(self) -> int:

@@ -6,35 +6,37 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, col, func, select
 
+from labeler.alarms import Disk, alarms
 from labeler.labels import VoteRules
+from labeler.states import Choice, PairState, RaterRole, Source, UpdateState
+from labeler.store.asks import open_asks
+from labeler.store.changes import labels_of
+from labeler.store.checks import outstanding, standing_votes
 from labeler.store.database import Database
+from labeler.store.health import facts
 from labeler.store.judge_report import ROLE as JUDGE_ROLE
 from labeler.store.judge_report import judge_labels, judge_report
-from labeler.store.listing import fresh_votes, new_votes
+from labeler.store.listing import cast_votes, fresh_votes, new_votes
 from labeler.store.live import live_id
-from labeler.store.queue import count_ready
+from labeler.store.queue import count_new, count_ready
 from labeler.store.records import DueRules, EndedUpdate, LoopState, Messages
 from labeler.store.rounds import answered
 from labeler.store.run_facts import RunFacts, run_facts
 from labeler.tables import (
-    Choice,
     Lease,
     Pair,
-    PairState,
     PolicyVersion,
     Prompt,
     Rater,
-    RaterRole,
     RoleState,
     Service,
-    Source,
     Update,
-    UpdateState,
     Verdict,
     Vote,
 )
 
 NO_TIES = VoteRules()
+_NOT_SHOWN = ("examples", "actions")
 
 
 @dataclass(frozen=True)
@@ -78,26 +80,52 @@ class Reports:
                 "updates": _updates(session),
                 "raters": _count(session, Rater, col(Rater.role) != RaterRole.JUDGE),
                 "prompts": {
-                    "usable": _count(session, Prompt, col(Prompt.set_aside).is_(None)),
+                    "usable": _count(
+                        session, Prompt, col(Prompt.pooled), col(Prompt.set_aside).is_(None)
+                    ),
                     "set_aside": _count(session, Prompt, col(Prompt.set_aside).is_not(None)),
                 },
                 "judge": judge_report(session),
                 "alarms": [f"{role.name}: {role.alarm}" for role in session.exec(alarms)],
             }
 
-    def page(self, *, rater_id: int, rules: DueRules) -> dict[str, Any]:
-        """What a rater sees of the loop beside the pair: a few cheap counts."""
+    def alarms(self, *, now: float, disk: Disk | None) -> list[str]:
+        """What those who run the service should look at; `disk` is that of the data dir."""
         with self._database.read() as session:
-            mine = col(Vote.rater_id) == rater_id, col(Vote.superseded_by).is_(None)
+            return alarms(facts(session), now=now, disk=disk)
+
+    def page(self, *, rater_id: int, rules: DueRules) -> dict[str, Any]:
+        """What a rater sees of the loop beside the pair."""
+        return self.page_of(rater_id, self.shown_to_all(rules))
+
+    def shown_to_all(self, rules: DueRules) -> dict[str, Any]:
+        """The part of `page` that is the same for everybody, and that takes most of the time."""
+        with self._database.read() as session:
+            roles = list(session.exec(select(RoleState)))
             return {
                 "live": live_id(session),
-                "votes": _count(session, Vote, *mine),
-                "fresh": _progress(session, rules),
-                "ready": count_ready(session),
+                "fresh": _progress_shown(session, rules),
+                "ready": max(0, count_new(session) - outstanding(session)),
                 "update": _update_view(session),
-                "result": _update_view(session, col(Update.finished_at).is_not(None)),
-                "roles": {role.name: role.says for role in session.exec(select(RoleState))},
-                "alarms": [role.alarm for role in session.exec(select(RoleState)) if role.alarm],
+                "result": _result_view(session),
+                "roles": {role.name: role.says for role in roles},
+                "alarms": [role.alarm for role in roles if role.alarm],
+            }
+
+    def page_of(self, rater_id: int, shown: dict[str, Any]) -> dict[str, Any]:
+        """What is `shown_to_all`, with what concerns this rater."""
+        mine = (
+            col(Vote.rater_id) == rater_id,
+            col(Vote.superseded_by).is_(None),
+            col(Vote.lease_id).is_not(None),  # an edit's vote came with another one
+        )
+        result = shown["result"]
+        with self._database.read() as session:
+            return shown | {
+                "votes": _count(session, Vote, *mine),
+                "asks": open_asks(session, rater_id),
+                "result": result
+                and result | {"my_labels": labels_of(session, result["id"], rater_id)},
             }
 
     def judge(self) -> dict[str, Any] | None:
@@ -203,6 +231,24 @@ def _pairs(session: Session) -> dict[str, int]:
     }
 
 
+def _progress_shown(session: Session, rules: DueRules) -> int:
+    """Progress as raters see it: it moves with every vote that an ordinary pair would learn from.
+
+    So votes on checks count, and those on pairs that wait for further raters: otherwise the bar
+    would tell the checks. But it never says that an update is due before one is: it stops one
+    short, and an ordinary vote that comes then does not move it either.
+    """
+    cast = cast_votes(session, rules.votes, rules.max_staleness)
+    complete = [vote for vote in cast if vote.is_complete]
+    due, seen = len(complete), len(cast)
+    if rules.mode == "iterative":
+        live = live_id(session)
+        due = len({vote.pair_id for vote in complete if vote.version_id == live})
+        seen = len({vote.pair_id for vote in cast if vote.version_id == live})
+    seen += standing_votes(session, rules.votes)
+    return max(due, min(seen, rules.labels_per_update - 1))
+
+
 def _progress(session: Session, rules: DueRules) -> int:
     """Labels towards the next update; in rounds, pairs of this one that have their label."""
     if rules.mode == "iterative":
@@ -217,8 +263,18 @@ def _labels(session: Session, votes: VoteRules, max_staleness: int) -> dict[str,
         .group_by(col(Vote.source))
     )
     found = {source: (standing, used) for source, standing, used in session.exec(counts)}
+    checks = (
+        select(func.count())
+        .select_from(Vote)
+        .join(Pair, col(Pair.id) == col(Vote.pair_id))
+        .where(
+            col(Pair.state) == PairState.CHECK,
+            col(Vote.superseded_by).is_(None),
+            col(Vote.choice) != Choice.SKIP,
+        )
+    )
     return {
-        "human": found.get(Source.HUMAN, (0, 0))[0],
+        "human": found.get(Source.HUMAN, (0, 0))[0] - session.exec(checks).one(),
         "judge": found.get(Source.JUDGE, (0, 0))[0],
         "fresh": len(fresh_votes(session, votes, max_staleness)),
         "used": sum(used for _, used in found.values()),
@@ -239,9 +295,27 @@ def _updates(session: Session) -> dict[str, int]:
     }
 
 
-def _update_view(session: Session, *conditions: sa.ColumnElement[bool]) -> dict[str, Any] | None:
-    newest = select(Update).where(*conditions).order_by(col(Update.id).desc()).limit(1)
-    if (update := session.exec(newest).first()) is None:
+def _update_view(session: Session) -> dict[str, Any] | None:
+    """The newest update, open or ended."""
+    newest = select(Update).order_by(col(Update.id).desc()).limit(1)
+    update = session.exec(newest).first()
+    return _view(update) if update else None
+
+
+def _result_view(session: Session) -> dict[str, Any] | None:
+    """The last update that ended."""
+    ended = select(Update).where(col(Update.finished_at).is_not(None))
+    update = session.exec(ended.order_by(col(Update.id).desc()).limit(1)).first()
+    if update is None:
         return None
-    fields = {"id", "state", "steps_done", "steps_total", "version_id", "metrics", "reason"}
-    return update.model_dump(include=fields)
+    version = session.get(PolicyVersion, update.version_id) if update.version_id else None
+    return _view(update) | {"parent": version.parent_id if version else None}
+
+
+def _view(update: Update) -> dict[str, Any]:
+    """What every page asks for once a second: without the examples, which are long, and without
+    what people did to the version, which has their names.
+    """
+    fields = {"id", "state", "steps_done", "steps_total", "version_id", "reason"}
+    metrics = {name: figure for name, figure in update.metrics.items() if name not in _NOT_SHOWN}
+    return update.model_dump(include=fields) | {"metrics": metrics}

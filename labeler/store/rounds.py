@@ -9,10 +9,11 @@ from; and a rejected update is followed by a new round of the same version.
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
+from labeler.states import PairState, Purpose
 from labeler.store.listing import new_votes
 from labeler.store.live import live_id
 from labeler.store.records import DueRules
-from labeler.tables import Pair, PairState, Purpose, Update
+from labeler.tables import Pair, Update
 
 
 def pairs_left(session: Session, rules: DueRules) -> int:

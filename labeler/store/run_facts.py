@@ -6,9 +6,10 @@ from typing import Any, Literal, Self
 
 from sqlmodel import Session, col, func, select
 
+from labeler.states import Source, VersionState
 from labeler.store.judge_report import judge_report
 from labeler.store.live import live_id
-from labeler.tables import Pair, PolicyVersion, Run, Source, Update, Verdict, VersionState, Vote
+from labeler.tables import Pair, PolicyVersion, Run, Update, Verdict, Vote
 
 State = Literal["first", "promoted", "rejected"]
 

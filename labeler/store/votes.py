@@ -9,15 +9,26 @@ import uuid
 from sqlmodel import Session, col, select
 
 from labeler import pairing
+from labeler.labels import VoteRules
+from labeler.states import Source
 from labeler.store.database import Database
+from labeler.store.edits import add_edit, edited_text, take_edit_back
+from labeler.store.history import trained_by
 from labeler.store.live import versions_since
 from labeler.store.queue import free_slot, leased_pair, settle, wait_again
-from labeler.store.records import Ballot, LeasedPair, Receipt
-from labeler.tables import Lease, Pair, Source, Vote
+from labeler.store.records import Ballot, Receipt, Undone
+from labeler.tables import Lease, Pair, Vote
 
 TAKEN = "this pair went to somebody else after it had waited too long"
 UNKNOWN = "this pair was not handed to this page"
 VOTED = "this pair has your vote already; undo that one first"
+NOT_YOURS = "there is no such vote of yours"
+GONE = "this vote was taken back"
+EXPLAINED = "this vote has its reasons already"
+NOTHING_LEFT = "There is no vote of this tab left to undo."
+NO_SUCH_VOTE = "This vote is not there any more; it was taken back before."
+ELSEWHERE = "The vote is taken back. Its pair is not free any more and does not come back."
+NO_TIES = VoteRules()
 
 
 class Votes:
@@ -30,7 +41,8 @@ class Votes:
         """Save a vote that stands on a lease of this rater. Saving it again changes nothing.
 
         A lease that ran out is taken up again if its slot is still free, so that a rater who
-        thinks for long, or a service that was restarted, loses no vote.
+        thinks for long, or a service that was restarted, loses no vote. An edit of the chosen
+        response is saved with it, as a pair of its own.
         """
         with self._database.write() as session:
             if (known := session.get(Vote, ballot.vote_id)) is not None:
@@ -41,44 +53,100 @@ class Votes:
             if refusal is not None or lease is None:
                 return Receipt(ballot.vote_id, saved=False, reason=refusal)
             pair = session.get_one(Pair, lease.pair_id)
-            session.add(_vote(session, ballot, lease, pair, now))
+            vote = _vote(session, ballot, lease, pair, now)
+            session.add(vote)
             lease.ended_at = now
             session.flush()
+            if (text := edited_text(ballot, pair, vote)) is not None:
+                add_edit(session, text, pair, vote, now=now)
             settle(session, pair)
         return Receipt(ballot.vote_id, saved=True)
 
-    def undo(
-        self, *, undo_id: str, rater_id: int, holder: str, seconds: float, now: float
-    ) -> LeasedPair | None:
-        """Take back the last vote of this page and hold its pair again; None if there is none.
+    def explain(
+        self, vote_id: str, *, reasons: list[str], comment: str | None, rater_id: int
+    ) -> Receipt:
+        """Add reasons and a comment to a vote that was cast without; once, while it stands.
 
-        The vote stays, marked with `undo_id`. The same undo sent twice takes back one vote.
+        A vote does not change in what it says: reasons that are there stay. The same ones sent
+        twice are saved once.
         """
         with self._database.write() as session:
-            done = select(Vote).where(col(Vote.superseded_by) == undo_id)
-            if (vote := session.exec(done).first()) is not None:
-                return _lease_after(session, vote)
-            last = (
-                select(Vote, Lease)
-                .join(Lease, col(Vote.lease_id) == col(Lease.id))
-                .where(
-                    col(Vote.rater_id) == rater_id,
-                    col(Vote.superseded_by).is_(None),
-                    col(Lease.holder) == holder,
-                )
-                .order_by(col(Vote.created_at).desc(), col(Lease.ended_at).desc())
-                .limit(1)
+            vote = session.get(Vote, vote_id)
+            if vote is None or vote.rater_id != rater_id or vote.lease_id is None:
+                return Receipt(vote_id, saved=False, reason=NOT_YOURS)
+            if (vote.reasons, vote.comment) == (reasons, comment):
+                return Receipt(vote_id, saved=True)
+            if vote.superseded_by is not None:
+                return Receipt(vote_id, saved=False, reason=GONE)
+            if vote.reasons or vote.comment:
+                return Receipt(vote_id, saved=False, reason=EXPLAINED)
+            vote.reasons, vote.comment = reasons, comment
+        return Receipt(vote_id, saved=True)
+
+    def undo(
+        self,
+        *,
+        undo_id: str,
+        rater_id: int,
+        holder: str,
+        seconds: float,
+        now: float,
+        vote_id: str | None = None,
+        rules: VoteRules = NO_TIES,
+    ) -> Undone:
+        """Take back a vote and hold its pair again, on the same sides.
+
+        It is the vote named, or else the last one of this page. The vote stays, marked with
+        `undo_id`, and so does the edit that came with it. The same undo sent twice takes back one
+        vote. A used vote is left out of every later update and export. `rules` say which votes
+        updates learn from.
+        """
+        with self._database.write() as session:
+            done = select(Vote).where(
+                col(Vote.superseded_by) == undo_id, col(Vote.lease_id).is_not(None)
             )
-            if (row := session.exec(last).first()) is None:
-                return None
+            if (vote := session.exec(done).first()) is not None:
+                return _undone(session, vote, _lease_after(session, vote), rules)
+            row = _to_undo(session, rater_id=rater_id, holder=holder, vote_id=vote_id)
+            if row is None:
+                reason = NOTHING_LEFT if vote_id is None else NO_SUCH_VOTE
+                return Undone(None, was_taken_back=False, reason=reason)
             vote, lease = row
             vote.superseded_by = undo_id
             session.flush()
             pair = session.get_one(Pair, vote.pair_id)
-            again = _hold_again(session, lease, pair, expires_at=now + seconds)
-            wait_again(pair)
-            session.flush()
-            return leased_pair(session, again)
+            again = _hold_again(session, lease, pair, holder=holder, expires_at=now + seconds)
+            if again is not None:
+                wait_again(pair)
+                session.flush()
+            return _undone(session, vote, again, rules)
+
+
+def _undone(session: Session, vote: Vote, lease: Lease | None, rules: VoteRules) -> Undone:
+    """What the rater is told of an undone vote."""
+    assert vote.superseded_by is not None
+    return Undone(
+        pair=leased_pair(session, lease) if lease else None,
+        reason=None if lease else ELSEWHERE,
+        choice=pairing.screen_choice(vote.choice, vote.shown_left),
+        edit=take_edit_back(session, vote, vote.superseded_by),
+        trained=trained_by(session, vote, session.get_one(Pair, vote.pair_id), rules),
+    )
+
+
+def _to_undo(
+    session: Session, *, rater_id: int, holder: str, vote_id: str | None
+) -> tuple[Vote, Lease] | None:
+    """The standing vote that is named, or else the last one of this page, with its lease."""
+    which = col(Lease.holder) == holder if vote_id is None else col(Vote.id) == vote_id
+    rows = (
+        select(Vote, Lease)
+        .join(Lease, col(Vote.lease_id) == col(Lease.id))
+        .where(col(Vote.rater_id) == rater_id, col(Vote.superseded_by).is_(None), which)
+        .order_by(col(Vote.created_at).desc(), col(Lease.ended_at).desc())
+        .limit(1)
+    )
+    return session.exec(rows).first()
 
 
 def _refusal(session: Session, lease: Lease | None, rater_id: int) -> str | None:
@@ -114,18 +182,23 @@ def _vote(session: Session, ballot: Ballot, lease: Lease, pair: Pair, now: float
         staleness=versions_since(session, pair.version_id),
         seconds=ballot.seconds,
         reasons=ballot.reasons,
+        comment=ballot.comment,
         created_at=now,
     )
 
 
-def _hold_again(session: Session, lease: Lease, pair: Pair, *, expires_at: float) -> Lease:
+def _hold_again(
+    session: Session, lease: Lease, pair: Pair, *, holder: str, expires_at: float
+) -> Lease | None:
+    """A new lease like the old one, for this page; None if others have taken every slot."""
     slot = free_slot(session, pair)
-    assert slot is not None  # the vote that was just taken back held one
+    if slot is None:
+        return None
     again = Lease(
         id=uuid.uuid4().hex,
         pair_id=lease.pair_id,
         rater_id=lease.rater_id,
-        holder=lease.holder,
+        holder=holder,
         slot=slot,
         shown_left=lease.shown_left,
         leased_at=lease.leased_at,  # so that a reloaded page gets it first
@@ -135,12 +208,11 @@ def _hold_again(session: Session, lease: Lease, pair: Pair, *, expires_at: float
     return again
 
 
-def _lease_after(session: Session, vote: Vote) -> LeasedPair | None:
+def _lease_after(session: Session, vote: Vote) -> Lease | None:
     """The lease that an undo made, if it still stands."""
     made = select(Lease).where(
         col(Lease.pair_id) == vote.pair_id,
         col(Lease.rater_id) == vote.rater_id,
         col(Lease.ended_at).is_(None),
     )
-    lease = session.exec(made).first()
-    return leased_pair(session, lease) if lease else None
+    return session.exec(made).first()

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from labeler.settings import Settings
+from labeler.states import UpdateState
 from labeler.store.records import LoopState
 from labeler.style import Said
-from labeler.tables import UpdateState
 from labeler.unattended.collapse import alike, collapsed, limits_of
 
 LABELS_IN_VAIN = 4  # times those of an update

@@ -5,9 +5,9 @@ import sys
 from tqdm import tqdm
 
 from labeler.settings import Settings
+from labeler.states import UpdateState
 from labeler.store.records import LoopState
 from labeler.supervise import Say
-from labeler.tables import UpdateState
 
 LINE_SECONDS = 30.0
 

@@ -1,4 +1,4 @@
-"""The page's layout in Gradio: containers, buttons and the guidelines.
+"""The page's layout in Gradio: containers and buttons.
 
 No component has an event handler. `static/page.js` fills the containers by their ids and listens
 to the buttons, so a vote passes neither Gradio's queue nor `eval`. (`gr.HTML` is not used: it
@@ -8,21 +8,16 @@ compiles its template in the browser, which needs 'unsafe-eval'.)
 import gradio as gr
 
 HEAD = """
-<link rel="stylesheet" href="/page/page.css">
+<link rel="stylesheet" href="/page/tokens.css">
+<link rel="stylesheet" href="/page/css/frame.css">
+<link rel="stylesheet" href="/page/css/cards.css">
+<link rel="stylesheet" href="/page/css/text.css">
+<link rel="stylesheet" href="/page/css/choices.css">
+<link rel="stylesheet" href="/page/css/panel.css">
+<link rel="stylesheet" href="/page/css/dialogs.css">
+<link rel="stylesheet" href="/page/css/own_prompts.css">
+<link rel="stylesheet" href="/page/css/changes.css">
 <script type="module" src="/page/page.js"></script>
-"""
-
-GUIDELINES = """
-Choose the reply you would rather get. Read both to the end first.
-
-- **Right and on the point** comes before style.
-- **Complete, but no padding.** Longer is not better in itself.
-- **Much better** when you did not have to think about it.
-- **Tie** when you would not mind either; **both bad** when neither should be sent.
-- **Skip** what you cannot judge.
-
-Choices between the two replies train the policy. All votes are kept and exported; skips never count
-towards the next update, ties and both bad only where the service is set to learn from them.
 """
 
 
@@ -33,6 +28,7 @@ def rating_page() -> gr.Blocks:
         gr.Column(elem_id="alarms")
         with gr.Row(elem_id="desk", equal_height=False):
             with gr.Column(elem_id="pair"):
+                gr.Column(elem_id="ask")
                 gr.Column(elem_id="prompt")
                 with gr.Row(elem_id="replies"):
                     gr.Column(elem_id="reply-left")
@@ -40,8 +36,7 @@ def rating_page() -> gr.Blocks:
                 _choices()
             with gr.Column(elem_id="side"):
                 gr.Column(elem_id="panel")
-                with gr.Accordion("How to choose", open=True, elem_id="guidelines"):
-                    gr.Markdown(GUIDELINES)
+                gr.Column(elem_id="guidelines")
     return page
 
 

@@ -24,7 +24,7 @@ from labeler.agreement import (
     wilson,
 )
 from labeler.labels import Opinion, Preference, VoteRules, combine
-from labeler.tables import Choice
+from labeler.states import Choice
 
 A, B, TIE = Preference(1.0), Preference(0.0), Preference(0.0, tie=1.0)
 ROUNDS = 150

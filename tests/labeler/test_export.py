@@ -8,8 +8,12 @@ import pytest
 
 from labeler.errors import BadInput, LivedpoError
 from labeler.export import write_export
+from labeler.exported import read_pairs
+from labeler.labels import VoteRules
+from labeler.states import PairState, Purpose
 from labeler.store import Store
 from labeler.store.records import Ballot
+from labeler.tables import Pair
 from tests.labeler.store.test_queue_and_votes import lease
 from tests.tiny import fill
 
@@ -33,6 +37,11 @@ RAW_COLUMNS = [
     "reasons",
     "superseded_by",
     "used_in_update",
+    "comment",
+    "purpose",
+    "source_pair_id",
+    "answer",
+    "set_aside",
 ]
 
 
@@ -99,7 +108,7 @@ def test_a_chain_of_undone_votes_names_each_ones_successor(store: Store, tmp_pat
         if number < 2:
             again = store.votes.undo(
                 undo_id=f"u{number}", rater_id=rater, holder="tab", seconds=60, now=1002.5 + number
-            )
+            ).pair
             assert again is not None
             pair = again
     rows = exported(store, tmp_path / "out.jsonl", "raw")
@@ -152,3 +161,35 @@ def test_an_ending_that_is_not_known_and_a_place_that_cannot_be_written_are_one_
     (tmp_path / "file").write_text("")
     with pytest.raises(LivedpoError, match="cannot be written"):
         write_export(tmp_path / "file" / "out.jsonl", rated.reports.votes(), format_name="raw")
+
+
+def test_an_edit_is_chosen_over_what_it_was_made_of(store: Store, tmp_path: Path) -> None:
+    fill(store, 1)
+    rater = store.raters.local(now=1.0)
+    (pair,) = lease(store)
+    ballot = Ballot("v", pair.lease_id, "left", edit="A better one.", comment="Yes.")
+    store.votes.record(ballot, rater_id=rater, now=1002.0)
+    rows = exported(store, tmp_path / "out.jsonl", "preference")
+    assert [(row["chosen"], row["rejected"]) for row in rows] == [
+        (pair.left, pair.right),
+        ("A better one.", pair.left),
+    ]
+    first, second = exported(store, tmp_path / "raw.jsonl", "raw")
+    assert (first["purpose"], first["comment"], second["purpose"]) == ("loop", "Yes.", "edit")
+    assert second["source_pair_id"] == first["pair_id"]
+
+
+def test_checks_and_pairs_set_aside_are_in_raw_only(rated: Store, tmp_path: Path) -> None:
+    with rated._database.write() as session:
+        first, second = session.get_one(Pair, 1), session.get_one(Pair, 2)
+        first.state, first.purpose, first.answer = PairState.CHECK, Purpose.GOLD, "a"
+        second.aside_at, second.aside_reason = 1010.0, "private"
+    others = {"preference": 1, "conversational": 1, "unpaired": 4}
+    for format_name, rows in others.items():
+        assert len(exported(rated, tmp_path / "out.jsonl", format_name)) == rows
+    raw = exported(rated, tmp_path / "raw.jsonl", "raw")
+    told = {row["pair_id"]: (row["purpose"], row["answer"], row["set_aside"]) for row in raw}
+    assert told[1] == ("gold", "a", "it checks raters")
+    assert told[2] == ("loop", None, "private")
+    assert told[3] == ("loop", None, None)
+    assert len(read_pairs(tmp_path / "raw.jsonl", VoteRules()).pairs) == 1

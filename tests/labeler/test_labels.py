@@ -3,7 +3,7 @@
 import pytest
 
 from labeler.labels import Opinion, Preference, VoteRules, combine, trainable
-from labeler.tables import Choice, Source
+from labeler.states import Choice, Source
 
 A, B = Opinion(Choice.A), Opinion(Choice.B)
 TIE, BOTH_BAD, SKIP = Opinion(Choice.TIE), Opinion(Choice.BOTH_BAD), Opinion(Choice.SKIP)

@@ -16,8 +16,8 @@ from labeler.errors import BadInput, LivedpoError
 from labeler.exported import read_pairs
 from labeler.labels import VoteRules
 from labeler.settings import Settings
+from labeler.states import VersionState
 from labeler.store import Store, open_store
-from labeler.tables import VersionState
 from tests.tiny import EASY
 from tests.trainer.conftest import load
 from trainer.checkpoint import read_adapter

@@ -13,9 +13,10 @@ from sqlmodel import select
 from labeler.errors import BadInput
 from labeler.schedule import open_due_update
 from labeler.settings import Settings
+from labeler.states import UpdateState
 from labeler.store import Store
 from labeler.store.records import Ballot, LeasedPair
-from labeler.tables import Pair, UpdateState
+from labeler.tables import Pair
 from tests.tiny import EASY, save_tiny_policy
 from tests.trainer.conftest import load
 from trainer.batch import make_batch

@@ -2,10 +2,22 @@
 // (by their place where a layout prints no Latin letters).
 
 const DIGITS = { Digit1: "left", Digit2: "right", Numpad1: "left", Numpad2: "right" };
-const LETTERS = { t: "tie", b: "both_bad", s: "skip" };
+const VOTES = { t: "tie", b: "both_bad", s: "skip" };
+const COMMANDS = {
+  u: "undo",
+  e: "edit",
+  r: "why",
+  h: "history",
+  g: "guidelines",
+  p: "plain",
+  d: "differences",
+  y: "together",
+  o: "ask",
+  c: "changes",
+};
 const FIELDS = "input, textarea, select, [contenteditable]";
 
-/** { kind: "vote", choice, strength } | { kind: "undo" } | { kind: "help" } | null */
+/** { kind: "vote", choice, strength }, or { kind } of a command, or null. */
 export function actionOf(event) {
   if (isBusy(event)) return null;
   if (event.code in DIGITS && !isCursorKey(event)) {
@@ -13,8 +25,8 @@ export function actionOf(event) {
   }
   if (event.key === "?") return { kind: "help" };
   const letter = letterOf(event);
-  if (letter in LETTERS) return { kind: "vote", choice: LETTERS[letter], strength: 1 };
-  return letter === "u" ? { kind: "undo" } : null;
+  if (letter in VOTES) return { kind: "vote", choice: VOTES[letter], strength: 1 };
+  return letter in COMMANDS ? { kind: COMMANDS[letter] } : null;
 }
 
 /** Held down, part of a shortcut or of a composed character, or typed into a field. */

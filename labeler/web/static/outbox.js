@@ -1,18 +1,26 @@
-// Votes that the server has not confirmed yet, in the order in which they were cast.
+// Votes that the server has not confirmed yet, in the order in which they were cast; and, in an
+// outbox of their own, reasons for votes. They carry the id of their vote.
 //
 // They are written to localStorage before anything is sent, so they survive a reload, a closed tab
-// and a dead server. Each has an id made here, so sending one again counts once.
+// and a dead server. Each has an id made here, so sending one again counts once. They belong to the
+// person who cast them: somebody else who logs in in this browser leaves them where they are.
 
 import { isGone } from "./holder.js";
+import { byteLength } from "./server.js";
 
-const PREFIX = "livedpo.outbox.";
+export const VOTES = "livedpo.outbox.";
+export const REASONS = "livedpo.reasons.";
+const MOST_BYTES = 200_000; // of one request; edits are long
 
 export class Outbox {
+  #prefix;
   #key;
   #entries; // { vote, tried }: a vote that was tried may have arrived
 
-  constructor(holder) {
-    this.#key = PREFIX + holder;
+  /** `raterId`: whose votes these are. */
+  constructor(holder, raterId, prefix = VOTES) {
+    this.#prefix = `${prefix}${raterId}.`;
+    this.#key = this.#prefix + holder;
     this.#entries = read(this.#key).map((vote) => ({ vote, tried: true }));
   }
 
@@ -24,6 +32,10 @@ export class Outbox {
     return this.#entries.map(({ vote }) => vote.lease_id);
   }
 
+  has(voteId) {
+    return this.#entries.some(({ vote }) => vote.vote_id === voteId);
+  }
+
   add(vote) {
     this.#entries.push({ vote, tried: false });
     this.#save();
@@ -31,7 +43,7 @@ export class Outbox {
 
   /** The next votes to send; from now on they may have arrived. */
   take(most) {
-    const next = this.#entries.slice(0, most);
+    const next = this.#entries.slice(0, this.#fitting(most));
     for (const entry of next) entry.tried = true;
     return next.map(({ vote }) => vote);
   }
@@ -39,6 +51,15 @@ export class Outbox {
   remove(voteIds) {
     this.#entries = this.#entries.filter(({ vote }) => !voteIds.includes(vote.vote_id));
     this.#save();
+  }
+
+  /** Add to a vote that was never sent; false if there is none. */
+  amend(voteId, more) {
+    const entry = this.#entries.find(({ vote, tried }) => vote.vote_id === voteId && !tried);
+    if (!entry) return false;
+    entry.vote = { ...entry.vote, ...more };
+    this.#save();
+    return true;
   }
 
   /** Take back the last vote if it was never sent; returns it, or null. */
@@ -53,13 +74,25 @@ export class Outbox {
   /** Take over what closed tabs could not deliver. */
   async adopt() {
     for (const key of Object.keys(localStorage)) {
-      if (!key.startsWith(PREFIX) || key === this.#key) continue;
-      if (!(await isGone(key.slice(PREFIX.length)))) continue;
+      if (!key.startsWith(this.#prefix) || key === this.#key) continue;
+      if (!(await isGone(key.slice(this.#prefix.length)))) continue;
       const orphans = read(key).map((vote) => ({ vote, tried: true }));
       this.#entries.unshift(...orphans);
       this.#save();
       localStorage.removeItem(key);
     }
+  }
+
+  /** How many of the next ones go into one request: one at least. */
+  #fitting(most) {
+    let bytes = 0;
+    let count = 0;
+    for (const { vote } of this.#entries.slice(0, most)) {
+      bytes += byteLength(JSON.stringify(vote));
+      if (count && bytes > MOST_BYTES) break;
+      count += 1;
+    }
+    return count;
   }
 
   #save() {

@@ -29,10 +29,11 @@ export class Panel {
 
   constructor() {
     const help = element("button", { id: "open-help", type: "button", "aria-label": "Help and keys" }, "?");
-    const brand = element("p", { class: "brand" }, "livedpo");
+    const history = element("button", { type: "button", id: "open-history", "aria-keyshortcuts": "H" }, "History");
+    const brand = element("h1", { class: "brand" }, "livedpo");
     const slogan = element("span", { class: "slogan" }, "Your choices train the model that writes these replies.");
     byId("top").setAttribute("role", "banner");
-    byId("top").append(brand, slogan, this.#mini, this.#version, help);
+    byId("top").append(brand, slogan, this.#mini, this.#version, history, help);
     byId("panel").setAttribute("role", "complementary");
     byId("panel").setAttribute("aria-label", "Progress");
     const sections = [this.#progressSection(), this.#resultSection(), this.#numbersSection()];
@@ -68,7 +69,8 @@ export class Panel {
   }
 
   #resultSection() {
-    this.#result.append(element("h2", {}, "Last update"), this.#resultTitle, this.#resultLines, this.#resultMore);
+    const changes = element("button", { type: "button", id: "open-changes" }, "See what changed");
+    this.#result.append(element("h2", {}, "Last update"), this.#resultTitle, this.#resultLines, this.#resultMore, changes);
     this.#result.hidden = true;
     return this.#result;
   }

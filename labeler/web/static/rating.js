@@ -5,6 +5,7 @@
 // arrive in order, and an undo comes after the vote that it takes back.
 
 import { newId } from "./dom.js";
+import { keepDraft } from "./edit.js";
 import { Refused, Unreachable } from "./server.js";
 
 const ON_HAND = 3; // pairs held: one on screen, two behind it
@@ -21,7 +22,9 @@ export class Rating {
   #holder;
   #server;
   #outbox;
+  #reasons;
   #view;
+  #last = null; // the last vote: { vote_id, choice, strength, prompt }
   #shown = null;
   #buffer = [];
   #voted = []; // pairs of votes that may still be in the outbox, newest last
@@ -35,41 +38,105 @@ export class Rating {
   #asked = false;
   #working = false;
   #undoId = null;
+  #undoVote = null; // whose vote is to be undone; null: the last one of this page
   #batch = MOST_VOTES;
   #retryTimer = null;
   #retryMs = FIRST_RETRY_MS;
+  #ear = null; // hears of votes, of undone ones, of pairs that come on screen, and of states
 
-  constructor({ holder, server, outbox, view }) {
+  constructor({ holder, server, outbox, reasons, view }) {
     this.#holder = holder;
     this.#server = server;
     this.#outbox = outbox;
+    this.#reasons = reasons;
     this.#view = view;
   }
 
-  /** Take the shown pair's vote and show the next pair. `at`: when the rater acted, in ms. */
-  vote(choice, strength, at) {
+  /** The pair on screen, or null. */
+  get shown() {
+    return this.#undoId ? null : this.#shown;
+  }
+
+  /** The vote that reasons would be for now, or null. */
+  get last() {
+    return this.#last;
+  }
+
+  /** How many votes the server has not confirmed. */
+  get waiting() {
+    return this.#outbox.size;
+  }
+
+  attend(ear) {
+    this.#ear = ear;
+  }
+
+  /** Whether a vote has not been delivered yet. */
+  isUnsent(voteId) {
+    return this.#outbox.has(voteId);
+  }
+
+  /** A pair that this rater asked for comes next, or at once if nothing is on screen.
+   *  False if it does not wait: it is on screen, or has its vote. */
+  take(leased) {
+    const { lease_id: leaseId } = leased;
+    const known = this.#buffer.find((pair) => pair.leaseId === leaseId);
+    if (!known && this.#held().includes(leaseId)) return false;
+    const pair = known ?? this.#view.prepare(leased);
+    pair.own = true; // it is kept whatever version goes live, and let nobody think it is outdated
+    this.#buffer = [pair, ...this.#buffer.filter((other) => other !== known)];
+    if (!this.#shown) this.#showNext();
+    return this.#shown !== pair;
+  }
+
+  /** Show a pair that waits now; the one on screen comes after it. */
+  bring(leaseId) {
+    const pair = this.#buffer.find((other) => other.leaseId === leaseId);
+    if (!pair || this.#undoId) return;
+    this.#buffer = this.#buffer.filter((other) => other !== pair);
+    if (this.#shown) this.#buffer.unshift(this.#shown);
+    this.#show(pair);
+  }
+
+  /** Take the shown pair's vote and show the next pair. `at`: when the rater acted, in ms.
+   *  `edit`: the text that the rater made of the chosen reply. */
+  vote(choice, strength, at, edit = null) {
     const pair = this.#shown;
     if (!pair || this.#undoId) return;
     const seconds = Math.min(pair.watch.seconds(), LONGEST_SECONDS);
     const vote = { vote_id: newId(), lease_id: pair.leaseId, choice, strength, seconds };
+    if (edit !== null) vote.edit = edit;
     this.#outbox.add(vote);
+    this.#ear?.voted(vote, pair);
+    this.#last = { vote_id: vote.vote_id, choice, strength, prompt: pair.line };
     this.#voted = [...this.#voted.slice(-MOST_VOTES), pair];
     this.#showNext();
-    this.#view.took(choice, strength, at);
+    this.#view.took(choice, strength, at, edit !== null);
     this.#view.counted(+1);
     this.#report();
     this.sync();
   }
 
-  /** Take back the last vote: here if it was never sent, else on the server. */
-  undo() {
+  /** Add reasons and a comment to a vote of this rater. */
+  explain(voteId, said) {
+    if (this.#last?.vote_id === voteId) this.#last = null; // they can be given once
+    if (!this.#outbox.amend(voteId, said)) this.#reasons.add({ vote_id: voteId, ...said });
+    this.#view.explained();
+    this.sync();
+  }
+
+  /** Take back a vote, the last one of this page if none is named: here if it was never sent, else
+   *  on the server. */
+  undo(voteId = null) {
     if (this.#undoId) return;
-    const withdrawn = this.#outbox.withdraw();
+    const withdrawn = voteId === null ? this.#outbox.withdraw() : null;
     if (withdrawn) {
-      this.#bringBack(this.#voted.at(-1));
+      this.#bringBack(this.#voted.pop());
+      if (withdrawn.edit) this.#keepEdit(withdrawn.choice, withdrawn.edit);
       this.#report();
       return;
     }
+    this.#undoVote = voteId;
     this.#undoId = newId();
     this.#view.undoing(true);
     this.sync();
@@ -102,6 +169,7 @@ export class Rating {
       while (this.#asked) {
         this.#asked = false;
         await this.#deliver();
+        await this.#explainToServer();
         await this.#undoOnServer();
         await this.#refill();
         if (this.#lost || this.#wantsState) await this.#ask(() => this.#server.state());
@@ -133,6 +201,21 @@ export class Rating {
     if (this.#outbox.size) this.#asked = true;
   }
 
+  /** Reasons go after their votes, which are there by then. */
+  async #explainToServer() {
+    while (this.#reasons.size && !this.#outbox.size) {
+      const [said] = this.#reasons.take(1);
+      try {
+        const { receipt } = await this.#ask(() => this.#server.reasons(said));
+        if (!receipt.saved) this.#view.complain(`A reason was not taken: ${receipt.reason}.`);
+      } catch (error) {
+        if (error.status !== NOT_UNDERSTOOD) throw error;
+        this.#view.complain(`A reason was not taken: ${error.message}`);
+      }
+      this.#reasons.remove([said.vote_id]);
+    }
+  }
+
   /** One bad vote must not hold up the others: send them one by one, and drop the bad one. */
   #dropNotUnderstood(ids, sentence) {
     this.#batch = 1;
@@ -152,12 +235,24 @@ export class Rating {
       this.#asked = true;
       return;
     }
-    const body = { undo_id: this.#undoId, holder: this.#holder };
-    const { pair } = await this.#ask(() => this.#server.undo(body));
+    const body = { undo_id: this.#undoId, holder: this.#holder, vote_id: this.#undoVote };
+    const { pair, reason, choice, edit, trained } = await this.#ask(() => this.#server.undo(body));
     this.#undoId = null;
     this.#view.undoing(false);
-    if (pair) this.#bringBack(this.#view.prepare(pair));
-    else this.#view.complain("There is no vote of this tab left to undo.");
+    if (pair) {
+      if (this.#undoVote === null) this.#voted.pop();
+      this.#bringBack(this.#view.prepare(pair));
+      if (edit) this.#keepEdit(choice, edit);
+    }
+    if (reason) this.#view.complain(reason);
+    else if (trained !== null) {
+      this.#view.complain(`Taken back. Version ${trained} has learned from it; later ones will not.`);
+    }
+  }
+
+  /** An edit that came with a vote waits for its pair to be edited again. */
+  #keepEdit(side, text) {
+    keepDraft({ leaseId: this.#shown.leaseId, side, text });
   }
 
   async #refill() {
@@ -168,9 +263,12 @@ export class Rating {
     const shown = this.#held().filter((leaseId) => !given.has(leaseId));
     const wanted = Math.min(ON_HAND + this.#outbox.size, MOST_WANTED);
     const body = { holder: this.#holder, shown, give_back: [...given], wanted };
-    const { pairs } = await this.#ask(() => this.#server.pairs(body));
-    this.#renewedAt = performance.now();
     this.#buffer = this.#buffer.filter((pair) => !given.has(pair.leaseId));
+    const { pairs } = await this.#ask(() => this.#server.pairs(body)).catch((error) => {
+      this.#buffer.push(...stale); // better old ones than none
+      throw error;
+    });
+    this.#renewedAt = performance.now();
     const known = new Set(this.#held());
     const fresh = pairs.filter((pair) => !known.has(pair.lease_id));
     this.#buffer.push(...fresh.map((pair) => this.#view.prepare(pair)));
@@ -181,7 +279,7 @@ export class Rating {
   #outdated() {
     if (!this.#state) return [];
     const { live, ready } = this.#state;
-    return this.#buffer.filter((pair) => !pair.seen && pair.version !== live).slice(0, ready);
+    return this.#buffer.filter((pair) => !pair.seen && !pair.own && pair.version !== live).slice(0, ready);
   }
 
   #isShort() {
@@ -200,7 +298,8 @@ export class Rating {
 
   /** An undone pair comes on screen again; the one that was there waits in front of the others. */
   #bringBack(pair) {
-    this.#voted.pop();
+    this.#last = null;
+    this.#ear?.undone();
     this.#view.counted(-1);
     if (this.#shown) this.#buffer.unshift(this.#shown);
     this.#show(pair);
@@ -214,6 +313,7 @@ export class Rating {
       pair.watch.start();
     }
     this.#view.show(pair);
+    if (pair) this.#ear?.shown(pair.leaseId);
   }
 
   async #look(now) {
@@ -240,6 +340,7 @@ export class Rating {
     this.#stateAt = performance.now();
     this.#state = state;
     this.#view.see(state);
+    this.#ear?.see(state);
   }
 
   #connected() {

@@ -1,41 +1,23 @@
 // The rating routes, as functions. Every answer is JSON; what is not an answer is an error.
 
-const PATIENCE_MS = 15_000;
+import { send } from "./send.js";
 
-/** The server said no, in one sentence. */
-export class Refused extends Error {
-  constructor(sentence, status) {
-    super(sentence);
-    this.status = status;
-  }
-}
-
-/** There was no answer: the connection is down, or the server is. */
-export class Unreachable extends Error {}
+export { Refused, Unreachable, byteLength } from "./send.js";
 
 export const server = {
   pairs: (body) => call("pairs", body),
   // keepalive: a vote that is under way when the page closes still arrives.
   votes: (votes) => call("votes", { votes }, { keepalive: true }),
+  reasons: (body) => call("reasons", body, { keepalive: true }),
   undo: (body) => call("undo", body),
+  history: () => call("history"),
+  guidelines: () => call("guidelines"),
   state: () => call("state"),
+  ask: (body) => call("asks", body),
+  look: (id, holder, gone) => call(`asks/${id}?${new URLSearchParams(gone ? { holder, gone } : { holder })}`),
+  changes: () => call("changes"),
 };
 
-async function call(name, body, options = {}) {
-  const request = { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS), ...options };
-  if (body) {
-    request.method = "POST";
-    request.headers = { "content-type": "application/json" };
-    request.body = JSON.stringify(body);
-  }
-  let response;
-  let answer;
-  try {
-    response = await fetch(`/rating/${name}`, request);
-    answer = await response.json();
-  } catch (error) {
-    throw new Unreachable(`no answer to ${name}`, { cause: error });
-  }
-  if (!response.ok) throw new Refused(answer.error ?? `error ${response.status}`, response.status);
-  return answer;
+function call(name, body, options) {
+  return send(`/rating/${name}`, body, options);
 }

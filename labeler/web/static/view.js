@@ -1,22 +1,25 @@
 // What is on screen: the pair, the waiting state, the saved mark, complaints.
 
 import { counted, element, setText } from "./dom.js";
+import { button } from "./dialog.js";
 import { Panel } from "./panel.js";
+import { Replies, prose } from "./replies.js";
 import { Stopwatch } from "./stopwatch.js";
 import { choiceText, waiting } from "./words.js";
 
 const COMPLAINT_MS = 12_000;
 const FLASH_MS = 450;
 const MOST_MEASURES = 1000;
+const LONGEST_LINE = 160;
 const BUTTON = { left: "vote-left", right: "vote-right", tie: "vote-tie", both_bad: "vote-both-bad", skip: "vote-skip" };
 
 export class View {
   #prompt = card("prompt", "Prompt");
-  #left = card("reply-left", "Reply 1");
-  #right = card("reply-right", "Reply 2");
+  #replies = new Replies(card("reply-left", "Reply 1").body, card("reply-right", "Reply 2").body, byId("replies"));
   #waitTitle = element("h2");
   #waitText = element("p");
   #mark = element("p", { class: "mark", role: "status" });
+  #why;
   #complaint = element("p", { class: "complaint", role: "alert" });
   #count = element("span", { class: "sr-only", role: "status" });
   #panel = new Panel();
@@ -27,12 +30,19 @@ export class View {
   #taken = "";
   #shownPairs = 0;
   #complaintTimer = null;
+  #tellFirst = null;
+  #tellVote = null;
 
-  constructor() {
+  /** `onWhy`: the rater wants to say why. */
+  constructor({ onWhy }) {
+    this.#why = button("Why?", onWhy, { id: "open-why", title: "Say why (R)", "aria-keyshortcuts": "R" });
+    this.#why.append(element("kbd", { "aria-hidden": "true" }, "R"));
     const pulse = element("div", { class: "pulse", "aria-hidden": "true" });
     const wait = element("section", { id: "waiting", role: "status" }, pulse, this.#waitTitle, this.#waitText);
     byId("pair").prepend(wait);
-    byId("saved").append(this.#mark, this.#complaint, this.#count);
+    byId("saved").append(element("div", { class: "line" }, this.#mark, this.#why), this.#complaint, this.#count);
+    this.#why.hidden = true;
+    fillWindow();
     this.show(null);
   }
 
@@ -43,9 +53,8 @@ export class View {
       version: pair.version,
       seen: false,
       watch: new Stopwatch(),
-      prompt: prose(pair.prompt_html),
-      left: reply(pair.left_html, pair.left_unfinished),
-      right: reply(pair.right_html, pair.right_unfinished),
+      ...preparedPrompt(pair.prompt_html),
+      replies: this.#replies.prepare(pair),
     };
   }
 
@@ -55,8 +64,7 @@ export class View {
     enableVotes(Boolean(pair));
     if (!pair) return this.#explainWaiting();
     this.#prompt.body.replaceChildren(pair.prompt);
-    this.#left.body.replaceChildren(pair.left);
-    this.#right.body.replaceChildren(pair.right);
+    this.#replies.show(pair.replies);
     setText(this.#prompt.note, `from version ${pair.version}`);
     this.#prompt.body.scrollTop = this.#prompt.body.scrollHeight; // the newest turn of a long one
     window.scrollTo(0, 0);
@@ -65,24 +73,49 @@ export class View {
   }
 
   /** A vote was taken: show which, and note how long it took until the next pair was painted. */
-  took(choice, strength, at) {
-    this.#taken = choiceText(choice, strength);
+  took(choice, strength, at, isEdited = false) {
+    this.#taken = choiceText(choice, strength) + (isEdited ? ", edited" : "");
+    this.#why.hidden = false;
+    this.#tellVote?.();
     this.#complain("");
     flash(byId(BUTTON[choice] + (strength === 2 ? "-much" : "")));
     requestAnimationFrame(() => setTimeout(() => noteLatency(at)));
   }
 
+  /** Reasons were given for the last vote: there is nothing to ask for. */
+  explained() {
+    this.#taken = this.#taken && `${this.#taken}, with your reasons`;
+    this.#why.hidden = true;
+    this.#showMark();
+  }
+
+  /** Another way to look at the replies: "plain", "differences" or "together". */
+  toggle(name) {
+    this.#replies.toggle(name);
+  }
+
   undoing(isUndoing) {
     byId("undo").classList.toggle("busy", isUndoing);
-    if (isUndoing) this.#taken = "";
+    if (isUndoing) this.#nothingTaken();
   }
 
   counted(change) {
-    if (change < 0) this.#taken = "";
+    if (change < 0) this.#nothingTaken();
     this.#panel.counted(change);
   }
 
+  /** `tell` gets the first state of the loop, once. */
+  onFirstState(tell) {
+    this.#tellFirst = tell;
+  }
+
+  /** `tell` is called at each vote. */
+  onVote(tell) {
+    this.#tellVote = tell;
+  }
+
   see(state) {
+    if (!this.#state) this.#tellFirst?.(state);
     this.#state = state;
     this.#panel.see(state, this.#waitingVotes);
     this.#explainWaiting();
@@ -115,6 +148,12 @@ export class View {
     this.#complaintTimer = setTimeout(() => this.#complain(""), COMPLAINT_MS);
   }
 
+  #nothingTaken() {
+    this.#taken = "";
+    this.#why.hidden = true;
+    this.#showMark();
+  }
+
   #complain(sentence) {
     setText(this.#complaint, sentence);
   }
@@ -142,6 +181,13 @@ export class View {
   }
 }
 
+/** Tell the styles how much stands above the pair, which fills the rest of the window. */
+function fillWindow() {
+  const tell = () => document.documentElement.style.setProperty("--above", `${byId("desk").offsetTop}px`);
+  const observer = new ResizeObserver(tell);
+  for (const id of ["top", "alarms"]) observer.observe(byId(id));
+}
+
 function card(id, title) {
   const place = byId(id);
   const note = element("span", { class: "note" });
@@ -152,17 +198,11 @@ function card(id, title) {
   return { body, note };
 }
 
-/** HTML that the server has made safe. */
-function prose(html) {
-  const made = element("div", { class: "text" });
-  made.innerHTML = html;
-  return made;
-}
-
-function reply(html, unfinished) {
-  const made = prose(html);
-  if (unfinished) made.append(element("p", { class: "cut" }, "Cut at the length limit"));
-  return made;
+/** The prompt as HTML that the server has made safe, and the beginning of what it asks last. */
+function preparedPrompt(html) {
+  const prompt = prose(html);
+  const last = prompt.querySelector(".turn:last-child") ?? prompt;
+  return { prompt, line: last.textContent.trim().slice(0, LONGEST_LINE) };
 }
 
 /** aria-disabled rather than disabled: the focus stays where it is. */

@@ -1,5 +1,6 @@
 // What the page says: sentences from the state of the loop.
 
+import { whoseLabels } from "./change_words.js";
 import { counted } from "./dom.js";
 import { interval, isNumber, percent } from "./numbers.js";
 
@@ -48,7 +49,7 @@ export function result(update, live) {
   const [title, good] = outcome(update, metrics);
   const moved = nowLive(update, live, good);
   const kept = good || moved.length ? [] : [metrics.judged ? "The labels are kept." : "Your labels are kept."];
-  const lines = [...kept, ...moved, ...verdict(metrics)];
+  const lines = [...kept, ...moved, ...verdict(metrics, good)];
   return { title, lines, details: details(metrics), good };
 }
 
@@ -68,7 +69,8 @@ function updateActivity(update) {
 function outcome(update, metrics) {
   const why = update.reason ? stripped(firstLine(update.reason)) : "";
   if (update.state === "promoted") {
-    return [`${whoseLabels(metrics)} made version ${update.version_id}.`, true];
+    const whose = whoseLabels({ ...metrics, mine: update.my_labels });
+    return [`${whose} made version ${update.version_id}${wins(update)}.`, true];
   }
   if (update.state === "rejected") {
     return [why ? `The new version was kept back: ${why}.` : "The new version was kept back.", false];
@@ -76,12 +78,12 @@ function outcome(update, metrics) {
   return [why ? `The last update failed: ${why}.` : "The last update failed.", false];
 }
 
-/** "Your 16 labels", or how many of them the judge gave. */
-function whoseLabels({ labels, judged }) {
-  if (!labels) return judged ? "The judge's labels" : "Your labels";
-  if (!judged) return `Your ${counted(labels, "label")}`;
-  if (judged >= labels) return `${counted(labels, "label")} of the judge`;
-  return `${counted(labels, "label")}, ${judged} of them the judge's,`;
+/** "; it wins 61 % [52, 70] against version 6", where a judge has compared them. */
+function wins({ metrics, parent }) {
+  const won = metrics?.win_rate;
+  if (!won?.pairs) return "";
+  const other = isNumber(parent) ? `version ${parent}` : "the version before";
+  return `; it wins ${percent(won.rate)} ${interval(won)} against ${other}`;
 }
 
 /** Somebody made another version live since. */
@@ -91,14 +93,14 @@ function nowLive(update, live, good) {
 }
 
 /** The gate's findings, for people. */
-function verdict(metrics) {
-  const { agreement, win_rate: wins } = metrics;
+function verdict(metrics, isInTitle) {
+  const { agreement, win_rate: won } = metrics;
   return [
     ...(agreement?.labels
       ? [`Agrees with ${percent(agreement.candidate)} of ${counted(agreement.labels, "vote")} kept aside (before: ${percent(agreement.live)}).`]
       : []),
-    ...(wins?.pairs
-      ? [`Wins ${percent(wins.rate)} ${interval(wins)} against the version before, says the judge.`]
+    ...(won?.pairs && !isInTitle
+      ? [`Wins ${percent(won.rate)} ${interval(won)} against the version before, says the judge.`]
       : []),
     ...lengthChange(metrics.tokens_live, metrics.tokens_candidate),
     ...distance(metrics.kl_live),

@@ -15,10 +15,11 @@ from sqlmodel import SQLModel, select
 
 from labeler.errors import BadInput, LivedpoError
 from labeler.settings import Settings
+from labeler.states import LabelRole
 from labeler.store import Store, open_store
 from labeler.store.database import MIGRATIONS
 from labeler.store.live import versions_since
-from labeler.tables import LabelRole, Prompt, UpdateLabel
+from labeler.tables import Prompt, UpdateLabel
 from tests.tiny import fill
 
 OLD_ROWS = """

@@ -7,10 +7,10 @@ import pytest
 
 from labeler.errors import BadInput
 from labeler.judgement import Cause, Judgement
+from labeler.states import Source
 from labeler.store import Store
 from labeler.store.judging import MOST_TRIES, RETRY_SECONDS
 from labeler.store.records import Ballot, JudgeRules
-from labeler.tables import Source
 from tests.labeler.store.loop import RULES, claim, open_update, promote
 from tests.labeler.store.test_queue_and_votes import lease
 from tests.tiny import fill, made_up_pair

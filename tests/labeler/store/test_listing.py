@@ -8,17 +8,10 @@ import pytest
 from sqlmodel import col, select
 
 from labeler.labels import TrainingLabel, VoteRules
+from labeler.states import LabelRole, RaterRole, Source
 from labeler.store import Store, open_store
 from labeler.store.listing import MOST_REMEMBERED
-from labeler.tables import (
-    LabelRole,
-    Lease,
-    Rater,
-    RaterRole,
-    Source,
-    UpdateLabel,
-    Vote,
-)
+from labeler.tables import Lease, Rater, UpdateLabel, Vote
 from tests.labeler.store.loop import (
     RULES,
     N,

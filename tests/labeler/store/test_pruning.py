@@ -10,10 +10,11 @@ from sqlmodel import Session, col, select
 
 from labeler.errors import BadInput
 from labeler.judgement import Cause
+from labeler.states import PairState
 from labeler.store import Store
 from labeler.store.pruning import tidy
 from labeler.store.records import Ballot
-from labeler.tables import Lease, Pair, PairState, PolicyVersion, TidiedVerdicts, Verdict, Vote
+from labeler.tables import Lease, Pair, PolicyVersion, TidiedVerdicts, Verdict, Vote
 from tests.labeler.store.loop import N, claim, make_version, open_update, promote, version, vote
 from tests.labeler.test_cli import fails, livedpo
 from tests.labeler.test_cli import make_versions as make_versions_with_folders
@@ -230,7 +231,7 @@ def test_a_pair_with_a_vote_stays_with_it_whatever_the_vote_says(store: Store, c
 def test_a_pair_whose_only_vote_was_undone_stays_with_it(store: Store) -> None:
     vote(store, 1)
     rater = store.raters.local(now=1.0)
-    again = store.votes.undo(undo_id="u", rater_id=rater, holder="tab", seconds=9, now=1003.0)
+    again = store.votes.undo(undo_id="u", rater_id=rater, holder="tab", seconds=9, now=1003.0).pair
     assert again is not None
     store.queue.give_back([again.lease_id], rater_id=rater, now=1004.0)
     expire(store)

@@ -5,9 +5,9 @@ import random
 import pytest
 
 from labeler.errors import BadInput
+from labeler.states import Choice
 from labeler.store import Store
 from labeler.store.records import Ballot, LeasedPair
-from labeler.tables import Choice
 from tests.tiny import add_pairs, fill
 
 SECONDS = 60.0
@@ -34,8 +34,9 @@ def lease(
 
 
 def second_rater(store: Store) -> int:
-    from labeler.store.roles import LOCAL_RATER
-    from labeler.tables import Rater, RaterRole
+    from labeler.states import RaterRole
+    from labeler.store.accounts import LOCAL_RATER
+    from labeler.tables import Rater
 
     store.raters.local(now=1.0)
     with store._database.write() as session:
@@ -150,7 +151,7 @@ def test_undo_brings_the_pair_back_on_the_same_sides_and_keeps_the_old_vote(stor
     fill(store, 3)
     pair = lease(store)[0]
     store.votes.record(Ballot("v", pair.lease_id, "left"), rater_id=1, now=1002.0)
-    again = store.votes.undo(undo_id="u", rater_id=1, holder="tab", seconds=60, now=1003.0)
+    again = store.votes.undo(undo_id="u", rater_id=1, holder="tab", seconds=60, now=1003.0).pair
     assert again is not None
     assert (again.left, again.right) == (pair.left, pair.right)
     store.votes.record(Ballot("w", again.lease_id, "right"), rater_id=1, now=1004.0)
@@ -165,7 +166,7 @@ def test_a_page_that_is_reloaded_after_an_undo_gets_the_undone_pair_first(store:
     first, second = lease(store, 2)
     store.votes.record(Ballot("v", first.lease_id, "left"), rater_id=1, now=1002.0)
     lease(store, 2, shown=[second.lease_id], now=1003.0)
-    again = store.votes.undo(undo_id="u", rater_id=1, holder="tab", seconds=60, now=1004.0)
+    again = store.votes.undo(undo_id="u", rater_id=1, holder="tab", seconds=60, now=1004.0).pair
     reloaded = lease(store, 3, now=1005.0)
     assert again is not None
     assert reloaded[0] == again
@@ -191,14 +192,16 @@ def test_undo_goes_back_one_vote_at_a_time_and_ends_at_the_first(store: Store) -
         store.votes.undo(undo_id=f"u{n}", rater_id=1, holder="tab", seconds=60, now=1010.0)
         for n in range(3)
     ]
-    assert [pair.left if pair else None for pair in undone] == [shown[1].left, shown[0].left, None]
+    sides = [one.pair.left if one.pair else None for one in undone]
+    assert sides == [shown[1].left, shown[0].left, None]
 
 
 def test_undo_touches_only_the_votes_of_its_own_page(store: Store) -> None:
     fill(store, 1)
     ballot = Ballot("v", lease(store)[0].lease_id, "left")
     store.votes.record(ballot, rater_id=1, now=1002.0)
-    assert store.votes.undo(undo_id="u", rater_id=1, holder="x", seconds=60, now=1003.0) is None
+    undone = store.votes.undo(undo_id="u", rater_id=1, holder="x", seconds=60, now=1003.0)
+    assert (undone.pair, undone.was_taken_back) == (None, False)
 
 
 def test_a_skipped_pair_is_retired_and_is_no_label(store: Store) -> None:

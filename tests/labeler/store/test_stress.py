@@ -8,9 +8,10 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 
 from labeler.errors import BadInput
+from labeler.states import RaterRole, UpdateState, VersionState
 from labeler.store import Store, open_store
 from labeler.store.records import Ballot, Claim, ClaimLostError, DueRules, NewVersion
-from labeler.tables import Rater, RaterRole, UpdateState, VersionState
+from labeler.tables import Rater
 from tests.tiny import add_pairs, made_up_pair
 
 RATERS = 4
@@ -55,7 +56,7 @@ def undo(store: Store, rater_id: int, holder: str, *, undo_id: str) -> bool:
     """Take the last vote back, and give the pair back to the queue."""
     pair = store.votes.undo(
         undo_id=undo_id, rater_id=rater_id, holder=holder, seconds=600, now=1002.5
-    )
+    ).pair
     if pair is not None:
         store.queue.give_back([pair.lease_id], rater_id=rater_id, now=1002.5)
     return pair is not None

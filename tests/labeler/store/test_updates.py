@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from labeler.states import UpdateState, VersionState
 from labeler.store import Store
 from labeler.store.listing import MOST_TIMES_DUE
 from labeler.store.records import Ballot, ClaimLostError
@@ -12,7 +13,6 @@ from labeler.store.updates import (
     HEARTBEAT_TIMEOUT_SECONDS,
     MAX_ATTEMPTS,
 )
-from labeler.tables import UpdateState, VersionState
 from tests.labeler.store.loop import RULES, N, claim, open_update, promote, version, vote
 from tests.tiny import add_pairs, fill, made_up_pair
 

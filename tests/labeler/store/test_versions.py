@@ -7,10 +7,11 @@ import pytest
 from sqlmodel import col, select
 
 from labeler.errors import BadInput
+from labeler.states import UpdateState, VersionState
 from labeler.store import Store
 from labeler.store.live import versions_since, versions_up_to_age
 from labeler.store.records import Ballot, Claim, ClaimLostError
-from labeler.tables import LiveChange, UpdateState, VersionState
+from labeler.tables import LiveChange
 from tests.labeler.store.loop import (
     N,
     claim,

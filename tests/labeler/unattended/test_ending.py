@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from labeler.settings import Settings
+from labeler.states import UpdateState
 from labeler.store.records import EndedUpdate, LoopState
 from labeler.style import Said
-from labeler.tables import UpdateState
 from labeler.unattended.ending import (
     Patience,
     budget_spent,

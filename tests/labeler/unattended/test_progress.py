@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from labeler.settings import Settings
+from labeler.states import UpdateState
 from labeler.store.records import EndedUpdate
-from labeler.tables import UpdateState
 from labeler.unattended.progress import Progress
 from tests.labeler.unattended.test_ending import STATE
 

@@ -56,4 +56,4 @@ def undo(store: Store, *, holder: str) -> None:
         seconds=999,
         now=time.time(),
     )
-    assert taken_back is not None
+    assert taken_back.was_taken_back

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 from playwright.sync_api import ConsoleMessage, Page, Route, expect
 
 from labeler.settings import Settings
@@ -66,6 +67,7 @@ class Service:
         self.settings = Settings(data_dir=folder, **{"port": free_port(), **settings})
         self.port = self.settings.port
         self.url = f"http://127.0.0.1:{self.port}"
+        self.app: FastAPI | None = None
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
 
@@ -76,9 +78,15 @@ class Service:
         until(lambda: self._server is not None and self._server.started)
 
     def _run(self) -> None:
-        app = create_app(self.settings, self.store)
+        self.app = create_app(self.settings, self.store)
         config = uvicorn.Config(
-            app, port=self.port, log_config=None, ws="none", timeout_graceful_shutdown=1
+            self.app,
+            port=self.port,
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            ws="none",
+            timeout_graceful_shutdown=1,
         )
         self._server = uvicorn.Server(config)
         self._server.run()
@@ -139,8 +147,10 @@ class Screen:
         if message.type in ("error", "warning"):
             self.complaints.append(message.text)
 
-    def open(self) -> None:
-        """Load the page and wait for a pair."""
+    def open(self, *, is_new: bool = False) -> None:
+        """Load the page and wait for a pair; a newcomer is offered practice."""
+        if not is_new:
+            self.page.add_init_script("localStorage.setItem('livedpo.practised.local', '1')")
         self.page.goto(self.url)
         self.page.wait_for_selector("#reply-left .text")
 

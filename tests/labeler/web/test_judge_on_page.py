@@ -37,6 +37,13 @@ LABELS = [
     ({"labels": 16, "judged": 16}, "16 labels of the judge made version 3."),
     ({"labels": 1, "judged": 1}, "1 label of the judge made version 3."),
     ({}, "Your labels made version 3."),
+    ({"labels": 16, "mine": 16}, "Your 16 labels made version 3."),
+    ({"labels": 16, "mine": 4}, "16 labels, 4 of them yours, made version 3."),
+    ({"labels": 16, "mine": 0}, "16 labels of other people made version 3."),
+    (
+        {"labels": 16, "judged": 9, "mine": 4},
+        "16 labels, 4 of them yours and 9 of them the judge's, made version 3.",
+    ),
 ]
 
 
@@ -106,7 +113,10 @@ def test_a_judge_that_learns_says_how_far_it_is(words: Any) -> None:
 def test_the_page_says_whose_labels_made_the_version(
     words: Any, metrics: dict[str, int], title: str
 ) -> None:
-    update = {"state": "promoted", "version_id": 3, "metrics": metrics}
+    known = {name: value for name, value in metrics.items() if name != "mine"}
+    update = {"state": "promoted", "version_id": 3, "metrics": known}
+    if "mine" in metrics:
+        update["my_labels"] = metrics["mine"]
     assert words("words.js", "result", update, 3)["title"] == title
 
 

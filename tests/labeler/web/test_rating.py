@@ -5,11 +5,13 @@ from typing import Any, get_args
 import httpx
 import pytest
 
-from labeler.errors import LivedpoError
+from labeler.errors import BadInput, LivedpoError
 from labeler.pairing import SCREEN_CHOICES
+from labeler.settings import Settings
 from labeler.store import Store
+from labeler.web.guidelines import guidelines_html
 from labeler.web.rating import VoteBody
-from tests.labeler.web.service import Service, add_pairs, standing
+from tests.labeler.web.service import Service, add_pairs, serving, standing
 
 
 @pytest.fixture
@@ -39,7 +41,7 @@ def test_a_leased_pair_tells_its_sides_and_nothing_else(client: httpx.Client) ->
     assert first["lease_id"] != second["lease_id"]
     assert set(first) == {
         "lease_id", "version", "prompt_html", "left_html", "right_html",
-        "left_unfinished", "right_unfinished",
+        "left_text", "right_text", "left_unfinished", "right_unfinished",
     }  # fmt: skip
     texts = {first["left_html"], first["right_html"]}
     assert texts == {
@@ -126,6 +128,82 @@ def test_new_pairs_are_seen_at_once(client: httpx.Client, store: Store) -> None:
     assert client.get("/rating/state").json()["ready"] == 15
 
 
+def test_an_edit_comes_with_its_vote(client: httpx.Client, store: Store) -> None:
+    pair = lease(client)[0]
+    assert vote(client, pair, edit="Better.\r\nMuch.\0").json()["receipts"][0]["saved"]
+    edit = standing(store)[-1].pair
+    assert edit.response_a == "Better.\nMuch."
+    assert edit.response_b in pair["left_html"]
+
+
+def test_past_votes_tell_what_was_chosen_and_nothing_of_the_stored_sides(
+    client: httpx.Client,
+) -> None:
+    pair = lease(client)[0]
+    said = {"reasons": ["clear", "clear"], "comment": " Yes.\u202e ", "edit": "Better."}
+    vote(client, pair, choice="right", strength=2, **said)
+    (past,) = client.get("/rating/history").json()["votes"]
+    assert past.pop("at") > 0
+    assert past == {
+        "vote_id": "v1",
+        "prompt": "Question 1?",
+        "choice": "right",
+        "strength": 2,
+        "reasons": ["clear"],
+        "comment": "Yes.⟨U+202E⟩",
+        "edit": "Better.",
+        "trained": None,
+    }
+
+
+def test_reasons_come_after_the_vote(client: httpx.Client, store: Store) -> None:
+    vote(client, lease(client)[0])
+    body = {"vote_id": "v1", "reasons": ["tone"], "comment": "  "}
+    answer = client.post("/rating/reasons", json=body).json()
+    assert answer["receipt"] == {"vote_id": "v1", "saved": True, "reason": None}
+    assert standing(store)[0].vote.reasons == ["tone"]
+    assert standing(store)[0].vote.comment is None
+
+
+def test_an_older_vote_is_taken_back_by_its_id(client: httpx.Client, store: Store) -> None:
+    first, second = lease(client)
+    vote(client, first, vote_id="one", edit="Better.")
+    vote(client, second, vote_id="two")
+    body = {"undo_id": "u", "holder": "other", "vote_id": "one"}
+    answer = client.post("/rating/undo", json=body).json()
+    assert {**answer["pair"], "lease_id": ""} == {**first, "lease_id": ""}
+    assert (answer["choice"], answer["edit"], answer["reason"]) == ("left", "Better.", None)
+    assert [row.vote.id for row in standing(store)] == ["two"]
+
+
+def test_guidelines_of_ones_own_are_shown_without_what_could_harm(
+    store: Store, tmp_path: Path
+) -> None:
+    file = tmp_path / "rules.md"
+    file.write_text("# Be *kind*\n<script>alert(1)</script>")
+    settings = {"guidelines": file, "reason_tags": " warm ,short, warm,"}
+    with (
+        serving(store, tmp_path, **settings) as running,
+        httpx.Client(base_url=running.url) as client,
+    ):
+        told = client.get("/rating/guidelines").json()
+    assert "<em>kind</em>" in told["html"]
+    assert "&lt;script&gt;" in told["html"]
+    assert told["reasons"] == ["warm", "short"]
+    assert "too long" in told["skip_reasons"]
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe"])
+def test_guidelines_that_cannot_be_read_are_one_sentence(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    file = tmp_path / "rules.md"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(BadInput, match=r"^The guidelines .*rules\.md"):
+        guidelines_html(Settings(guidelines=file))
+
+
 @pytest.mark.parametrize(
     ("route", "body"),
     [
@@ -142,7 +220,15 @@ def test_new_pairs_are_seen_at_once(client: httpx.Client, store: Store) -> None:
         ("votes", {"votes": [{"vote_id": "v", "lease_id": "l", "choice": "left", "strength": 3}]}),
         ("votes", {"votes": [{"vote_id": "v", "lease_id": "l", "choice": "left", "seconds": -1}]}),
         ("votes", {"votes": [{"vote_id": "'; --", "lease_id": "l", "choice": "left"}]}),
+        ("votes", {"votes": [{"vote_id": "v", "lease_id": "l", "choice": "tie", "edit": "x"}]}),
+        (
+            "votes",
+            {"votes": [{"vote_id": "v", "lease_id": "l", "choice": "left", "edit": "x" * 20_001}]},
+        ),
+        ("reasons", {"vote_id": "v", "comment": "x" * 2_001}),
+        ("reasons", {"vote_id": "v", "reasons": [""]}),
         ("undo", {"undo_id": "", "holder": "x"}),
+        ("undo", {"undo_id": "u", "holder": "x", "vote_id": "a b"}),
     ],
 )
 def test_a_body_that_is_wrong_is_refused_in_one_sentence(
@@ -176,7 +262,7 @@ def test_a_trouble_of_the_disk_is_told_in_its_sentence(
 def test_an_error_of_ours_is_told_without_its_traceback(
     client: httpx.Client, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store.reports, "page", lambda **_: 1 / 0)
+    monkeypatch.setattr(store.reports, "page_of", lambda *_: 1 / 0)
     answer = client.get("/rating/state")
     assert answer.status_code == 500
     assert answer.json() == {

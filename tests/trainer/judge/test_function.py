@@ -8,7 +8,7 @@ import pytest
 
 from labeler.errors import BadInput
 from labeler.judgement import Cause, Judgement, Question
-from labeler.tables import Choice
+from labeler.states import Choice
 from trainer.judge.function import FunctionJudge
 
 ASK = [{"role": "user", "content": "hello"}]

@@ -7,7 +7,7 @@ import torch
 
 from labeler.judgement import Cause, Example, Question
 from labeler.labels import Preference
-from labeler.tables import Choice
+from labeler.states import Choice
 from tests.trainer.conftest import load
 from trainer.judge.features import Features
 from trainer.judge.heads import Labels, Span, cross_validate, ensemble, fit

@@ -11,7 +11,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from labeler.errors import BadInput
 from labeler.judgement import Cause, Judge, Question
 from labeler.settings import STARTER_REWARD
-from labeler.tables import Choice
+from labeler.states import Choice
 from tests.tiny import save_tiny_policy, tiny_model, tiny_tokenizer
 from trainer.judge.reward import RewardModel
 from trainer.judge.rows import by_length

@@ -1,0 +1,94 @@
+"""A rater's own last votes, as they were cast.
+
+Nothing here tells a pair that checks raters from any other: its vote counts as learned from by the
+version that an ordinary vote of that moment would have gone into.
+"""
+
+from typing import NamedTuple
+
+from sqlmodel import Session, col, select
+
+from labeler.labels import VoteRules, trainable
+from labeler.pairing import screen_choice
+from labeler.states import PairState, Purpose, UpdateState
+from labeler.store.database import Database
+from labeler.store.edits import edit_vote_id
+from labeler.store.records import PastVote
+from labeler.tables import Lease, Pair, Prompt, Update, Vote
+
+
+class _Promoted(NamedTuple):
+    id: int
+    opened_at: float
+    version_id: int
+
+
+class History:
+    """The verb on past votes."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def last(self, *, rater_id: int, limit: int, votes: VoteRules) -> list[PastVote]:
+        """The last `limit` standing votes of this rater, newest first, over tabs and days."""
+        rows = (
+            select(Vote, Pair, Prompt)
+            .join(Lease, col(Lease.id) == col(Vote.lease_id))
+            .join(Pair, col(Pair.id) == col(Vote.pair_id))
+            .join(Prompt, col(Prompt.id) == col(Pair.prompt_id))
+            .where(col(Vote.rater_id) == rater_id, col(Vote.superseded_by).is_(None))
+            .order_by(col(Vote.created_at).desc(), col(Lease.ended_at).desc(), col(Vote.id))
+            .limit(limit)
+        )
+        with self._database.read() as session:
+            found = list(session.exec(rows))
+            edits = _edits(session, [vote.id for vote, *_ in found])
+            promoted = _promoted(
+                session, since=min((vote.created_at for vote, *_ in found), default=0)
+            )
+        return [
+            PastVote(
+                vote_id=vote.id,
+                messages=prompt.messages,
+                choice=screen_choice(vote.choice, vote.shown_left),
+                strength=vote.strength,
+                reasons=vote.reasons,
+                comment=vote.comment,
+                edit=edits.get(edit_vote_id(vote.id)),
+                at=vote.created_at,
+                trained=_trained(vote, pair, promoted, votes),
+            )
+            for vote, pair, prompt in found
+        ]
+
+
+def trained_by(session: Session, vote: Vote, pair: Pair, rules: VoteRules) -> int | None:
+    """The version that learned from a vote, as far as its rater is told."""
+    return _trained(vote, pair, _promoted(session, since=vote.created_at), rules)
+
+
+def _edits(session: Session, vote_ids: list[str]) -> dict[str, str]:
+    """Edited texts by the ids of the votes for them."""
+    made = select(Pair.source_vote_id, Pair.response_a).where(
+        col(Pair.source_vote_id).in_(vote_ids), col(Pair.purpose) == Purpose.EDIT
+    )
+    return {edit_vote_id(str(vote_id)): text for vote_id, text in session.exec(made)}
+
+
+def _promoted(session: Session, *, since: float) -> list[_Promoted]:
+    """The updates since then that made a version live, oldest first."""
+    rows = (
+        select(Update.id, Update.opened_at, Update.version_id)
+        .where(col(Update.state) == UpdateState.PROMOTED, col(Update.opened_at) >= since)
+        .order_by(col(Update.id))
+    )
+    with_used = [_Promoted(*row) for row in session.exec(rows)]
+    return [update for update in with_used if update.version_id is not None]
+
+
+def _trained(vote: Vote, pair: Pair, promoted: list[_Promoted], rules: VoteRules) -> int | None:
+    if pair.state is not PairState.CHECK:
+        return next((u.version_id for u in promoted if u.id == vote.used_in_update), None)
+    if vote.choice not in trainable(rules):
+        return None
+    return next((u.version_id for u in promoted if u.opened_at >= vote.created_at), None)
