@@ -81,7 +81,7 @@ class Reports:
                 "raters": _count(session, Rater, col(Rater.role) != RaterRole.JUDGE),
                 "prompts": {
                     "usable": _count(
-                        session, Prompt, col(Prompt.pooled), col(Prompt.set_aside).is_(None)
+                        session, Prompt, col(Prompt.pooled).is_(True), col(Prompt.set_aside).is_(None)
                     ),
                     "set_aside": _count(session, Prompt, col(Prompt.set_aside).is_not(None)),
                 },
