@@ -19,6 +19,7 @@ from labeler.settings import Settings
 from labeler.store import Store
 from labeler.store.asks import Asked
 from trainer.examine import Sample, logps
+from trainer.memory import is_out_of_memory
 from trainer.policy import LIVE, Policy
 from trainer.sampling import batch_seed, worth_asking
 from trainer.supply import REFUSALS, Supply, one_line
@@ -78,45 +79,47 @@ class Asking:
     def _answer(
         self, asked: Sequence[tuple[Asked, list[int]]], version: int, attempt: int
     ) -> list[tuple[Asked, list[int]]]:
-        """Two responses each; returns those for which they are no use."""
-        seed = batch_seed(self._seed, version, attempt, _number([ask.id for ask, _ in asked]))
-        samples = self._sampled(asked, seed)
-        useful = [
-            (ask, sample)
-            for (ask, _), sample in zip(asked, samples, strict=False)
-            if worth_asking(sample.responses)
-        ]
-        done = {ask.id for ask, _ in useful} if samples else {ask.id for ask, _ in asked}
-        if useful:
-            reference = logps(self._policy, [sample for _, sample in useful], None).tolist()
-            for (ask, sample), both in zip(useful, reference, strict=True):
-                self._queue(ask, sample, version, seed, both)
-        return [(ask, tokens) for ask, tokens in asked if ask.id not in done]
+        """Two responses each; returns those for which they are no use.
 
-    def _sampled(self, asked: Sequence[tuple[Asked, list[int]]], seed: int) -> list[Sample]:
-        """A sample for each, or none at all if they had to be refused."""
-        prompts = [tokens for _, tokens in asked]
-        tell = self._teller([ask.id for ask, _ in asked])
+        Where asks fail together each is tried alone, so that one of them ends no other.
+        """
+        seed = batch_seed(self._seed, version, attempt, _number([ask.id for ask, _ in asked]))
         try:
-            return self._supply.answer(prompts, LIVE, seed, progress=tell)
-        except FloatingPointError:
-            trouble = NOT_FINITE
-        except torch.OutOfMemoryError:
-            trouble = NO_MEMORY
-        except BadInput as error:
-            trouble = str(error)
-        for ask, _ in asked:
-            self._refuse(ask, trouble)
+            samples, reference = self._sampled(asked, seed)
+        except (RuntimeError, MemoryError, FloatingPointError, BadInput) as error:
+            trouble = _sentence(error)
+        else:
+            for (ask, _), sample in zip(asked, samples, strict=True):
+                if (both := reference.get(ask.id)) is not None:
+                    pair = self._supply.pair(0, sample, version, seed, both)
+                    self._store.asks.answer(ask.id, pair, now=self._clock())
+            return [(ask, tokens) for ask, tokens in asked if ask.id not in reference]
+        if len(asked) > 1:
+            return [left for one in asked for left in self._answer([one], version, attempt)]
+        self._refuse(asked[0][0], trouble)
         return []
 
-    def _queue(
-        self, ask: Asked, sample: Sample, version: int, seed: int, reference: Sequence[float]
-    ) -> None:
-        if not all(math.isfinite(logp) for logp in reference):
-            self._refuse(ask, NOT_FINITE)
-            return
-        pair = self._supply.pair(0, sample, version, seed, reference)
-        self._store.asks.answer(ask.id, pair, now=self._clock())
+    def _sampled(
+        self, asked: Sequence[tuple[Asked, list[int]]], seed: int
+    ) -> tuple[list[Sample], dict[str, list[float]]]:
+        """A sample for each, and by ask the log-probabilities (nats) of those of use.
+
+        Raises what the sampler does, and FloatingPointError if the policy's reference is not
+        finite.
+        """
+        tell = self._teller([ask.id for ask, _ in asked])
+        samples = self._supply.answer([tokens for _, tokens in asked], LIVE, seed, progress=tell)
+        useful = {
+            ask.id: sample
+            for (ask, _), sample in zip(asked, samples, strict=True)
+            if worth_asking(sample.responses)
+        }
+        if not useful:
+            return samples, {}
+        reference = logps(self._policy, list(useful.values()), None)
+        if not torch.isfinite(reference).all():
+            raise FloatingPointError(NOT_FINITE)
+        return samples, dict(zip(useful, reference.tolist(), strict=True))
 
     def _refuse(self, ask: Asked, reason: str) -> None:
         self._store.asks.refuse(ask.id, reason, now=self._clock())
@@ -134,6 +137,17 @@ class Asking:
                 self._store.asks.progress(done, most=self._most_tokens)
 
         return tell
+
+
+def _sentence(error: Exception) -> str:
+    """What a rater is told of it. Raises the error again if it is no trouble with the prompt."""
+    if is_out_of_memory(error):
+        return NO_MEMORY
+    if isinstance(error, FloatingPointError):
+        return NOT_FINITE
+    if isinstance(error, BadInput):
+        return str(error)
+    raise error
 
 
 def _number(ask_ids: Sequence[str]) -> int:

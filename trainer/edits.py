@@ -1,60 +1,86 @@
 """Responses that people edited become labels to train on: tokens and log-probabilities for them.
 
-The tokens are those of the text alone, and an end: a person finishes what they write. A text that
-leaves no room for itself in the context is set aside, with the reason.
+The tokens are those of the text alone, and an end: a person finishes what they write. An edit that
+the policy cannot take is set aside, with the reason; nothing that a rater types may end the worker.
 """
 
+import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 
+from labeler.settings import Settings
 from labeler.store import Store
 from labeler.store.edits import Untokenised
+from trainer.memory import is_out_of_memory
 from trainer.packing import pair_logps
 from trainer.policy import LIVE, Policy
 
-MOST_AT_ONCE = 8
+TIMES_AS_LONG = 4  # as a sampled response may be
 
 
 def tokenise_edits(
-    store: Store, policy: Policy, version: int, clock: Callable[[], float] = time.time
+    store: Store,
+    policy: Policy,
+    settings: Settings,
+    version: int,
+    clock: Callable[[], float] = time.time,
 ) -> bool:
-    """Make labels of a few edits that wait; false if none does. `version` is the live one."""
-    waiting = store.edits.untokenised(MOST_AT_ONCE)
-    fitting = [
-        (edit, tokens) for edit in waiting if (tokens := _fitting(store, policy, edit, clock))
-    ]
-    if fitting:
-        pairs = [(edit.prompt_tokens, tokens, edit.tokens_b) for edit, tokens in fitting]
-        with torch.no_grad(), policy.reference():
-            reference = _first(policy, pairs)
-        with torch.no_grad(), policy.adapter(LIVE):
-            live = _first(policy, pairs)
-        for (edit, tokens), reference_logp, logp in zip(fitting, reference, live, strict=True):
-            store.edits.tokenise(
-                edit.pair_id,
-                tokens,
-                reference_logp=reference_logp,
-                logp=logp if edit.version_id == version else None,
-            )
+    """Make a label of the oldest edit that waits; false if none does. `version` is the live one.
+
+    One at a time, so that an edit which cannot be computed holds up no other.
+    """
+    waiting = store.edits.untokenised(1)
+    for edit in waiting:
+        tokens = policy.response_tokens(edit.text)
+        objection = _objection(edit, tokens, policy, TIMES_AS_LONG * settings.max_new_tokens)
+        if objection is None:
+            objection = _tokenise(store, policy, edit, tokens, version)
+        if objection is not None:
+            store.edits.set_aside(edit.pair_id, reason=objection, now=clock())
     return bool(waiting)
 
 
-def _fitting(
-    store: Store, policy: Policy, edit: Untokenised, clock: Callable[[], float]
-) -> list[int]:
-    """The tokens of an edit; none if they do not fit, which is then said of it."""
-    tokens = policy.response_tokens(edit.text)
+def _objection(edit: Untokenised, tokens: list[int], policy: Policy, most: int) -> str | None:
+    """Why an edit of these tokens is not computed; None if it is."""
+    if not tokens:
+        return "the edit has no tokens"
     whole, room = len(edit.prompt_tokens) + len(tokens), policy.context_tokens
-    if whole <= room:
-        return tokens
-    reason = f"prompt and edit are {whole} tokens long, and the policy takes {room}"
-    store.edits.set_aside(edit.pair_id, reason=reason, now=clock())
-    return []
+    if whole > room:
+        return f"prompt and edit are {whole} tokens long, and the policy takes {room}"
+    if len(tokens) > most:
+        return f"the edit is {len(tokens)} tokens long, and at most {most} are learned from"
+    return None
 
 
-def _first(policy: Policy, pairs: Sequence[tuple[list[int], list[int], list[int]]]) -> list[float]:
-    """Summed log-probabilities (nats) of the first responses under what is switched on."""
-    logps: list[float] = pair_logps(policy, pairs)[:, 0].tolist()
-    return logps
+def _tokenise(
+    store: Store, policy: Policy, edit: Untokenised, tokens: list[int], version: int
+) -> str | None:
+    """Give an edit its tokens and log-probabilities; returns why that is not possible, if so."""
+    pair = (edit.prompt_tokens, tokens, edit.tokens_b)
+    try:
+        with torch.no_grad():
+            with policy.reference():
+                reference = _first(policy, pair)
+            with policy.adapter(LIVE):
+                live = _first(policy, pair)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return "there is no memory to compute an edit of this length"
+    if not (math.isfinite(reference) and math.isfinite(live)):
+        return "the log-probabilities of the edit are not finite"
+    store.edits.tokenise(
+        edit.pair_id,
+        tokens,
+        reference_logp=reference,
+        logp=live if edit.version_id == version else None,
+    )
+    return None
+
+
+def _first(policy: Policy, pair: tuple[list[int], list[int], list[int]]) -> float:
+    """Summed log-probability (nats) of the first response under what is switched on."""
+    logp: float = pair_logps(policy, [pair])[0, 0].item()
+    return logp

@@ -101,8 +101,12 @@ class Policy:
         return list(encoded["input_ids"])
 
     def response_tokens(self, text: str, *, ended: bool = True) -> list[int]:
-        """A response that was not sampled: the tokens of the text alone, and its end if it has."""
-        tokens = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        """A response that was not sampled: the tokens of the text alone, and its end if it has.
+
+        What reads like a control token in the text is text: only the end is one.
+        """
+        encoded = self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)
+        tokens = encoded["input_ids"]
         return [*tokens, *self._turn_end] if ended else list(tokens)
 
     @cached_property

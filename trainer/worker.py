@@ -130,7 +130,7 @@ class Worker:
                 with contextlib.suppress(ClaimLostError):
                     self._store.updates.release(claim)
             return True
-        if tokenise_edits(self._store, self._policy, version, self._clock):
+        if tokenise_edits(self._store, self._policy, self._settings, version, self._clock):
             return True
         if self._fallback is not None and self._judge_some(self._fallback):
             return True

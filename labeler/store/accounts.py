@@ -19,7 +19,8 @@ from sqlmodel.sql.expression import SelectOfScalar
 from labeler.errors import BadInput
 from labeler.states import RaterRole
 from labeler.store.database import Database
-from labeler.tables import Lease, Login, Rater
+from labeler.store.queue import end_leases_of
+from labeler.tables import Login, Rater
 
 LOCAL_RATER = "local"
 INVITE_SECONDS = 72 * 3600.0
@@ -127,8 +128,7 @@ class Accounts:
             if rater.invite is not None:
                 rater.invite_expires_at = now  # not None: that somebody was invited stays known
             end_logins(session, rater_id, now=now)
-            held = (col(Lease.rater_id) == rater_id) & col(Lease.ended_at).is_(None)
-            session.exec(sa.update(Lease).where(held).values(ended_at=now))
+            end_leases_of(session, rater_id, now=now)
 
     def enable(self, rater_id: int) -> None:
         """Let a disabled account in again, with its password. Its logins stay ended."""

@@ -24,11 +24,12 @@ from labeler.states import AskState, Choice, PairState, Purpose, Source
 from labeler.store.database import Database
 from labeler.store.live import live_id
 from labeler.store.prompts import unpooled
-from labeler.store.queue import free_slot, leased_pair, wait_again
+from labeler.store.queue import free_slot, is_disabled, leased_pair, wait_again
 from labeler.store.records import LeasedPair, Messages, NewPair
-from labeler.tables import Ask, Lease, Pair, Prompt, Vote
+from labeler.tables import Ask, Lease, Pair, Prompt, Rater, Vote
 
 MOST_OPEN = 3
+MOST_READY = 10
 MOST_TRIES = 3
 OPEN = AskState.WAITING, AskState.SAMPLING
 KILLED = f"The worker stopped in each of {MOST_TRIES} tries; ask something shorter."
@@ -73,9 +74,11 @@ class Asks:
 
         `continues` is a vote of this rater: the response that it prefers, as they edited it if they
         did, goes before the text. Raises BadInput if that vote says nothing to go on with, or if
-        the rater has as many open asks as one may.
+        the rater has as many open asks, or replies without a vote, as one may.
         """
         with self._database.write() as session:
+            if is_disabled(session, rater_id):
+                raise BadInput("This account is disabled; ask whoever runs this service.")
             known = session.get(Ask, ask_id)
             if known is None:
                 mine = col(Ask.rater_id) == rater_id, col(Ask.state).in_(OPEN)
@@ -83,6 +86,11 @@ class Asks:
                 if session.exec(waiting).one() >= MOST_OPEN:
                     raise BadInput(
                         f"{MOST_OPEN} prompts of yours wait for replies; ask again after them."
+                    )
+                if session.exec(_unvoted(rater_id)).one() >= MOST_READY:
+                    raise BadInput(
+                        f"{MOST_READY} replies to prompts of yours wait for your vote; vote on "
+                        "some, and ask again."
                     )
                 before = _conversation(session, continues, rater_id) if continues else []
                 known = Ask(
@@ -98,14 +106,17 @@ class Asks:
     def take(self, limit: int, *, now: float) -> list[Asked]:
         """Up to `limit` asks for the worker to answer now, oldest first; quick if there is none.
 
-        There is one worker, so those that were being sampled were left by one that died.
+        There is one worker, so those that were being sampled were left by one that died. Any of
+        them may be why, so each is taken alone from then on.
         """
         with self._database.read() as session:
             if session.exec(_open_asks().limit(1)).first() is None:
                 return []
         with self._database.write() as session:
-            taken = []
+            taken: list[Asked] = []
             for ask in session.exec(_open_asks().limit(limit)):
+                if ask.tries and taken:
+                    break
                 ask.tries += 1
                 ask.done_tokens = 0
                 if ask.tries > MOST_TRIES:
@@ -113,6 +124,8 @@ class Asks:
                 else:
                     ask.state = AskState.SAMPLING
                     taken.append(Asked(ask.id, ask.messages))
+                    if ask.tries > 1:
+                        break
             return taken
 
     def progress(self, done: Mapping[str, int], *, most: int) -> None:
@@ -191,7 +204,10 @@ class Asks:
 
 
 def open_asks(session: Session, rater_id: int) -> list[str]:
-    """The asks of a rater that a page should look after: without a reply, or without a vote."""
+    """The asks of a rater that a page should look after: without a reply, or without a vote.
+
+    At most as many as `add` lets there be; the oldest.
+    """
     rows = (
         select(Ask.id)
         .join(Pair, col(Pair.id) == col(Ask.pair_id), isouter=True)
@@ -203,12 +219,27 @@ def open_asks(session: Session, rater_id: int) -> list[str]:
             ),
         )
         .order_by(col(Ask.created_at))
+        .limit(MOST_OPEN + MOST_READY)
     )
     return list(session.exec(rows))
 
 
+def _unvoted(rater_id: int) -> SelectOfScalar[int]:
+    """How many replies of a rater wait for a vote and can still get one."""
+    ready = col(Ask.state) == AskState.READY, col(Pair.state) == PairState.READY
+    return (
+        select(sa.func.count())
+        .select_from(Ask)
+        .join(Pair, col(Pair.id) == col(Ask.pair_id))
+        .where(col(Ask.rater_id) == rater_id, *ready)
+    )
+
+
 def _open_asks() -> SelectOfScalar[Ask]:
-    return select(Ask).where(col(Ask.state).in_(OPEN)).order_by(col(Ask.created_at), col(Ask.id))
+    """Those that wait for the worker; a disabled rater's wait until the account is enabled."""
+    may_ask = col(Rater.id) == col(Ask.rater_id), col(Rater.disabled_at).is_(None)
+    is_open = col(Ask.state).in_(OPEN), select(Rater.id).where(*may_ask).exists()
+    return select(Ask).where(*is_open).order_by(col(Ask.created_at), col(Ask.id))
 
 
 def _view(ask: Ask) -> AskView:

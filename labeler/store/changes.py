@@ -1,4 +1,8 @@
-"""What a rater's votes changed: the last updates, each with what came of it."""
+"""What a rater's votes changed: the last updates, each with what came of it.
+
+A rater's part in an update is told by the times of their votes, so that nothing tells a vote on a
+pair that checks raters from any other.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,11 +11,13 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from labeler.agreement import wilson
-from labeler.states import LabelRole, UpdateState, VersionState
+from labeler.labels import VoteRules, trainable
+from labeler.states import LabelRole, Source, UpdateState, VersionState
 from labeler.store.database import Database
 from labeler.tables import LiveChange, PolicyVersion, Update, UpdateLabel, Vote
 
 NOT_COMPARED = "nobody has compared it with the version before"
+NO_TIES = VoteRules()
 
 
 @dataclass(frozen=True)
@@ -51,10 +57,10 @@ class Example:
 class Change:
     """An update that ended.
 
-    `labels` are those it trained on for the first time, `my_labels` how many of them this rater
-    gave. `parent` is the version that it started from. `win_rate` is against that one, and `why`
-    says why it is None. `agreement` is with votes kept aside, `before` by the parent, `after` by
-    the new version. `live` is None if the version never was.
+    `labels` are those it trained on for the first time, `my_labels` how many this rater gave in its
+    time, never more than there are. `parent` is the version that it started from. `win_rate` is
+    against that one, and `why` says why it is None. `agreement` is with votes kept aside, `before`
+    by the parent, `after` by the new version. `live` is None if the version never was.
     """
 
     update_id: int
@@ -79,8 +85,11 @@ class Changes:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def of(self, rater_id: int, *, last: int) -> list[Change]:
-        """The last so many ended updates, newest first, with this rater's part in them."""
+    def of(self, rater_id: int, *, last: int, votes: VoteRules = NO_TIES) -> list[Change]:
+        """The last so many ended updates, newest first, with this rater's part in them.
+
+        `votes` say which votes updates learn from.
+        """
         ended = (
             select(Update)
             .where(col(Update.finished_at).is_not(None))
@@ -88,12 +97,35 @@ class Changes:
             .limit(last)
         )
         with self._database.read() as session:
-            return [_change(session, update, rater_id) for update in session.exec(ended)]
+            return [_change(session, update, rater_id, votes) for update in session.exec(ended)]
 
 
-def labels_of(session: Session, update_id: int, rater_id: int) -> int:
-    """How many of the labels that this update was the first to train on are of this rater."""
+def labels_of(session: Session, update_id: int, rater_id: int, rules: VoteRules = NO_TIES) -> int:
+    """How many labels this rater gave in the time of an update, at most as many as people gave.
+
+    Its time is from the opening of the update before it that made a version live, to its own.
+    """
     update = session.get_one(Update, update_id)
+    went_live = select(LiveChange.version_id).where(col(LiveChange.at) <= update.opened_at)
+    since = select(sa.func.coalesce(sa.func.max(Update.opened_at), 0.0)).where(
+        col(Update.id) < update.id, col(Update.version_id).in_(went_live)
+    )
+    votes = select(sa.func.count()).where(
+        col(Vote.source) == Source.HUMAN,
+        col(Vote.superseded_by).is_(None),
+        col(Vote.created_at) > session.exec(since).one(),
+        col(Vote.created_at) <= update.opened_at,
+        col(Vote.choice).in_(trainable(rules)),
+        col(Vote.lease_id).is_not(None),  # an edit's vote came with another one
+        col(Vote.rater_id) + 0 == rater_id,  # found by their time: of one rater there are many
+    )
+    return min(session.exec(votes).one(), _of_people(session, update))
+
+
+def _of_people(session: Session, update: Update) -> int:
+    """How many labels of people an update trained on for the first time, or was to."""
+    if "labels" in update.metrics:
+        return int(update.metrics["labels"]) - int(update.metrics.get("judged", 0))
     listed = (
         select(sa.func.count())
         .select_from(UpdateLabel)
@@ -101,15 +133,13 @@ def labels_of(session: Session, update_id: int, rater_id: int) -> int:
         .where(
             col(UpdateLabel.update_id) == update.id,
             col(UpdateLabel.role) == LabelRole.TRAIN,
-            col(Vote.rater_id) == rater_id,
+            col(Vote.source) == Source.HUMAN,
         )
     )
-    if update.state is UpdateState.PROMOTED:  # without those undone before it began
-        listed = listed.where(col(Vote.used_in_update) == update.id)
     return session.exec(listed).one()
 
 
-def _change(session: Session, update: Update, rater_id: int) -> Change:
+def _change(session: Session, update: Update, rater_id: int, rules: VoteRules) -> Change:
     metrics = update.metrics
     version = session.get(PolicyVersion, update.version_id) if update.version_id else None
     agreement = metrics.get("agreement") or {}
@@ -123,7 +153,7 @@ def _change(session: Session, update: Update, rater_id: int) -> Change:
         parent=version.parent_id if version else None,
         ended_at=update.finished_at,
         labels=metrics.get("labels", 0),
-        my_labels=labels_of(session, update.id, rater_id),
+        my_labels=labels_of(session, update.id, rater_id, rules),
         win_rate=Share(won["rate"], won["low"], won["high"], won["pairs"]) if won else None,
         why=None if won else metrics.get("not_compared", NOT_COMPARED),
         before=_agreement(agreement, "live"),

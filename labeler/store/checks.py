@@ -3,7 +3,7 @@
 Both are CHECK pairs: nothing learns from them, and everybody has a slot. A rater must not be able
 to tell them from others. So one is handed out only in the place of an ordinary pair, it is said to
 be of the version that was live at that moment, and the page's counters move as they would otherwise
-(`outstanding`, `standing_votes`).
+(`free_slots`, `outstanding`, `standing_votes`).
 """
 
 import random
@@ -16,7 +16,7 @@ from sqlmodel import Session, col, select
 
 from labeler.errors import BadInput
 from labeler.labels import VoteRules, trainable
-from labeler.states import Choice, PairState, Purpose
+from labeler.states import Choice, PairState, Purpose, Source
 from labeler.store.database import Database
 from labeler.store.prompts import unpooled
 from labeler.store.records import CheckRules, Gold
@@ -105,6 +105,27 @@ def check_for(
     return None
 
 
+def free_slots(session: Session) -> int:
+    """How many pairs could be handed out, each as often as it wants votes that nobody is to give.
+
+    Of the pairs that anybody may have. Each hand-out takes one, whoever gets the pair and however
+    many have voted on it: a rater could tell by it which pairs check them otherwise.
+    """
+    held = select(sa.func.count()).where(
+        col(Lease.pair_id) == Pair.id, col(Lease.ended_at).is_(None)
+    )
+    voted = select(sa.func.count()).where(
+        col(Vote.pair_id) == Pair.id,
+        col(Vote.superseded_by).is_(None),
+        col(Vote.source) == Source.HUMAN,
+    )
+    free = col(Pair.votes_wanted) - held.scalar_subquery() - voted.scalar_subquery()
+    waiting = select(sa.func.coalesce(sa.func.sum(free), 0)).where(
+        col(Pair.state) == PairState.READY, col(Pair.for_rater_id).is_(None)
+    )
+    return session.exec(waiting).one()
+
+
 def outstanding(session: Session) -> int:
     """How many fewer pairs would be ready, had each check been an ordinary pair.
 
@@ -162,6 +183,18 @@ def standing_votes(session: Session, rules: VoteRules) -> int:
         )
     )
     return session.exec(votes).one()
+
+
+def labels_on_checks(session: Session, *conditions: sa.ColumnElement[bool]) -> list[float]:
+    """When each standing vote on a check was cast, but for skips: what no count of labels has."""
+    checks = select(Pair.id).where(col(Pair.state) == PairState.CHECK)
+    cast = select(Vote.created_at).where(
+        col(Vote.pair_id).in_(checks),  # no judge has any
+        col(Vote.superseded_by).is_(None),
+        col(Vote.choice) != Choice.SKIP,
+        *conditions,
+    )
+    return list(session.exec(cast))
 
 
 def _handed_out() -> tuple[sa.ColumnElement[bool], ...]:

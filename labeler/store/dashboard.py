@@ -14,10 +14,11 @@ from sqlmodel import Session, col, func, select
 
 from labeler.agreement import Z_95, Figure, wilson
 from labeler.states import Choice, PairState, Source, UpdateState
+from labeler.store.checks import labels_on_checks
 from labeler.store.database import Database
 from labeler.store.listing import new_votes
 from labeler.store.live import live_version
-from labeler.store.queue import count_ready
+from labeler.store.queue import count_new
 from labeler.store.records import DueRules
 from labeler.store.rounds import answered
 from labeler.tables import Lease, Pair, PolicyVersion, RoleState, Update, Verdict, Vote
@@ -107,7 +108,7 @@ class Dashboard:
                 parent=live.parent_id if live else None,
                 fresh=_fresh(session, rules),
                 labels_hour=sum(count for count, _ in _labels(session, recent).values()),
-                ready=count_ready(session),
+                ready=count_new(session),
                 leased=session.exec(held).one(),
                 aside=_aside(session),
                 active=_active(session, now),
@@ -199,14 +200,18 @@ class Dashboard:
 
 
 def _labels(session: Session, *conditions: sa.ColumnElement[bool]) -> dict[str, tuple[int, int]]:
-    """Standing labels by source: how many, and how many of them are used."""
+    """Standing labels by source, as `status` counts them: how many, and how many are used."""
     rows = (
         select(Vote.source, func.count(), func.count(col(Vote.used_in_update)))
         .where(col(Vote.superseded_by).is_(None), col(Vote.choice) != Choice.SKIP, *conditions)
         .where(col(Vote.source).in_(list(Source)))
         .group_by(col(Vote.source))
     )
-    return {source: (count, used) for source, count, used in session.exec(rows)}
+    found = {source: (count, used) for source, count, used in session.exec(rows)}
+    if Source.HUMAN in found:
+        count, used = found[Source.HUMAN]
+        found[Source.HUMAN] = count - len(labels_on_checks(session, *conditions)), used
+    return found
 
 
 def _fresh(session: Session, rules: DueRules) -> int:
@@ -285,7 +290,11 @@ def _bucketed(session: Session, source: Source, start: float, bucket: float) -> 
         )
         .group_by(place)
     )
-    return dict(session.exec(rows).all())
+    found = dict(session.exec(rows).all())
+    if source is Source.HUMAN:
+        for at in labels_on_checks(session, col(Vote.created_at) >= start):
+            found[int((at - start) / bucket)] -= 1
+    return {place: count for place, count in found.items() if count}
 
 
 def _timed(session: Session, start: float, bucket: float) -> list[tuple[int, float]]:

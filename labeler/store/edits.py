@@ -97,6 +97,9 @@ def add_edit(session: Session, text: str, pair: Pair, vote: Vote, *, now: float)
         source_vote_id=vote.id,
         needs_tokens=not is_check,
         sampling=pair.sampling,
+        aside_at=pair.aside_at,
+        aside_by=pair.aside_by,
+        aside_reason=pair.aside_reason,
         created_at=now,
     )
     session.add(edit)
@@ -120,7 +123,8 @@ def take_edit_back(session: Session, vote: Vote, undo_id: str) -> str | None:
     made = select(Pair).where(col(Pair.source_vote_id) == vote.id)
     if (pair := session.exec(made.where(col(Pair.purpose) == Purpose.EDIT)).first()) is None:
         return None
-    session.get_one(Vote, edit_vote_id(vote.id)).superseded_by = undo_id
+    said = session.exec(select(Vote).where(col(Vote.pair_id) == pair.id)).one()
+    said.superseded_by = undo_id
     if pair.state is not PairState.CHECK:
         pair.state = PairState.EXPIRED
     pair.needs_tokens = False
@@ -128,8 +132,11 @@ def take_edit_back(session: Session, vote: Vote, undo_id: str) -> str | None:
 
 
 def edit_vote_id(vote_id: str) -> str:
-    """The id of the vote for an edit, told from that of the vote that it came with."""
-    return f"{vote_id}-edit"
+    """The id of the vote for an edit, told from that of the vote that it came with.
+
+    No page's own id has a colon.
+    """
+    return f"{vote_id}:edit"
 
 
 def _untokenised(pair: Pair) -> Untokenised:

@@ -4,7 +4,7 @@ from sqlmodel import Session, col, func, select
 
 from labeler.alarms import Facts, Sign
 from labeler.states import UpdateState
-from labeler.store.queue import count_ready
+from labeler.store.queue import count_new
 from labeler.tables import Lease, Pair, RoleState, Run, Update, Vote
 
 LAST_UPDATES = 20
@@ -26,7 +26,7 @@ def facts(session: Session) -> Facts:
         ended=[UpdateState(state) for state in session.exec(ended)],
         open_since=still_open.opened_at if still_open else None,
         heartbeat_at=still_open.heartbeat_at if still_open else None,
-        ready=count_ready(session),
+        ready=count_new(session),
         moved_at=_moved_at(session, newest),
         in_rounds=newest is not None and newest.mode == "iterative",
         unattended=run is not None,

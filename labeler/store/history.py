@@ -1,7 +1,7 @@
 """A rater's own last votes, as they were cast.
 
-Nothing here tells a pair that checks raters from any other: its vote counts as learned from by the
-version that an ordinary vote of that moment would have gone into.
+Nothing here tells a pair that checks raters from any other, nor a vote that an update was tested
+with from one that it learned from: what a vote is said to have gone into is told by its time alone.
 """
 
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from sqlmodel import Session, col, select
 
 from labeler.labels import VoteRules, trainable
 from labeler.pairing import screen_choice
-from labeler.states import PairState, Purpose, UpdateState
+from labeler.states import Purpose, UpdateState
 from labeler.store.database import Database
 from labeler.store.edits import edit_vote_id
 from labeler.store.records import PastVote
@@ -18,7 +18,6 @@ from labeler.tables import Lease, Pair, Prompt, Update, Vote
 
 
 class _Promoted(NamedTuple):
-    id: int
     opened_at: float
     version_id: int
 
@@ -32,7 +31,7 @@ class History:
     def last(self, *, rater_id: int, limit: int, votes: VoteRules) -> list[PastVote]:
         """The last `limit` standing votes of this rater, newest first, over tabs and days."""
         rows = (
-            select(Vote, Pair, Prompt)
+            select(Vote, Prompt)
             .join(Lease, col(Lease.id) == col(Vote.lease_id))
             .join(Pair, col(Pair.id) == col(Vote.pair_id))
             .join(Prompt, col(Prompt.id) == col(Pair.prompt_id))
@@ -56,15 +55,15 @@ class History:
                 comment=vote.comment,
                 edit=edits.get(edit_vote_id(vote.id)),
                 at=vote.created_at,
-                trained=_trained(vote, pair, promoted, votes),
+                trained=_trained(vote, promoted, votes),
             )
-            for vote, pair, prompt in found
+            for vote, prompt in found
         ]
 
 
-def trained_by(session: Session, vote: Vote, pair: Pair, rules: VoteRules) -> int | None:
-    """The version that learned from a vote, as far as its rater is told."""
-    return _trained(vote, pair, _promoted(session, since=vote.created_at), rules)
+def trained_by(session: Session, vote: Vote, rules: VoteRules) -> int | None:
+    """The first version that came after a vote; None if there is none, or nothing to learn."""
+    return _trained(vote, _promoted(session, since=vote.created_at), rules)
 
 
 def _edits(session: Session, vote_ids: list[str]) -> dict[str, str]:
@@ -78,7 +77,7 @@ def _edits(session: Session, vote_ids: list[str]) -> dict[str, str]:
 def _promoted(session: Session, *, since: float) -> list[_Promoted]:
     """The updates since then that made a version live, oldest first."""
     rows = (
-        select(Update.id, Update.opened_at, Update.version_id)
+        select(Update.opened_at, Update.version_id)
         .where(col(Update.state) == UpdateState.PROMOTED, col(Update.opened_at) >= since)
         .order_by(col(Update.id))
     )
@@ -86,9 +85,7 @@ def _promoted(session: Session, *, since: float) -> list[_Promoted]:
     return [update for update in with_used if update.version_id is not None]
 
 
-def _trained(vote: Vote, pair: Pair, promoted: list[_Promoted], rules: VoteRules) -> int | None:
-    if pair.state is not PairState.CHECK:
-        return next((u.version_id for u in promoted if u.id == vote.used_in_update), None)
+def _trained(vote: Vote, promoted: list[_Promoted], rules: VoteRules) -> int | None:
     if vote.choice not in trainable(rules):
         return None
     return next((u.version_id for u in promoted if u.opened_at >= vote.created_at), None)

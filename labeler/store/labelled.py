@@ -77,23 +77,31 @@ class Labelled:
             )
 
     def set_aside(self, pair_id: int, *, reason: str, by: int, now: float) -> None:
-        """Leave a pair out of training and of the exports of preferences, from now on.
+        """Leave a pair and the edits made of it out of training and of the exports of preferences.
 
-        What was trained on it stays trained. Raises BadInput if it is set aside already.
+        That is from now on: what was trained on them stays trained. Raises BadInput if the pair is
+        set aside already.
         """
         with self._database.write() as session:
             pair = _pair(session, pair_id)
             if pair.aside_at is not None:
                 raise BadInput(f"Pair {pair_id} is set aside already.")
-            pair.aside_at, pair.aside_by, pair.aside_reason = now, by, reason.strip() or None
+            edits = _edits_aside(session, pair_id, since=None)
+            for each in (pair, *edits):
+                each.aside_at, each.aside_by, each.aside_reason = now, by, reason.strip() or None
 
     def put_back(self, pair_id: int) -> None:
-        """Let a pair that was set aside count again. Raises BadInput if it was not."""
+        """Let a pair that was set aside count again, with the edits that went along.
+
+        Raises BadInput if it was not set aside.
+        """
         with self._database.write() as session:
             pair = _pair(session, pair_id)
             if pair.aside_at is None:
                 raise BadInput(f"Pair {pair_id} is not set aside.")
-            pair.aside_at = pair.aside_by = pair.aside_reason = None
+            edits = _edits_aside(session, pair_id, since=pair.aside_at)
+            for each in (pair, *edits):
+                each.aside_at = each.aside_by = each.aside_reason = None
 
 
 def _pair(session: Session, pair_id: int) -> Pair:
@@ -101,6 +109,16 @@ def _pair(session: Session, pair_id: int) -> Pair:
     if pair is None:
         raise BadInput(f"There is no pair {pair_id}; pairs that nobody answered are deleted.")
     return pair
+
+
+def _edits_aside(session: Session, pair_id: int, *, since: float | None) -> list[Pair]:
+    """The edits made of a pair that were set aside at that moment; None: those that are not."""
+    made = select(Pair).where(
+        col(Pair.source_pair_id) == pair_id,
+        col(Pair.purpose) == Purpose.EDIT,
+        col(Pair.aside_at).is_not_distinct_from(since),
+    )
+    return list(session.exec(made))
 
 
 def _votes(session: Session, pair_id: int) -> list[OneVote]:

@@ -19,18 +19,23 @@ from labeler.store.database import Database
 from labeler.tables import FailedLogin, Login, Rater
 
 WINDOW_SECONDS = 15 * 60.0
-FREE_BY_NAME = 5  # failures in the window before there is a wait
+FREE_BY_BOTH = 5  # failures in the window before there is a wait: at a name from one address
 FREE_BY_ADDRESS = 20
+FREE_BY_NAME = 50  # more, so that nobody keeps others out by guessing at their names
 FIRST_WAIT_SECONDS = 15.0
 LONGEST_WAIT_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """A guess that may be made if `wait_seconds` is 0; `marks` are what it left behind."""
+    """A guess that may be made if `wait_seconds` is 0.
+
+    `marks` are what it left behind, and `clears` what failures a right password ends.
+    """
 
     wait_seconds: float
     marks: tuple[int, ...] = ()
+    clears: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,19 +77,22 @@ class Logins:
 
     def attempt(self, *, name: str | None, address: str, now: float) -> Attempt:
         """Ask to try a password (of this name) or an invite (no name) from this address."""
-        bounds = {_key("address", address): FREE_BY_ADDRESS}
-        if name is not None:
-            bounds[_name_key(name)] = FREE_BY_NAME
+        of_name = _name_bounds(name, address) if name is not None else {}
+        bounds = {_key("address", address): FREE_BY_ADDRESS, **of_name}
+        with self._database.read() as session:  # those who wait keep nobody from writing
+            wait = _wait(session, bounds, now)
+        if wait > 0:
+            return Attempt(wait)
         with self._database.write() as session:
             old = col(FailedLogin.at) <= now - WINDOW_SECONDS
             session.exec(delete(FailedLogin).where(old))
-            wait = max(_wait(session, key, free, now) for key, free in bounds.items())
+            wait = _wait(session, bounds, now)
             if wait > 0:
                 return Attempt(wait)
             marks = [FailedLogin(key=key, at=now) for key in bounds]
             session.add_all(marks)
             session.flush()
-            return Attempt(0.0, tuple(mark.id or 0 for mark in marks))
+            return Attempt(0.0, tuple(mark.id or 0 for mark in marks), tuple(of_name))
 
     def forgive(self, attempt: Attempt) -> None:
         """The attempt was no failure."""
@@ -124,7 +132,7 @@ class Logins:
             if rehashed is not None:
                 rater.password = rehashed
             _forgive(session, attempt)
-            session.exec(delete(FailedLogin).where(col(FailedLogin.key) == _name_key(rater.name)))
+            session.exec(delete(FailedLogin).where(col(FailedLogin.key).in_(attempt.clears)))
             if before is not None:
                 _end(session, before, now)
             return _open(session, secret.rater_id, seconds, now)
@@ -171,10 +179,16 @@ def wait_seconds(failures: int, last_at: float, free: int, now: float) -> float:
     return max(0.0, last_at + wait - now)
 
 
-def _wait(session: Session, key: str, free: int, now: float) -> float:
-    query = select(func.count(), func.max(col(FailedLogin.at))).where(col(FailedLogin.key) == key)
-    failures, last_at = session.exec(query).one()
-    return wait_seconds(failures, last_at or 0.0, free, now)
+def _wait(session: Session, bounds: dict[str, int], now: float) -> float:
+    """The longest of the waits by these keys, with how many failures are free at each."""
+    waits = [0.0]
+    for key, free in bounds.items():
+        query = select(func.count(), func.max(col(FailedLogin.at))).where(
+            col(FailedLogin.key) == key, col(FailedLogin.at) > now - WINDOW_SECONDS
+        )
+        failures, last_at = session.exec(query).one()
+        waits.append(wait_seconds(failures, last_at or 0.0, free, now))
+    return max(waits)
 
 
 def _forgive(session: Session, attempt: Attempt) -> None:
@@ -186,8 +200,12 @@ def _key(kind: str, value: str) -> str:
     return hashlib.sha256(f"{kind}:{value}".encode("utf-8", "replace")).hexdigest()
 
 
-def _name_key(name: str) -> str:
-    return _key("name", plain(name).casefold())
+def _name_bounds(name: str, address: str) -> dict[str, int]:
+    meant = plain(name).casefold()
+    return {
+        _key("name", meant): FREE_BY_NAME,
+        _key("both", f"{address}\n{meant}"): FREE_BY_BOTH,
+    }
 
 
 def _secret(rater: Rater | None) -> Secret | None:

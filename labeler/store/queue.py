@@ -21,9 +21,10 @@ from labeler.store.live import live_at, live_id
 from labeler.store.records import CheckRules, DueRules, LeasedPair, NewPair
 from labeler.store.rounds import pairs_left
 from labeler.style import Said
-from labeler.tables import Lease, Pair, Prompt, Vote
+from labeler.tables import Lease, Pair, Prompt, Rater, Vote
 
 LAST_PAIRS = 64
+MOST_HELD = 64  # leases of one rater, over all their pages
 
 
 class Queue:
@@ -96,17 +97,21 @@ class Queue:
         `shown` are the lease ids that the page has; those that ran out are taken up again where
         their slot is still free. Leases of the same holder that it does not name (it was reloaded,
         or the answer got lost) come back first, then pairs from the queue, in whose place a check
-        may come now and then, by lot.
+        may come now and then, by lot. A rater holds MOST_HELD at most, so that nobody can keep the
+        queue from others; one whose account is disabled gets none.
         """
         named = set(shown)
         own = col(Lease.holder) == holder, col(Lease.rater_id) == rater_id
         with self._database.write() as session:
-            _take_up_again(session, *own, col(Lease.id).in_(named))
+            if is_disabled(session, rater_id):
+                return []
+            may_hold = MOST_HELD - len(_active(session, col(Lease.rater_id) == rater_id))
+            may_hold -= _take_up_again(session, may_hold, *own, col(Lease.id).in_(named))
             mine = _active(session, *own)
             for lease in mine:
                 lease.expires_at = now + seconds
             lost = [lease for lease in mine if lease.id not in named]
-            for pair, slot in _free_slots(session, rater_id, wanted - len(mine)):
+            for pair, slot in _free_slots(session, rater_id, min(wanted - len(mine), may_hold)):
                 # The pair that this rater asked for themselves is never kept back.
                 if checks is not None and pair.for_rater_id is None:
                     check = check_for(session, rater_id, checks, now=now, rng=rng)
@@ -156,6 +161,17 @@ def add_pairs(
     for pair in pairs:
         row = Pair(**vars(pair), state=PairState.READY, votes_wanted=votes_wanted, created_at=now)
         session.add(row)
+
+
+def end_leases_of(session: Session, rater_id: int, *, now: float) -> None:
+    """Give back all that a rater holds."""
+    _end(session, _active(session, col(Lease.rater_id) == rater_id), now)
+
+
+def is_disabled(session: Session, rater_id: int) -> bool:
+    """Whether an account was shut out, perhaps after its request had passed the door."""
+    rater = session.get(Rater, rater_id)
+    return rater is not None and rater.disabled_at is not None
 
 
 def retire_old_pairs(session: Session) -> None:
@@ -290,22 +306,33 @@ def _active(session: Session, *conditions: sa.ColumnElement[bool]) -> list[Lease
     return list(session.exec(rows.order_by(col(Lease.leased_at), col(Lease.pair_id))))
 
 
-def _take_up_again(session: Session, *conditions: sa.ColumnElement[bool]) -> None:
+def _take_up_again(session: Session, most: int, *conditions: sa.ColumnElement[bool]) -> int:
     """Revive ended leases whose slot is free and whose rater neither holds nor voted on the pair.
+
+    Returns how many they were, `most` at most.
 
     Otherwise a page that outlived its leases (a restart, a long break) would be handed the pairs
     that it shows a second time, and the votes on the first ones would be refused.
     """
-    ended = select(Lease).where(col(Lease.ended_at).is_not(None), *conditions)
+    voted = select(Vote.id).where(
+        col(Vote.pair_id) == col(Lease.pair_id),
+        col(Vote.rater_id) == col(Lease.rater_id),
+        col(Vote.superseded_by).is_(None),
+    )
+    ended = select(Lease).where(col(Lease.ended_at).is_not(None), ~voted.exists(), *conditions)
+    revived = 0
     for lease in session.exec(ended.order_by(col(Lease.leased_at))):
+        if revived >= most:
+            break
         pair = session.get_one(Pair, lease.pair_id)
-        voted = any(vote.rater_id == lease.rater_id for vote in _votes(session, pair))
         same = col(Lease.pair_id) == pair.id, col(Lease.rater_id) == lease.rater_id
         slot = free_slot(session, pair)
-        if slot is not None and not voted and not _active(session, *same):
+        if slot is not None and not _active(session, *same):
             lease.slot, lease.ended_at = slot, None
             wait_again(pair)
             session.flush()
+            revived += 1
+    return revived
 
 
 def _end(session: Session, leases: Sequence[Lease], now: float) -> None:

@@ -148,7 +148,7 @@ class Undone:
     """What an undo came to: the pair, held again, or one sentence on why it does not come back.
 
     `was_taken_back` is whether a vote was, `choice` what it had said, by side, `edit` the text that
-    had come with it, `trained` the version that had learned from it, if any.
+    had come with it, `trained` the first version that came after it, if any.
     """
 
     pair: LeasedPair | None
@@ -163,7 +163,7 @@ class Undone:
 class PastVote:
     """A vote as its rater saw it cast: by side, with nothing that tells which response is which.
 
-    `choice` is as in `pairing.SCREEN_CHOICES`. `trained` is the version that learned from it.
+    `choice` is as in `pairing.SCREEN_CHOICES`. `trained` is the first version that came after it.
     """
 
     vote_id: str

@@ -11,14 +11,14 @@ from labeler.labels import VoteRules
 from labeler.states import Choice, PairState, RaterRole, Source, UpdateState
 from labeler.store.asks import open_asks
 from labeler.store.changes import labels_of
-from labeler.store.checks import outstanding, standing_votes
+from labeler.store.checks import free_slots, labels_on_checks, outstanding, standing_votes
 from labeler.store.database import Database
 from labeler.store.health import facts
 from labeler.store.judge_report import ROLE as JUDGE_ROLE
 from labeler.store.judge_report import judge_labels, judge_report
 from labeler.store.listing import cast_votes, fresh_votes, new_votes
 from labeler.store.live import live_id
-from labeler.store.queue import count_new, count_ready
+from labeler.store.queue import count_ready
 from labeler.store.records import DueRules, EndedUpdate, LoopState, Messages
 from labeler.store.rounds import answered
 from labeler.store.run_facts import RunFacts, run_facts
@@ -81,7 +81,10 @@ class Reports:
                 "raters": _count(session, Rater, col(Rater.role) != RaterRole.JUDGE),
                 "prompts": {
                     "usable": _count(
-                        session, Prompt, col(Prompt.pooled).is_(True), col(Prompt.set_aside).is_(None)
+                        session,
+                        Prompt,
+                        col(Prompt.pooled).is_(True),
+                        col(Prompt.set_aside).is_(None),
                     ),
                     "set_aside": _count(session, Prompt, col(Prompt.set_aside).is_not(None)),
                 },
@@ -96,7 +99,7 @@ class Reports:
 
     def page(self, *, rater_id: int, rules: DueRules) -> dict[str, Any]:
         """What a rater sees of the loop beside the pair."""
-        return self.page_of(rater_id, self.shown_to_all(rules))
+        return self.page_of(rater_id, self.shown_to_all(rules), rules.votes)
 
     def shown_to_all(self, rules: DueRules) -> dict[str, Any]:
         """The part of `page` that is the same for everybody, and that takes most of the time."""
@@ -105,14 +108,16 @@ class Reports:
             return {
                 "live": live_id(session),
                 "fresh": _progress_shown(session, rules),
-                "ready": max(0, count_new(session) - outstanding(session)),
+                "ready": max(0, free_slots(session) - outstanding(session)),
                 "update": _update_view(session),
                 "result": _result_view(session),
                 "roles": {role.name: role.says for role in roles},
                 "alarms": [role.alarm for role in roles if role.alarm],
             }
 
-    def page_of(self, rater_id: int, shown: dict[str, Any]) -> dict[str, Any]:
+    def page_of(
+        self, rater_id: int, shown: dict[str, Any], votes: VoteRules = NO_TIES
+    ) -> dict[str, Any]:
         """What is `shown_to_all`, with what concerns this rater."""
         mine = (
             col(Vote.rater_id) == rater_id,
@@ -125,7 +130,7 @@ class Reports:
                 "votes": _count(session, Vote, *mine),
                 "asks": open_asks(session, rater_id),
                 "result": result
-                and result | {"my_labels": labels_of(session, result["id"], rater_id)},
+                and result | {"my_labels": labels_of(session, result["id"], rater_id, votes)},
             }
 
     def judge(self) -> dict[str, Any] | None:
@@ -263,18 +268,8 @@ def _labels(session: Session, votes: VoteRules, max_staleness: int) -> dict[str,
         .group_by(col(Vote.source))
     )
     found = {source: (standing, used) for source, standing, used in session.exec(counts)}
-    checks = (
-        select(func.count())
-        .select_from(Vote)
-        .join(Pair, col(Pair.id) == col(Vote.pair_id))
-        .where(
-            col(Pair.state) == PairState.CHECK,
-            col(Vote.superseded_by).is_(None),
-            col(Vote.choice) != Choice.SKIP,
-        )
-    )
     return {
-        "human": found.get(Source.HUMAN, (0, 0))[0] - session.exec(checks).one(),
+        "human": found.get(Source.HUMAN, (0, 0))[0] - len(labels_on_checks(session)),
         "judge": found.get(Source.JUDGE, (0, 0))[0],
         "fresh": len(fresh_votes(session, votes, max_staleness)),
         "used": sum(used for _, used in found.values()),

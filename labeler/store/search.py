@@ -275,6 +275,7 @@ def is_too_fast(vote: Vote, fast_seconds: float) -> bool:
 def _parsed(cursor: str) -> tuple[float, str]:
     try:
         at, vote_id = json.loads(cursor)
+        str(vote_id).encode()  # or the database would refuse it
         return float(at), str(vote_id)
     except (ValueError, TypeError) as error:
         raise BadInput(f"'{cursor}' is not a place in the list; start at its top.") from error

@@ -63,15 +63,19 @@ class Trust:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def mark(self) -> tuple[int, int, int]:
+    def mark(self) -> tuple[float, ...]:
         """Changes whenever the report may have changed, and is quickly had."""
         votes = select(sa.func.count()).select_from(Vote)
-        aside = select(sa.func.count()).select_from(Pair).where(col(Pair.aside_at).is_not(None))
+        aside = select(sa.func.count(), sa.func.max(Pair.aside_at)).where(
+            col(Pair.aside_at).is_not(None)
+        )
         with self._database.read() as session:
+            pairs, newest = session.exec(aside).one()
             return (
                 session.exec(votes).one(),
                 session.exec(votes.where(col(Vote.superseded_by).is_not(None))).one(),
-                session.exec(aside).one(),
+                pairs,
+                newest or 0.0,
             )
 
     def report(self, *, min_reading_seconds: float, weighing: bool, now: float) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from labeler.store.database import Database
 from labeler.store.edits import add_edit, edited_text, take_edit_back
 from labeler.store.history import trained_by
 from labeler.store.live import versions_since
-from labeler.store.queue import free_slot, leased_pair, settle, wait_again
+from labeler.store.queue import free_slot, is_disabled, leased_pair, settle, wait_again
 from labeler.store.records import Ballot, Receipt, Undone
 from labeler.tables import Lease, Pair, Vote
 
@@ -25,6 +25,7 @@ VOTED = "this pair has your vote already; undo that one first"
 NOT_YOURS = "there is no such vote of yours"
 GONE = "this vote was taken back"
 EXPLAINED = "this vote has its reasons already"
+DISABLED = "this account is disabled"
 NOTHING_LEFT = "There is no vote of this tab left to undo."
 NO_SUCH_VOTE = "This vote is not there any more; it was taken back before."
 ELSEWHERE = "The vote is taken back. Its pair is not free any more and does not come back."
@@ -48,6 +49,8 @@ class Votes:
             if (known := session.get(Vote, ballot.vote_id)) is not None:
                 mine = known.rater_id == rater_id and known.lease_id == ballot.lease_id
                 return Receipt(ballot.vote_id, saved=mine, reason=None if mine else UNKNOWN)
+            if is_disabled(session, rater_id):
+                return Receipt(ballot.vote_id, saved=False, reason=DISABLED)
             lease = session.get(Lease, ballot.lease_id)
             refusal = _refusal(session, lease, rater_id)
             if refusal is not None or lease is None:
@@ -103,7 +106,9 @@ class Votes:
         """
         with self._database.write() as session:
             done = select(Vote).where(
-                col(Vote.superseded_by) == undo_id, col(Vote.lease_id).is_not(None)
+                col(Vote.superseded_by) == undo_id,
+                col(Vote.rater_id) == rater_id,
+                col(Vote.lease_id).is_not(None),
             )
             if (vote := session.exec(done).first()) is not None:
                 return _undone(session, vote, _lease_after(session, vote), rules)
@@ -130,7 +135,7 @@ def _undone(session: Session, vote: Vote, lease: Lease | None, rules: VoteRules)
         reason=None if lease else ELSEWHERE,
         choice=pairing.screen_choice(vote.choice, vote.shown_left),
         edit=take_edit_back(session, vote, vote.superseded_by),
-        trained=trained_by(session, vote, session.get_one(Pair, vote.pair_id), rules),
+        trained=trained_by(session, vote, rules),
     )
 
 

@@ -40,7 +40,7 @@ def create_app(settings: Settings, store: Store) -> FastAPI:
     app.include_router(door_routes(settings, store))
     app.include_router(rating_routes(settings, store, rater_of))
     app.include_router(asks_routes(settings, store))
-    app.include_router(changes_routes(store))
+    app.include_router(changes_routes(settings, store))
     app.include_router(dashboard_routes(settings, store))
     app.include_router(labelled_routes(settings, store))
     app.include_router(people_routes(store))

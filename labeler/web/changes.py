@@ -4,6 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from labeler.settings import Settings
 from labeler.store import Store
 from labeler.store.changes import Change, Example
 from labeler.web.person import RaterId
@@ -12,13 +13,13 @@ from labeler.web.render import render_prompt, render_text
 LAST_UPDATES = 10
 
 
-def changes_routes(store: Store) -> APIRouter:
+def changes_routes(settings: Settings, store: Store) -> APIRouter:
     """GET /rating/changes: the last updates, newest first, with this rater's part in them."""
     routes = APIRouter(prefix="/rating")
 
     @routes.get("/changes")
     def changes(rater_id: RaterId) -> dict[str, Any]:
-        found = store.changes.of(rater_id, last=LAST_UPDATES)
+        found = store.changes.of(rater_id, last=LAST_UPDATES, votes=settings.vote_rules)
         return {"changes": [_on_screen(change) for change in found]}
 
     return routes

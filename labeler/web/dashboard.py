@@ -6,20 +6,21 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from labeler import live
 from labeler.live import Changed
 from labeler.settings import Settings
 from labeler.store import Store
 from labeler.web.figures import Figures
-from labeler.web.person import PersonHere
+from labeler.web.person import LARGEST_ID, PersonHere
 
 PAGE = Path(__file__).parent / "static" / "dashboard" / "dashboard.html"
 MOST_AHEAD_SECONDS = 15 * 3600
 NO_CACHE = {"cache-control": "no-cache"}
 
 Range = Literal["hour", "day", "week", "month", "all"]
+Id = Annotated[int, Field(ge=0, le=LARGEST_ID)]
 Offset = Annotated[int, Query(ge=-MOST_AHEAD_SECONDS, le=MOST_AHEAD_SECONDS)]
 
 
@@ -28,7 +29,7 @@ class ChangeBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    live: int | None = None
+    live: Id | None = None
 
 
 def dashboard_routes(settings: Settings, store: Store) -> APIRouter:
@@ -49,11 +50,11 @@ def dashboard_routes(settings: Settings, store: Store) -> APIRouter:
         return _moved(_make_live(None, body, person.name))
 
     @routes.post("/versions/{version_id}/promote")
-    def promote(version_id: int, body: ChangeBody, person: PersonHere) -> dict[str, Any]:
+    def promote(version_id: Id, body: ChangeBody, person: PersonHere) -> dict[str, Any]:
         return _moved(_make_live(version_id, body, person.name))
 
     @routes.post("/versions/{version_id}/reject")
-    def reject(version_id: int, body: ChangeBody, person: PersonHere) -> dict[str, Any]:
+    def reject(version_id: Id, body: ChangeBody, person: PersonHere) -> dict[str, Any]:
         changed = live.reject(settings, store, version_id, now=time.time(), by=person.name)
         figures.forget()
         if changed.live == changed.previous:

@@ -21,6 +21,7 @@ NOW_SECONDS = 1.0
 LONGEST_SECONDS = 15.0
 TIMES_AS_LONG = 100
 READY_POINTS = 900
+OFFSET_STEP = 900.0
 RANGES: Mapping[str, tuple[float, float]] = {
     "hour": (3600.0, 60.0),
     "day": (86_400.0, 1800.0),
@@ -48,7 +49,11 @@ class Figures:
         self._scored_by: str | None = None
 
     def get(self, range_name: str, offset: float, *, now: float) -> dict[str, Any]:
-        """All figures. `offset` is how many seconds local time is ahead of UTC, for the days."""
+        """All figures. `offset` is how many seconds local time is ahead of UTC, for the days.
+
+        It counts in quarters of an hour, as time zones do.
+        """
+        offset = OFFSET_STEP * round(offset / OFFSET_STEP)
         with self._turn:
             current = self._once("now", lambda: self._now(now), most=NOW_SECONDS)
             totals = self._once("totals", self._store.dashboard.totals)
@@ -74,7 +79,9 @@ class Figures:
             started = time.thread_time()
             made = make()
             lasts = max(NOW_SECONDS, TIMES_AS_LONG * (time.thread_time() - started))
-            found = self._kept[key] = (time.monotonic() + min(most, lasts), made)
+            now = time.monotonic()
+            self._kept = {key: kept for key, kept in self._kept.items() if now < kept[0]}
+            found = self._kept[key] = (now + min(most, lasts), made)
         return found[1]
 
     def _now(self, now: float) -> dict[str, Any]:

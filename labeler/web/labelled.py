@@ -14,7 +14,7 @@ from labeler.store import Store
 from labeler.store.labelled import OnePair, OneVote
 from labeler.store.search import LONGEST_SEARCH, PairLine, Wanted, is_too_fast
 from labeler.tables import Verdict
-from labeler.web.person import PersonHere
+from labeler.web.person import LARGEST_ID, PersonHere
 from labeler.web.render import render_prompt, render_text
 
 PAGE = Path(__file__).parent / "static" / "labels" / "labels.html"
@@ -22,7 +22,6 @@ NO_CACHE = {"cache-control": "no-cache"}
 LONGEST_REASON = 500
 LONGEST_SNIPPET = 160
 LONGEST_CURSOR = 200
-LARGEST_ID = 2**53
 FACETS_SECONDS = 10.0
 
 Flag = Literal["too_fast", "set_aside", "disagree", "edited", "commented"]

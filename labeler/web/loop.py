@@ -35,4 +35,4 @@ class LoopView:
                 self._shown = self._store.reports.shown_to_all(self._rules)
                 self._looked_at = looked_at
             shown = self._shown
-        return self._store.reports.page_of(rater_id, shown)
+        return self._store.reports.page_of(rater_id, shown, self._rules.votes)

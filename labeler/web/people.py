@@ -1,7 +1,7 @@
 """The routes that an admin keeps the accounts with. Who may do what is in `labeler.web.access`."""
 
 import time
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
@@ -9,9 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from labeler.errors import BadInput
 from labeler.states import RaterRole
 from labeler.store import Store
+from labeler.web.person import LARGEST_ID
 
 LONGEST_NAME = 200  # that is looked at; the store says how long one may be
 
+Id = Annotated[int, Field(ge=0, le=LARGEST_ID)]
 Role = Literal["rater", "reviewer", "admin"]
 
 
@@ -53,21 +55,21 @@ def people_routes(store: Store) -> APIRouter:
         return {"token": store.accounts.invite(body.name, RaterRole(body.role), now=time.time())}
 
     @routes.post("/{rater_id}/invite")
-    def reinvite(rater_id: int, body: NothingBody) -> dict[str, Any]:
+    def reinvite(rater_id: Id, body: NothingBody) -> dict[str, Any]:
         return {"token": store.accounts.reinvite(rater_id, now=time.time())}
 
     @routes.post("/{rater_id}/disable")
-    def disable(rater_id: int, body: NothingBody) -> dict[str, Any]:
+    def disable(rater_id: Id, body: NothingBody) -> dict[str, Any]:
         store.accounts.disable(rater_id, now=time.time())
         return people()
 
     @routes.post("/{rater_id}/enable")
-    def enable(rater_id: int, body: NothingBody) -> dict[str, Any]:
+    def enable(rater_id: Id, body: NothingBody) -> dict[str, Any]:
         store.accounts.enable(rater_id)
         return people()
 
     @routes.post("/{rater_id}/role")
-    def role(rater_id: int, body: RoleBody) -> dict[str, Any]:
+    def role(rater_id: Id, body: RoleBody) -> dict[str, Any]:
         store.accounts.set_role(rater_id, RaterRole(body.role))
         return people()
 

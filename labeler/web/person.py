@@ -7,6 +7,8 @@ from fastapi import Depends, Request
 
 from labeler.states import RaterRole
 
+LARGEST_ID = 2**53  # what JavaScript counts to; the database goes further
+
 
 @dataclass(frozen=True)
 class Person:

@@ -30,7 +30,7 @@ from labeler.web.render import plain_text, prompt_line, render_prompt, render_te
 
 Id = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{1,64}$")]
 MOST_PAIRS = 8
-MOST_LEASES = 500
+MOST_LEASES = 64
 MOST_VOTES = 50
 LONGEST_SECONDS = 7 * 24 * 3600.0
 LONGEST_COMMENT_CHARS = 2_000

@@ -31,6 +31,10 @@ LARGEST_BODY_BYTES = 256 * 1024
 PERSON_HEADER = "x-livedpo-person"
 MOST_LOOKUPS = 8  # threads of their own, so that nobody waits behind votes that wait to be written
 LOG_IN = "Log in to go on."
+UNTOLD_PROXY = (
+    "This request came through a proxy the service was not told of, and nobody has an account; "
+    "make accounts with `livedpo raters add`, and give `livedpo serve` the --public-url."
+)
 SOMEONE_ELSE = "Somebody else has logged in in this browser since; load the page again."
 
 _REFUSED = """<!doctype html>
@@ -117,7 +121,10 @@ class Guard:
         except LivedpoError as error:
             return None, _no(503, str(error))
         if person is None:
-            return None, _to_login(scope, headers) if rule.is_page else _no(401, LOG_IN)
+            proxied = self._sessions.is_proxied(headers)
+            if rule.is_page:
+                return None, _to_login(scope, headers, proxied=proxied)
+            return None, _no(401, UNTOLD_PROXY if proxied else LOG_IN)
         if headers.get(PERSON_HEADER, str(person.rater_id)) != str(person.rater_id):
             return None, _no(401, SOMEONE_ELSE)
         if not may(rule, person.role):
@@ -176,12 +183,14 @@ def _not_for(rule: Rule, least: RaterRole) -> Response:
     return _no(403, sentence)
 
 
-def _to_login(scope: Scope, headers: Headers) -> Response:
+def _to_login(scope: Scope, headers: Headers, *, proxied: bool) -> Response:
     """To the login, and back. Browsers hide the cookie when a link on another site was followed,
-    so the login page is told (`away`) to look whether somebody is logged in after all.
+    so the login page is told (`away`) to look whether somebody is logged in after all. Where nobody
+    can log in (`proxied`) it asks why, and shows the answer.
     """
     away = headers.get("sec-fetch-site", "none") in ("cross-site", "same-site")
-    to = f"/login?to={quote(scope['path'], safe='/')}" + ("&away=1" if away else "")
+    to = f"/login?to={quote(scope['path'], safe='/')}"
+    to += ("&away=1" if away else "") + ("&proxied=1" if proxied else "")
     return RedirectResponse(to, 303)
 
 

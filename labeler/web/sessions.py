@@ -21,6 +21,14 @@ from labeler.store.accounts import LOCAL_RATER
 from labeler.web.person import Person
 
 SUBNET_BITS = 64  # what one subscriber has of IPv6
+PROXY_HEADERS = (
+    "forwarded",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-real-ip",
+)
 
 
 class Sessions:
@@ -46,7 +54,14 @@ class Sessions:
         owner = self._store.logins.person_of_token(token, now=time.time()) if token else None
         if owner is not None:
             return Person(owner.rater_id, owner.name, owner.role)
-        return self._local()
+        return self._local(headers)
+
+    def is_proxied(self, headers: Headers) -> bool:
+        """Whether a proxy of which this service was told nothing has passed a request on.
+
+        Then whoever asks is not at this machine, although the connection comes from it.
+        """
+        return self._may_be_open and any(name in headers for name in PROXY_HEADERS)
 
     def token_of(self, headers: Headers) -> str | None:
         """What the cookie of a request holds."""
@@ -71,11 +86,13 @@ class Sessions:
         trusted = self._has_proxy and peer in LOOPBACK_HOSTS
         return _subscriber(said if trusted and said else peer)
 
-    def _local(self) -> Person | None:
+    def _local(self, headers: Headers) -> Person | None:
         if not self._may_be_open:
             return None
         if not self._store.accounts.is_single_user():
             self._may_be_open = False  # an account is there to stay
+            return None
+        if self.is_proxied(headers):
             return None
         if self._local_id is None:
             self._local_id = self._store.accounts.local(now=time.time())
@@ -96,7 +113,7 @@ class Sessions:
 def _subscriber(address: str) -> str:
     """An address, or the network that one IPv6 subscriber has; as it is if it is none."""
     try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
+        parsed = ipaddress.ip_address(_without_port(address).partition("%")[0])
     except ValueError:
         return address[:64]
     if isinstance(parsed, ipaddress.IPv6Address):
@@ -104,3 +121,11 @@ def _subscriber(address: str) -> str:
             return str(parsed.ipv4_mapped)
         return str(ipaddress.ip_network((parsed, SUBNET_BITS), strict=False))
     return str(parsed)
+
+
+def _without_port(address: str) -> str:
+    """Some proxies name the port too: 192.0.2.1:5000, [2001:db8::1]:5000."""
+    if address.startswith("["):
+        return address[1:].partition("]")[0]
+    host, _, port = address.partition(":")
+    return address if ":" in port else host

@@ -12,6 +12,7 @@ from labeler.settings import Settings
 from labeler.store import Store
 
 LOOK_SECONDS = 30.0
+HOUR_SECONDS = 3600.0  # a report tells of the last day, which moves on without a vote
 
 
 class TrustView:
@@ -22,11 +23,11 @@ class TrustView:
         self._store = store
         self._turn = threading.Lock()
         self._looked_at = float("-inf")
-        self._mark: tuple[int, ...] | None = None
+        self._mark: tuple[float, ...] | None = None
         self._report: dict[str, Any] | None = None
 
     def report(self, *, now: float, clock: float) -> dict[str, Any]:
-        """The report; a new one if the last is old and votes came since.
+        """The report; a new one if the last is old, and votes came or an hour began since.
 
         `clock`: seconds of a clock that never goes back. Who comes while it is worked out gets the
         last one, or waits if there is none.
@@ -42,7 +43,7 @@ class TrustView:
         return self._report
 
     def _look(self, now: float) -> None:
-        mark = self._store.trust.mark()
+        mark = now // HOUR_SECONDS, *self._store.trust.mark()
         if mark != self._mark:
             self._report = self._store.trust.report(
                 min_reading_seconds=self._settings.min_reading_seconds,

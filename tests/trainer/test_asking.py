@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+import trainer.asking
 from labeler.schedule import open_due_update
 from labeler.settings import Settings
 from labeler.states import AskState, UpdateState
@@ -19,8 +20,9 @@ from labeler.tables import Ask, Pair
 from tests.tiny import EASY
 from tests.trainer.conftest import QUESTIONS, SAMPLING, load
 from tests.trainer.test_worker import PROMPTS, Clock, N, vote, work
-from trainer.asking import MOST_SEEDS, SAME
+from trainer.asking import MOST_SEEDS, NO_MEMORY, SAME
 from trainer.batch import make_batch
+from trainer.examine import Sample
 from trainer.policy import LIVE, Policy
 from trainer.sampling import Sampler
 from trainer.worker import Worker
@@ -180,6 +182,50 @@ def test_a_policy_that_is_not_finite_ends_the_ask_and_not_the_worker(
     found = look(store, "a")
     assert found.state is AskState.FAILED
     assert "not finite" in str(found.reason)
+
+
+CPU_SAYS = "[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"
+
+
+@pytest.mark.parametrize("where", ["sampling", "reference"])
+def test_no_memory_ends_the_ask_that_alone_needs_it_and_neither_others_nor_the_worker(
+    worker: Worker, store: Store, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    ask(store, "a")
+    ask(store, "bb", "?" * 80)
+    answer, logps = worker._supply.answer, trainer.asking.logps
+
+    def refuse_long(prompts: list[list[int]]) -> None:
+        if max(map(len, prompts)) > 60:
+            raise RuntimeError(CPU_SAYS)
+
+    def answer_short(prompts: list[list[int]], *more: Any, **others: Any) -> Any:
+        refuse_long(prompts)
+        return answer(prompts, *more, **others)
+
+    def measure_short(policy: Policy, samples: list[Sample], adapter: str | None) -> Any:
+        refuse_long([sample.prompt_tokens for sample in samples])
+        return logps(policy, samples, adapter)
+
+    if where == "sampling":
+        monkeypatch.setattr(worker._supply, "answer", answer_short)
+    else:
+        monkeypatch.setattr("trainer.asking.logps", measure_short)
+    assert worker._asking.step(0)
+    assert look(store, "a").state is AskState.READY
+    assert (look(store, "bb").state, look(store, "bb").reason) == (AskState.FAILED, NO_MEMORY)
+
+
+def test_an_error_that_is_no_prompts_fault_is_not_hidden(
+    worker: Worker, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("of this test")
+
+    monkeypatch.setattr(worker._supply, "answer", fail)
+    ask(store, "a")
+    with pytest.raises(RuntimeError, match="of this test"):
+        worker._asking.step(0)
 
 
 @pytest.mark.parametrize("kind", ["merged copy", "adapter", "generate"])

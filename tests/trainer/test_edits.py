@@ -16,7 +16,7 @@ from tests.tiny import EASY
 from tests.trainer.test_worker import PROMPTS, Clock
 from trainer.edits import tokenise_edits
 from trainer.packing import pair_logps
-from trainer.policy import Policy
+from trainer.policy import LIVE, Policy
 from trainer.worker import Worker
 
 BETTER = "You make good tea with hot water."
@@ -80,13 +80,46 @@ def test_an_edit_gets_its_tokens_and_is_trained_on_like_any_label(
     assert store.reports.votes()[-1].vote.used_in_update == 1
 
 
-def test_an_edit_that_does_not_fit_is_set_aside_with_the_reason(
-    worker: Worker, store: Store, policy: Policy
-) -> None:
-    edit_one(store, "tea " * 200)
-    assert tokenise_edits(store, policy, 0, Clock())
-    assert not tokenise_edits(store, policy, 0, Clock())
+def set_aside(store: Store, policy: Policy, settings: Settings) -> str:
+    """Why the one edit is set aside, which then keeps nobody busy."""
+    assert tokenise_edits(store, policy, settings, 0, Clock())
+    assert not tokenise_edits(store, policy, settings, 0, Clock())
     pair = store.reports.votes()[-1].pair
     assert pair.needs_tokens
-    assert pair.aside_reason is not None
-    assert pair.aside_reason.endswith("and the policy takes 128")
+    return str(pair.aside_reason)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("tea " * 200, "and the policy takes 128"), ("tea " * 60, "and at most 48 are learned from")],
+)
+def test_an_edit_that_is_too_long_is_set_aside_with_the_reason(
+    worker: Worker, store: Store, policy: Policy, settings: Settings, text: str, says: str
+) -> None:
+    edit_one(store, text)
+    assert set_aside(store, policy, settings).endswith(says)
+
+
+def test_an_edit_whose_log_probabilities_are_not_finite_is_set_aside(
+    worker: Worker, store: Store, policy: Policy, settings: Settings
+) -> None:
+    edit_one(store, BETTER)
+    with torch.no_grad():
+        for weight in policy.parameters(LIVE):
+            weight.fill_(float("nan"))
+    assert "not finite" in set_aside(store, policy, settings)
+
+
+def test_an_edit_for_which_there_is_no_memory_is_set_aside(
+    worker: Worker,
+    store: Store,
+    policy: Policy,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr("trainer.edits.pair_logps", fail)
+    edit_one(store, BETTER)
+    assert "no memory" in set_aside(store, policy, settings)

@@ -56,7 +56,7 @@ export class History extends Dialog {
       ...(vote.reasons.length ? [element("p", { class: "reasons" }, ...vote.reasons.map((tag) => element("span", {}, tag)))] : []),
       ...(vote.comment ? [element("p", { class: "comment", dir: "auto" }, vote.comment)] : []),
       ...(vote.edit ? [edited(vote.edit)] : []),
-      ...(vote.trained === null ? [] : [element("p", { class: "used" }, `Version ${vote.trained} has learned from it; later ones will not if you take it back.`)]),
+      ...(vote.trained === null ? [] : [element("p", { class: "used" }, `Version ${vote.trained} came after it; later ones will not learn from it if you take it back.`)]),
       this.#buttons(vote),
     ];
     return element("li", {}, ...parts);

@@ -9,14 +9,17 @@ import { keepDraft } from "./edit.js";
 import { Refused, Unreachable } from "./server.js";
 
 const ON_HAND = 3; // pairs held: one on screen, two behind it
-const MOST_WANTED = 8; // the server's bound, as is the next
+const MOST_WANTED = 8; // the server's bound, as are the next
 const MOST_VOTES = 50;
+const MOST_LEASES = 64;
 const RENEW_MS = 60_000; // leases of a page in sight are prolonged this often
 const STATE_MS = 1_000;
 const LONGEST_SECONDS = 24 * 3600;
 const FIRST_RETRY_MS = 250;
 const LONGEST_RETRY_MS = 4_000;
 const NOT_UNDERSTOOD = 422;
+const LOGGED_OUT = 401;
+const SERVER_ERROR = 500;
 
 export class Rating {
   #holder;
@@ -236,7 +239,13 @@ export class Rating {
       return;
     }
     const body = { undo_id: this.#undoId, holder: this.#holder, vote_id: this.#undoVote };
-    const { pair, reason, choice, edit, trained } = await this.#ask(() => this.#server.undo(body));
+    // Without an answer the same undo is sent again: it may have arrived, and a new one would take
+    // back one vote more.
+    const answer = await this.#ask(() => this.#server.undo(body)).catch((error) => {
+      if (!isFinal(error)) throw error;
+      return { reason: `The undo was not taken: ${error.message}` };
+    });
+    const { pair, reason, choice, edit, trained } = answer;
     this.#undoId = null;
     this.#view.undoing(false);
     if (pair) {
@@ -246,7 +255,7 @@ export class Rating {
     }
     if (reason) this.#view.complain(reason);
     else if (trained !== null) {
-      this.#view.complain(`Taken back. Version ${trained} has learned from it; later ones will not.`);
+      this.#view.complain(`Taken back. Version ${trained} came after it; later ones will not learn from it.`);
     }
   }
 
@@ -262,7 +271,8 @@ export class Rating {
     const given = new Set(stale.map((pair) => pair.leaseId));
     const shown = this.#held().filter((leaseId) => !given.has(leaseId));
     const wanted = Math.min(ON_HAND + this.#outbox.size, MOST_WANTED);
-    const body = { holder: this.#holder, shown, give_back: [...given], wanted };
+    const named = shown.slice(-MOST_LEASES); // the one on screen and those behind it are the last
+    const body = { holder: this.#holder, shown: named, give_back: [...given], wanted };
     this.#buffer = this.#buffer.filter((pair) => !given.has(pair.leaseId));
     const { pairs } = await this.#ask(() => this.#server.pairs(body)).catch((error) => {
       this.#buffer.push(...stale); // better old ones than none
@@ -279,7 +289,8 @@ export class Rating {
   #outdated() {
     if (!this.#state) return [];
     const { live, ready } = this.#state;
-    return this.#buffer.filter((pair) => !pair.seen && !pair.own && pair.version !== live).slice(0, ready);
+    const most = Math.min(ready, MOST_LEASES);
+    return this.#buffer.filter((pair) => !pair.seen && !pair.own && pair.version !== live).slice(0, most);
   }
 
   #isShort() {
@@ -353,21 +364,18 @@ export class Rating {
     const isExpected = error instanceof Refused || error instanceof Unreachable;
     if (!isExpected) console.error(error);
     this.#lost = true;
-    if (this.#undoId) this.#giveUpUndo();
     this.#view.disconnected(error instanceof Refused ? error.message : null);
     this.#report();
     this.#retryTimer ??= setTimeout(() => this.sync(), this.#retryMs);
     this.#retryMs = Math.min(this.#retryMs * 1.6, LONGEST_RETRY_MS);
   }
 
-  /** Whether it arrived or not: if it did, its pair comes back with the next refill. */
-  #giveUpUndo() {
-    this.#undoId = null;
-    this.#view.undoing(false);
-    this.#view.complain("The undo did not get through; try again when the connection is back.");
-  }
-
   #report() {
     this.#view.delivery(this.#outbox.size);
   }
+}
+
+/** Whether the server has refused for good: not a proxy or a server in trouble, nor a login's end. */
+function isFinal(error) {
+  return error instanceof Refused && error.status < SERVER_ERROR && error.status !== LOGGED_OUT;
 }

@@ -27,6 +27,7 @@ export class View {
   #lost = false;
   #trouble = null;
   #waitingVotes = 0;
+  #undoing = false;
   #taken = "";
   #shownPairs = 0;
   #complaintTimer = null;
@@ -95,8 +96,10 @@ export class View {
   }
 
   undoing(isUndoing) {
+    this.#undoing = isUndoing;
     byId("undo").classList.toggle("busy", isUndoing);
     if (isUndoing) this.#nothingTaken();
+    else this.#showMark();
   }
 
   counted(change) {
@@ -128,7 +131,6 @@ export class View {
   }
 
   connected() {
-    if (this.#lost) this.#complain(""); // it spoke of the outage
     this.#lost = false;
     this.#trouble = null;
     this.#showMark();
@@ -174,6 +176,7 @@ export class View {
     const votes = counted(this.#waitingVotes, "vote");
     if (kind === "lost") {
       const what = this.#trouble ?? "Connection lost.";
+      if (this.#undoing) return `The undo waits for the server. ${what}`;
       return this.#waitingVotes ? `${votes} waiting. ${what}` : what;
     }
     if (kind === "saving") return this.#waitingVotes > 1 ? `Saving ${votes}…` : "Saving…";

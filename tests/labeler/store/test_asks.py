@@ -9,7 +9,7 @@ import pytest
 from labeler.errors import BadInput
 from labeler.states import AskState, RaterRole
 from labeler.store import Store
-from labeler.store.asks import MOST_OPEN, MOST_TRIES, AskView
+from labeler.store.asks import MOST_OPEN, MOST_READY, MOST_TRIES, AskView
 from labeler.store.pruning import tidy
 from labeler.store.records import Ballot, JudgeRules
 from tests.labeler.store.loop import RULES, make_version, vote
@@ -195,6 +195,33 @@ def test_an_ask_that_a_dead_worker_held_is_taken_again_but_not_for_ever(
     assert "stopped in each of 3 tries" in str(found.reason)
 
 
+def test_asks_that_a_dead_worker_held_are_taken_one_by_one_and_only_its_killer_ends(
+    store: Store, me: int
+) -> None:
+    for number, name in enumerate(("good", "killer", "late")):
+        ask(store, me, name, now=1000.0 + number)
+    taken = []
+    while asked := [one.id for one in store.asks.take(8, now=1001.0)]:
+        taken.append(asked)
+        if "killer" not in asked:
+            for name in asked:
+                store.asks.answer(name, PAIR, now=1001.0)
+    assert taken == [["good", "killer", "late"], ["good"], ["killer"], ["killer"], ["late"]]
+    states = [found.state for name in taken[0] if (found := look(store, me, name))]
+    assert states == [AskState.READY, AskState.FAILED, AskState.READY]
+
+
+def test_a_rater_has_a_few_replies_without_a_vote_at_most(store: Store, me: int) -> None:
+    for number in range(MOST_READY):
+        last = answered(store, me, str(number))
+    with pytest.raises(BadInput, match=f"{MOST_READY} replies to prompts of yours wait"):
+        ask(store, me, "one more")
+    assert last.pair is not None
+    cast(store, me, last.pair.lease_id, "left")
+    ask(store, me, "one more")
+    assert len(store.reports.page(rater_id=me, rules=RULES)["asks"]) == MOST_READY
+
+
 def test_a_conversation_goes_on_with_the_reply_that_the_vote_prefers(store: Store, me: int) -> None:
     first = answered(store, me)
     assert first.pair is not None
@@ -252,3 +279,17 @@ def test_pairs_nobody_answered_are_tidied_away_with_their_asks(store: Store, me:
 def test_own_prompts_are_not_sampled_for_others(store: Store, me: int) -> None:
     answered(store, me)
     assert "Mine?" not in [prompt.messages[-1]["content"] for prompt in store.prompts.take(99)]
+
+
+def test_a_disabled_account_asks_nothing_and_its_asks_wait_until_it_is_enabled(
+    store: Store, me: int
+) -> None:
+    theirs = other(store)
+    ask(store, theirs, "theirs")
+    ask(store, me, "mine", now=1001.0)
+    store.accounts.disable(theirs, now=1002.0)
+    with pytest.raises(BadInput, match="is disabled"):
+        ask(store, theirs, "late")
+    assert [asked.id for asked in store.asks.take(8, now=1003.0)] == ["mine"]
+    store.accounts.enable(theirs)
+    assert store.asks.take(8, now=1004.0)[0].id == "theirs"

@@ -113,12 +113,19 @@ def test_checks_are_their_share_of_what_a_rater_is_handed_the_same_for_the_same_
     store.gold.add(fill_gold, now=1000.0, rng=random.Random(0))
     for _ in range(6):
         add_pairs(store, 60)
-    handed = lease(store, rater, 400, CheckRules(gold_share=0.1), rng=random.Random(5))
-    assert len(handed) == 400
-    assert 20 <= sum(map(is_gold, handed)) <= 60  # 40 expected, deviation 6
-    store.queue.end_all_leases(now=1002.0)
-    again = lease(store, rater, 400, CheckRules(gold_share=0.1), rng=random.Random(5))
-    assert [pair.messages for pair in again] == [pair.messages for pair in handed]
+    first, again = (handed_out(store, rater, 400, random.Random(5)) for _ in range(2))
+    assert len(first) == 400
+    assert 20 <= sum(map(is_gold, first)) <= 60  # 40 expected, deviation 6
+    assert [pair.messages for pair in again] == [pair.messages for pair in first]
+
+
+def handed_out(store: Store, rater: int, count: int, rng: random.Random) -> list[LeasedPair]:
+    """So many pairs, fifty at a time: a rater cannot hold more than 64. All are given back."""
+    handed: list[LeasedPair] = []
+    while len(handed) < count:
+        handed += lease(store, rater, 50, CheckRules(gold_share=0.1), rng=rng)
+        store.queue.end_all_leases(now=1002.0)
+    return handed
 
 
 def test_a_check_never_comes_where_an_ordinary_pair_would_not(store: Store, rater: int) -> None:
@@ -264,6 +271,7 @@ def test_the_counters_of_the_page_move_on_a_check_as_on_any_other_pair(
     with store._database.write() as session:
         for pair in session.exec(select(Pair).where(col(Pair.state) == PairState.READY)):
             pair.votes_wanted = votes_wanted
+    say(store, other := second(store), lease(store, other, 4))  # whose pairs come first
 
     def seen(checks: CheckRules | None) -> list[tuple[int, int, int]]:
         begin = page(store, rater)
@@ -287,6 +295,61 @@ def test_the_counters_of_the_page_move_on_a_check_as_on_any_other_pair(
         return moves
 
     assert seen(GOLD) == seen(None)
+
+
+def test_a_vote_on_a_check_is_told_as_an_ordinary_one_of_its_time_is(
+    store: Store, rater: int
+) -> None:
+    """Two raters vote at the same times, one of them on a gold pair in the middle, and the other
+    on ordinary pairs alone; some votes judge the update instead of making it.
+    """
+    add_gold(store, 1)
+    other = second(store)
+    rules = replace(RULES, labels_per_update=8, held_out_share=0.5)
+    for at in range(1002, 1008):
+        say(store, rater, lease(store, rater, 1, GOLD if at == 1004 else None), now=at)
+        say(store, other, lease(store, other, 1), now=at)
+    assert store.updates.open_if_due(rules, now=1010.0) is not None
+    for who in (rater, other):  # too late for this update
+        say(store, who, lease(store, who, 1), now=1011.0)
+    claimed = claim(store, now=1012.0, rules=rules)
+    assert claimed.held_out
+    promote(store, claimed, 1)
+
+    def told(who: int) -> tuple[object, ...]:
+        past = store.history.last(rater_id=who, limit=30, votes=rules.votes)
+        [change] = store.changes.of(who, last=10)
+        result = store.reports.page(rater_id=who, rules=rules)["result"]
+        return [vote.trained for vote in past], change.my_labels, result["my_labels"]
+
+    assert told(rater) == told(other)
+    assert told(rater)[0] == [None, 1, 1, 1, 1, 1, 1]
+
+
+def test_a_rater_never_gave_more_labels_than_an_update_had(store: Store, rater: int) -> None:
+    """Nor are those that made the version before told again."""
+    add_gold(store, 2)
+    for number, at in ((1, 1002.0), (2, 1030.0)):
+        say(store, rater, lease(store, rater, 1, GOLD, now=at), now=at)
+        say(store, rater, lease(store, rater, 4, now=at), now=at)
+        assert open_update(store, at + 8) is not None
+        promote(store, claim(store, now=at + 9), number, now=at + 10)
+        add_pairs(store, 9, version=number)
+    assert [change.my_labels for change in store.changes.of(rater, last=10)] == [4, 4]
+
+
+def test_the_dashboard_counts_labels_as_the_status_does(store: Store, rater: int) -> None:
+    """Not those on checks; but an edit is one of its own."""
+    add_gold(store)
+    say(store, rater, lease(store, rater, 4, GOLD))
+    (last,) = lease(store, rater)
+    ballot = Ballot("edited", last.lease_id, "left", edit="A better one.")
+    assert store.votes.record(ballot, rater_id=rater, now=1003.0).saved
+    labels = store.reports.status(max_staleness=2)["labels"]["human"]
+    series = store.dashboard.series(start=1000.0, bucket_seconds=10.0)
+    assert labels == store.dashboard.totals().human == 2
+    assert store.dashboard.now(RULES, now=1004.0).labels_hour == labels
+    assert series.human == {0: labels}
 
 
 def test_the_progress_never_says_that_an_update_is_due_when_it_is_not(

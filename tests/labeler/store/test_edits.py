@@ -91,6 +91,15 @@ def test_the_edit_counts_as_no_second_vote_of_its_rater(store: Store) -> None:
     assert past(store) == ["v"]
 
 
+def test_a_vote_may_have_any_id_that_a_page_can_make_beside_an_edit(store: Store) -> None:
+    fill(store, 2)
+    first, second = lease(store, 2)
+    vote(store, first, edit="A better one.")
+    vote(store, second, "v-edit")
+    assert undo(store, "v").edit == "A better one."
+    assert past(store) == ["v-edit"]
+
+
 @pytest.mark.parametrize("text", ["", "  \n", None])
 def test_a_blank_edit_is_just_a_vote(store: Store, text: str | None) -> None:
     fill(store, 1)
@@ -184,7 +193,7 @@ def test_a_vote_of_somebody_else_or_of_an_edit_is_not_taken_back(store: Store) -
     vote(store, lease(store)[0], edit="A better one.")
     (theirs,) = lease(store, rater=2, holder="other")
     store.votes.record(Ballot("x", theirs.lease_id, "left"), rater_id=2, now=1004.0)
-    for vote_id in ("x", "v-edit", "none"):
+    for vote_id in ("x", "v:edit", "none"):
         undone = undo(store, vote_id)
         assert (undone.pair, undone.was_taken_back) == (None, False)
         assert undone.reason is not None

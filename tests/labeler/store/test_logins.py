@@ -7,6 +7,7 @@ from labeler.states import RaterRole
 from labeler.store import Store
 from labeler.store.logins import (
     FREE_BY_ADDRESS,
+    FREE_BY_BOTH,
     FREE_BY_NAME,
     LONGEST_WAIT_SECONDS,
     WINDOW_SECONDS,
@@ -110,15 +111,24 @@ def test_waits_double_with_each_failure_and_have_an_end() -> None:
     assert wait_seconds(10**6, 0.0, 5, 0.0) == LONGEST_WAIT_SECONDS
 
 
-def test_the_sixth_guess_at_a_name_waits_wherever_it_comes_from(store: Store) -> None:
-    for number in range(FREE_BY_NAME):
-        made = store.logins.attempt(name="Ann", address=f"10.0.0.{number}", now=10.0 + number)
+def test_the_sixth_guess_at_a_name_waits_and_its_owner_elsewhere_does_not(store: Store) -> None:
+    for number in range(FREE_BY_BOTH):
+        made = store.logins.attempt(name="Ann", address="10.0.0.1", now=10.0 + number)
         assert made.wait_seconds == 0
     for spelling in ("Ann", " ann ", "ANN"):
-        late = store.logins.attempt(name=spelling, address="10.9.9.9", now=15.0)
+        late = store.logins.attempt(name=spelling, address="10.0.0.1", now=15.0)
         assert late == Attempt(14.0)
-    assert store.logins.attempt(name="Bob", address="10.9.9.9", now=15.0).wait_seconds == 0
-    assert store.logins.attempt(name="Ann", address="10.9.9.9", now=29.0).wait_seconds == 0
+    assert store.logins.attempt(name="Bob", address="10.0.0.1", now=15.0).wait_seconds == 0
+    assert store.logins.attempt(name="Ann", address="10.0.0.2", now=15.0).wait_seconds == 0
+    assert store.logins.attempt(name="Ann", address="10.0.0.1", now=29.0).wait_seconds == 0
+
+
+def test_guesses_at_a_name_from_very_many_places_wait_too(store: Store) -> None:
+    for number in range(FREE_BY_NAME):
+        made = store.logins.attempt(name="Ann", address=f"10.0.0.{number}", now=10.0)
+        assert made.wait_seconds == 0
+    assert store.logins.attempt(name="ann", address="10.9.9.9", now=10.0) == Attempt(15.0)
+    assert store.logins.attempt(name="Bob", address="10.9.9.9", now=10.0).wait_seconds == 0
 
 
 def test_an_address_that_guesses_many_names_waits_too(store: Store) -> None:
@@ -131,7 +141,7 @@ def test_an_address_that_guesses_many_names_waits_too(store: Store) -> None:
 
 
 def test_old_failures_are_forgotten(store: Store) -> None:
-    for _ in range(FREE_BY_NAME):
+    for _ in range(FREE_BY_BOTH):
         store.logins.attempt(name="Ann", address="10.0.0.1", now=10.0)
     later = 10.0 + WINDOW_SECONDS
     assert store.logins.attempt(name="Ann", address="10.0.0.1", now=later).wait_seconds == 0
@@ -140,11 +150,11 @@ def test_old_failures_are_forgotten(store: Store) -> None:
 def test_the_right_password_clears_the_name_but_not_the_address(
     store: Store, secret: Secret
 ) -> None:
-    for _ in range(FREE_BY_NAME - 1):
+    for _ in range(FREE_BY_BOTH - 1):
         store.logins.attempt(name="Ann", address="10.0.0.1", now=10.0)
     right = store.logins.attempt(name="Ann", address="10.0.0.1", now=11.0)
     assert store.logins.log_in(secret, right, seconds=99.0, now=11.0)
-    free = FREE_BY_ADDRESS - (FREE_BY_NAME - 1)
+    free = FREE_BY_ADDRESS - (FREE_BY_BOTH - 1)
     waits = [
         store.logins.attempt(name=f"{n}", address="10.0.0.1", now=12.0).wait_seconds
         for n in range(free + 1)
@@ -152,6 +162,17 @@ def test_the_right_password_clears_the_name_but_not_the_address(
     assert waits == [0.0] * free + [15.0]
     again = store.logins.attempt(name="Ann", address="10.0.0.2", now=12.0)
     assert again.wait_seconds == 0
+
+
+def test_the_right_password_gives_the_name_its_free_failures_back(
+    store: Store, secret: Secret
+) -> None:
+    for at in (10.0, 12.0):
+        for _ in range(FREE_BY_BOTH - 1):
+            made = store.logins.attempt(name="Ann", address="10.0.0.1", now=at)
+            assert made.wait_seconds == 0
+        right = store.logins.attempt(name="ANN", address="10.0.0.1", now=at + 1)
+        assert store.logins.log_in(secret, right, seconds=99.0, now=at + 1)
 
 
 def test_guesses_at_the_same_moment_are_no_more_than_one_after_the_other(store: Store) -> None:
@@ -168,4 +189,12 @@ def test_guesses_at_the_same_moment_are_no_more_than_one_after_the_other(store: 
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(allowed) == FREE_BY_NAME
+    assert len(allowed) == FREE_BY_BOTH
+
+
+def test_those_who_must_wait_keep_nobody_from_writing(store: Store) -> None:
+    for _ in range(FREE_BY_BOTH):
+        store.logins.attempt(name="Ann", address="10.0.0.1", now=10.0)
+    with store._database.write():  # a second write would wait for the first
+        late = store.logins.attempt(name="Ann", address="10.0.0.1", now=10.0)
+    assert late == Attempt(15.0)

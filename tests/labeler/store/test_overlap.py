@@ -7,6 +7,7 @@ import pytest
 
 from labeler.labels import VoteRules
 from labeler.store import Store
+from labeler.store.health import facts
 from labeler.store.overlap import ACTIVE_SECONDS
 from labeler.store.records import Ballot, Claim
 from tests.labeler.store.loop import RULES, claim, open_update, promote, version
@@ -78,6 +79,9 @@ def test_pairs_that_wait_for_others_do_not_fill_the_queue(
     vote(store, raters[0], 6)
     assert store.queue.ready() == 0
     assert store.reports.status(max_staleness=2)["pairs"]["ready"] == 6
+    assert store.dashboard.now(RULES, now=1003.0).ready == 0, "nothing is there for who voted"
+    with store._database.read() as session:
+        assert facts(session).ready == 0, "so the queue has run dry"
 
 
 def test_a_rater_who_works_alone_holds_up_nothing(store: Store, raters: tuple[int, int]) -> None:

@@ -7,7 +7,9 @@ import pytest
 from labeler.errors import BadInput
 from labeler.states import Choice
 from labeler.store import Store
+from labeler.store.queue import MOST_HELD
 from labeler.store.records import Ballot, LeasedPair
+from tests.labeler.store.loop import N, make_version
 from tests.tiny import add_pairs, fill
 
 SECONDS = 60.0
@@ -232,3 +234,53 @@ def test_pairs_of_a_version_that_is_not_live_are_not_queued(store: Store) -> Non
     fill(store, 1)
     add_pairs(store, 1, version=7)
     assert store.queue.ready() == 1
+
+
+def test_a_rater_holds_so_many_pairs_at_most_however_many_pages_are_open(store: Store) -> None:
+    fill(store, MOST_HELD + 10)
+    other = second_rater(store)
+    first = [pair.lease_id for pair in lease(store, 8, holder="first")]
+    store.queue.give_back(first, rater_id=1, now=1001.0)
+    theirs = [pair.lease_id for pair in lease(store, 8, rater=other)]
+    held = [lease(store, 8, holder=f"tab {number}") for number in range(10)]
+    assert sum(map(len, held)) == MOST_HELD
+    store.queue.give_back(theirs, rater_id=other, now=1001.0)
+    assert lease(store, 8, holder="first", shown=first) == []
+    assert len(lease(store, 10, rater=other)) == 10, "nor were given ones taken up again"
+
+
+def test_an_account_that_is_disabled_behind_the_door_votes_and_leases_no_more(store: Store) -> None:
+    fill(store, 3)
+    other = second_rater(store)
+    cast, held = lease(store, 2, rater=other)
+    ballot = Ballot("v", cast.lease_id, "left")
+    assert store.votes.record(ballot, rater_id=other, now=1002.0).saved
+    store.accounts.disable(other, now=1003.0)
+    late = store.votes.record(Ballot("w", held.lease_id, "left"), rater_id=other, now=1004.0)
+    assert (late.saved, late.reason) == (False, "this account is disabled")
+    assert lease(store, 2, rater=other, shown=[held.lease_id]) == []
+    assert store.votes.record(ballot, rater_id=other, now=1004.0).saved, "it was saved before"
+    assert len(lease(store, 3)) == 2, "what they held waits for others"
+
+
+def test_disabling_retires_what_was_held_of_an_older_version(store: Store) -> None:
+    fill(store, 1 + N)
+    other = second_rater(store)
+    lease(store, 1, rater=other)
+    make_version(store, 1, pairs=1)
+    store.accounts.disable(other, now=1030.0)
+    assert store.reports.status(max_staleness=2)["pairs"]["ready"] == 1
+    assert [pair.version_id for pair in lease(store, 3, now=1031.0)] == [1]
+
+
+def test_the_undo_of_one_rater_tells_another_nothing(store: Store) -> None:
+    fill(store, 2)
+    (pair,) = lease(store)
+    store.votes.record(Ballot("v", pair.lease_id, "left"), rater_id=1, now=1002.0)
+    own = store.votes.undo(undo_id="u", rater_id=1, holder="tab", seconds=60, now=1003.0)
+    theirs = store.votes.undo(
+        undo_id="u", rater_id=second_rater(store), holder="tab", seconds=60, now=1004.0
+    )
+    assert own.pair is not None
+    assert theirs.pair is None
+    assert not theirs.was_taken_back

@@ -1,10 +1,13 @@
 """Labels in one place: searched, filtered, paged, opened, set aside and put back."""
 
+import random
+
 import pytest
 
 from labeler.errors import BadInput
 from labeler.states import Choice, PairState, RaterRole, Source
 from labeler.store import Store
+from labeler.store.records import Ballot
 from labeler.store.search import FLAGS, Wanted
 from labeler.tables import Pair, Rater, Vote
 from tests.labeler.store.loop import claim, make_version, open_update, vote
@@ -140,3 +143,39 @@ def test_a_pair_set_aside_is_neither_listed_nor_trained_on_until_it_is_put_back(
         store.labelled.put_back(2)
     assert len(claim(store).labels) == 4
     assert found(store, flag="set_aside") == [1]
+
+
+def test_an_edit_goes_aside_with_its_pair_and_comes_back_with_it(store: Store) -> None:
+    """But not one that was set aside for itself."""
+    fill(store, 2)
+    rater = store.accounts.local(now=1.0)
+    first, second = store.queue.lease(
+        rater_id=rater, holder="tab", wanted=2, seconds=60, now=1.0, rng=random.Random(0)
+    )
+    for shown in (first, second):
+        ballot = Ballot(shown.lease_id, shown.lease_id, "left", edit="A better one.")
+        assert store.votes.record(ballot, rater_id=rater, now=2.0).saved
+    ours, theirs = (edit.pair_id for edit in store.edits.untokenised(9))
+    store.edits.set_aside(theirs, reason="too long", now=3.0)
+    for pair in (1, 2):
+        store.labelled.set_aside(pair, reason="A name.", by=rater, now=4.0)
+    assert store.edits.untokenised(9) == []
+    assert store.labelled.pair(ours).pair.aside_reason == "A name."
+    for pair in (1, 2):
+        store.labelled.put_back(pair)
+    assert [edit.pair_id for edit in store.edits.untokenised(9)] == [ours]
+    assert store.labelled.pair(theirs).pair.aside_reason == "too long"
+
+
+def test_an_edit_of_a_pair_that_was_set_aside_meanwhile_is_set_aside_too(store: Store) -> None:
+    fill(store, 1)
+    rater = store.accounts.local(now=1.0)
+    [shown] = store.queue.lease(
+        rater_id=rater, holder="tab", wanted=1, seconds=60, now=1.0, rng=random.Random(0)
+    )
+    store.labelled.set_aside(1, reason="", by=rater, now=2.0)
+    ballot = Ballot("v", shown.lease_id, "left", edit="A better one.")
+    assert store.votes.record(ballot, rater_id=rater, now=3.0).saved
+    assert store.edits.untokenised(9) == []
+    store.labelled.put_back(1)
+    assert len(store.edits.untokenised(9)) == 1

@@ -75,6 +75,17 @@ def test_quartiles_and_days_begin_where_they_do(store: Store, tmp_path: Path) ->
     assert series["seconds"][:-1] == [None] * (len(series["seconds"]) - 1)
 
 
+def test_local_times_of_a_second_each_are_worked_out_together(store: Store, tmp_path: Path) -> None:
+    add_pairs(store, 1)
+    vote(store, 1, now=(now := 1.7e9))
+    figures = Figures(Settings(data_dir=tmp_path), store)
+    found = [figures.get("day", 7200.0 + second, now=now) for second in range(60)]
+    assert {each["series"]["start"] for each in found} == {found[0]["series"]["start"]}
+    parts = len(figures._kept)
+    figures.get("day", 7259.0, now=now)
+    assert len(figures._kept) == parts <= 6
+
+
 def test_an_admin_rolls_back_accepts_and_rejects(
     client: httpx.Client, store: Store, tmp_path: Path
 ) -> None:
@@ -131,13 +142,35 @@ def test_labels_are_searched_opened_and_set_aside(client: httpx.Client, store: S
 
 
 WRONG = ("choice=c", "flag=none", "state=gone", "rater=x", "since=nan", "cursor=1")
+NO_TEXT = 'cursor=[1,"\\ud800"]'
+TOO_LARGE = "99999999999999999999"
 
 
-@pytest.mark.parametrize("query", [*WRONG, "search=" + "x" * 201])
+@pytest.mark.parametrize("query", [*WRONG, NO_TEXT, "search=" + "x" * 201])
 def test_a_filter_that_is_none_is_refused_in_a_sentence(client: httpx.Client, query: str) -> None:
     answer = client.get(f"/labels/pairs?{query}")
     assert answer.status_code == 422
     assert answer.json()["error"].endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("people/{}/disable", {}),
+        ("people/{}/enable", {}),
+        ("people/{}/invite", {}),
+        ("people/{}/role", {"role": "rater"}),
+        ("versions/{}/promote", {}),
+        ("versions/{}/reject", {}),
+    ],
+)
+def test_a_number_that_the_database_cannot_hold_is_refused_in_a_sentence(
+    client: httpx.Client, path: str, body: dict[str, str]
+) -> None:
+    for number in (TOO_LARGE, f"-{TOO_LARGE}"):
+        answer = client.post("/" + path.format(number), json=body)
+        assert answer.status_code == 422
+        assert answer.json()["error"].endswith(".")
 
 
 def test_an_export_comes_as_a_file_and_leaves_none_behind(

@@ -69,10 +69,29 @@ def test_the_login_leads_back_to_the_page_that_was_asked_for(service: Service, p
     page.fill("#password", PASSWORD)
     page.keyboard.press("Enter")
     page.wait_for_url(f"{service.url}/labels#pair=3")
-    for elsewhere in ("//evil.example", "https://evil.example", "/\\evil.example", "/login"):
+    for elsewhere in (
+        "//evil.example",
+        "https://evil.example",
+        "/\\evil.example",
+        "/%09/evil.example",
+        "/%0A%5Cevil.example",
+        "//",
+        "/login",
+    ):
         page.goto(f"{service.url}/login?to={elsewhere}")
         log_in(page, "Boss")
         page.wait_for_url(f"{service.url}/")
+    page.goto(f"{service.url}/login?to=/.//evil.example")  # a path of ours that begins with //
+    log_in(page, "Boss")
+    page.wait_for_url(f"{service.url}//evil.example")
+
+
+def test_the_login_says_what_a_proxy_takes_that_the_service_was_not_told_of(
+    service: Service, page: Page
+) -> None:
+    page.set_extra_http_headers({"x-forwarded-for": "192.0.2.7"})
+    page.goto(service.url)
+    expect(page.get_by_role("alert")).to_contain_text("give `livedpo serve` the --public-url.")
 
 
 def test_an_invite_leaves_the_address_bar_and_lets_in_once(

@@ -278,6 +278,35 @@ def test_an_answer_that_got_lost_does_not_double_the_vote(screen: Screen, store:
     assert len(store.reports.votes()) == 1
 
 
+def test_an_undo_whose_answer_got_lost_is_shown_to_wait_and_takes_back_one_vote(
+    screen: Screen, store: Store
+) -> None:
+    for number in (1, 2):
+        screen.expect_prompt(f"Question {number}?")
+        screen.press("1")
+        screen.wait_saved()
+    screen.may_lose_connection = True
+    losing = [True]
+
+    def lose(route: Any) -> None:
+        """The first undo arrives without an answer; then the connection is down for a while."""
+        if losing and len(standing(store)) == 2:
+            route.fetch()
+        if losing:
+            route.abort()
+        else:
+            route.continue_()
+
+    screen.page.route("**/rating/undo", lose)
+    screen.press("u")
+    expect(screen.page.locator(".mark")).to_contain_text("The undo waits for the server.")
+    screen.press("u")  # changes nothing: one waits
+    losing.clear()
+    screen.expect_prompt("Question 2?")
+    expect(screen.page.locator(".mark")).not_to_contain_text("undo")
+    assert len(standing(store)) == 1
+
+
 def test_the_page_says_saved_only_after_the_server_did(screen: Screen, store: Store) -> None:
     let_go = screen.hold("**/rating/votes")
     screen.press("1")

@@ -138,3 +138,7 @@ def test_the_report_is_worked_out_anew_only_after_a_while_and_if_somebody_voted(
     assert soon is first
     later = view.report(now=10.0, clock=100.0 + 2.0 * LOOK_SECONDS)
     assert [row["votes"] for row in later["raters"]] == [1]
+    assert later["raters"][0]["votes_last_day"] == 1
+    assert view.report(now=20.0, clock=100.0 + 3.0 * LOOK_SECONDS) is later
+    next_day = view.report(now=90_000.0, clock=100.0 + 4.0 * LOOK_SECONDS)
+    assert next_day["raters"][0]["votes_last_day"] == 0, "though nobody voted since"

@@ -13,6 +13,8 @@ const byId = (id) => document.getElementById(id);
 const field = { name: byId("name"), password: byId("password"), fresh: byId("new") };
 const WAYS = { in: logIn, invite: acceptInvite, password: changePassword };
 
+const asked = new URLSearchParams(location.search);
+
 let way = "in";
 let invite = null;
 let busy = false;
@@ -21,7 +23,7 @@ function start() {
   const hash = location.hash.slice(1);
   if (hash.startsWith("invite=")) startInvite(hash.slice("invite=".length));
   else if (hash === "password") startPassword();
-  else if (new URLSearchParams(location.search).has("away")) goOnIfLoggedIn();
+  else if (asked.has("away") || asked.has("proxied")) goOnIfLoggedIn();
   byId("form").addEventListener("submit", submit);
   byId("show").addEventListener("change", showTyped);
   if (way === "in") field.name.focus();
@@ -66,13 +68,15 @@ async function startPassword() {
   }
 }
 
-/** A link on another site led here, and the browser hid the cookie: perhaps there is one. */
+/** A link on another site led here, and the browser hid the cookie: perhaps there is one. Or a proxy
+ *  led here that the service was not told of: it says so. */
 async function goOnIfLoggedIn() {
   try {
     await send("/door/me");
     leave();
-  } catch {
+  } catch (error) {
     // Nobody is logged in: the form is there.
+    if (asked.has("proxied") && error instanceof Refused) setText(byId("error"), error.message);
   }
 }
 
@@ -110,9 +114,21 @@ function changePassword() {
 
 /** To the page that was asked for, if it is one of ours. */
 function leave() {
-  const to = new URLSearchParams(location.search).get("to") ?? "/";
-  const isOurs = /^\/(?![/\\])/.test(to) && !to.startsWith("/login");
-  location.replace(isOurs ? to + location.hash : "/");
+  location.replace(ownPage(asked.get("to") ?? "/") ?? "/");
+}
+
+/** The whole address of a page of ours; null if it is none. Browsers drop tabs and take \\ for /, so
+ *  what counts is what they make of it. With our origin in front: a path may begin with // too. */
+function ownPage(to) {
+  if (!to.startsWith("/")) return null;
+  let url;
+  try {
+    url = new URL(to, location.origin);
+  } catch {
+    return null;
+  }
+  if (url.origin !== location.origin || url.pathname.startsWith("/login")) return null;
+  return url.origin + url.pathname + url.search + location.hash;
 }
 
 function complain(error) {
