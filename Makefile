@@ -1,6 +1,8 @@
 # Two commands set everything up: `make serve` and `make test`. See README.md.
 PYTHON ?= python3
 BIN := .venv/bin
+# A file's tests share a process; in the order of the folders, so that the longest come first.
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: serve test check lint format starter bench bench-update bench-sampling bench-loop bench-gate \
 	bench-optimizer bench-judge bench-learned bench-load browser clean
@@ -9,7 +11,7 @@ serve: .venv/.serve
 	$(BIN)/livedpo serve $(ARGS)
 
 test: .venv/.test browser
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 check: lint test
 

@@ -64,7 +64,7 @@ function winRate({ win_rate: wins, why, state, parent }) {
 
 function examples({ examples: shown, parent, version_id: version, state }, isOpen) {
   const names = [`Before: version ${parent}`, state === "promoted" ? `After: version ${version}` : `Version ${version}, which was kept back`];
-  const title = `${counted(shown.length, "prompt")} that changed the most, before and after`;
+  const title = `${counted(shown.length, "prompt")}, answered before and after`;
   const node = element("details", {}, element("summary", {}, title), ...shown.map((one) => example(one, names)));
   node.open = isOpen;
   return node;
