@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from labeler.settings import Settings
 from labeler.store import Store
 from labeler.store.records import NewPair
 
@@ -78,6 +79,24 @@ def save_tiny_policy(folder: Path, kind: str = "llama", context: int = 128) -> P
     tiny_model(kind, context).save_pretrained(folder)
     tiny_tokenizer().save_pretrained(folder)
     return folder
+
+
+class Clock:
+    """Time that moves a second with every look."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        self.now += 1
+        return self.now
+
+
+def worker_settings(policy: Path, folder: Path, **changed: Any) -> Settings:
+    """Settings of a worker on a tiny policy, which learns enough to be seen in a step or two."""
+    usual: dict[str, Any] = {"labels_per_update": 4, "max_new_tokens": 12, "lora_rank": 4}
+    usual |= EASY | {"learning_rate": 1e-2} | changed
+    return Settings(policy=str(policy), data_dir=folder, **usual)
 
 
 def fill(store: Store, pairs: int, *, now: float = 1000.0) -> None:

@@ -9,7 +9,6 @@ labels it.
 """
 
 import random
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -24,7 +23,7 @@ from labeler.states import AskState, Choice, PairState, Purpose, Source
 from labeler.store.database import Database
 from labeler.store.live import live_id
 from labeler.store.prompts import unpooled
-from labeler.store.queue import free_slot, is_disabled, leased_pair, wait_again
+from labeler.store.queue import free_slot, is_disabled, leased_pair, new_lease, wait_again
 from labeler.store.records import LeasedPair, Messages, NewPair
 from labeler.tables import Ask, Lease, Pair, Prompt, Rater, Vote
 
@@ -295,17 +294,15 @@ def _lease(
         if last is not None and held and last.holder in (holder, gone):
             last.holder, last.expires_at = holder, expires_at
         return last if held else None
-    assert pair.id is not None  # it came from the database
-    lease = Lease(
-        id=uuid.uuid4().hex,
-        pair_id=pair.id,
+    lease = new_lease(
+        session,
+        pair,
+        slot,
         rater_id=rater_id,
         holder=holder,
-        slot=slot,
         shown_left=last.shown_left if last else pairing.shown_left(rng),
         leased_at=now,
         expires_at=expires_at,
     )
-    session.add(lease)
     wait_again(pair)
     return lease

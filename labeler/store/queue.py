@@ -117,18 +117,19 @@ class Queue:
                     check = check_for(session, rater_id, checks, now=now, rng=rng)
                     if check is not None:
                         pair, slot = check, free_slot(session, check) or 0
-                lease = Lease(
-                    id=uuid.uuid4().hex,
-                    pair_id=_id(pair),
-                    rater_id=rater_id,
-                    holder=holder,
-                    slot=slot,
-                    shown_left=pairing.shown_left(rng),
-                    leased_at=now,
-                    expires_at=now + seconds,
+                left, until = pairing.shown_left(rng), now + seconds
+                lost.append(
+                    new_lease(
+                        session,
+                        pair,
+                        slot,
+                        rater_id=rater_id,
+                        holder=holder,
+                        shown_left=left,
+                        leased_at=now,
+                        expires_at=until,
+                    )
                 )
-                session.add(lease)
-                lost.append(lease)
             session.flush()
             return [leased_pair(session, lease) for lease in lost]
 
@@ -299,6 +300,32 @@ def _free_slots(session: Session, rater_id: int, count: int) -> list[tuple[Pair,
     )
     pairs = list(session.exec(candidates))
     return [(pair, slot) for pair in pairs if (slot := free_slot(session, pair)) is not None]
+
+
+def new_lease(
+    session: Session,
+    pair: Pair,
+    slot: int,
+    *,
+    rater_id: int,
+    holder: str,
+    shown_left: str,
+    leased_at: float,
+    expires_at: float,
+) -> Lease:
+    """Let a page hold a free slot of a pair."""
+    lease = Lease(
+        id=uuid.uuid4().hex,
+        pair_id=_id(pair),
+        rater_id=rater_id,
+        holder=holder,
+        slot=slot,
+        shown_left=shown_left,
+        leased_at=leased_at,
+        expires_at=expires_at,
+    )
+    session.add(lease)
+    return lease
 
 
 def _active(session: Session, *conditions: sa.ColumnElement[bool]) -> list[Lease]:

@@ -4,8 +4,6 @@ A vote that `record` calls saved is committed. The page makes the vote's id, so 
 sent twice (a double click, a retry after a lost answer) counts once.
 """
 
-import uuid
-
 from sqlmodel import Session, col, select
 
 from labeler import pairing
@@ -15,7 +13,7 @@ from labeler.store.database import Database
 from labeler.store.edits import add_edit, edited_text, take_edit_back
 from labeler.store.history import trained_by
 from labeler.store.live import versions_since
-from labeler.store.queue import free_slot, is_disabled, leased_pair, settle, wait_again
+from labeler.store.queue import free_slot, is_disabled, leased_pair, new_lease, settle, wait_again
 from labeler.store.records import Ballot, Receipt, Undone
 from labeler.tables import Lease, Pair, Vote
 
@@ -199,18 +197,16 @@ def _hold_again(
     slot = free_slot(session, pair)
     if slot is None:
         return None
-    again = Lease(
-        id=uuid.uuid4().hex,
-        pair_id=lease.pair_id,
+    return new_lease(
+        session,
+        pair,
+        slot,
         rater_id=lease.rater_id,
         holder=holder,
-        slot=slot,
         shown_left=lease.shown_left,
         leased_at=lease.leased_at,  # so that a reloaded page gets it first
         expires_at=expires_at,
     )
-    session.add(again)
-    return again
 
 
 def _lease_after(session: Session, vote: Vote) -> Lease | None:

@@ -80,6 +80,18 @@ def door_routes(settings: Settings, store: Store) -> APIRouter:
             raise _too_many(made.wait_seconds)
         return made
 
+    def known(
+        request: Request, name: str, password: str, refusal: HTTPException
+    ) -> tuple[Attempt, Secret]:
+        """The account of this name, if that is its password. Unknown names take as long."""
+        made = attempt(request, name)
+        secret = store.logins.secret_of(name)
+        with hashing.work():
+            right = is_right(password, secret.password if secret else None)
+        if secret is None or not right:
+            raise refusal
+        return made, secret
+
     def welcome(token: str, secret: Secret) -> Response:
         answer = JSONResponse({"name": secret.name})
         sessions.give(answer, token)
@@ -92,12 +104,7 @@ def door_routes(settings: Settings, store: Store) -> APIRouter:
     @routes.post("/door/login")
     def log_in(body: LoginBody, request: Request) -> Response:
         with hashing.turn():
-            made = attempt(request, body.name)
-            secret = store.logins.secret_of(body.name)
-            with hashing.work():
-                right = is_right(body.password, secret.password if secret else None)
-            if secret is None or not right:
-                raise HTTPException(401, WRONG)
+            made, secret = known(request, body.name, body.password, HTTPException(401, WRONG))
             if secret.disabled:
                 raise HTTPException(403, DISABLED)
             rehashed = None
@@ -139,12 +146,8 @@ def door_routes(settings: Settings, store: Store) -> APIRouter:
     def change_password(body: PasswordBody, person: PersonHere, request: Request) -> Response:
         check_password(body.new_password, name=person.name)
         with hashing.turn():
-            made = attempt(request, person.name)
-            secret = store.logins.secret_of(person.name)
-            with hashing.work():
-                right = is_right(body.password, secret.password if secret else None)
-            if secret is None or not right:
-                raise HTTPException(403, WRONG_OLD)
+            refusal = HTTPException(403, WRONG_OLD)
+            made, secret = known(request, person.name, body.password, refusal)
             with hashing.work():
                 password = hash_password(body.new_password)
         token = store.logins.change_password(

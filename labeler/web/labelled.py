@@ -131,7 +131,7 @@ def _opened(found: OnePair, fast: float) -> dict[str, Any]:
         "state": pair.state,
         "version": pair.version_id,
         "made_at": pair.created_at,
-        "prompt_html": _strict(render_prompt(found.messages)),
+        "prompt_html": render_prompt(found.messages),
         "responses": [
             _response(pair.response_a, pair.finish_a, len(pair.tokens_a)),
             _response(pair.response_b, pair.finish_b, len(pair.tokens_b)),
@@ -157,15 +157,7 @@ def _opened(found: OnePair, fast: float) -> dict[str, Any]:
 
 
 def _response(text: str, finish: str, tokens: int) -> dict[str, Any]:
-    return {"html": _strict(render_text(text)), "finish": finish, "tokens": tokens}
-
-
-def _strict(html: str) -> str:
-    """The renderer's HTML without style attributes, which this page's policy forbids.
-
-    A cell's alignment is the only one that it writes; what a model wrote has its quotes escaped.
-    """
-    return html.replace(' style="text-align:', ' align="')
+    return {"html": render_text(text), "finish": finish, "tokens": tokens}
 
 
 def _vote(found: OneVote, fast: float) -> dict[str, Any]:

@@ -116,6 +116,16 @@ def _open_block(
     return _retagged(self, tokens, index, options, env)
 
 
+def _cell(
+    self: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType
+) -> str:
+    """A table's cell, aligned by an attribute: a strict policy allows no style."""
+    style = str(tokens[index].attrs.pop("style", ""))
+    if style:
+        tokens[index].attrSet("align", style.removeprefix("text-align:"))
+    return self.renderToken(tokens, index, options, env)
+
+
 def _retagged(
     self: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType
 ) -> str:
@@ -139,6 +149,8 @@ def _markdown() -> MarkdownIt:
     markdown = MarkdownIt("commonmark", options).enable("table").disable(_OFF)
     for block in _BLOCKS:
         markdown.add_render_rule(block, _open_block)
+    for cell in ("th_open", "td_open"):
+        markdown.add_render_rule(cell, _cell)
     markdown.add_render_rule("heading_close", _retagged)
     markdown.add_render_rule("fence", _code_block)
     markdown.add_render_rule("code_block", _code_block)

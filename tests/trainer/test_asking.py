@@ -17,9 +17,9 @@ from labeler.states import AskState, UpdateState
 from labeler.store import Store
 from labeler.store.asks import AskView
 from labeler.tables import Ask, Pair
-from tests.tiny import EASY
+from tests.tiny import Clock, worker_settings
 from tests.trainer.conftest import QUESTIONS, SAMPLING, load
-from tests.trainer.test_worker import PROMPTS, Clock, N, vote, work
+from tests.trainer.test_worker import PROMPTS, N, vote, work
 from trainer.asking import MOST_SEEDS, NO_MEMORY, SAME
 from trainer.batch import make_batch
 from trainer.examine import Sample
@@ -30,16 +30,7 @@ from trainer.worker import Worker
 
 @pytest.fixture
 def settings(tiny_policy: Path, tmp_path: Path) -> Settings:
-    return Settings(
-        policy=str(tiny_policy),
-        data_dir=tmp_path,
-        labels_per_update=N,
-        queue_pairs=6,
-        max_new_tokens=12,
-        learning_rate=1e-2,
-        lora_rank=4,
-        **EASY,
-    )
+    return worker_settings(tiny_policy, tmp_path, queue_pairs=6)
 
 
 @pytest.fixture

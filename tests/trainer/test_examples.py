@@ -8,7 +8,7 @@ from labeler.schedule import open_due_update
 from labeler.settings import Settings
 from labeler.store import Store
 from labeler.tables import Prompt
-from tests.tiny import EASY
+from tests.tiny import worker_settings
 from tests.trainer.test_asking import worker  # noqa: F401  (a fixture)
 from tests.trainer.test_worker import N, vote, work
 from trainer.candidate import NO_JUDGE
@@ -68,16 +68,7 @@ def test_where_the_live_version_must_be_asked_it_is_about_two_finished_prompts()
 
 @pytest.fixture
 def settings(tiny_policy: Path, tmp_path: Path) -> Settings:
-    return Settings(
-        policy=str(tiny_policy),
-        data_dir=tmp_path,
-        labels_per_update=N,
-        queue_pairs=16,
-        max_new_tokens=12,
-        learning_rate=1e-2,
-        lora_rank=4,
-        **EASY,
-    )
+    return worker_settings(tiny_policy, tmp_path, queue_pairs=16)
 
 
 def test_an_update_keeps_two_examples_and_says_that_nobody_has_compared_them(

@@ -14,7 +14,7 @@ from labeler.states import PairState, Purpose, UpdateState
 from labeler.store import Store
 from labeler.store.records import Ballot, CheckRules, Gold
 from labeler.tables import Pair, Vote
-from tests.tiny import EASY
+from tests.tiny import Clock, worker_settings
 from trainer.policy import Policy
 from trainer.worker import Worker
 
@@ -22,28 +22,16 @@ PROMPTS = [[{"role": "user", "content": f"how do you make good tea {n}?"}] for n
 N = 8
 
 
-class Clock:
-    """Time that moves a second with every look."""
-
-    now = 1000.0
-
-    def __call__(self) -> float:
-        self.now += 1
-        return self.now
-
-
 @pytest.fixture
 def settings(tiny_policy: Path, tmp_path: Path) -> Settings:
-    return Settings(
-        policy=str(tiny_policy),
-        data_dir=tmp_path,
+    return worker_settings(
+        tiny_policy,
+        tmp_path,
         labels_per_update=N,
         queue_pairs=8,
         max_new_tokens=8,
-        lora_rank=4,
         votes_per_pair=2,
         weigh_raters=True,
-        **EASY,
     )
 
 

@@ -17,7 +17,7 @@ from labeler.states import UpdateState
 from labeler.store import Store
 from labeler.store.records import Ballot, LeasedPair
 from labeler.tables import Pair
-from tests.tiny import EASY, save_tiny_policy
+from tests.tiny import Clock, save_tiny_policy, worker_settings
 from tests.trainer.conftest import load
 from trainer.batch import make_batch
 from trainer.checkpoint import DamagedCheckpointError, read_adapter
@@ -28,29 +28,9 @@ PROMPTS = [[{"role": "user", "content": f"how do you make good tea {n}?"}] for n
 N = 4
 
 
-class Clock:
-    """Time that moves a second with every look."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        self.now += 1
-        return self.now
-
-
 @pytest.fixture
 def settings(tiny_policy: Path, tmp_path: Path) -> Settings:
-    return Settings(
-        policy=str(tiny_policy),
-        data_dir=tmp_path,
-        labels_per_update=N,
-        queue_pairs=12,
-        max_new_tokens=12,
-        learning_rate=1e-2,
-        lora_rank=4,
-        **EASY,
-    )
+    return worker_settings(tiny_policy, tmp_path, queue_pairs=12)
 
 
 @pytest.fixture

@@ -12,6 +12,11 @@ N = 4
 RULES = DueRules(labels_per_update=N, max_staleness=2, cooldown_seconds=0.0)
 
 
+def states(store: Store) -> list[str]:
+    """The state of each version, oldest first."""
+    return [row.state.value for row in store.versions.all()]
+
+
 def vote(
     store: Store, count: int, choice: str = "left", *, now: float = 1002.0, strength: int = 1
 ) -> list[str]:

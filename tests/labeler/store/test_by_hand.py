@@ -12,6 +12,7 @@ from tests.labeler.store.loop import (
     make_version,
     open_update,
     promote,
+    states,
     version,
     vote,
 )
@@ -21,10 +22,6 @@ from tests.tiny import fill
 @pytest.fixture(autouse=True)
 def filled(store: Store) -> None:
     fill(store, 40)
-
-
-def states(store: Store) -> list[str]:
-    return [row.state.value for row in store.versions.all()]
 
 
 def test_rejecting_the_live_version_makes_its_parent_live(store: Store) -> None:

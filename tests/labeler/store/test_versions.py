@@ -18,6 +18,7 @@ from tests.labeler.store.loop import (
     make_version,
     open_update,
     promote,
+    states,
     version,
     vote,
 )
@@ -27,10 +28,6 @@ from tests.tiny import add_pairs, fill
 @pytest.fixture(autouse=True)
 def filled(store: Store) -> None:
     fill(store, 40)
-
-
-def states(store: Store) -> list[str]:
-    return [row.state.value for row in store.versions.all()]
 
 
 def reject(store: Store, number: int, now: float = 1010.0) -> None:

@@ -64,7 +64,7 @@ LOOK = """({ cards, tags, legible }) => {
                     (name === "dir" && (value === "auto" || value === "ltr")) ||
                     (name === "start" && tag === "ol") ||
                     (name === "class" && /^(plain|note|language|cut)$/.test(value)) ||
-                    (name === "style" && /^text-align:(left|center|right)$/.test(value));
+                    (name === "align" && /^(left|center|right)$/.test(value));
                 if (!known) faults.push(`${id} holds ${tag} ${name}="${value}"`);
             }
         }
