@@ -17,6 +17,7 @@ cache is ours, through transformers' attention interface. `objection` compares i
 forward pass, and says why a model cannot be decoded here.
 """
 
+import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -205,6 +206,9 @@ class Decoder:
 
     def __init__(self, model: PreTrainedModel) -> None:
         self.model = model
+        # Since transformers 5.24, models of its own call it `cache`; others may not yet.
+        takes = inspect.signature(model.forward).parameters
+        self._cache_name = "cache" if "cache" in takes else "past_key_values"
 
     @cached_property
     def column_bytes(self) -> int:
@@ -239,8 +243,8 @@ class Decoder:
             self.model(
                 input_ids=chunk,
                 attention_mask=torch.ones_like(chunk),
-                past_key_values=cache,
                 use_cache=True,
+                **{self._cache_name: cache},
                 logits_to_keep=1,
             )
             if not cohort.keys:
@@ -263,8 +267,8 @@ class Decoder:
                     position_ids=_padded([cohort.positions for cohort in cohorts])[:, None],
                     # Four dimensions: models take it for a finished mask, and make none themselves.
                     attention_mask=cohorts[0].next_token.new_ones(1, 1, 1, 1),
-                    past_key_values=cache,
                     use_cache=True,
+                    **{self._cache_name: cache},
                 )
         finally:
             _step.reset(token)
