@@ -5,7 +5,7 @@ BIN := .venv/bin
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: serve test check lint format starter bench bench-update bench-sampling bench-loop bench-gate \
-	bench-optimizer bench-judge bench-learned bench-load browser clean
+	bench-optimizer bench-judge bench-learned bench-load evidence browser clean
 
 serve: .venv/.serve
 	$(BIN)/livedpo serve $(ARGS)
@@ -57,6 +57,11 @@ bench-learned: .venv/.test
 # Fifty raters at once; with --peer-env FOLDER beside Label Studio, installed there. 10 minutes a run.
 bench-load: .venv/.test browser
 	$(BIN)/python -m tests.benchmarks.load $(ARGS)
+
+# Whether online beats offline, with how many labels, at what cost: an hour or two, resumable.
+# `make evidence ARGS=--quick` takes minutes.
+evidence: .venv/.test
+	$(BIN)/python -m tests.benchmarks.evidence $(ARGS)
 
 bench-optimizer: .venv/.test
 	$(BIN)/python -m tests.benchmarks.optimizer_state $(ARGS)

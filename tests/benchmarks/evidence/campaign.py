@@ -1,0 +1,114 @@
+"""All runs over one policy: which are missing, each in a process of its own, and the report."""
+
+import multiprocessing
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+from tqdm import tqdm
+
+from labeler.settings import ROOT
+from tests.benchmarks.evidence import plan, report
+from tests.benchmarks.evidence.plan import ArmName, Run, Scale, Tuned
+from tests.benchmarks.evidence.results import Results
+from tests.benchmarks.evidence.task import calibrate, do
+from tests.benchmarks.evidence.world import Place
+
+
+@contextmanager
+def processes(jobs: int) -> Iterator[ProcessPoolExecutor]:
+    """So many processes, which import once and hold one task each: so its memory is its own."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.benchmarks.evidence.task"])
+    pool = ProcessPoolExecutor(jobs, mp_context=context, max_tasks_per_child=1)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+class Campaign:
+    """What is run on one policy, `jobs` runs at once."""
+
+    def __init__(
+        self,
+        place: Place,
+        scale: Scale,
+        arms: Sequence[ArmName],
+        results: Results,
+        pool: ProcessPoolExecutor,
+        jobs: int,
+    ) -> None:
+        self._place = place
+        self._settings = place.settings
+        self._scale = scale
+        self._arms = plan.arms(arms, place.static is not None)
+        self._results = results
+        self._pool = pool
+        self._jobs = jobs
+        self._shared = self._what_all_share()
+
+    def run(self) -> None:
+        """Everything that is not there yet. The report is written as soon as there is one."""
+        rate = self._settings.learning_rate
+        self._all(plan.search(self._arms, self._scale, rate), "search")
+        tuned = self._tuned()
+        self._all(plan.curves(self._arms, self._scale, tuned), "curves")
+        self._report(tuned)
+        if "online" in tuned and self._scale.ablation_seeds:
+            self._all(plan.ablations(self._scale, tuned["online"]), "ablations")
+            self._report(tuned)
+
+    def _what_all_share(self) -> dict[str, Any]:
+        """Place, settings, versions and rater. Raises BadInput if those of the folder differ."""
+        settings = self._settings.model_dump(mode="json", include=report.SETTINGS)
+        found: dict[str, Any] = {
+            "place": {name: inside(value) for name, value in asdict(self._place).items()},
+            "settings": {name: inside(value) for name, value in settings.items()},
+        }
+        known = self._results.shared(found)
+        if known is None:
+            rater = self._pool.submit(calibrate, self._place).result()
+            known = found | {"rater": rater, "versions": report.versions()}
+            self._results.share(known)
+        return known
+
+    def _tuned(self) -> dict[str, Tuned]:
+        """What the search found best; without one, the plan's own."""
+        settings = self._settings
+        found = {arm: plan.untuned(arm, settings, self._place.is_starter) for arm in self._arms}
+        for arm in self._arms if self._scale.search_seeds else ():
+            runs = plan.search([arm], self._scale, settings.learning_rate)
+            found[arm] = report.best({run: self._results.looks(run) for run in runs})
+        return found
+
+    def _report(self, tuned: dict[str, Tuned]) -> None:
+        report.write(self._results, self._scale, self._arms, tuned, self._shared)
+
+    def _all(self, runs: Iterable[Run], title: str) -> None:
+        """Do those that are not there, and write each down as it ends."""
+        wanted = list(runs)
+        missing = [run for run in wanted if run not in self._results]
+        done = len(wanted) - len(missing)
+        with tqdm(total=len(wanted), initial=done, desc=title, unit="run") as bar:
+            waiting: dict[Future[Any], Run] = {}
+            while missing or waiting:
+                while missing and len(waiting) < self._jobs:
+                    run = missing.pop(0)
+                    waiting[self._submit(run)] = run
+                for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+                    run, looks = waiting.pop(future), future.result()
+                    self._results.add(run, looks)
+                    bar.set_postfix_str(f"{run.arm}, score {report.mean_score(looks[-1]):.2f}")
+                    bar.update()
+
+    def _submit(self, run: Run) -> Future[Any]:
+        slope, prompts = self._shared["rater"]["slope"], self._scale.held_out_prompts
+        return self._pool.submit(do, run, self._place, slope, prompts)
+
+
+def inside(value: Any) -> Any:
+    """A path as it is seen from the project; anything else as it is."""
+    return value.replace(f"{ROOT}/", "") if isinstance(value, str) else value

@@ -1,0 +1,173 @@
+"""How an arm learns: labels in, a policy that is looked at after each so many of them.
+
+    on-policy arms   pairs of the live version -> votes -> update -> the next version's pairs
+    offline arms     pairs that are there from the start -> votes -> one training from the base,
+                     over all labels so far, anew for each look
+
+Both use what the service uses: the sampler, the reference pass and `trainer.update`. Leaves out the
+gate, the database, and the share of labels that the service holds out for the gate.
+"""
+
+import random
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import torch
+
+from labeler.labels import Preference, TrainingLabel, VoteRules, combine
+from tests.benchmarks.evidence.fitted import FittedReward
+from tests.benchmarks.evidence.measure import Look, Meter, look
+from tests.benchmarks.evidence.plan import Run
+from tests.benchmarks.evidence.rater import Rater
+from tests.benchmarks.evidence.world import Pair, World
+from trainer.objective import Objective
+from trainer.packing import pair_logps
+from trainer.policy import CANDIDATE, LIVE
+from trainer.update import TrainingSettings, train
+
+MICRO_TOKENS = 2048  # more than the service's own on a CPU: a fifth faster, for more memory
+CHOOSE_FROM = 4  # times as many pairs as are asked about
+
+
+def learn(run: Run, world: World, rater: Rater, prompts: int) -> Iterator[Look]:
+    """Do the run; a look at the policy for each number of its labels, on so many prompts."""
+    world.policy.set_adapter_state(LIVE, world.untrained)
+    match run.arm:
+        case "start":
+            yield look(run, 0, world, Meter(), prompts)
+        case "rloo":
+            from tests.benchmarks.evidence.peer import rloo
+
+            yield from rloo(run, world, rater, prompts)
+        case "offline" | "static":
+            yield from _offline(run, world, rater, prompts)
+        case _:
+            yield from _on_policy(run, world, rater, prompts)
+
+
+def _on_policy(run: Run, world: World, rater: Rater, prompts: int) -> Iterator[Look]:
+    """Update after update, each on labels of what the policy says by then."""
+    meter, source, votes = Meter(), PairSource(run, world), Votes(run, world, rater)
+    done = 0
+    for goal in run.labels:
+        with meter.working():
+            while done < goal:
+                size = min(run.update_labels or goal, goal - done)
+                pairs = source.take(size)
+                said = votes.on(pairs)
+                source.hear(pairs, said)
+                update(run, world, votes.labels(pairs, said), seed=done)
+                done += size
+                source.publish()
+        yield look(run, goal, world, meter, prompts)
+
+
+def _offline(run: Run, world: World, rater: Rater, prompts: int) -> Iterator[Look]:
+    """One training a look, from the base, on the labels of a growing prefix of the pairs.
+
+    What it took is what a user would wait who had that many labels: gathering them, one training.
+    """
+    votes = Votes(run, world, rater)
+    pairs: list[Pair] = []
+    if run.arm == "static":
+        pairs = world.static_pairs(run.seed, max(run.labels))
+    source = PairSource(run, world)
+    labels: list[TrainingLabel] = []
+    gathering = Meter()
+    done = 0
+    for goal in run.labels:
+        world.policy.set_adapter_state(LIVE, world.untrained)
+        with gathering.working():
+            new = pairs[done:goal] if run.arm == "static" else source.take(goal - done)
+            labels += votes.labels(new, votes.on(new))
+        meter = gathering.copy()
+        with meter.working():
+            update(run, world, labels, seed=goal)
+        done = goal
+        yield look(run, goal, world, meter, prompts)
+
+
+class PairSource:
+    """Pairs of the version that was live `run.staleness` updates ago, chosen as the run says."""
+
+    def __init__(self, run: Run, world: World) -> None:
+        self._run = run
+        self._world = world
+        self._prompts = world.prompts(run.seed)
+        self._versions = deque([world.untrained], maxlen=run.staleness + 1)
+        self._taken = 0
+        self._fitted = FittedReward(world.policy, run.seed) if run.choice != "random" else None
+
+    def publish(self) -> None:
+        """The live adapter is a new version."""
+        self._versions.append(self._world.policy.adapter_state(LIVE))
+
+    def hear(self, pairs: Sequence[Pair], said: Sequence[Preference | None]) -> None:
+        """What the rater said of them, for who chooses the next ones."""
+        if self._fitted is not None:
+            self._fitted.hear(pairs, said)
+
+    def take(self, pairs: int) -> list[Pair]:
+        """The next ones."""
+        self._taken += 1
+        seed = self._run.seed * 10_000 + self._taken
+        adapter = LIVE
+        if self._run.staleness:
+            # The candidate's place is free between updates, which begin by overwriting it.
+            self._world.policy.set_adapter_state(CANDIDATE, self._versions[0])
+            adapter = CANDIDATE
+        if self._fitted is None:
+            return self._world.sample(adapter, self._prompts, pairs, seed=seed)
+        many = self._world.sample(adapter, self._prompts, CHOOSE_FROM * pairs, seed=seed)
+        return self._fitted.choose(many, pairs, self._run.choice)
+
+
+class Votes:
+    """The simulated rater's votes, and the labels they make. A tie is a vote, too."""
+
+    def __init__(self, run: Run, world: World, rater: Rater) -> None:
+        self._world = world
+        self._rater = replace(rater, noise=run.noise)
+        self._rules = VoteRules(ties=run.ties)
+        self._rng = random.Random(f"votes {run.seed}")
+        self._needs_reference = run.loss != "simpo"
+
+    def on(self, pairs: Sequence[Pair]) -> list[Preference | None]:
+        """A vote on each pair, as the rules for ties have it; None teaches nothing."""
+        votes = [self._rater.vote(pair.margin, self._rng) for pair in pairs]
+        return [combine([vote], self._rules) for vote in votes]
+
+    def labels(
+        self, pairs: Sequence[Pair], said: Sequence[Preference | None]
+    ) -> list[TrainingLabel]:
+        """A label of each vote that teaches something, with the reference's log-probabilities."""
+        heard = [(pair, one) for pair, one in zip(pairs, said, strict=True) if one is not None]
+        tokens = [(pair.prompt_tokens, *pair.tokens) for pair, _ in heard]
+        reference = [[0.0, 0.0]] * len(tokens)
+        if self._needs_reference and tokens:
+            with torch.no_grad(), self._world.policy.reference():
+                reference = pair_logps(self._world.policy, tokens).tolist()
+        return [
+            TrainingLabel((), one.target, one.weight, *pair, a, b, tie=one.tie)
+            for pair, (_, one), (a, b) in zip(tokens, heard, reference, strict=True)
+        ]
+
+
+def update(run: Run, world: World, labels: Sequence[TrainingLabel], *, seed: int) -> None:
+    """One update, which becomes the live policy. No labels: the policy stays what it is."""
+    if not labels:
+        return
+    settings = TrainingSettings(
+        objective=Objective(run.loss, run.beta, label_smoothing=run.label_smoothing),  # type: ignore[arg-type]
+        learning_rate=run.learning_rate,
+        passes=run.passes,
+        batch_pairs=run.batch_pairs,
+        max_grad_norm=world.settings.max_grad_norm,
+        seed=run.seed * 10_000 + seed,
+        micro_tokens=world.settings.micro_tokens or MICRO_TOKENS,
+        reference=run.reference,
+    )
+    for _ in train(world.policy, labels, settings):
+        pass
+    world.policy.copy_adapter(CANDIDATE, LIVE)

@@ -1,0 +1,159 @@
+"""What the report on online against offline is worked out with: raters, intervals, comparisons."""
+
+import math
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from labeler.errors import BadInput
+from labeler.states import Choice
+from tests.benchmarks.evidence import compare, plan, report
+from tests.benchmarks.evidence.intervals import over_seeds, over_seeds_and_prompts
+from tests.benchmarks.evidence.measure import Look
+from tests.benchmarks.evidence.plan import FULL, TRAINED, Run, Tuned
+from tests.benchmarks.evidence.rater import Rater, agreement, calibrated, shares, tie_share
+from tests.benchmarks.evidence.results import Results
+
+MARGINS = [random.Random(0).gauss(0, 2) for _ in range(300)]
+LOOK = Look(64, [[1.0, 2.0]], [[3, 4]], 0.0, 0.5, 1.0, 1.0, 10.0)
+
+
+def test_two_equal_responses_tie_in_one_of_five() -> None:
+    """With eta = ln 1.5, sigmoid(-eta) = 1 / (1 + 1.5) = 0.4 for either side, and 0.2 is left."""
+    assert shares(0.0) == pytest.approx((0.4, 0.4))
+    assert tie_share([0.0], 3.0) == pytest.approx(0.2)
+
+
+def test_a_calibrated_rater_who_is_asked_twice_says_the_same_in_three_of_four() -> None:
+    rater, rng = calibrated(MARGINS), random.Random(1)
+    same = decided = 0
+    for margin in MARGINS * 60:
+        first, second = (rater.vote(margin, rng).choice for _ in range(2))
+        if Choice.TIE not in (first, second):
+            decided += 1
+            same += first == second
+    assert same / decided == pytest.approx(0.75, abs=0.015)
+    assert agreement(MARGINS, rater.slope) == pytest.approx(0.75, abs=1e-6)
+
+
+def test_the_unit_of_the_score_does_not_matter() -> None:
+    small = calibrated([margin / 1e6 for margin in MARGINS])
+    assert small.slope == pytest.approx(1e6 * calibrated(MARGINS).slope, rel=1e-6)
+
+
+def test_pairs_that_do_not_differ_make_no_rater() -> None:
+    with pytest.raises(ValueError, match="differ in score"):
+        calibrated([0.0] * 9 + [1.0])
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.3])
+def test_noise_flips_that_share_of_a_sure_raters_votes(noise: float) -> None:
+    rater, rng = Rater(1.0, noise=noise), random.Random(0)
+    wrong = sum(rater.vote(0.1, rng).choice is Choice.B for _ in range(4000))
+    assert wrong / 4000 == pytest.approx(noise, abs=0.025)
+    assert rater.vote(0.0, rng).choice is Choice.TIE
+
+
+def test_an_interval_over_seeds_is_students() -> None:
+    """Of 1, 2, 3: variance 1, standard error 1 / sqrt(3), t(0.975, 2) = 4.3027: half 2.4841."""
+    found = over_seeds([1.0, 2.0, 3.0])
+    assert (found.low, found.mean, found.high) == pytest.approx(
+        (2 - 2.4841, 2, 2 + 2.4841), abs=1e-4
+    )
+    assert over_seeds([1.0]).high == math.inf
+
+
+def test_an_interval_over_seeds_and_prompts_holds_in_nineteen_of_twenty_worlds() -> None:
+    """Values are seed effect + prompt effect + rest, all drawn anew; their true mean is 0."""
+    rng = np.random.default_rng(0)
+    held = 0
+    for _ in range(400):
+        seeds, prompts = rng.normal(size=(5, 1)), rng.normal(size=(1, 40))
+        found = over_seeds_and_prompts(0.3 * seeds + 2 * prompts + rng.normal(size=(5, 40)))
+        held += found.low <= 0 <= found.high
+    assert held / 400 >= 0.93
+
+
+def test_each_answer_is_compared_with_both_of_the_other_side() -> None:
+    """Ours 2, 0 against 1, 1: two wins, two losses; 1, 1 against 1, 0: two wins, two ties."""
+    ours = np.array([[[2.0, 0.0], [1.0, 1.0]]])
+    theirs = np.array([[[1.0, 1.0], [1.0, 0.0]]])
+    found = compare.record(ours, theirs)
+    assert (found.win, found.tie, found.loss) == (0.5, 0.25, 0.25)
+    assert found.points.mean == 0.625
+
+
+def test_the_labels_to_anothers_best_are_read_off_the_line_between_two_looks() -> None:
+    """Theirs is best, 2, at 128. Ours is 1 at 64 and 3 at 128: 2 is half-way, at 64 sqrt(2)."""
+    ours = {64: np.full((2, 1, 1), 1.0), 128: np.full((2, 1, 1), 3.0)}
+    theirs = {64: np.full((2, 1, 1), 1.5), 128: np.full((2, 1, 1), 2.0)}
+    assert compare.share_to_best(ours, theirs) == pytest.approx([math.sqrt(0.5)] * 3)
+    assert compare.share_to_best(theirs, ours) == (None, None, None)
+
+
+def test_every_arm_is_searched_as_widely_and_on_a_seed_of_its_own() -> None:
+    assert {len(set(plan.grid(arm, 1e-3))) for arm in TRAINED} == {4}
+    searched = {run.seed for run in plan.search(TRAINED, FULL, 1e-3)}
+    tuned = dict.fromkeys(TRAINED, Tuned(1e-3, 0.1))
+    assert searched.isdisjoint(run.seed for run in plan.curves(TRAINED, FULL, tuned))
+
+
+def test_the_search_takes_what_is_best_over_all_numbers_of_labels_and_seeds() -> None:
+    """Scores at 64 and 128 labels, two seeds: mean of 1, 5, 1, 1 is 2; of 3, 3, 2, 2 it is 2.5."""
+    first, second = Tuned(1e-3, 0.1), Tuned(2e-3, 0.1)
+    scale = replace(FULL, labels=(64, 128))
+    said = {(first, 0): (1, 5), (first, 1): (1, 1), (second, 0): (3, 3), (second, 1): (2, 2)}
+    searched = {
+        plan.plain("online", tuned, scale.labels, seed, "search"): [
+            replace(LOOK, scores=[[float(score)]]) for score in scores
+        ]
+        for (tuned, seed), scores in said.items()
+    }
+    assert report.best(searched) == second
+
+
+def test_all_arms_have_the_same_votes_and_passes() -> None:
+    dpo = [arm for arm in TRAINED if arm != "rloo"]
+    runs = [plan.plain(arm, Tuned(1e-3, 0.1), FULL.labels, 0, "curves") for arm in dpo]
+    assert len({(run.labels, run.passes, run.batch_pairs, run.noise) for run in runs}) == 1
+
+
+def test_every_variant_changes_something_or_is_the_usual_one() -> None:
+    found = list(plan.variants(FULL, Tuned(1e-3, 0.1)))
+    changed = [one.run for one in found if one.run != one.usual]
+    assert len(set(changed)) == len(changed)
+    assert {one.group for one in found if one.run == one.usual} == {one.group for one in found}
+
+
+def some_run() -> Run:
+    return plan.plain("online", Tuned(1e-3, 0.1), (64,), 0, "curves")
+
+
+def test_a_run_that_is_there_is_known_after_a_restart(tmp_path: Path) -> None:
+    Results(tmp_path).add(some_run(), [LOOK])
+    again = Results(tmp_path)
+    assert again.looks(some_run()) == [LOOK]
+    assert replace(some_run(), seed=1) not in again
+
+
+def test_a_line_that_a_crash_cut_off_is_run_again_and_harms_no_other(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    results.add(some_run(), [LOOK])
+    with (tmp_path / "runs.jsonl").open("a") as file:
+        file.write('{"run": {"stage": "cur')
+    other = replace(some_run(), seed=1)
+    Results(tmp_path).add(other, [LOOK])
+    assert {run.seed for run in Results(tmp_path).runs} == {0, 1}
+
+
+def test_a_folder_takes_no_runs_of_another_policy(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    first = {"place": {"policy": "a"}, "rater": {"slope": 1.0}}
+    assert results.shared({"place": {"policy": "a"}}) is None
+    results.share(first)
+    assert results.shared({"place": {"policy": "a"}}) == first
+    with pytest.raises(BadInput, match="another 'place'"):
+        results.shared({"place": {"policy": "b"}})
