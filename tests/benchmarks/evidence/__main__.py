@@ -56,6 +56,7 @@ def _run(options: argparse.Namespace) -> None:
         base,
         seeds=options.seeds or base.seeds,
         labels=options.labels or base.labels,
+        search_seeds=0 if options.no_search else base.search_seeds,
         ablation_seeds=0 if options.no_ablations else base.ablation_seeds,
     )
     results = Results(options.out or (CACHE / "quick" if options.quick else OUT))
@@ -80,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--arms", type=_arms, default=TRAINED, help="some of " + ",".join(TRAINED))
     add("--seeds", type=int, help="5, with --quick 2")
     add("--labels", type=_numbers, help="counts at which to look, such as 64,128,256")
+    add("--no-search", action="store_true", help="learning rates and betas as in `plan`")
     add("--no-ablations", action="store_true")
     add("--jobs", type=int, default=_jobs(), help="runs at once; one a core, 1 on an accelerator")
     add("--threads", type=int, default=1, help="of each run")

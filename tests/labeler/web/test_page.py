@@ -355,6 +355,7 @@ def test_an_empty_queue_says_so_and_picks_up_by_itself(screen: Screen, store: St
     screen.expect_prompt("Question 13?")
     assert time.monotonic() - started < 2
     expect(screen.page.locator("#waiting")).to_be_hidden()
+    screen.wait_saved()
     assert len(standing(store)) == 12
 
 
