@@ -6,7 +6,7 @@ from typing import Any
 from tests.benchmarks.evidence.compare import Record, mean
 from tests.benchmarks.evidence.findings import Ablation, Findings
 from tests.benchmarks.evidence.intervals import Interval
-from tests.benchmarks.evidence.plan import TITLES, grid
+from tests.benchmarks.evidence.plan import FULL, TITLES, TRAINED, grid
 
 GOAL_WIN, GOAL_LOW, GOAL_SHARE = 0.66, 0.60, 0.5
 
@@ -16,6 +16,7 @@ def text(findings: Findings, summary: Mapping[str, Any]) -> str:
     parts = [
         "# Does online beat offline, with how many labels, and what does it cost?",
         f"Written by `make evidence`. {_setting(findings, summary)}",
+        *_missing(findings),
         *_goals(summary),
         "![Score, wins, distance from the start and length over labels](curves.png)",
         *(_arms_at(findings, labels) for labels in findings.scale.labels),
@@ -38,6 +39,19 @@ def _setting(findings: Findings, summary: Mapping[str, Any]) -> str:
         f"{rater['ties']:.0%} a tie. Everything is measured on {scale.held_out_prompts} held-out "
         "prompts, answered twice. In brackets: 95 % intervals over seeds and prompts."
     )
+
+
+def _missing(findings: Findings) -> list[str]:
+    """What the full campaign has and this one has not, if anything."""
+    least = min(findings.seeds(arm) for arm in findings.arms)
+    found = [
+        f"some arm has {least} of {FULL.seeds} seeds" if least < FULL.seeds else "",
+        "" if findings.scale.search_seeds else "learning rates and betas were not searched",
+        "" if findings.ablations() else "there are no ablations",
+        *(f"{TITLES[arm]} is not there" for arm in TRAINED if arm not in findings.arms),
+    ]
+    missing = "; ".join(one for one in found if one)
+    return [f"**Preliminary: {missing}.**"] if missing else []
 
 
 def _goals(summary: Mapping[str, Any]) -> list[str]:
