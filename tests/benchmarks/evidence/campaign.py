@@ -1,6 +1,7 @@
 """All runs over one policy: which are missing, each in a process of its own, and the report."""
 
 import multiprocessing
+import signal
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
@@ -22,7 +23,13 @@ def processes(jobs: int) -> Iterator[ProcessPoolExecutor]:
     """So many processes, which import once and hold one task each: so its memory is its own."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.benchmarks.evidence.task"])
-    pool = ProcessPoolExecutor(jobs, mp_context=context, max_tasks_per_child=1)
+    pool = ProcessPoolExecutor(
+        jobs,
+        mp_context=context,
+        max_tasks_per_child=1,
+        initializer=signal.signal,  # Ctrl-C ends them at once and without a word
+        initargs=(signal.SIGINT, signal.SIG_DFL),
+    )
     try:
         yield pool
     finally:
@@ -51,15 +58,15 @@ class Campaign:
         self._shared = self._what_all_share()
 
     def run(self) -> None:
-        """Everything that is not there yet. The report is written as soon as there is one."""
-        rate = self._settings.learning_rate
-        self._all(plan.search(self._arms, self._scale, rate), "search")
+        """Everything that is not there yet, and a report of what is there in the end."""
+        self._all(plan.search(self._arms, self._scale, self._settings.learning_rate), "search")
         tuned = self._tuned()
-        self._all(plan.curves(self._arms, self._scale, tuned), "curves")
-        self._report(tuned)
-        if "online" in tuned and self._scale.ablation_seeds:
-            self._all(plan.ablations(self._scale, tuned["online"]), "ablations")
-            self._report(tuned)
+        try:
+            self._all(plan.curves(self._arms, self._scale, tuned), "curves")
+            if "online" in tuned and self._scale.ablation_seeds:
+                self._all(plan.ablations(self._scale, tuned["online"]), "ablations")
+        finally:
+            report.write(self._results, self._scale, self._arms, tuned, self._shared)
 
     def _what_all_share(self) -> dict[str, Any]:
         """Place, settings, versions and rater. Raises BadInput if those of the folder differ."""
@@ -83,9 +90,6 @@ class Campaign:
             runs = plan.search([arm], self._scale, settings.learning_rate)
             found[arm] = report.best({run: self._results.looks(run) for run in runs})
         return found
-
-    def _report(self, tuned: dict[str, Tuned]) -> None:
-        report.write(self._results, self._scale, self._arms, tuned, self._shared)
 
     def _all(self, runs: Iterable[Run], title: str) -> None:
         """Do those that are not there, and write each down as it ends."""

@@ -77,6 +77,7 @@ def _wins(axes: Axes, findings: Findings) -> None:
     axes.axhline(50, color=GREY, linewidth=1, linestyle=":")
     axes.set_title("Online DPO against each other arm")
     axes.set_ylabel("wins and half the ties (%)")
+    axes.set_ylim(0, 100)
     if "online" not in findings.arms:
         return
     for arm in findings.arms:

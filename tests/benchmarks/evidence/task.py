@@ -37,6 +37,7 @@ def calibrate(place: Place) -> dict[str, float]:
 
 def make_static(folder: Path) -> str:
     """The file of the other model's pairs."""
+    warnings.simplefilter("ignore", FutureWarning)
     return str(static_file(folder))
 
 
