@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 NAMES = ("chromium", "google-chrome", "chromium-browser")
 QUIET = [
@@ -16,6 +16,9 @@ QUIET = [
     "--disable-component-update",
     "--disable-sync",
 ]
+PATIENCE_MS = 30_000  # of what is expected on a page; a machine shared with others can be slow
+
+expect.set_options(timeout=PATIENCE_MS)
 
 
 def chromium_path() -> str | None:

@@ -271,7 +271,7 @@ def test_the_corpus_in_history_labels_comments_and_names(
         faults.extend(f"{where}: {fault}" for fault in page.evaluate(SWEEP))
 
     page.goto(service.url)
-    page.wait_for_selector("#waiting", state="visible")
+    page.wait_for_selector("#open-history[aria-keyshortcuts]")  # from then on it hears the keys
     page.keyboard.press("h")
     page.wait_for_selector("#history[open] li")
     see("history", "#history", SHORT[-30:])
