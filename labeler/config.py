@@ -27,6 +27,7 @@ OWNED_BY_POLICY = frozenset(
         "beta",
         "length_alpha",
         "learning_rate",
+        "decay_labels",
         "passes",
         "batch_pairs",
         "lora_rank",

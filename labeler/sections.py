@@ -74,6 +74,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "length_alpha",
         "reference",
         "learning_rate",
+        "decay_labels",
         "passes",
         "batch_pairs",
         "lora_rank",

@@ -252,6 +252,13 @@ class Settings(BaseModel):
         description="What beta ties the policy to: base, or the version before (iterative DPO).",
     )
     learning_rate: float = Field(1e-5, gt=0, lt=1, description="AdamW learning rate.")
+    decay_labels: int = Field(
+        0,
+        ge=0,
+        description="Labels after which the learning rate has fallen to a half, and after twice as "
+        "many to a third (inverse-time decay), so that first votes are seen soon and later ones do "
+        "not tear down what was learned; 0: it stays.",
+    )
     passes: int = Field(2, ge=1, description="Passes over the labels of one update.")
     batch_pairs: int = Field(8, ge=1, description="Pairs in one optimiser step.")
     lora_rank: int = Field(16, ge=1, description="Rank of the LoRA adapter.")

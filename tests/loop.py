@@ -121,7 +121,7 @@ def planted(loop: Loop, plant: Plant) -> Finding:
     settings, store = loop.settings, loop.store
     claim = store.updates.claim(worker="bench", rules=settings.vote_rules, now=loop.now)
     assert claim is not None
-    training = training_settings(settings, claim.update_id)
+    training = training_settings(settings, claim.update_id, claim.used)
     steps = list(train(loop.policy, plant.labels(claim.labels), plant.training(training)))
     if plant.nan:
         with torch.no_grad():

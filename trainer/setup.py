@@ -26,8 +26,13 @@ def sampling_settings(settings: Settings) -> SamplingSettings:
     return SamplingSettings(settings.temperature, settings.top_p, settings.max_new_tokens)
 
 
-def training_settings(settings: Settings, seed: int) -> TrainingSettings:
-    """How one update learns; `seed` orders its labels."""
+def training_settings(settings: Settings, seed: int, used: int = 0) -> TrainingSettings:
+    """How one update learns; `seed` orders its labels, and `used` were learned from before.
+
+    The learning rate falls as 1 / (1 + used / decay_labels): inverse-time decay, whose steps add up
+    without bound while their squares do not (Robbins and Monro 1951).
+    """
+    decay = 1 + used / settings.decay_labels if settings.decay_labels else 1
     objective = Objective(
         loss=settings.loss,
         beta=settings.beta,
@@ -37,7 +42,7 @@ def training_settings(settings: Settings, seed: int) -> TrainingSettings:
     )
     return TrainingSettings(
         objective=objective,
-        learning_rate=settings.learning_rate,
+        learning_rate=settings.learning_rate / decay,
         passes=settings.passes,
         batch_pairs=settings.batch_pairs,
         max_grad_norm=settings.max_grad_norm,

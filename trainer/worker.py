@@ -280,7 +280,7 @@ class Worker:
         """Half the learning rate for each refusal: the same step again would be refused again."""
         halvings = min(claim.refusals, MOST_HALVINGS)
         seed = batch_seed(self._settings.seed, claim.update_id)
-        training = training_settings(self._settings, seed)
+        training = training_settings(self._settings, seed, claim.used)
         return replace(training, learning_rate=training.learning_rate / 2**halvings)
 
     def _settle(

@@ -246,9 +246,16 @@ def _claim(
         held_out=held_out,
         remembered=remembered,
         replayed=len(replay),
+        used=_used(session),
         refusals=_refusals(session),
         weightless=tuple(weightless),
     )
+
+
+def _used(session: Session) -> int:
+    """How many votes have been trained on."""
+    used = col(Vote.used_in_update).is_not(None)
+    return session.exec(select(sa.func.count()).select_from(Vote).where(used)).one()
 
 
 def _refusals(session: Session) -> int:

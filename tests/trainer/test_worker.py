@@ -374,6 +374,26 @@ def test_after_a_refusal_the_next_update_is_gentler_until_one_passes(
     assert rates == [1e-2, 5e-3, 2.5e-3, 1e-2]
 
 
+def test_the_learning_rate_falls_with_the_labels_that_were_learned_from(
+    store: Store, policy: Policy, settings: Settings
+) -> None:
+    """It is halved once N have been used: 1, 1/2, 1/3 of it."""
+    store.prompts.add(PROMPTS, now=1.0)
+    settings = settings.model_copy(update={"decay_labels": N})
+    worker = Worker(store, policy, settings, name="w", stop=threading.Event(), clock=Clock())
+    worker.start()
+    rates = []
+    for number in range(3):
+        work(worker)
+        vote(store, N, holder=f"tab {number}")
+        open_due_update(settings, store, now=2000.0 + number)
+        worker.step()
+        last = store.updates.last()
+        assert last is not None
+        rates.append(last.metrics["learning_rate"])
+    assert rates == pytest.approx([1e-2, 1e-2 / 2, 1e-2 / 3])
+
+
 def test_a_rollback_is_followed_at_once_and_the_next_pairs_are_the_old_versions(
     worker: Worker, store: Store, policy: Policy, settings: Settings
 ) -> None:
