@@ -8,14 +8,15 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from labeler.errors import BadInput
 from labeler.judgement import Question
-from labeler.labels import Preference
-from tests.benchmarks.evidence import peer, plan
+from labeler.labels import Preference, TrainingLabel
+from tests.benchmarks.evidence import learning, peer, plan
 from tests.benchmarks.evidence.__main__ import main
 from tests.benchmarks.evidence.fitted import FittedReward
 from tests.benchmarks.evidence.learning import PairSource, Votes, learn
@@ -23,7 +24,8 @@ from tests.benchmarks.evidence.plan import TRAINED, ArmName, Tuned
 from tests.benchmarks.evidence.rater import Rater
 from tests.benchmarks.evidence.world import Pair, Place, World
 from tests.trainer.judge.test_reward import save_reward
-from trainer.policy import LIVE
+from trainer.policy import LIVE, Policy
+from trainer.update import TrainingSettings
 
 ENVIRONMENT = {"LIVEDPO_MAX_NEW_TOKENS": "12", "LIVEDPO_LORA_RANK": "4", "LIVEDPO_DEVICE": "cpu"}
 PROMPTS = [f"how do you make tea number {number}?" for number in range(10)]
@@ -128,6 +130,23 @@ def test_another_models_pairs_stand_on_either_side(world: World) -> None:
     assert pairs != world.static_pairs(1, 20)
     with pytest.raises(BadInput, match="holds 30 pairs, and 31 are needed"):
         world.static_pairs(0, 31)
+
+
+def test_used_labels_are_drawn_again_and_the_rate_falls(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Updates of 4 labels with half of them replayed: 4, then 4 + 4; the rate 1, then 1/2."""
+    seen = []
+
+    def noted(policy: Policy, labels: list[TrainingLabel], settings: TrainingSettings) -> list[Any]:
+        seen.append((len(labels), len({id(label) for label in labels}), settings.learning_rate))
+        return []
+
+    monkeypatch.setattr(learning, "train", noted)
+    usual = replace(plan.plain("online", TUNED, (8,), 0, "ablation"), ties="coin_flip")
+    run = replace(usual, update_labels=4, replay_share=0.5, decay_labels=4)
+    list(learn(run, world, SURE, 2))
+    assert seen == [(4, 4, 1e-2), (8, 8, 5e-3)]
 
 
 def made_up(world: World, margins: list[float]) -> list[Pair]:

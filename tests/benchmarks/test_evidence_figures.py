@@ -2,20 +2,25 @@
 
 import math
 import random
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from labeler.errors import BadInput
+from labeler.settings import Settings
 from labeler.states import Choice
 from tests.benchmarks.evidence import compare, plan, report
+from tests.benchmarks.evidence.campaign import Campaign
 from tests.benchmarks.evidence.intervals import over_seeds, over_seeds_and_prompts
 from tests.benchmarks.evidence.measure import Look
 from tests.benchmarks.evidence.plan import FULL, TRAINED, Run, Tuned
 from tests.benchmarks.evidence.rater import Rater, agreement, calibrated, shares, tie_share
 from tests.benchmarks.evidence.results import Results
+from tests.benchmarks.evidence.world import Place
 
 MARGINS = [random.Random(0).gauss(0, 2) for _ in range(300)]
 LOOK = Look(64, [[1.0, 2.0]], [[3, 4]], 0.0, 0.5, 1.0, 1.0, 10.0)
@@ -95,24 +100,62 @@ def test_the_labels_to_anothers_best_are_read_off_the_line_between_two_looks() -
 
 
 def test_every_arm_is_searched_as_widely_and_on_a_seed_of_its_own() -> None:
-    assert {len(set(plan.grid(arm, 1e-3))) for arm in TRAINED} == {4}
-    searched = {run.seed for run in plan.search(TRAINED, FULL, 1e-3)}
+    points = {arm: plan.grid(arm, 1e-3) for arm in TRAINED}
+    assert {len(set(tried)) for tried in points.values()} == {4}
+    searched = {run.seed for run in plan.search(points, [256, 512], 2)}
     tuned = dict.fromkeys(TRAINED, Tuned(1e-3, 0.1))
     assert searched.isdisjoint(run.seed for run in plan.curves(TRAINED, FULL, tuned))
 
 
-def test_the_search_takes_what_is_best_over_all_numbers_of_labels_and_seeds() -> None:
-    """Scores at 64 and 128 labels, two seeds: mean of 1, 5, 1, 1 is 2; of 3, 3, 2, 2 it is 2.5."""
-    first, second = Tuned(1e-3, 0.1), Tuned(2e-3, 0.1)
-    scale = replace(FULL, labels=(64, 128))
-    said = {(first, 0): (1, 5), (first, 1): (1, 1), (second, 0): (3, 3), (second, 1): (2, 2)}
+def test_the_search_goes_on_with_the_half_that_is_best_over_all_seeds() -> None:
+    """Two seeds each: means 3, 2, 2.5 and 1; of two of them, then, the better one."""
+    said = {0.1: (1, 5), 0.2: (2, 2), 0.3: (3, 2), 0.4: (1, 1)}
     searched = {
-        plan.plain("online", tuned, scale.labels, seed, "search"): [
-            replace(LOOK, scores=[[float(score)]]) for score in scores
-        ]
-        for (tuned, seed), scores in said.items()
+        run: [replace(LOOK, scores=[[float(scores[run.seed - plan.SEARCH_SEED])]])]
+        for beta, scores in said.items()
+        for run in plan.search({"online": [Tuned(1e-3, beta)]}, [64], 2)
     }
-    assert report.best(searched) == second
+    half = report.better_half(searched)
+    assert half == [Tuned(1e-3, 0.1), Tuned(1e-3, 0.3)]
+    kept = {run: looks for run, looks in searched.items() if run.beta in (0.1, 0.3)}
+    assert report.better_half(kept) == [Tuned(1e-3, 0.1)]
+
+
+class Foreseen:
+    """A pool whose runs end at once, with a score that is known from their beta."""
+
+    def __init__(self) -> None:
+        self.runs: list[Run] = []
+
+    def submit(self, _: object, *given: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        if len(given) == 1:
+            done.set_result({"slope": 1.0, "agreement": 0.75, "ties": 0.12})
+        else:
+            run = given[0]
+            self.runs.append(run)
+            done.set_result([replace(LOOK, scores=[[run.beta]], labels=n) for n in run.labels])
+        return done
+
+
+def test_a_campaign_searches_half_as_many_points_on_the_last_rung_and_compares_the_best(
+    tmp_path: Path,
+) -> None:
+    scale = replace(FULL, seeds=2, labels=(8, 16, 32), ablation_seeds=0)
+    pool = Foreseen()
+    campaign = Campaign(Place(), scale, ["online", "iterative"], Results(tmp_path), pool, 2)  # type: ignore[arg-type]
+    campaign.run()
+    searched = [run for run in pool.runs if run.stage == "search"]
+    assert [(run.arm, run.labels) for run in searched if run.learning_rate == 1e-3] == [
+        *[("online", (16,))] * 2,
+        *[("iterative", (8, 16))] * 2,
+        ("online", (32,)),
+        ("iterative", (8, 16, 32)),
+    ]
+    assert len(searched) == 2 * (4 + 2)
+    compared = {run.beta for run in pool.runs if run.stage == "curves" and run.arm != "start"}
+    assert compared == {0.3}
+    assert "not searched" not in (tmp_path / "README.md").read_text()
 
 
 def test_all_arms_have_the_same_votes_and_passes() -> None:
@@ -122,7 +165,7 @@ def test_all_arms_have_the_same_votes_and_passes() -> None:
 
 
 def test_every_variant_changes_something_or_is_the_usual_one() -> None:
-    found = list(plan.variants(FULL, Tuned(1e-3, 0.1)))
+    found = list(plan.variants(FULL, Tuned(1e-3, 0.1), Settings()))
     changed = [one.run for one in found if one.run != one.usual]
     assert len(set(changed)) == len(changed)
     assert {one.group for one in found if one.run == one.usual} == {one.group for one in found}

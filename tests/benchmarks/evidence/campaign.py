@@ -59,14 +59,15 @@ class Campaign:
 
     def run(self) -> None:
         """Everything that is not there yet, and a report of what is there in the end."""
-        self._all(plan.search(self._arms, self._scale, self._settings.learning_rate), "search")
         tuned = self._tuned()
         try:
             self._all(plan.curves(self._arms, self._scale, tuned), "curves")
             if "online" in tuned and self._scale.ablation_seeds:
-                self._all(plan.ablations(self._scale, tuned["online"]), "ablations")
+                self._all(plan.ablations(self._scale, tuned["online"], self._settings), "ablations")
         finally:
-            report.write(self._results, self._scale, self._arms, tuned, self._shared)
+            report.write(
+                self._results, self._scale, self._arms, tuned, self._settings, self._shared
+            )
 
     def _what_all_share(self) -> dict[str, Any]:
         """Place, settings, versions and rater. Raises BadInput if those of the folder differ."""
@@ -82,14 +83,21 @@ class Campaign:
             self._results.share(known)
         return known
 
-    def _tuned(self) -> dict[str, Tuned]:
-        """What the search found best; without one, the plan's own."""
-        settings = self._settings
-        found = {arm: plan.untuned(arm, settings, self._place.is_starter) for arm in self._arms}
-        for arm in self._arms if self._scale.search_seeds else ():
-            runs = plan.search([arm], self._scale, settings.learning_rate)
-            found[arm] = report.best({run: self._results.looks(run) for run in runs})
-        return found
+    def _tuned(self) -> dict[ArmName, Tuned]:
+        """What the search finds best; without one, the plan's own."""
+        settings, seeds = self._settings, self._scale.search_seeds
+        if not seeds:
+            starter = self._place.is_starter
+            return {arm: plan.untuned(arm, settings, starter) for arm in self._arms}
+        rate = plan.own_rate(settings, self._place.is_starter)
+        points = {arm: plan.grid(arm, rate) for arm in self._arms}
+        for most in self._scale.search_labels:
+            labels = [count for count in self._scale.labels if count <= most]
+            self._all(plan.search(points, labels, seeds), f"search, {most} labels")
+            for arm in self._arms:
+                runs = plan.search({arm: points[arm]}, labels, seeds)
+                points[arm] = report.better_half({run: self._results.looks(run) for run in runs})
+        return {arm: best[0] for arm, best in points.items()}
 
     def _all(self, runs: Iterable[Run], title: str) -> None:
         """Do those that are not there, and write each down as it ends."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from labeler.settings import Settings
 from tests.benchmarks.evidence import compare, plan
 from tests.benchmarks.evidence.compare import Record, Scores
 from tests.benchmarks.evidence.intervals import Interval, over_seeds
@@ -28,11 +29,17 @@ class Findings:
     """The looks of a folder, by arm and labels, over the seeds that all of them have."""
 
     def __init__(
-        self, results: Results, scale: Scale, arms: Sequence[ArmName], tuned: Mapping[str, Tuned]
+        self,
+        results: Results,
+        scale: Scale,
+        arms: Sequence[ArmName],
+        tuned: Mapping[str, Tuned],
+        settings: Settings,
     ) -> None:
         self._results = results
         self.scale = scale
         self.tuned = tuned
+        self._settings = settings
         self.by_arm = {arm: self._of_arm(arm) for arm in ("start", *arms)}
         self.by_arm = {arm: looks for arm, looks in self.by_arm.items() if looks}
 
@@ -83,7 +90,7 @@ class Findings:
         if "online" not in self.tuned:
             return []
         found = []
-        for one in plan.variants(self.scale, self.tuned["online"]):
+        for one in plan.variants(self.scale, self.tuned["online"], self._settings):
             seeds = [
                 seed
                 for seed in range(self.scale.ablation_seeds)

@@ -10,7 +10,7 @@ gate, the database, and the share of labels that the service holds out for the g
 
 import random
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import torch
@@ -49,6 +49,7 @@ def learn(run: Run, world: World, rater: Rater, prompts: int) -> Iterator[Look]:
 def _on_policy(run: Run, world: World, rater: Rater, prompts: int) -> Iterator[Look]:
     """Update after update, each on labels of what the policy says by then."""
     meter, source, votes = Meter(), PairSource(run, world), Votes(run, world, rater)
+    used: deque[list[TrainingLabel]] = deque(maxlen=run.replay_max_age)
     done = 0
     for goal in run.labels:
         with meter.working():
@@ -57,7 +58,10 @@ def _on_policy(run: Run, world: World, rater: Rater, prompts: int) -> Iterator[L
                 pairs = source.take(size)
                 said = votes.on(pairs)
                 source.hear(pairs, said)
-                update(run, world, votes.labels(pairs, said), seed=done)
+                labels = votes.labels(pairs, said)
+                replayed = again(used, len(labels), run, seed=done)
+                update(run, world, labels + replayed, seed=done, used=done)
+                used.append(labels)
                 done += size
                 source.publish()
         yield look(run, goal, world, meter, prompts)
@@ -154,13 +158,28 @@ class Votes:
         ]
 
 
-def update(run: Run, world: World, labels: Sequence[TrainingLabel], *, seed: int) -> None:
-    """One update, which becomes the live policy. No labels: the policy stays what it is."""
+def again(
+    used: Iterable[list[TrainingLabel]], fresh: int, run: Run, *, seed: int
+) -> list[TrainingLabel]:
+    """Used labels, drawn by lot, so that they are `run.replay_share` of all in an update."""
+    old = [label for labels in used for label in labels]
+    wanted = min(len(old), round(fresh * run.replay_share / (1 - run.replay_share)))
+    return random.Random(f"replay {run.seed} {seed}").sample(old, wanted)
+
+
+def update(
+    run: Run, world: World, labels: Sequence[TrainingLabel], *, seed: int, used: int = 0
+) -> None:
+    """One update, which becomes the live policy, after `used` labels have made others.
+
+    No labels: the policy stays what it is.
+    """
     if not labels:
         return
+    decay = 1 + used / run.decay_labels if run.decay_labels else 1
     settings = TrainingSettings(
         objective=Objective(run.loss, run.beta, label_smoothing=run.label_smoothing),  # type: ignore[arg-type]
-        learning_rate=run.learning_rate,
+        learning_rate=run.learning_rate / decay,
         passes=run.passes,
         batch_pairs=run.batch_pairs,
         max_grad_norm=world.settings.max_grad_norm,

@@ -27,15 +27,18 @@ TITLES: dict[str, str] = {
     "rloo": "RLOO (TRL), fitted reward model",
 }
 SEARCH_SEED = 1000  # and up; no other run has such
+STARTER_RATE = 1e-3  # as it is after some 128 labels: its own falls, those of the arms stay
 # The grid of the search: learning rates as multiples of the policy's own, and betas.
-RATE_FACTORS: dict[ArmName, tuple[float, ...]] = {"rloo": (2.0, 4.0)}
+# SimPO has nothing to hold it: at DPO's rates it was 74 nats and more away after 1,024 labels.
+RATE_FACTORS: dict[ArmName, tuple[float, ...]] = {"simpo": (0.25, 0.5), "rloo": (2.0, 4.0)}
 DPO_RATE_FACTORS = (0.5, 1.0)
 BETAS: dict[ArmName, tuple[float, ...]] = {"simpo": (1.0, 2.5), "rloo": (0.1, 0.3)}
 DPO_BETAS = (0.1, 0.3)
-NOISES = (0.0, 0.1, 0.2, 0.3, 0.4)
+NOISES = (0.0, 0.2, 0.4)
 STALENESS = (1, 2, 4, 8)
+STALE_UPDATE_LABELS = 16  # small updates, so that there are eight versions to lie behind
 UPDATE_SIZES = (8, 16, 32, 128)
-PASSES = (1, 4, 8)
+PASSES = (1, 2, 8)
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,8 @@ class Run:
 
     `update_labels` labels make an update (0: all since the last look), of pairs that the version
     `staleness` updates ago has said. `noise` is the share of votes that are flipped; None: the
-    usual human-like rater. `choice` is which pairs are taken of four times as many.
+    usual human-like rater. `choice` is which pairs are taken of four times as many. The last three
+    are the service's settings of these names.
     """
 
     stage: str
@@ -73,14 +77,17 @@ class Run:
     beta: float = 0.0
     loss: str = "sigmoid"
     label_smoothing: float = 0.0
-    passes: int = 2
-    batch_pairs: int = 8
+    passes: int = 4
+    batch_pairs: int = 32
     update_labels: int = 64
     staleness: int = 0
     reference: Literal["base", "previous"] = "base"
     ties: Literal["drop", "coin_flip", "learn"] = "drop"
     noise: float | None = None
     choice: Choice = "random"
+    decay_labels: int = 0
+    replay_share: float = 0.0
+    replay_max_age: int = 8
 
     @property
     def key(self) -> str:
@@ -100,8 +107,17 @@ class Scale:
     ablation_labels: int
     held_out_prompts: int
 
+    @property
+    def search_labels(self) -> tuple[int, ...]:
+        """After each of these the search goes on with the better half of its points.
 
-FULL = Scale(5, (64, 128, 256, 512, 1024), 2, 3, 256, 92)
+        That is successive halving (Jamieson and Talwalkar 2016). On a quarter of the labels,
+        settings won that broke down at the end.
+        """
+        return self.labels[-2:]
+
+
+FULL = Scale(5, (64, 128, 256, 512, 1024), 1, 3, 256, 92)
 QUICK = Scale(2, (32, 64, 128), 0, 0, 0, 46)
 
 
@@ -126,12 +142,19 @@ def grid(arm: ArmName, learning_rate: float) -> list[Tuned]:
     return [Tuned(factor * learning_rate, beta) for factor in factors for beta in betas]
 
 
-def search(wanted: Sequence[ArmName], scale: Scale, learning_rate: float) -> Iterator[Run]:
-    """Every arm at each point of its grid, as it is compared later, on seeds of its own."""
-    for seed in range(SEARCH_SEED, SEARCH_SEED + scale.search_seeds):
-        for arm in wanted:
-            for tuned in grid(arm, learning_rate):
-                yield plain(arm, tuned, scale.labels, seed, "search")
+def search(
+    points: Mapping[ArmName, Sequence[Tuned]], labels: Sequence[int], seeds: int
+) -> list[Run]:
+    """Every arm at each of its points up to the last of `labels`, on seeds that nothing else has.
+
+    Iterative DPO is looked at after each of them, for there its rounds end.
+    """
+    return [
+        plain(arm, tuned, tuple(labels if arm == "iterative" else labels[-1:]), seed, "search")
+        for seed in range(SEARCH_SEED, SEARCH_SEED + seeds)
+        for arm, tried in points.items()
+        for tuned in tried
+    ]
 
 
 def curves(wanted: Sequence[ArmName], scale: Scale, tuned: Mapping[str, Tuned]) -> Iterator[Run]:
@@ -147,10 +170,10 @@ def start(seed: int) -> Run:
     return Run("curves", "start", seed, (0,))
 
 
-def ablations(scale: Scale, tuned: Tuned) -> Iterator[Run]:
+def ablations(scale: Scale, tuned: Tuned, settings: Settings) -> Iterator[Run]:
     """Every variant, seed by seed, each once."""
     for seed in range(scale.ablation_seeds):
-        runs = (replace(one.run, seed=seed) for one in variants(scale, tuned))
+        runs = (replace(one.run, seed=seed) for one in variants(scale, tuned, settings))
         yield from dict.fromkeys(runs)
 
 
@@ -164,12 +187,20 @@ class Variant:
     usual: Run
 
 
-def variants(scale: Scale, tuned: Tuned) -> Iterator[Variant]:
-    """What the defaults rest on, one thing at a time."""
+def variants(scale: Scale, tuned: Tuned, settings: Settings) -> Iterator[Variant]:
+    """What the defaults rest on: one thing at a time, and the policy's own settings as a whole."""
+    online = plain("online", tuned, scale.labels, 0, "curves")
+    group = f"settings, {max(scale.labels)} labels"
+    yield Variant(group, "as compared", online, online)
+    yield Variant(group, "the policy's own", served(online, settings), online)
+    small_steps = replace(online, update_labels=16, batch_pairs=4, beta=0.5)
+    yield Variant(group, "16 labels an update, batches of 4, beta 0.5", small_steps, online)
     usual = plain("online", tuned, (scale.ablation_labels,), 0, "ablation")
+    small = replace(usual, update_labels=STALE_UPDATE_LABELS)
+    yield Variant("pairs of the version", "live", small, small)
+    for n in STALENESS:
+        yield Variant("pairs of the version", f"{n} before", replace(small, staleness=n), small)
     changes: list[tuple[str, str, dict[str, Any]]] = [
-        ("pairs of the version", "live", {}),
-        *(("pairs of the version", f"{n} before", {"staleness": n}) for n in STALENESS),
         ("labels an update", str(usual.update_labels), {}),
         *(("labels an update", str(n), {"update_labels": n}) for n in UPDATE_SIZES),
         ("passes over a label", str(usual.passes), {}),
@@ -193,6 +224,26 @@ def variants(scale: Scale, tuned: Tuned) -> Iterator[Variant]:
             smoothed = replace(plain_loss, label_smoothing=noise)
             yield Variant(group, "cDPO", smoothed, plain_loss)
             yield Variant(group, "robust", replace(smoothed, loss="robust"), plain_loss)
+
+
+def served(online: Run, settings: Settings) -> Run:
+    """Online DPO with the settings that the service has for this policy."""
+    return replace(
+        online,
+        learning_rate=settings.learning_rate,
+        decay_labels=settings.decay_labels,
+        beta=settings.beta,
+        passes=settings.passes,
+        batch_pairs=settings.batch_pairs,
+        update_labels=settings.labels_per_update,
+        replay_share=settings.replay_share,
+        replay_max_age=settings.replay_max_age,
+    )
+
+
+def own_rate(settings: Settings, is_starter: bool) -> float:
+    """The learning rate that the grid is about."""
+    return STARTER_RATE if is_starter else settings.learning_rate
 
 
 def untuned(arm: ArmName, settings: Settings, is_starter: bool) -> Tuned:

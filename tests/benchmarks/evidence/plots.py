@@ -24,6 +24,7 @@ STYLES = {
     "rloo": ("#CC79A7", "X", ":"),
 }
 GREY = "#666666"
+NEAR = 0.1  # nats; below it a distance is hardly more than its error
 
 
 def curves(findings: Findings, path: Path) -> None:
@@ -37,6 +38,7 @@ def curves(findings: Findings, path: Path) -> None:
         _panel(kl, findings, "kl", "Distance from the start", "KL (nats an answer)")
         _length(length, findings)
         _panel(cost, findings, "seconds", "Cost", "seconds, one thread")
+        kl.set_yscale("symlog", linthresh=NEAR)
         cost.set_yscale("log")
         for axes in (score, wins, kl, length, cost):
             _label_axis(axes, findings.scale.labels)
@@ -98,7 +100,7 @@ def _frontier(axes: Axes, findings: Findings) -> None:
             marker=mark,
             linestyle=line,
         )
-    axes.set_xscale("symlog", linthresh=1)
+    axes.set_xscale("symlog", linthresh=NEAR)
     axes.set_title("Score at equal distance")
     axes.set_xlabel("KL (nats an answer)")
     axes.set_ylabel("mean score")

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from labeler.settings import Settings
 from tests.benchmarks.evidence import compare, plots, words
 from tests.benchmarks.evidence.findings import Findings
 from tests.benchmarks.evidence.measure import Look
@@ -39,13 +40,14 @@ def mean_score(look: Look) -> float:
     return float(np.mean(look.scores))
 
 
-def best(searched: Mapping[Run, Sequence[Look]]) -> Tuned:
-    """The point of the grid with the highest mean score over all its looks and seeds."""
+def better_half(searched: Mapping[Run, Sequence[Look]]) -> list[Tuned]:
+    """The half of the points, one at least, with the highest last scores, mean over seeds."""
     found: dict[Tuned, list[float]] = {}
     for run, looks in searched.items():
         tuned = Tuned(run.learning_rate, run.beta)
-        found.setdefault(tuned, []).extend(mean_score(look) for look in looks)
-    return max(found, key=lambda tuned: float(np.mean(found[tuned])))
+        found.setdefault(tuned, []).append(mean_score(looks[-1]))
+    ranked = sorted(found, key=lambda tuned: float(np.mean(found[tuned])), reverse=True)
+    return ranked[: max(1, len(ranked) // 2)]
 
 
 def versions() -> dict[str, str]:
@@ -59,10 +61,11 @@ def write(
     scale: Scale,
     arms: Sequence[ArmName],
     tuned: Mapping[str, Tuned],
+    settings: Settings,
     shared: Mapping[str, Any],
 ) -> None:
     """Everything that can be told of the folder by now."""
-    findings = Findings(results, scale, arms, tuned)
+    findings = Findings(results, scale, arms, tuned, settings)
     if "start" not in findings.by_arm or not findings.arms:
         return
     found = summary(findings, shared)
