@@ -33,6 +33,8 @@ OWNED_BY_POLICY = frozenset(
         "lora_rank",
         "lora_alpha",
         "max_grad_norm",
+        "replay_share",
+        "replay_max_age",
         "labels_per_update",
         "gate_max_kl_live",
         "gate_max_kl_reference",
