@@ -85,6 +85,14 @@ class Findings:
         )
         return compare.share_to_best(ours, theirs)
 
+    def fewest_ablation_seeds(self) -> int:
+        """How many seeds each variant has at least."""
+        found = self.ablations()
+        if not found:
+            return 0
+        planned = list(plan.variants(self.scale, self.tuned["online"], self._settings))
+        return min(one.seeds for one in found) if len(found) == len(planned) else 0
+
     def ablations(self) -> list[Ablation]:
         """Of each variant that has been run."""
         if "online" not in self.tuned:

@@ -51,7 +51,7 @@ def climb(run: Run, world: World, reward: FittedReward, labelled: Sequence[Quest
     """RLOO on the reward in units of its spread over the labelled responses; becomes live."""
     from datasets import Dataset
     from peft import LoraConfig, get_peft_model_state_dict
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback
     from trl import RLOOConfig, RLOOTrainer
 
     spread = reward.scores(labelled).std().clamp(min=1e-9)
@@ -102,6 +102,7 @@ def climb(run: Run, world: World, reward: FittedReward, labelled: Sequence[Quest
                 task_type="CAUSAL_LM",
             ),
         )
+        trainer.remove_callback(PrinterCallback)
         trainer.train()
     learned = get_peft_model_state_dict(trainer.model, save_embedding_layers=False)
     world.policy.set_adapter_state(LIVE, {name: w.detach().cpu() for name, w in learned.items()})

@@ -50,11 +50,11 @@ class Tuned:
 
 
 STARTER_TUNED: dict[ArmName, Tuned] = {
-    "online": Tuned(1e-3, 0.1),
+    "online": Tuned(1e-3, 0.3),
     "iterative": Tuned(1e-3, 0.1),
     "offline": Tuned(1e-3, 0.1),
-    "static": Tuned(1e-3, 0.1),
-    "simpo": Tuned(5e-4, 2.5),
+    "static": Tuned(1e-3, 0.3),
+    "simpo": Tuned(5e-4, 1.0),
     "rloo": Tuned(4e-3, 0.1),
 }
 
@@ -195,6 +195,9 @@ def variants(scale: Scale, tuned: Tuned, settings: Settings) -> Iterator[Variant
     yield Variant(group, "the policy's own", served(online, settings), online)
     small_steps = replace(online, update_labels=16, batch_pairs=4, beta=0.5)
     yield Variant(group, "16 labels an update, batches of 4, beta 0.5", small_steps, online)
+    for beta in DPO_BETAS:
+        if beta != tuned.beta:
+            yield Variant(group, f"beta {beta}", replace(online, beta=beta), online)
     usual = plain("online", tuned, (scale.ablation_labels,), 0, "ablation")
     small = replace(usual, update_labels=STALE_UPDATE_LABELS)
     yield Variant("pairs of the version", "live", small, small)

@@ -1,5 +1,6 @@
 """The report in words and tables: Markdown."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -52,10 +53,13 @@ def _setting(findings: Findings, summary: Mapping[str, Any]) -> str:
 def _missing(findings: Findings) -> list[str]:
     """What the full campaign has and this one has not, if anything."""
     least = min(findings.seeds(arm) for arm in findings.arms)
+    fewest = findings.fewest_ablation_seeds()
     found = [
         f"some arm has {least} of {FULL.seeds} seeds" if least < FULL.seeds else "",
         "" if findings.scale.search_seeds else "learning rates and betas were not searched",
-        "" if findings.ablations() else "there are no ablations",
+        f"some ablation has {fewest} of {FULL.ablation_seeds} seeds"
+        if fewest < FULL.ablation_seeds
+        else "",
         *(f"{TITLES[arm]} is not there" for arm in TRAINED if arm not in findings.arms),
     ]
     missing = "; ".join(one for one in found if one)
@@ -178,7 +182,8 @@ def _ablations(findings: Findings, ablations: Sequence[Ablation]) -> str:
         rows.append([group, one.variant, _number(one.score), gain, str(one.seeds)])
         before = one.group
     return (
-        f"Online DPO with {findings.scale.ablation_labels} labels and one thing changed. The first "
+        f"Online DPO, {findings.scale.ablation_labels} labels where nothing else is said, and one "
+        "thing changed; *the policy's own* settings are what the service has for it. The first "
         "of each group is the usual run; bold where the interval excludes zero. Old pairs are "
         f"tried with updates of {STALE_UPDATE_LABELS} labels, so that there are versions to lie "
         "behind.\n\n"
@@ -192,8 +197,8 @@ def _how(summary: Mapping[str, Any]) -> str:
     return f"""## How it was measured
 
 - A label is a vote; ties are votes too, and teach nothing unless said otherwise. All arms have the
-  same rater, prompts and adapter; all of DPO {usual.passes} passes over each label in batches of
-  {usual.batch_pairs}.
+  same rater, prompts and adapter; all of DPO makes {usual.passes} passes over each label in
+  batches of {usual.batch_pairs}.
 - *Online* makes an update every {usual.update_labels} labels, *iterative* one between two columns
   of the table above; both ask about pairs of the live version. *Offline* starts from the base at
   each number of labels and trains on all of them at once. *SimPO* is online, without a reference.
@@ -225,7 +230,8 @@ def _shares(record: Mapping[str, Any]) -> str:
 
 def _number(value: Interval, digits: int = 2, *, scale: float = 1, sign: str = "") -> str:
     mean, low, high = (f"{scale * number:{sign}.{digits}f}" for number in vars(value).values())
-    return f"{mean} [{low}, {high}]" if value.low < value.high else mean
+    is_bounded = value.low < value.high < math.inf  # one seed alone bounds nothing
+    return f"{mean} [{low}, {high}]" if is_bounded else mean
 
 
 def _percent(share: float | None) -> str:
