@@ -184,10 +184,9 @@ class Claim:
     It must start from version `parent`, the live one. It trains on `labels`, the last `replayed` of
     which were used before, and is judged on `held_out` (new to every version) and `remembered` (the
     last ones that were used before). All are in the order of their pairs, one label a pair. `used`
-    is how many votes earlier updates used, and
-    `refusals` is how many updates the gate has refused since the live pointer moved. `weightless`
-    are fresh votes that make no label, for their raters weigh nothing; they are used up with the
-    others.
+    is how many votes earlier updates used up, and `refusals` how many updates the gate has refused
+    since the live pointer moved. `weightless` are fresh votes that make no label, for their raters
+    weigh nothing; they are used up with the others.
     """
 
     update_id: int

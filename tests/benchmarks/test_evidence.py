@@ -22,7 +22,7 @@ from tests.benchmarks.evidence.fitted import FittedReward
 from tests.benchmarks.evidence.learning import PairSource, Votes, learn
 from tests.benchmarks.evidence.plan import TRAINED, ArmName, Tuned
 from tests.benchmarks.evidence.rater import Rater
-from tests.benchmarks.evidence.world import Pair, Place, World
+from tests.benchmarks.evidence.world import NothingToAsk, Pair, Place, World
 from tests.trainer.judge.test_reward import save_reward
 from trainer.policy import LIVE, Policy
 from trainer.update import TrainingSettings
@@ -121,6 +121,30 @@ def test_stale_pairs_are_what_the_version_before_said(world: World) -> None:
         said[staleness] = [pair.tokens for pair in source.take(4)]
     assert said[1] == said[2] == base
     assert said[0] != base
+
+
+def test_a_policy_that_has_broken_down_to_one_answer_is_measured_as_it_is(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample, asked = world.sample, 0
+
+    def once(*given: Any, **more: Any) -> list[Pair]:
+        nonlocal asked
+        asked += 1
+        if asked > 1:
+            raise NothingToAsk("one answer")
+        return sample(*given, **more)
+
+    monkeypatch.setattr(world, "sample", once)
+    run = replace(plan.plain("online", TUNED, (4, 8, 12), 0, "curves"), update_labels=4)
+    walk = learn(run, world, SURE, 2)
+    next(walk)
+    after_four = weights(world)
+    assert [look.labels for look in walk] == [8, 12]
+    assert asked == 2
+    assert torch.equal(weights(world), after_four)
+    with pytest.raises(NothingToAsk):  # as it starts, the policy is no good for this
+        next(learn(run, world, SURE, 2))
 
 
 def test_another_models_pairs_stand_on_either_side(world: World) -> None:

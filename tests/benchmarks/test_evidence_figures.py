@@ -121,6 +121,11 @@ def test_the_search_goes_on_with_the_half_that_is_best_over_all_seeds() -> None:
     assert report.better_half(kept) == [Tuned(1e-3, 0.1)]
 
 
+def test_a_search_on_one_number_of_labels_has_one_rung() -> None:
+    assert replace(FULL, labels=(8,)).rungs == [(8, 3)]
+    assert replace(FULL, search_seeds=0).rungs == []
+
+
 class Foreseen:
     """A pool whose runs end at once, with a score that is known from their beta."""
 
@@ -138,10 +143,10 @@ class Foreseen:
         return done
 
 
-def test_a_campaign_searches_half_as_many_points_on_the_last_rung_and_compares_the_best(
+def test_a_campaign_searches_half_as_many_points_on_more_seeds_and_compares_the_best(
     tmp_path: Path,
 ) -> None:
-    scale = replace(FULL, seeds=2, labels=(8, 16, 32), ablation_seeds=0)
+    scale = replace(FULL, seeds=2, labels=(8, 16, 32), search_seeds=2, ablation_seeds=0)
     pool = Foreseen()
     campaign = Campaign(Place(), scale, ["online", "iterative"], Results(tmp_path), pool, 2)  # type: ignore[arg-type]
     campaign.run()
@@ -149,10 +154,10 @@ def test_a_campaign_searches_half_as_many_points_on_the_last_rung_and_compares_t
     assert [(run.arm, run.labels) for run in searched if run.learning_rate == 1e-3] == [
         *[("online", (16,))] * 2,
         *[("iterative", (8, 16))] * 2,
-        ("online", (32,)),
-        ("iterative", (8, 16, 32)),
+        *[("online", (32,)), ("iterative", (8, 16, 32))] * 2,
     ]
-    assert len(searched) == 2 * (4 + 2)
+    assert [len({run.seed for run in searched if run.labels[-1] == n}) for n in (16, 32)] == [1, 2]
+    assert len(searched) == 2 * (4 + 2 * 2)
     compared = {run.beta for run in pool.runs if run.stage == "curves" and run.arm != "start"}
     assert compared == {0.3}
     assert "not searched" not in (tmp_path / "README.md").read_text()

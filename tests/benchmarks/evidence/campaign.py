@@ -85,13 +85,13 @@ class Campaign:
 
     def _tuned(self) -> dict[ArmName, Tuned]:
         """What the search finds best; without one, the plan's own."""
-        settings, seeds = self._settings, self._scale.search_seeds
-        if not seeds:
+        settings, rungs = self._settings, self._scale.rungs
+        if not rungs:
             starter = self._place.is_starter
             return {arm: plan.untuned(arm, settings, starter) for arm in self._arms}
         rate = plan.own_rate(settings, self._place.is_starter)
         points = {arm: plan.grid(arm, rate) for arm in self._arms}
-        for most in self._scale.search_labels:
+        for most, seeds in rungs:
             labels = [count for count in self._scale.labels if count <= most]
             self._all(plan.search(points, labels, seeds), f"search, {most} labels")
             for arm in self._arms:

@@ -20,7 +20,7 @@ from tests.benchmarks.evidence.fitted import FittedReward
 from tests.benchmarks.evidence.measure import Look, Meter, look
 from tests.benchmarks.evidence.plan import Run
 from tests.benchmarks.evidence.rater import Rater
-from tests.benchmarks.evidence.world import Pair, World
+from tests.benchmarks.evidence.world import NothingToAsk, Pair, World
 from trainer.objective import Objective
 from trainer.packing import pair_logps
 from trainer.policy import CANDIDATE, LIVE
@@ -47,15 +47,24 @@ def learn(run: Run, world: World, rater: Rater, prompts: int) -> Iterator[Look]:
 
 
 def _on_policy(run: Run, world: World, rater: Rater, prompts: int) -> Iterator[Look]:
-    """Update after update, each on labels of what the policy says by then."""
+    """Update after update, each on labels of what the policy says by then.
+
+    A policy that has broken down to one answer has nothing left to ask about: it stays as it is.
+    """
     meter, source, votes = Meter(), PairSource(run, world), Votes(run, world, rater)
     used: deque[list[TrainingLabel]] = deque(maxlen=run.replay_max_age)
-    done = 0
+    done, is_broken = 0, False
     for goal in run.labels:
         with meter.working():
-            while done < goal:
+            while done < goal and not is_broken:
                 size = min(run.update_labels or goal, goal - done)
-                pairs = source.take(size)
+                try:
+                    pairs = source.take(size)
+                except NothingToAsk:
+                    if not done:
+                        raise
+                    is_broken = True
+                    break
                 said = votes.on(pairs)
                 source.hear(pairs, said)
                 labels = votes.labels(pairs, said)

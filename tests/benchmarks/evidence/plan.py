@@ -36,9 +36,8 @@ BETAS: dict[ArmName, tuple[float, ...]] = {"simpo": (1.0, 2.5), "rloo": (0.1, 0.
 DPO_BETAS = (0.1, 0.3)
 NOISES = (0.0, 0.2, 0.4)
 STALENESS = (1, 2, 4, 8)
-STALE_UPDATE_LABELS = 16  # small updates, so that there are eight versions to lie behind
-UPDATE_SIZES = (8, 16, 32, 128)
-PASSES = (1, 2, 8)
+UPDATE_SIZES = (8, 16, 32, 64, 128)
+PASSES = (1, 2, 4, 8)
 
 
 @dataclass(frozen=True)
@@ -50,9 +49,9 @@ class Tuned:
 
 
 STARTER_TUNED: dict[ArmName, Tuned] = {
-    "online": Tuned(1e-3, 0.3),
+    "online": Tuned(1e-3, 0.1),
     "iterative": Tuned(1e-3, 0.1),
-    "offline": Tuned(1e-3, 0.1),
+    "offline": Tuned(1e-3, 0.3),
     "static": Tuned(1e-3, 0.3),
     "simpo": Tuned(5e-4, 1.0),
     "rloo": Tuned(4e-3, 0.1),
@@ -98,7 +97,10 @@ class Run:
 
 @dataclass(frozen=True)
 class Scale:
-    """How much is run. No search seeds: nothing is searched; no ablation seeds: none are run."""
+    """How much is run. No search seeds: nothing is searched; no ablation seeds: none are run.
+
+    The search begins on one seed, and ends on `search_seeds`.
+    """
 
     seeds: int
     labels: tuple[int, ...]
@@ -108,16 +110,20 @@ class Scale:
     held_out_prompts: int
 
     @property
-    def search_labels(self) -> tuple[int, ...]:
-        """After each of these the search goes on with the better half of its points.
+    def rungs(self) -> list[tuple[int, int]]:
+        """Labels and seeds; after each the search goes on with the better half of its points.
 
-        That is successive halving (Jamieson and Talwalkar 2016). On a quarter of the labels,
-        settings won that broke down at the end.
+        That is successive halving (Jamieson and Talwalkar 2016): the fewer are left, the more is
+        spent on each. On a quarter of the labels, settings won that broke down at the end; and two
+        betas that differed by a third of a point changed places from one seed to the next.
         """
-        return self.labels[-2:]
+        if not self.search_seeds:
+            return []
+        *_, fewer, most = (0, *self.labels)
+        return [(fewer, 1), (most, self.search_seeds)] if fewer else [(most, self.search_seeds)]
 
 
-FULL = Scale(5, (64, 128, 256, 512, 1024), 1, 3, 256, 92)
+FULL = Scale(5, (64, 128, 256, 512, 1024), 3, 3, 256, 92)
 QUICK = Scale(2, (32, 64, 128), 0, 0, 0, 46)
 
 
@@ -198,16 +204,18 @@ def variants(scale: Scale, tuned: Tuned, settings: Settings) -> Iterator[Variant
     for beta in DPO_BETAS:
         if beta != tuned.beta:
             yield Variant(group, f"beta {beta}", replace(online, beta=beta), online)
-    usual = plain("online", tuned, (scale.ablation_labels,), 0, "ablation")
-    small = replace(usual, update_labels=STALE_UPDATE_LABELS)
-    yield Variant("pairs of the version", "live", small, small)
-    for n in STALENESS:
-        yield Variant("pairs of the version", f"{n} before", replace(small, staleness=n), small)
+    usual = served(replace(online, labels=(scale.ablation_labels,), stage="ablation"), settings)
     changes: list[tuple[str, str, dict[str, Any]]] = [
+        ("pairs of the version", "live", {}),
+        *(("pairs of the version", f"{n} before", {"staleness": n}) for n in STALENESS),
         ("labels an update", str(usual.update_labels), {}),
-        *(("labels an update", str(n), {"update_labels": n}) for n in UPDATE_SIZES),
+        *(
+            ("labels an update", str(n), {"update_labels": n})
+            for n in UPDATE_SIZES
+            if n != usual.update_labels
+        ),
         ("passes over a label", str(usual.passes), {}),
-        *(("passes over a label", str(n), {"passes": n}) for n in PASSES),
+        *(("passes over a label", str(n), {"passes": n}) for n in PASSES if n != usual.passes),
         ("reference", "base", {}),
         ("reference", "previous version", {"reference": "previous"}),
         ("ties", "dropped", {}),

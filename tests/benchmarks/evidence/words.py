@@ -9,7 +9,6 @@ from tests.benchmarks.evidence.findings import Ablation, Findings
 from tests.benchmarks.evidence.intervals import Interval
 from tests.benchmarks.evidence.plan import (
     FULL,
-    STALE_UPDATE_LABELS,
     TITLES,
     TRAINED,
     Tuned,
@@ -56,7 +55,7 @@ def _missing(findings: Findings) -> list[str]:
     fewest = findings.fewest_ablation_seeds()
     found = [
         f"some arm has {least} of {FULL.seeds} seeds" if least < FULL.seeds else "",
-        "" if findings.scale.search_seeds else "learning rates and betas were not searched",
+        "" if findings.scale.rungs else "learning rates and betas were not searched",
         f"some ablation has {fewest} of {FULL.ablation_seeds} seeds"
         if fewest < FULL.ablation_seeds
         else "",
@@ -158,14 +157,16 @@ def _tuning(findings: Findings) -> str:
         for arm in findings.arms
     ]
     scale = findings.scale
-    labels = " and the better half again after ".join(str(n) for n in scale.search_labels)
-    seeds = "one seed" if scale.search_seeds == 1 else f"{scale.search_seeds} seeds"
+    rungs = ", the better half again ".join(
+        f"after {labels} labels on {'one seed' if seeds == 1 else f'{seeds} seeds'}"
+        for labels, seeds in scale.rungs
+    )
     how = (
         f"Each arm by the same search: {len(grid('online', 1.0))} points of learning rate and "
-        f"beta, measured after {labels} labels, on {seeds} of its own and prompts that are trained "
-        "on; the best mean score is taken. Passes, batch and labels an update are the same for all "
-        "of DPO, from a few tries on Online DPO before."
-        if scale.search_seeds
+        f"beta, measured {rungs}, all of its own, on prompts that are trained on; the best mean "
+        "score is taken. Passes, batch and labels an update are the same for all of DPO, from a "
+        "few tries on Online DPO before."
+        if scale.rungs
         else "Nothing was searched in this run."
     )
     return f"## Learning rate and beta\n\n{how}\n\n{_table(('', 'learning rate', 'beta'), rows)}"
@@ -182,11 +183,9 @@ def _ablations(findings: Findings, ablations: Sequence[Ablation]) -> str:
         rows.append([group, one.variant, _number(one.score), gain, str(one.seeds)])
         before = one.group
     return (
-        f"Online DPO, {findings.scale.ablation_labels} labels where nothing else is said, and one "
-        "thing changed; *the policy's own* settings are what the service has for it. The first "
-        "of each group is the usual run; bold where the interval excludes zero. Old pairs are "
-        f"tried with updates of {STALE_UPDATE_LABELS} labels, so that there are versions to lie "
-        "behind.\n\n"
+        f"Online DPO with what the service has for this policy, {findings.scale.ablation_labels} "
+        "labels, and one thing changed; in the first group as it is compared above. The first of "
+        "each group is the usual run; bold where the interval excludes zero.\n\n"
         f"{_table(head, rows)}"
     )
 
@@ -202,6 +201,7 @@ def _how(summary: Mapping[str, Any]) -> str:
 - *Online* makes an update every {usual.update_labels} labels, *iterative* one between two columns
   of the table above; both ask about pairs of the live version. *Offline* starts from the base at
   each number of labels and trains on all of them at once. *SimPO* is online, without a reference.
+  A policy that has broken down to one answer is asked no more, and measured as it is.
 - *RLOO* is TRL's trainer, from the base at each number of labels, on a reward model fitted to as
   many votes on the policy's first pairs; it samples 512 responses, four a prompt, 32 a step. In all
   arms one learning rate does for all numbers of labels.

@@ -65,6 +65,10 @@ class Pair(NamedTuple):
     margin: float
 
 
+class NothingToAsk(BadInput):
+    """The two answers to a prompt are the same too often."""
+
+
 @dataclass
 class World:
     """A policy in memory, with what surrounds it. One process has one."""
@@ -110,13 +114,13 @@ class World:
         return Prompts(self.training_prompts, random.Random(f"{kind} {seed}"))
 
     def sample(self, adapter: str, prompts: "Prompts", pairs: int, *, seed: int) -> list[Pair]:
-        """So many pairs that somebody could choose from. Raises BadInput if there are too few."""
+        """So many pairs that somebody could choose from. Raises NothingToAsk if there are fewer."""
         found: list[Pair] = []
         for attempt in range(MOST_ATTEMPTS):
             found += self._sample(adapter, prompts.take(pairs - len(found)), seed * 100 + attempt)
             if len(found) == pairs:
                 return found
-        raise BadInput(f"The policy '{self.place.policy}' gives the same answers twice.")
+        raise NothingToAsk(f"The policy '{self.place.policy}' gives the same answers twice.")
 
     def _sample(self, adapter: str, asked: Sequence[Messages], seed: int) -> list[Pair]:
         tokens = [self.policy.prompt_tokens(messages) for messages in asked]
