@@ -58,7 +58,7 @@ bench-learned: .venv/.test
 bench-load: .venv/.test browser
 	$(BIN)/python -m tests.benchmarks.load $(ARGS)
 
-# Whether online beats offline, with how many labels, at what cost: two to three hours, resumable.
+# Whether online beats offline, with how many labels, at what cost: some three hours, resumable.
 # `make evidence ARGS=--quick` takes minutes.
 evidence: .venv/.test
 	$(BIN)/python -m tests.benchmarks.evidence $(ARGS)
