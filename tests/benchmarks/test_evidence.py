@@ -1,9 +1,7 @@
 """The harness that compares online with offline, on a tiny policy and a tiny reward model."""
 
 import json
-import os
 import random
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -28,6 +26,7 @@ from trainer.policy import LIVE, Policy
 from trainer.update import TrainingSettings
 
 ENVIRONMENT = {"LIVEDPO_MAX_NEW_TOKENS": "12", "LIVEDPO_LORA_RANK": "4", "LIVEDPO_DEVICE": "cpu"}
+SET_BY_THE_COMMAND = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}  # put back so
 PROMPTS = [f"how do you make tea number {number}?" for number in range(10)]
 TUNED = Tuned(1e-2, 0.1)
 SURE = Rater(50.0)
@@ -214,20 +213,18 @@ def test_pairs_are_chosen_by_the_reward_model_that_was_fitted_to_the_votes(world
     assert fitted.choose(pairs, 3, "unsure") != chosen
 
 
-def test_the_command_runs_on_any_policy_resumes_and_reports(place: Place, tmp_path: Path) -> None:
+def test_the_command_runs_on_any_policy_resumes_and_reports(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "tests.benchmarks.evidence", "--quick", "--no-ablations"]
-    command += ["--policy", place.policy, "--prompts", place.prompts, "--rater", place.rater]
-    command += ["--static", str(place.static), "--out", str(out), "--labels", "4,8"]
-    command += ["--arms", "online,static", "--jobs", "2"]
-    environment = os.environ | ENVIRONMENT
+    words = ["evidence", "--quick", "--policy", place.policy, "--prompts", place.prompts]
+    words += ["--rater", place.rater, "--static", str(place.static), "--out", str(out)]
+    words += ["--labels", "4,8", "--arms", "online,static", "--jobs", "2"]
+    monkeypatch.setattr(sys, "argv", words)
+    for name, value in (ENVIRONMENT | SET_BY_THE_COMMAND).items():
+        monkeypatch.setenv(name, value)
 
-    def evidence(*more: str) -> subprocess.CompletedProcess[str]:
-        words = [*command, *more]
-        return subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
-
-    first = evidence()
-    assert first.returncode == 0, first.stderr
+    main()
     summary = json.loads((out / "summary.json").read_text())
     record = summary["online_vs_static"]
     assert record["labels"] == 8
@@ -240,7 +237,7 @@ def test_the_command_runs_on_any_policy_resumes_and_reports(place: Place, tmp_pa
     assert len(lines) == 6  # start, online and static at two seeds
 
     (out / "runs.jsonl").write_text("\n".join(lines[:-1]) + "\n" + lines[-1][:40])
-    assert evidence().returncode == 0
+    main()
     again = (out / "runs.jsonl").read_text().splitlines()
     assert again[:-1] == lines[:-1]
     scores = [json.loads(line)["looks"][-1]["scores"] for line in (lines[-1], again[-1])]
@@ -251,7 +248,8 @@ def test_another_policy_needs_a_rater(
     tiny_policy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["evidence", "--policy", str(tiny_policy)])
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # which the command sets, and is put back so
+    for name, value in SET_BY_THE_COMMAND.items():
+        monkeypatch.setenv(name, value)
     with pytest.raises(SystemExit) as left:
         main()
     assert left.value.code == 2
