@@ -28,7 +28,7 @@ from tests.service import Client, Service, settings_environment, wait_until
 from tests.tiny import EASY
 
 LABELS = 12
-CLEAN_SECONDS = 30.0  # ten where nothing runs beside it; a judge that is stuck takes minutes
+CLEAN_SECONDS = 10.0
 WIDTH = 180
 # What only a page, an API judge or an importer of prompts needs.
 FORBIDDEN = ("gradio", "fastapi", "uvicorn", "openai", "datasets", "playwright")

@@ -13,7 +13,7 @@ beta = 0.3
 # first votes shall be seen.
 learning_rate = 3e-3
 # It falls, to a half after so many labels. In small batches at a rate that stayed, a thousand votes
-# of somebody who is as unsure as people are left nothing of the policy (`make evidence`).
+# of somebody who is as unsure as people are broke two policies of three (`make evidence`).
 decay_labels = 64
 # A twelfth of the model's width; all linear layers carry it.
 lora_rank = 16
