@@ -19,6 +19,7 @@ from labeler.settings import STARTER_POLICY, Settings
 
 POLICY_FILE = "livedpo.toml"
 PREFIX = "LIVEDPO_"
+HANDED_DOWN = "LIVEDPO_SETTINGS"
 OWNED_BY_POLICY = frozenset(
     {
         "temperature",
@@ -69,16 +70,25 @@ def load_settings(
 
 
 def as_environment(settings: Settings) -> dict[str, str]:
-    """The environment variables that make `load_settings` give these settings again."""
-    values = settings.model_dump(mode="json", exclude_none=True)
-    return {PREFIX + name.upper(): str(value) for name, value in values.items()}
+    """The one environment variable by which a child process is handed all settings, as JSON."""
+    return {HANDED_DOWN: settings.model_dump_json()}
+
+
+def handed_down_settings(environ: Mapping[str, str]) -> Settings:
+    """The settings that a parent process handed down; without any, those of the environment.
+
+    Raises BadInput with one sentence that names the value.
+    """
+    if HANDED_DOWN in environ:
+        return Settings.model_validate_json(environ[HANDED_DOWN])
+    return load_settings({}, environ)
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     found = {
         key.removeprefix(PREFIX).lower(): value
         for key, value in environ.items()
-        if key.startswith(PREFIX) and value
+        if key.startswith(PREFIX) and key != HANDED_DOWN and value
     }
     for name in found:
         if name not in Settings.model_fields and name != "config":

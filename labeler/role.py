@@ -17,7 +17,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
-from labeler.config import load_settings
+from labeler.config import handed_down_settings
 from labeler.errors import BadInput, LivedpoError
 from labeler.settings import Settings
 from labeler.store import Store, open_store
@@ -38,7 +38,7 @@ def run_role(name: str, body: Body) -> None:
     if SUPERVISED in sys.argv[1:]:
         threading.Thread(target=_stop_with_parent, args=(stop,), daemon=True).start()
     try:
-        settings = load_settings({}, os.environ)
+        settings = handed_down_settings(os.environ)
         store = open_store(settings.database_url)
         _log_to(settings.data_dir / "logs", name)
         sys.excepthook = _log_uncaught

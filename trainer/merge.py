@@ -13,7 +13,7 @@ from typing import Any
 
 from transformers.utils.logging import disable_progress_bar
 
-from labeler.config import POLICY_FILE, load_settings
+from labeler.config import POLICY_FILE, handed_down_settings
 from labeler.errors import BadInput, LivedpoError
 from labeler.settings import Settings
 from labeler.store import Store, open_store
@@ -57,7 +57,7 @@ def main() -> None:
     """Merge as the arguments say; settings come from the environment."""
     version, out = int(sys.argv[1]), Path(sys.argv[2])
     try:
-        settings = load_settings({}, os.environ)
+        settings = handed_down_settings(os.environ)
         if not sys.stderr.isatty():
             disable_progress_bar()
         merge(open_store(settings.database_url, create=False), settings, version, out)

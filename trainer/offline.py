@@ -21,7 +21,7 @@ from jinja2 import TemplateError
 from tqdm import tqdm
 from transformers.utils.logging import disable_progress_bar
 
-from labeler.config import load_settings
+from labeler.config import handed_down_settings
 from labeler.errors import BadInput, LivedpoError
 from labeler.exported import ExportedPair, read_pairs
 from labeler.labels import TrainingLabel
@@ -190,7 +190,7 @@ def run_offline(path: Path, settings: Settings, stop: threading.Event) -> str:
 def main() -> None:
     """Run over the file that is the only argument; settings come from the environment."""
     try:
-        settings = load_settings({}, os.environ)
+        settings = handed_down_settings(os.environ)
         if _quiet():
             disable_progress_bar()
         print(run_offline(Path(sys.argv[1]), settings, stop_on_signals()))

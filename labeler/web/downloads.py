@@ -18,7 +18,7 @@ from typing import BinaryIO, Literal
 from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 
-from labeler.config import as_environment
+from labeler.config import PREFIX
 from labeler.errors import BadInput, LivedpoError
 from labeler.settings import Settings
 
@@ -61,7 +61,9 @@ def _exported(settings: Settings, format_name: str, labels: str) -> tuple[Binary
         out = Path(folder) / "labels.jsonl"
         command = [sys.executable, "-m", "labeler.cli", "export", str(out)]
         options = ["--format", format_name, "--labels", labels]
-        environment = os.environ | as_environment(settings)
+        # In the environment, for a command line can be read by everybody on the machine.
+        place = {"DATA_DIR": str(settings.data_dir), "DATABASE": settings.database_url}
+        environment = os.environ | {PREFIX + name: value for name, value in place.items()}
         try:
             run = subprocess.run(
                 [*command, *options],

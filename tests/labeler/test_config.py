@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from labeler.config import as_environment, load_settings
+from labeler.config import load_settings
 from labeler.errors import BadInput
 from labeler.sections import SECTIONS
 from labeler.settings import Settings
@@ -35,11 +35,6 @@ def test_the_config_file_can_be_named_in_the_environment(tmp_path: Path) -> None
 
 def test_an_empty_environment_variable_is_none() -> None:
     assert load_settings({}, {"LIVEDPO_PORT": "", "LIVEDPO_CONFIG": ""}).port == 7860
-
-
-def test_settings_survive_the_way_through_the_environment_to_a_child() -> None:
-    settings = load_settings({"learning_rate": "3e-5", "prompts": "a.jsonl", "threads": 3}, {})
-    assert load_settings({}, as_environment(settings)) == settings
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 import torch
 from filelock import FileLock
 
-from labeler.config import as_environment
+from labeler.config import PREFIX
 from labeler.errors import BadInput, LivedpoError
 from labeler.exported import read_pairs
 from labeler.labels import VoteRules
@@ -127,7 +127,8 @@ def test_the_command_says_what_came_of_it_and_merges_the_version(
 ) -> None:
     prompts = tmp_path / "prompts.jsonl"
     prompts.write_text("".join(json.dumps({"prompt": p[0]["content"]}) + "\n" for p in PROMPTS))
-    environment = as_environment(settings.model_copy(update={"prompts": prompts}))
+    chosen = settings.model_copy(update={"prompts": prompts}).model_dump(exclude_defaults=True)
+    environment = {PREFIX + name.upper(): str(value) for name, value in chosen.items()}
 
     def livedpo(*words: str) -> subprocess.CompletedProcess[str]:
         run = [sys.executable, "-m", "labeler.cli", *words]
