@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import Browser
 
 from labeler.store import Store, open_store
-from tests.browser import chromium
-from tests.tiny import save_tiny_policy
+from tests.support.browser import chromium
+from tests.support.tiny import save_tiny_policy
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from labeler.cli import cli
+from labeler.cli.main import cli
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -27,17 +27,19 @@ def test_everything_in_the_file_tree_exists() -> None:
     assert [path for path in tree() if not (ROOT / path).exists()] == []
 
 
-def test_every_module_is_in_the_file_tree_or_in_a_folder_that_it_names_as_a_whole() -> None:
-    listed = set(tree())
-    opened = {path.rsplit("/", 1)[0] + "/" for path in listed if not path.endswith("/")}
-    whole = tuple(path for path in listed if path.endswith("/") and path not in opened)
-    modules = {
-        str(path.relative_to(ROOT))
+def test_every_folder_of_modules_is_in_the_file_tree() -> None:
+    folders = {
+        f"{path.parent.relative_to(ROOT)}/"
         for folder in ("labeler", "trainer")
-        for path in (ROOT / folder).rglob("*.py")
-        if path.name != "__init__.py"
+        for path in (ROOT / folder).glob("*/__init__.py")
     }
-    assert {path for path in modules if path not in listed and not path.startswith(whole)} == set()
+    assert folders - set(tree()) == set()
+
+
+def test_every_file_that_the_readme_names_exists() -> None:
+    named = set(re.findall(r"`((?:labeler|trainer|tests|data)/[\w./]+)`", README))
+    assert len(named) > 5
+    assert [name for name in named if "/run/" not in name and not (ROOT / name).exists()] == []
 
 
 def test_the_top_level_holds_no_other_folder() -> None:

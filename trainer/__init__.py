@@ -1,1 +1,1 @@
-"""The model: sampling, DPO updates, checkpoints. Only `trainer.worker` knows the store."""
+"""The model: sampling, DPO updates, adapters. Only `worker` and `programs` know the store."""

@@ -8,29 +8,29 @@ import os
 from pathlib import Path
 from urllib.parse import quote
 
-from labeler.errors import BadInput
-from labeler.store.accounts import Accounts
-from labeler.store.asks import Asks
-from labeler.store.changes import Changes
-from labeler.store.checks import GoldPairs
-from labeler.store.dashboard import Dashboard
+from labeler.domain.errors import BadInput
 from labeler.store.database import Database, checked_url
-from labeler.store.edits import Edits
-from labeler.store.history import History
-from labeler.store.judging import Judging
-from labeler.store.labelled import Labelled
-from labeler.store.logins import Logins
-from labeler.store.overlap import Overlap
-from labeler.store.prompts import Prompts
-from labeler.store.pruning import tidy
-from labeler.store.queue import Queue
-from labeler.store.reports import Reports
-from labeler.store.roles import Roles
-from labeler.store.runs import Runs
-from labeler.store.trust import Trust
-from labeler.store.updates import Updates
-from labeler.store.versions import Versions
-from labeler.store.votes import Votes
+from labeler.store.learning.judging import Judging
+from labeler.store.learning.pruning import tidy
+from labeler.store.learning.updates import Updates
+from labeler.store.learning.versions import Versions
+from labeler.store.people.accounts import Accounts
+from labeler.store.people.logins import Logins
+from labeler.store.processes import Roles
+from labeler.store.rating.asks import Asks
+from labeler.store.rating.checks import GoldPairs
+from labeler.store.rating.edits import Edits
+from labeler.store.rating.overlap import Overlap
+from labeler.store.rating.prompts import Prompts
+from labeler.store.rating.queue import Queue
+from labeler.store.rating.votes import Votes
+from labeler.store.views.changes import Changes
+from labeler.store.views.dashboard import Dashboard
+from labeler.store.views.history import History
+from labeler.store.views.labelled import Labelled
+from labeler.store.views.reports import Reports
+from labeler.store.views.runs import Runs
+from labeler.store.views.trust import Trust
 
 __all__ = ["Store", "open_store"]
 
@@ -62,7 +62,7 @@ class Store:
         self.labelled = Labelled(database)
 
     def tidy(self, *, now: float) -> int:
-        """Delete pairs that nobody answered; returns how many. See `labeler.store.pruning`."""
+        """Delete pairs that nobody answered; returns how many. See `learning.pruning`."""
         return tidy(self._database, now=now)
 
     def close(self) -> None:

@@ -20,7 +20,7 @@ from filelock import FileLock
 from sqlalchemy.exc import DatabaseError
 from sqlmodel import Session
 
-from labeler.errors import BadInput, LivedpoError
+from labeler.domain.errors import BadInput, LivedpoError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_SECONDS = 30

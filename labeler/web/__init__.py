@@ -1,4 +1,4 @@
-"""The rating page: Gradio lays it out, `static/` rates, `rating` answers. No torch in here."""
+"""The pages: rating, login, dashboard, labels. Their scripts are in `static/`. No torch in here."""
 
 import os
 

@@ -13,22 +13,22 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from labeler.errors import BadInput, LivedpoError
-from labeler.settings import Settings
+from labeler.config.settings import Settings
+from labeler.domain.errors import BadInput, LivedpoError
 from labeler.store import Store
-from labeler.web.answer import ERROR_HEADERS
-from labeler.web.asks import asks_routes
-from labeler.web.changes import changes_routes
-from labeler.web.dashboard import dashboard_routes
-from labeler.web.door import door_routes
-from labeler.web.downloads import download_routes
-from labeler.web.labelled import labelled_routes
-from labeler.web.page import HEAD, rating_page, theme
-from labeler.web.people import people_routes
-from labeler.web.person import rater_of
-from labeler.web.rating import rating_routes
-from labeler.web.security import Guard
-from labeler.web.trust import trust_routes
+from labeler.web.dashboard.downloads import download_routes
+from labeler.web.dashboard.people import people_routes
+from labeler.web.dashboard.routes import dashboard_routes
+from labeler.web.dashboard.trust import trust_routes
+from labeler.web.door.answer import ERROR_HEADERS
+from labeler.web.door.person import rater_of
+from labeler.web.door.routes import door_routes
+from labeler.web.door.security import Guard
+from labeler.web.labels.routes import labelled_routes
+from labeler.web.rating.asks import asks_routes
+from labeler.web.rating.changes import changes_routes
+from labeler.web.rating.page import HEAD, rating_page, theme
+from labeler.web.rating.routes import rating_routes
 
 STATIC = Path(__file__).parent / "static"
 log = logging.getLogger(__name__)

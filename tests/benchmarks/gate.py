@@ -17,11 +17,11 @@ import torch
 from sqlmodel import select
 from tqdm import tqdm
 
-from labeler.agreement import wilson
-from labeler.config import load_settings
-from labeler.states import UpdateState
-from labeler.tables import Update
-from tests.loop import PLANTS, Loop, planted, sure
+from labeler.config.load import load_settings
+from labeler.domain.states import UpdateState
+from labeler.stats.judge_quality import wilson
+from labeler.store.tables import Update
+from tests.support.loop import PLANTS, Loop, planted, sure
 from trainer.starter.grammar import score
 
 

@@ -29,15 +29,15 @@ import torch
 from sqlmodel import select
 from tqdm import tqdm
 
-from labeler.config import load_settings
+from labeler.config.load import load_settings
 from labeler.store import open_store
-from labeler.tables import Pair, Prompt
+from labeler.store.tables import Pair, Prompt
 from tests.benchmarks.processes import measured_alone
-from tests.service import settings_environment
-from trainer.checkpoint import read_adapter
-from trainer.policy import LIVE, load_policy
-from trainer.sampling import Sampler
-from trainer.setup import policy_settings, sampling_settings
+from tests.support.service import settings_environment
+from trainer.policy.adapters import read_adapter
+from trainer.policy.policy import LIVE, load_policy
+from trainer.programs.setup import policy_settings, sampling_settings
+from trainer.sampling.local import Sampler
 from trainer.starter.grammar import score
 
 PROMPTS = 256
@@ -70,7 +70,7 @@ def run(seed: int, labels: int, settings: Sequence[str]) -> JudgeRun:
         arguments = [str(word) for option in words.items() for word in option]
         begin = time.perf_counter()
         subprocess.run(
-            [sys.executable, "-m", "labeler.cli", "judge", *arguments, *settings],
+            [sys.executable, "-m", "labeler.cli.main", "judge", *arguments, *settings],
             check=True,
             stdout=subprocess.DEVNULL,
             env=settings_environment(),

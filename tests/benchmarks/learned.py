@@ -18,17 +18,17 @@ from dataclasses import dataclass
 import torch
 from tqdm import tqdm
 
-from labeler.config import load_settings
-from labeler.judgement import Cause, Example, Judge, Question
-from labeler.labels import Preference
-from labeler.settings import STARTER_PROMPTS, STARTER_REWARD
-from trainer.examine import share
+from labeler.config.load import load_settings
+from labeler.config.settings import STARTER_PROMPTS, STARTER_REWARD
+from labeler.domain.judging import Cause, Example, Judge, Question
+from labeler.domain.labels import Preference
+from trainer.gate.examine import share
 from trainer.judge.features import Features
 from trainer.judge.learned import FEWEST, REFIT, LearnedJudge
 from trainer.judge.reward import RewardModel
-from trainer.policy import LIVE, Policy, load_policy
-from trainer.sampling import Sampler, worth_asking
-from trainer.setup import policy_settings, sampling_settings
+from trainer.policy.policy import LIVE, Policy, load_policy
+from trainer.programs.setup import policy_settings, sampling_settings
+from trainer.sampling.local import Sampler, worth_asking
 from trainer.starter.grammar import score
 
 SIZES = (32, 64, 128, 256, 512)

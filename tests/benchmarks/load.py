@@ -23,7 +23,7 @@ from typing import Any
 from tests.benchmarks.crowd import Figures, Pace, Plan
 from tests.benchmarks.load_ours import measure
 from tests.benchmarks.load_peer import install, measure_peer
-from tests.browser import chromium
+from tests.support.browser import chromium
 
 
 def ratios(ours: Figures, theirs: Figures) -> dict[str, float | None]:

@@ -22,7 +22,7 @@ from typing import Any
 import httpx
 from playwright.sync_api import Browser, BrowserContext
 
-from labeler.states import RaterRole
+from labeler.domain.states import RaterRole
 from labeler.store import Store, open_store
 from tests.benchmarks.crowd import (
     LOST,
@@ -35,9 +35,9 @@ from tests.benchmarks.crowd import (
     figures,
     spread,
 )
-from tests.page import RaterAtPage
-from tests.service import Service, free_port, settings_environment, wait_until
-from tests.tiny import add_pairs, fill
+from tests.support.page import RaterAtPage
+from tests.support.service import Service, free_port, settings_environment, wait_until
+from tests.support.tiny import add_pairs, fill
 
 LATENCIES = "() => performance.getEntriesByName('vote-to-paint').map((entry) => entry.duration)"
 PASSWORD = "a-password-for-this-run"
@@ -206,7 +206,7 @@ def _running(plan: Plan, folder: Path) -> Iterator[tuple[Store, int]]:
         fill(store, 1000)
         for _ in range(int(FASTEST_PER_SECOND * plan.seconds / 1000)):
             add_pairs(store, 1000)
-        command = [sys.executable, "-m", "labeler.web.role"]
+        command = [sys.executable, "-m", "labeler.web.server"]
         environment = settings_environment(data_dir=folder, port=port)
         with subprocess.Popen(command, env=environment) as web:
             wait_until(lambda: _answers(port), "the page")

@@ -19,15 +19,15 @@ import torch
 from sqlmodel import select
 from tqdm import tqdm
 
-from labeler.config import load_settings
+from labeler.config.load import load_settings
 from labeler.store import Store, open_store
-from labeler.tables import PolicyVersion, Update
-from tests.browser import chromium
-from tests.page import RaterAtPage
-from tests.service import Service
-from trainer.checkpoint import read_adapter
-from trainer.policy import LIVE, Policy, PolicySettings, load_policy
-from trainer.sampling import SamplingSettings, sample_pairs
+from labeler.store.tables import PolicyVersion, Update
+from tests.support.browser import chromium
+from tests.support.page import RaterAtPage
+from tests.support.service import Service
+from trainer.policy.adapters import read_adapter
+from trainer.policy.policy import LIVE, Policy, PolicySettings, load_policy
+from trainer.sampling.local import SamplingSettings, sample_pairs
 from trainer.starter.grammar import held_out_prompts, score
 
 LATENCIES = "() => performance.getEntriesByName('vote-to-paint').map((entry) => entry.duration)"

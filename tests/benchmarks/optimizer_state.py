@@ -16,15 +16,15 @@ from collections.abc import Sequence
 import torch
 from tqdm import tqdm
 
-from labeler.config import load_settings
-from labeler.labels import TrainingLabel
-from labeler.settings import Settings
-from trainer.packing import pair_logps
-from trainer.policy import CANDIDATE, LIVE, Policy, load_policy
-from trainer.sampling import Sampler, worth_asking
-from trainer.setup import policy_settings, sampling_settings, training_settings
+from labeler.config.load import load_settings
+from labeler.config.settings import Settings
+from labeler.domain.labels import TrainingLabel
+from trainer.learning.update import train
+from trainer.policy.logps import pair_logps
+from trainer.policy.policy import CANDIDATE, LIVE, Policy, load_policy
+from trainer.programs.setup import policy_settings, sampling_settings, training_settings
+from trainer.sampling.local import Sampler, worth_asking
 from trainer.starter.grammar import held_out_prompts, prompts, score
-from trainer.update import train
 
 LABELS_PER_UPDATE = 16
 

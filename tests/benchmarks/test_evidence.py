@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import torch
 
-from labeler.errors import BadInput
-from labeler.judgement import Question
-from labeler.labels import Preference, TrainingLabel
+from labeler.domain.errors import BadInput
+from labeler.domain.judging import Question
+from labeler.domain.labels import Preference, TrainingLabel
 from tests.benchmarks.evidence import learning, peer, plan
 from tests.benchmarks.evidence.__main__ import main
 from tests.benchmarks.evidence.fitted import FittedReward
@@ -22,8 +22,8 @@ from tests.benchmarks.evidence.plan import TRAINED, ArmName, Tuned
 from tests.benchmarks.evidence.rater import Rater
 from tests.benchmarks.evidence.world import NothingToAsk, Pair, Place, World
 from tests.trainer.judge.test_reward import save_reward
-from trainer.policy import LIVE, Policy
-from trainer.update import TrainingSettings
+from trainer.learning.update import TrainingSettings
+from trainer.policy.policy import LIVE, Policy
 
 ENVIRONMENT = {"LIVEDPO_MAX_NEW_TOKENS": "12", "LIVEDPO_LORA_RANK": "4", "LIVEDPO_DEVICE": "cpu"}
 SET_BY_THE_COMMAND = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}  # put back so

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from labeler.errors import BadInput
-from labeler.settings import Settings
-from labeler.states import Choice
+from labeler.config.settings import Settings
+from labeler.domain.errors import BadInput
+from labeler.domain.states import Choice
 from tests.benchmarks.evidence import compare, plan, report
 from tests.benchmarks.evidence.campaign import Campaign
 from tests.benchmarks.evidence.intervals import over_seeds, over_seeds_and_prompts

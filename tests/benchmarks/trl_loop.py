@@ -39,15 +39,15 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from labeler.labels import TrainingLabel
-from labeler.settings import STARTER_REWARD
+from labeler.config.settings import STARTER_REWARD
+from labeler.domain.labels import TrainingLabel
 from tests.benchmarks.processes import high_water_mb, measured_alone, ratios
-from trainer.objective import Objective
-from trainer.packing import pair_logps
-from trainer.policy import CANDIDATE, LIVE, PolicySettings, load_policy
-from trainer.sampling import Sampler, SamplingSettings
+from trainer.learning.objective import Objective
+from trainer.learning.update import TrainingSettings, train
+from trainer.policy.logps import pair_logps
+from trainer.policy.policy import CANDIDATE, LIVE, PolicySettings, load_policy
+from trainer.sampling.local import Sampler, SamplingSettings
 from trainer.starter.grammar import score
-from trainer.update import TrainingSettings, train
 
 STARTER = Path("data/starter/policy")
 RANK, ALPHA = 16, 32.0

@@ -25,10 +25,10 @@ from torch.profiler import ProfilerActivity, profile
 from tqdm import tqdm
 from transformers import AutoModelForCausalLM, ContinuousBatchingConfig, GenerationConfig
 
-from trainer.batch import left_padded
-from trainer.matmul import linear
-from trainer.policy import LIVE, Policy, PolicySettings, load_policy
-from trainer.sampling import Response, Sampler, SamplingSettings
+from trainer.fast.matmul import linear
+from trainer.policy.batch import left_padded
+from trainer.policy.policy import LIVE, Policy, PolicySettings, load_policy
+from trainer.sampling.local import Response, Sampler, SamplingSettings
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 STARTER = ROOT / "data" / "starter" / "policy"

@@ -91,8 +91,8 @@ def made_pairs(shape: str, count: int) -> Pairs:
             tuple([draw.randrange(2, 151_936) for _ in range(size)] for size in sizes)  # type: ignore[misc]
             for _ in range(count)
         ]
-    from trainer.policy import LIVE
-    from trainer.sampling import SamplingSettings, sample_pairs
+    from trainer.policy.policy import LIVE
+    from trainer.sampling.local import SamplingSettings, sample_pairs
     from trainer.starter.grammar import prompts
 
     policy = our_policy(STARTER)
@@ -106,7 +106,7 @@ def made_pairs(shape: str, count: int) -> Pairs:
 
 def our_policy(folder: Path) -> Any:
     """The policy as the service loads it."""
-    from trainer.policy import PolicySettings, load_policy
+    from trainer.policy.policy import PolicySettings, load_policy
 
     settings = PolicySettings(
         policy=str(folder), device="cpu", dtype="float32", lora_rank=RANK, lora_alpha=ALPHA, seed=0
@@ -123,12 +123,12 @@ def fill(weights: list[torch.nn.Parameter]) -> None:
 
 
 def run_ours(folder: Path, pairs: Pairs, shape: str, _batch: int) -> Measured:
-    """`trainer.update.train` on the pairs, twice over; the second pass is timed."""
-    from labeler.labels import TrainingLabel
-    from trainer.objective import Objective
-    from trainer.packing import pair_logps
-    from trainer.policy import LIVE
-    from trainer.update import TrainingSettings, train
+    """`trainer.learning.update.train` on the pairs, twice over; the second pass is timed."""
+    from labeler.domain.labels import TrainingLabel
+    from trainer.learning.objective import Objective
+    from trainer.learning.update import TrainingSettings, train
+    from trainer.policy.logps import pair_logps
+    from trainer.policy.policy import LIVE
 
     imported = high_water_mb()
     policy = our_policy(folder)
@@ -243,7 +243,7 @@ def flops_of_a_pair(pairs: Pairs, folder: Path) -> float:
 
 def matmul_flops_per_second() -> float:
     """What this machine does in the best matrix product that torch offers, 1024 cubed."""
-    from trainer.matmul import linear
+    from trainer.fast.matmul import linear
 
     x, y = torch.randn(2, 1024, 1024)
     best = math.inf

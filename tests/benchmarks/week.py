@@ -22,17 +22,17 @@ from pathlib import Path
 import psutil
 import torch
 
-from labeler.role import LOG_BYTES
-from labeler.schedule import open_due_update
-from labeler.settings import Settings
+from labeler.config.settings import Settings
+from labeler.roles.process import LOG_BYTES
+from labeler.roles.scheduler import open_due_update
+from labeler.roles.unattended.ending import budget_spent, collapse, refused_in_a_row
+from labeler.roles.unattended.run import WINDOW_PAIRS
 from labeler.store import Store, open_store
 from labeler.store.records import LoopState
-from labeler.unattended.ending import budget_spent, collapse, refused_in_a_row
-from labeler.unattended.run import WINDOW_PAIRS
-from tests.tiny import EASY, save_tiny_policy
-from trainer.policy import load_policy
-from trainer.setup import policy_settings
-from trainer.worker import Worker
+from tests.support.tiny import EASY, save_tiny_policy
+from trainer.policy.policy import load_policy
+from trainer.programs.setup import policy_settings
+from trainer.worker.worker import Worker
 
 WEEK_SECONDS = 7 * 86_400.0
 LOOKS_AT_STATE = 20
@@ -70,7 +70,7 @@ def week_settings(policy: Path, data_dir: Path) -> Settings:
     return Settings(
         policy=str(policy),
         data_dir=data_dir,
-        judge="py:tests.judges:moody",
+        judge="py:tests.support.judges:moody",
         judge_after=0.0,
         judge_check_share=0.0,
         labels_per_update=8,

@@ -11,8 +11,8 @@ import psutil
 from playwright.sync_api import Browser
 
 from labeler.store import open_store
-from tests.page import RaterAtPage, Shown
-from tests.service import Service, settings_environment
+from tests.support.page import RaterAtPage, Shown
+from tests.support.service import Service, settings_environment
 from trainer.starter.phrases import CLOSERS, OPENERS
 
 UPDATES = 5
@@ -37,7 +37,7 @@ def preferred_share(pairs: list[Shown]) -> float:
 
 
 def export(data_dir: Path, out: Path) -> list[dict[str, str]]:
-    command = [sys.executable, "-m", "labeler.cli", "export", str(out), "--format", "raw"]
+    command = [sys.executable, "-m", "labeler.cli.main", "export", str(out), "--format", "raw"]
     subprocess.run(command, check=True, env=settings_environment(data_dir=data_dir))
     return [json.loads(line) for line in out.read_text().splitlines()]
 

@@ -4,13 +4,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.service import Client, Service, settings_environment, wait_until
+from tests.support.service import Client, Service, settings_environment, wait_until
 
 LABELS_PER_UPDATE = 8
 
 
 def versions(service: Service, *words: str) -> str:
-    run = [sys.executable, "-m", "labeler.cli", "versions", *words]
+    run = [sys.executable, "-m", "labeler.cli.main", "versions", *words]
     environment = settings_environment(data_dir=service.data_dir)
     return subprocess.run(run, capture_output=True, text=True, check=True, env=environment).stdout
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser
 
-from tests.end_to_end.thirty_votes import rate_thirty
+from tests.support.thirty_votes import rate_thirty
 
 
 def test_thirty_votes_by_keyboard_survive_a_killed_server_and_a_lost_network(

@@ -23,9 +23,9 @@ import psutil
 import pytest
 
 from labeler.store import Store, open_store
-from labeler.store.reports import VoteRow
-from tests.service import Client, Service, settings_environment, wait_until
-from tests.tiny import EASY
+from labeler.store.views.reports import VoteRow
+from tests.support.service import Client, Service, settings_environment, wait_until
+from tests.support.tiny import EASY
 
 LABELS = 12
 CLEAN_SECONDS = 10.0
@@ -46,7 +46,7 @@ class Run(Service):
             fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, WIDTH, 0, 0))
         self._output = ours
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "labeler.cli", "judge"],
+            [sys.executable, "-m", "labeler.cli.main", "judge"],
             stdout=theirs,
             stderr=theirs,
             env=settings_environment(data_dir=data_dir, **settings),
@@ -83,7 +83,7 @@ def policy(tmp_path_factory: pytest.TempPathFactory, tiny_policy: Path) -> dict[
     return {
         "policy": tiny_policy,
         "prompts": prompts,
-        "judge": "py:tests.judges:steady",
+        "judge": "py:tests.support.judges:steady",
         "labels_per_update": 4,
         "max_new_tokens": 8,
         "learning_rate": 1e-2,
@@ -164,7 +164,7 @@ def test_the_plain_lines_tell_labels_version_win_rate_and_time_left(
     watched: tuple[Run, set[str]],
 ) -> None:
     lines = watched[0].lines
-    assert "The judge 'py:tests.judges:steady' labels for the policy" in lines[1]
+    assert "The judge 'py:tests.support.judges:steady' labels for the policy" in lines[1]
     assert "0 labels, version 0; time left unknown." in lines
     line = r"\d+ labels, version [123], win rate \d+% \[\d+%, \d+%\]; about \d\d:\d\d left\."
     assert [told for told in lines if re.fullmatch(line, told)]
@@ -273,10 +273,10 @@ PHASES: dict[str, Callable[[Run, Store], bool]] = {
 # What makes a phase last long enough to be met.
 LONG: dict[str, dict[str, object]] = {
     "sampling": {"max_new_tokens": 100, "candidates": 16, "candidate_pair": "random"},
-    "judging": {"judge": "py:tests.judges:slow"},
+    "judging": {"judge": "py:tests.support.judges:slow"},
     "training": {"passes": 30},
 }
-STUCK = {"judging": {"judge": "py:tests.judges:stuck"}}
+STUCK = {"judging": {"judge": "py:tests.support.judges:stuck"}}
 
 
 def interrupt(run: Run) -> None:
@@ -368,7 +368,7 @@ def test_updates_that_the_gate_refuses_end_the_run_with_its_reason(
 def test_a_judge_that_never_says_anything_ends_the_run(
     policy: dict[str, object], tmp_path: Path
 ) -> None:
-    silent = policy | {"judge": "py:tests.judges:absent", "stop_stalled_seconds": 1.0}
+    silent = policy | {"judge": "py:tests.support.judges:absent", "stop_stalled_seconds": 1.0}
     with Run(tmp_path, **silent) as run:
         assert run.ended() == 1
     assert "No update has gone on for 1 seconds" in run.lines[-1]
@@ -383,7 +383,7 @@ def test_a_policy_that_learns_to_please_a_judge_who_loves_length_is_stopped(
     """The slow one: the starter itself, made to learn fast, under a gate that lets all pass."""
     with Run(
         tmp_path,
-        judge="py:tests.judges:longer",
+        judge="py:tests.support.judges:longer",
         max_labels=256,
         learning_rate=5e-3,
         passes=2,

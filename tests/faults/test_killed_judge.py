@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from labeler.settings import Settings
+from labeler.config.settings import Settings
 from labeler.store import Store, open_store
 from tests.faults.test_killed_worker import fresh_worker, run_dying_worker
-from tests.tiny import EASY
-from tests.trainer.test_worker import PROMPTS
+from tests.support.tiny import EASY
+from tests.trainer.worker.test_worker import PROMPTS
 
 LABELS = 12
 
@@ -19,7 +19,7 @@ def settings_for(policy: Path, data_dir: Path) -> Settings:
     return Settings(
         policy=str(policy),
         data_dir=data_dir,
-        judge="py:tests.judges:steady",
+        judge="py:tests.support.judges:steady",
         judge_after=0.0,
         judge_check_share=0.0,
         max_labels=LABELS,

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from labeler.store import open_store
-from tests.service import Client, free_port, settings_environment, wait_until
-from tests.tiny import fill
+from tests.support.service import Client, free_port, settings_environment, wait_until
+from tests.support.tiny import fill
 
 
 def is_up(url: str) -> bool:
@@ -35,7 +35,7 @@ def test_a_vote_whose_answer_was_lost_counts_once_when_it_is_sent_again(
     )
     client = Client(url)
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.faults.dying_role", point], env=environment
+        [sys.executable, "-m", "tests.support.dying_role", point], env=environment
     ) as dying:
         wait_until(lambda: is_up(url), "the page")
         lease = client.pairs(1)[0]["lease_id"]
@@ -44,7 +44,9 @@ def test_a_vote_whose_answer_was_lost_counts_once_when_it_is_sent_again(
         assert dying.wait(timeout=30) == -signal.SIGKILL
     assert len(store.reports.votes()) == votes_before_the_retry
 
-    with subprocess.Popen([sys.executable, "-m", "labeler.web.role"], env=environment) as restarted:
+    with subprocess.Popen(
+        [sys.executable, "-m", "labeler.web.server"], env=environment
+    ) as restarted:
         wait_until(lambda: is_up(url), "the page")
         assert client.vote(lease, vote_id="the-vote")
         assert client.vote(lease, vote_id="the-vote")

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from labeler.config import as_environment
-from labeler.schedule import open_due_update
-from labeler.settings import Settings
+from labeler.config.load import as_environment
+from labeler.config.settings import Settings
+from labeler.roles.scheduler import open_due_update
 from labeler.store import Store, open_store
-from tests.service import settings_environment
-from tests.tiny import EASY
+from tests.support.service import settings_environment
+from tests.support.tiny import EASY
 from tests.trainer.conftest import load
-from tests.trainer.test_worker import PROMPTS, vote, work
-from trainer.checkpoint import read_adapter
-from trainer.worker import Worker, worker_name
+from tests.trainer.worker.test_worker import PROMPTS, vote, work
+from trainer.policy.adapters import read_adapter
+from trainer.worker.worker import Worker, worker_name
 
 N = 4
 
@@ -38,7 +38,7 @@ def settings_for(policy: Path, data_dir: Path) -> Settings:
 
 def run_dying_worker(settings: Settings, point: str) -> int:
     environment = settings_environment() | as_environment(settings)
-    command = [sys.executable, "-m", "tests.faults.dying_role", point]
+    command = [sys.executable, "-m", "tests.support.dying_role", point]
     return subprocess.run(command, env=environment, timeout=120).returncode
 
 

@@ -10,8 +10,8 @@ import psutil
 import pytest
 
 from labeler.store import open_store
-from tests.service import Client, Service, wait_until
-from tests.tiny import EASY, fill, save_tiny_policy
+from tests.support.service import Client, Service, wait_until
+from tests.support.tiny import EASY, fill, save_tiny_policy
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from labeler.labels import TrainingLabel
-from trainer.packing import pair_logps
-from trainer.policy import LIVE, Policy, PolicySettings, load_policy
-from trainer.sampling import SamplingSettings, sample_pairs
+from labeler.domain.labels import TrainingLabel
+from trainer.policy.logps import pair_logps
+from trainer.policy.policy import LIVE, Policy, PolicySettings, load_policy
+from trainer.sampling.local import SamplingSettings, sample_pairs
 
 torch.set_num_threads(1)
 

@@ -27,9 +27,9 @@ from urllib.parse import urlsplit
 import openai
 from pydantic import ValidationError
 
-from labeler.errors import BadInput
-from labeler.judgement import Cause, Inconsistent, Judgement, Question, both_orders
-from labeler.settings import LOOPBACK_HOSTS
+from labeler.config.settings import LOOPBACK_HOSTS
+from labeler.domain.errors import BadInput
+from labeler.domain.judging import Cause, Inconsistent, Judgement, Question, both_orders
 from trainer.judge.fence import prompt_for
 from trainer.judge.verdict import Answer, Reply, answer_of
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import combinations
 from typing import Literal
 
-from labeler.judgement import Judge, Messages, Question
+from labeler.domain.judging import Judge, Messages, Question
 
 CandidatePair = Literal["best_worst", "random"]
 

@@ -17,11 +17,11 @@ import torch
 from jinja2 import TemplateError
 from torch import Tensor
 
-from labeler.judgement import Cause, Messages, Question
-from trainer.head import head_of
+from labeler.domain.judging import Cause, Messages, Question
+from trainer.fast.head import head_of
 from trainer.judge.fence import neutral
 from trainer.judge.rows import budget, by_length, control_tokens, right_padded, without_control
-from trainer.policy import Policy
+from trainer.policy.policy import Policy
 
 MOST_CACHED = 4096  # responses
 MOST_SURPRISE = 10.0  # nats; a broken reply must not drown all others

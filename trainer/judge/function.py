@@ -16,8 +16,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from labeler.errors import BadInput
-from labeler.judgement import Cause, Judgement, Question
+from labeler.domain.errors import BadInput
+from labeler.domain.judging import Cause, Judgement, Question
 
 log = logging.getLogger(__name__)
 

@@ -21,8 +21,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
-from trainer.examine import share
-from trainer.gate import WinRate
+from trainer.gate.examine import share
+from trainer.gate.gate import WinRate
 
 MEMBERS = 8
 FOLDS = 8

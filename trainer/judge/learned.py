@@ -20,9 +20,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from labeler.judgement import Cause, Example, Judgement, Question
-from labeler.labels import Preference
-from trainer.gate import WinRate
+from labeler.domain.judging import Cause, Example, Judgement, Question
+from labeler.domain.labels import Preference
+from trainer.gate.gate import WinRate
 from trainer.judge.features import Features
 from trainer.judge.heads import Heads, Labels, Skill, Span, cross_validate, ensemble
 

@@ -1,12 +1,12 @@
 """The judge of a `--judge` spec. The client of a server is imported only where one is asked."""
 
-from labeler.judgement import Judge
-from labeler.settings import STARTER_REWARD, Settings
+from labeler.config.settings import STARTER_REWARD, Settings
+from labeler.domain.judging import Judge
 from trainer.judge.features import Features
 from trainer.judge.function import FunctionJudge
 from trainer.judge.learned import LearnedJudge
 from trainer.judge.reward import RewardModel
-from trainer.policy import Policy
+from trainer.policy.policy import Policy
 
 
 def load_judge(settings: Settings, policy: Policy, *, requests_spent: int = 0) -> Judge | None:

@@ -14,8 +14,8 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from labeler.errors import BadInput
-from labeler.judgement import Cause, Judgement, Messages, Question
+from labeler.domain.errors import BadInput
+from labeler.domain.judging import Cause, Judgement, Messages, Question
 from trainer.judge.rows import budget, by_length, control_tokens, right_padded, without_control
 
 Row = tuple[int, ...]

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from labeler.judgement import Cause
+from labeler.domain.judging import Cause
 
 MIN_LETTER_MASS = 0.5  # of the probability at the place of the letter, else it is no verdict
 

@@ -3,7 +3,7 @@
 from alembic import context
 from sqlmodel import SQLModel
 
-import labeler.tables  # noqa: F401  (fills SQLModel.metadata)
+import labeler.store.tables  # noqa: F401  (fills SQLModel.metadata)
 
 connection = context.config.attributes["connection"]
 context.configure(connection=connection, target_metadata=SQLModel.metadata, render_as_batch=True)

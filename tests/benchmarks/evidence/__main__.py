@@ -16,8 +16,8 @@ from pathlib import Path
 
 import torch
 
-from labeler.errors import BadInput, LivedpoError
-from labeler.settings import ROOT, STARTER_POLICY, STARTER_PROMPTS
+from labeler.config.settings import ROOT, STARTER_POLICY, STARTER_PROMPTS
+from labeler.domain.errors import BadInput, LivedpoError
 from tests.benchmarks.evidence.campaign import Campaign, inside, processes
 from tests.benchmarks.evidence.plan import FULL, QUICK, TRAINED, ArmName
 from tests.benchmarks.evidence.results import Results

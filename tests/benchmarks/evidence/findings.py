@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from labeler.settings import Settings
+from labeler.config.settings import Settings
 from tests.benchmarks.evidence import compare, plan
 from tests.benchmarks.evidence.compare import Record, Scores
 from tests.benchmarks.evidence.intervals import Interval, over_seeds

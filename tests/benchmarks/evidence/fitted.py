@@ -9,13 +9,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from labeler.judgement import Cause, Example, Question
-from labeler.labels import Preference
+from labeler.domain.judging import Cause, Example, Question
+from labeler.domain.labels import Preference
 from tests.benchmarks.evidence.plan import Choice
 from tests.benchmarks.evidence.world import Pair
 from trainer.judge.features import Features
 from trainer.judge.learned import LearnedJudge
-from trainer.policy import Policy
+from trainer.policy.policy import Policy
 
 
 class FittedReward:

@@ -4,8 +4,8 @@
     offline arms     pairs that are there from the start -> votes -> one training from the base,
                      over all labels so far, anew for each look
 
-Both use what the service uses: the sampler, the reference pass and `trainer.update`. Leaves out the
-gate, the database, and the share of labels that the service holds out for the gate.
+Both use what the service uses: the sampler, the reference pass and `trainer.learning.update`.
+Leaves out the gate, the database, and the share of labels that the service holds out for the gate.
 """
 
 import random
@@ -15,16 +15,16 @@ from dataclasses import replace
 
 import torch
 
-from labeler.labels import Preference, TrainingLabel, VoteRules, combine
+from labeler.domain.labels import Preference, TrainingLabel, VoteRules, combine
 from tests.benchmarks.evidence.fitted import FittedReward
 from tests.benchmarks.evidence.measure import Look, Meter, look
 from tests.benchmarks.evidence.plan import Run
 from tests.benchmarks.evidence.rater import Rater
 from tests.benchmarks.evidence.world import NothingToAsk, Pair, World
-from trainer.objective import Objective
-from trainer.packing import pair_logps
-from trainer.policy import CANDIDATE, LIVE
-from trainer.update import TrainingSettings, train
+from trainer.learning.objective import Objective
+from trainer.learning.update import TrainingSettings, train
+from trainer.policy.logps import pair_logps
+from trainer.policy.policy import CANDIDATE, LIVE
 
 MICRO_TOKENS = 2048  # more than the service's own on a CPU: a fifth faster, for more memory
 CHOOSE_FROM = 4  # times as many pairs as are asked about

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import torch
 
-from labeler.judgement import Question
+from labeler.domain.judging import Question
 from tests.benchmarks.evidence.plan import Run
 from tests.benchmarks.evidence.world import World
 from tests.benchmarks.processes import high_water_mb
-from trainer.packing import pair_logps
-from trainer.policy import LIVE
-from trainer.sampling import batch_seed
-from trainer.setup import sampling_settings
+from trainer.policy.logps import pair_logps
+from trainer.policy.policy import LIVE
+from trainer.programs.setup import sampling_settings
+from trainer.sampling.local import batch_seed
 
 ANSWERS = 2  # a prompt
 

@@ -13,15 +13,15 @@ from typing import Any
 
 import torch
 
-from labeler.judgement import Question
-from labeler.labels import Preference
+from labeler.domain.judging import Question
+from labeler.domain.labels import Preference
 from tests.benchmarks.evidence.fitted import FittedReward
 from tests.benchmarks.evidence.learning import PairSource, Votes
 from tests.benchmarks.evidence.measure import Look, Meter, look
 from tests.benchmarks.evidence.plan import Run
 from tests.benchmarks.evidence.rater import Rater
 from tests.benchmarks.evidence.world import Pair, World
-from trainer.policy import LIVE
+from trainer.policy.policy import LIVE
 
 RESPONSES = 512
 BATCH, GROUP = 32, 4  # responses of a step, and of a prompt

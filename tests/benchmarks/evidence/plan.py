@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from labeler.settings import Settings
+from labeler.config.settings import Settings
 
 ArmName = Literal["start", "online", "iterative", "offline", "static", "simpo", "rloo"]
 Choice = Literal["random", "widest", "unsure"]

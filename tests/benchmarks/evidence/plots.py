@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from labeler.unattended.plots import LOOK
+from labeler.roles.unattended.plots import LOOK
 from tests.benchmarks.evidence import compare
 from tests.benchmarks.evidence.findings import Ablation, Findings
 from tests.benchmarks.evidence.intervals import Interval

@@ -12,8 +12,8 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from labeler.labels import Opinion
-from labeler.states import Choice
+from labeler.domain.labels import Opinion
+from labeler.domain.states import Choice
 
 SELF_AGREEMENT = 0.75
 ETA = math.log(1.5)  # of two responses of one score, a fifth are ties

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from labeler.settings import Settings
+from labeler.config.settings import Settings
 from tests.benchmarks.evidence import compare, plots, words
 from tests.benchmarks.evidence.findings import Findings
 from tests.benchmarks.evidence.measure import Look

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from labeler.errors import BadInput
+from labeler.domain.errors import BadInput
 from tests.benchmarks.evidence.measure import Look
 from tests.benchmarks.evidence.plan import Run
 

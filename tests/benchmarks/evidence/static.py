@@ -12,9 +12,9 @@ from pathlib import Path
 import torch
 from transformers import AutoTokenizer
 
-from labeler.settings import STARTER_POLICY
+from labeler.config.settings import STARTER_POLICY
 from tests.benchmarks.evidence.world import Place, World
-from trainer.policy import LIVE
+from trainer.policy.policy import LIVE
 from trainer.starter.policy import save_policy, train_policy
 from trainer.starter.settings import THREADS, Sizes
 

@@ -12,7 +12,7 @@ from tests.benchmarks.evidence.plan import Run
 from tests.benchmarks.evidence.rater import Rater, agreement, calibrated, tie_share
 from tests.benchmarks.evidence.static import static_file
 from tests.benchmarks.evidence.world import Place, World
-from trainer.policy import LIVE
+from trainer.policy.policy import LIVE
 
 CALIBRATION_PAIRS = 256
 

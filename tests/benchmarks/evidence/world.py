@@ -15,17 +15,17 @@ from typing import Literal, NamedTuple
 
 import torch
 
-from labeler.config import load_settings
-from labeler.errors import BadInput
-from labeler.exported import read_pairs
-from labeler.judgement import Messages, Question
-from labeler.labels import VoteRules
-from labeler.prompts import read_prompts
-from labeler.settings import STARTER_POLICY, STARTER_PROMPTS, Settings
+from labeler.config.load import load_settings
+from labeler.config.settings import STARTER_POLICY, STARTER_PROMPTS, Settings
+from labeler.domain.errors import BadInput
+from labeler.domain.judging import Messages, Question
+from labeler.domain.labels import VoteRules
+from labeler.files.pairs import read_pairs
+from labeler.files.prompts import read_prompts
 from trainer.judge.reward import RewardModel
-from trainer.policy import LIVE, Policy, load_policy
-from trainer.sampling import Sampler, worth_asking
-from trainer.setup import policy_settings, sampling_settings
+from trainer.policy.policy import LIVE, Policy, load_policy
+from trainer.programs.setup import policy_settings, sampling_settings
+from trainer.sampling.local import Sampler, worth_asking
 from trainer.starter.grammar import held_out_prompts, score
 
 HELD_OUT_SHARE = 0.2  # of the prompts of another policy than the starter

@@ -13,14 +13,14 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlmodel import SQLModel, select
 
-from labeler.errors import BadInput, LivedpoError
-from labeler.settings import Settings
-from labeler.states import LabelRole
+from labeler.config.settings import Settings
+from labeler.domain.errors import BadInput, LivedpoError
+from labeler.domain.states import LabelRole
 from labeler.store import Store, open_store
 from labeler.store.database import MIGRATIONS
-from labeler.store.live import versions_since
-from labeler.tables import Prompt, UpdateLabel
-from tests.tiny import fill
+from labeler.store.live_version import versions_since
+from labeler.store.tables import Prompt, UpdateLabel
+from tests.support.tiny import fill
 
 OLD_ROWS = """
 INSERT INTO policy_version (id, parent_id, state, metrics, created_at, live_at) VALUES

@@ -14,7 +14,7 @@ from sqlmodel import SQLModel
 
 from labeler.store import Store, open_store
 from labeler.store.database import MIGRATIONS
-from labeler.store.pruning import tidy
+from labeler.store.learning.pruning import tidy
 from labeler.store.records import Ballot
 
 # Version 1 came of update 1, the gate refused version 2, and update 3 is open. Of the pairs, 1 and

@@ -7,12 +7,13 @@ from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
-from labeler.errors import BadInput
-from labeler.states import RaterRole, UpdateState, VersionState
+from labeler.domain.errors import BadInput
+from labeler.domain.rules import DueRules
+from labeler.domain.states import RaterRole, UpdateState, VersionState
 from labeler.store import Store, open_store
-from labeler.store.records import Ballot, Claim, ClaimLostError, DueRules, NewVersion
-from labeler.tables import Rater
-from tests.tiny import add_pairs, made_up_pair
+from labeler.store.records import Ballot, Claim, ClaimLostError, NewVersion
+from labeler.store.tables import Rater
+from tests.support.tiny import add_pairs, made_up_pair
 
 RATERS = 4
 FIRST_PAIRS = 60

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext
 
 from labeler.store import Store
-from tests.labeler.web.service import (
+from tests.support.web import (
     Screen,
     Service,
     add_pairs,

@@ -13,7 +13,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
-from tests.labeler.web.service import Service, add_pairs, open_test_store, serving
+from tests.support.web import Service, add_pairs, open_test_store, serving
 
 SERIOUS = ("serious", "critical")
 SCHEMES = ("light", "dark")

@@ -10,11 +10,11 @@ import pytest
 from PIL import Image, ImageChops
 from playwright.sync_api import Browser, BrowserContext, Dialog, Route
 
-from labeler.states import RaterRole
+from labeler.domain.states import RaterRole
 from labeler.store import Store
-from tests.labeler.web.hostile import CORPUS, NAMES, PERSUASION, SURROGATES, Hostile
-from tests.labeler.web.people import client_of, member
-from tests.labeler.web.service import Screen, Service, new_pair, serving
+from tests.support.hostile import CORPUS, NAMES, PERSUASION, SURROGATES, Hostile
+from tests.support.people import client_of, member
+from tests.support.web import Screen, Service, new_pair, serving
 
 ALONE = {"gold_share": 0.0, "repeat_share": 0.0, "labels_per_update": 1000}
 PLAIN = Hostile("plain", "Just a question.")

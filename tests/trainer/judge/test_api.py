@@ -14,11 +14,9 @@ import httpx
 import pytest
 import torch
 
-from labeler.errors import BadInput
-from labeler.judgement import Cause, Judgement, Question
-from tests.service import free_port, wait_until
-from tests.tiny import save_tiny_policy, tiny_model, tiny_tokenizer
-from tests.trainer.judge.faulty_server import (
+from labeler.domain.errors import BadInput
+from labeler.domain.judging import Cause, Judgement, Question
+from tests.support.faulty_server import (
     Asked,
     Response,
     Script,
@@ -29,6 +27,8 @@ from tests.trainer.judge.faulty_server import (
     proxy,
     says,
 )
+from tests.support.service import free_port, wait_until
+from tests.support.tiny import save_tiny_policy, tiny_model, tiny_tokenizer
 from trainer.judge.api import ApiJudge, model_and_url
 from trainer.judge.verdict import letter_of
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from labeler.judgement import Cause, Judgement, Question
+from labeler.domain.judging import Cause, Judgement, Question
 from trainer.judge.choosing import choose
 
 PROMPT = [{"role": "user", "content": "How do you make tea?"}]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from labeler.errors import BadInput
-from labeler.judgement import Cause, Judgement, Question
-from labeler.states import Choice
+from labeler.domain.errors import BadInput
+from labeler.domain.judging import Cause, Judgement, Question
+from labeler.domain.states import Choice
 from trainer.judge.function import FunctionJudge
 
 ASK = [{"role": "user", "content": "hello"}]

@@ -13,10 +13,10 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
-from labeler.judgement import Messages, Question
-from labeler.settings import STARTER_REWARD
-from tests.trainer.judge.faulty_server import Asked, Response, Server, says
-from tests.trainer.judge.injections import CONTROL_TOKENS, INJECTIONS, Injection, ordinary
+from labeler.config.settings import STARTER_REWARD
+from labeler.domain.judging import Messages, Question
+from tests.support.faulty_server import Asked, Response, Server, says
+from tests.support.injections import CONTROL_TOKENS, INJECTIONS, Injection, ordinary
 from trainer.judge import api, fence
 from trainer.judge.fence import neutral
 from trainer.judge.reward import RewardModel

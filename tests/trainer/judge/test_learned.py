@@ -5,14 +5,14 @@ import random
 import pytest
 import torch
 
-from labeler.judgement import Cause, Example, Question
-from labeler.labels import Preference
-from labeler.states import Choice
+from labeler.domain.judging import Cause, Example, Question
+from labeler.domain.labels import Preference
+from labeler.domain.states import Choice
 from tests.trainer.conftest import load
 from trainer.judge.features import Features
 from trainer.judge.heads import Labels, Span, cross_validate, ensemble, fit
 from trainer.judge.learned import FEWEST, REFIT, LearnedJudge
-from trainer.policy import LIVE, Policy
+from trainer.policy.policy import LIVE, Policy
 
 WORDS = ["tea", "good", "world", "hello", "make", "how", "you"]
 A, B = Preference(1.0), Preference(0.0)
@@ -244,7 +244,7 @@ def test_features_are_the_same_alone_and_beside_others(policy: Policy) -> None:
 def test_other_architectures_have_features(
     kind: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    from tests.tiny import save_tiny_policy
+    from tests.support.tiny import save_tiny_policy
 
     policy = load(save_tiny_policy(tmp_path_factory.mktemp(kind), kind))
     (found,) = Features(policy).of([examples(1)[0].question])

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from labeler.errors import BadInput
-from labeler.judgement import Cause, Question
-from labeler.settings import Settings
+from labeler.config.settings import Settings
+from labeler.domain.errors import BadInput
+from labeler.domain.judging import Cause, Question
 from tests.trainer.judge.test_reward import save_reward
 from trainer.judge.function import FunctionJudge
 from trainer.judge.learned import LearnedJudge
 from trainer.judge.load import load_judge
 from trainer.judge.reward import RewardModel
-from trainer.policy import Policy
+from trainer.policy.policy import Policy
 
 
 def test_each_spec_loads_its_judge_under_its_own_name(policy: Policy, tmp_path: Path) -> None:

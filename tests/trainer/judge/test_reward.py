@@ -8,11 +8,11 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from labeler.errors import BadInput
-from labeler.judgement import Cause, Judge, Question
-from labeler.settings import STARTER_REWARD
-from labeler.states import Choice
-from tests.tiny import save_tiny_policy, tiny_model, tiny_tokenizer
+from labeler.config.settings import STARTER_REWARD
+from labeler.domain.errors import BadInput
+from labeler.domain.judging import Cause, Judge, Question
+from labeler.domain.states import Choice
+from tests.support.tiny import save_tiny_policy, tiny_model, tiny_tokenizer
 from trainer.judge.reward import RewardModel
 from trainer.judge.rows import by_length
 

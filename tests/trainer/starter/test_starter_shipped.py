@@ -16,7 +16,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from labeler.config import load_settings
+from labeler.config.load import load_settings
 from trainer.starter.cards import SETTINGS
 from trainer.starter.grammar import TOPICS, Topic, held_out_prompts, prompts
 from trainer.starter.policy import measure_policy

@@ -4,9 +4,9 @@
 //
 // People and downloads are an admin's; the server decides who that is.
 
-import { element, setText } from "../dom.js";
-import { send } from "../send.js";
-import { showWho, whoAmI } from "../who.js";
+import { element, setText } from "../shared/dom.js";
+import { send } from "../shared/send.js";
+import { showWho, whoAmI } from "../shared/who.js";
 import { showDownloads } from "./downloads.js";
 import { History } from "./history.js";
 import { showJudge } from "./judged.js";

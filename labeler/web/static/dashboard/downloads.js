@@ -1,6 +1,6 @@
 // Files of the labels: a format, whose labels, and a link that downloads them.
 
-import { element } from "../dom.js";
+import { element } from "../shared/dom.js";
 
 const FORMATS = [
   ["preference", "Preference", "prompt, chosen and rejected as texts; TRL reads it as it is"],

@@ -1,7 +1,7 @@
 // One figure with its interval: a name, a bar with a whisker, the number; or why there is none.
 
-import { element } from "../dom.js";
-import { interval, isNumber, percent } from "../numbers.js";
+import { element } from "../shared/dom.js";
+import { interval, isNumber, percent } from "../shared/numbers.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 120;

@@ -1,12 +1,12 @@
 // The updates, newest first, and what an admin may do: accept, reject, roll back. Each is asked for
 // in words that say what will happen, and only against the live version that was on screen.
 
-import { ask } from "../ask.js";
-import { counted, element, setText } from "../dom.js";
-import { interval, isNumber, percent } from "../numbers.js";
-import { send } from "../send.js";
-import { moment, span, timeElement } from "../times.js";
-import { toast } from "../toast.js";
+import { ask } from "../shared/ask.js";
+import { counted, element, setText } from "../shared/dom.js";
+import { interval, isNumber, percent } from "../shared/numbers.js";
+import { send } from "../shared/send.js";
+import { moment, span, timeElement } from "../shared/times.js";
+import { toast } from "../shared/toast.js";
 
 const FEW = 8;
 

@@ -1,8 +1,8 @@
 // How good the judge is, beside people: the figures of its report with their intervals.
 
-import { element } from "../dom.js";
-import { calibrationPlot } from "../calibration.js";
-import { isNumber } from "../numbers.js";
+import { element } from "../shared/dom.js";
+import { calibrationPlot } from "../shared/calibration.js";
+import { isNumber } from "../shared/numbers.js";
 import { figureRow } from "./figure.js";
 
 const FIGURES = [

@@ -1,10 +1,10 @@
 // Accounts: invite, new link, role, disable. A link is shown once, and only here.
 
-import { ask } from "../ask.js";
-import { element, setText } from "../dom.js";
-import { send } from "../send.js";
-import { timeElement } from "../times.js";
-import { toast } from "../toast.js";
+import { ask } from "../shared/ask.js";
+import { element, setText } from "../shared/dom.js";
+import { send } from "../shared/send.js";
+import { timeElement } from "../shared/times.js";
+import { toast } from "../shared/toast.js";
 
 const ROLES = { rater: "Rater", reviewer: "Reviewer", admin: "Admin" };
 const KINDS = { active: "good", invited: "warn", disabled: "bad" };

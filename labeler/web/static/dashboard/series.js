@@ -1,9 +1,9 @@
 // What the plots show: labels, times and the queue over time; versions one by one.
 
-import { counted } from "../dom.js";
-import { isNumber, percent } from "../numbers.js";
-import { Plot } from "../plots.js";
-import { moment, second, span, tick } from "../times.js";
+import { counted } from "../shared/dom.js";
+import { isNumber, percent } from "../shared/numbers.js";
+import { Plot } from "../shared/plots.js";
+import { moment, second, span, tick } from "../shared/times.js";
 
 const DAY = 86_400;
 const KEPT_BACK = "hollow: not made live";

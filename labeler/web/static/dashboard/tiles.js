@@ -1,8 +1,8 @@
 // The figures of this moment: alarms, tiles, and what each process does.
 
-import { counted, element, setText } from "../dom.js";
-import { interval, isNumber, percent } from "../numbers.js";
-import { moment, span } from "../times.js";
+import { counted, element, setText } from "../shared/dom.js";
+import { interval, isNumber, percent } from "../shared/numbers.js";
+import { moment, span } from "../shared/times.js";
 
 const SILENT_SECONDS = 30;
 const STATES = [

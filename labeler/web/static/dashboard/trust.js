@@ -1,8 +1,8 @@
 // Can the votes be trusted? Figures with intervals, and the raters in a table that can be sorted.
 
-import { element } from "../dom.js";
-import { isNumber } from "../numbers.js";
-import { send } from "../send.js";
+import { element } from "../shared/dom.js";
+import { isNumber } from "../shared/numbers.js";
+import { send } from "../shared/send.js";
 import { figureRow, figureText } from "./figure.js";
 
 const COLUMNS = [

@@ -6,8 +6,8 @@
 //
 // What stands behind the # is sent to nobody, and is taken out of the address bar at once.
 
-import { Refused, send } from "../send.js";
-import { setText } from "../dom.js";
+import { Refused, send } from "../shared/send.js";
+import { setText } from "../shared/dom.js";
 
 const byId = (id) => document.getElementById(id);
 const field = { name: byId("name"), password: byId("password"), fresh: byId("new") };

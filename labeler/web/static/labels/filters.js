@@ -1,6 +1,6 @@
 // The filters: fields of a form, the query that they make, and how many pairs each choice has.
 
-import { element, setText } from "../dom.js";
+import { element, setText } from "../shared/dom.js";
 import { CHOICES, FLAGS, PURPOSES, SOURCES, STATES } from "./words.js";
 
 const PAUSE_MS = 250;

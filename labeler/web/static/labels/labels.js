@@ -3,10 +3,10 @@
 // Filters stand in the address, the opened pair behind its #, so that both can be sent to others.
 // Up and down move in the list, Enter opens, Escape goes back to it.
 
-import { setText } from "../dom.js";
-import { send } from "../send.js";
-import { showWho, whoAmI } from "../who.js";
-import { toast } from "../toast.js";
+import { setText } from "../shared/dom.js";
+import { send } from "../shared/send.js";
+import { showWho, whoAmI } from "../shared/who.js";
+import { toast } from "../shared/toast.js";
 import { Filters } from "./filters.js";
 import { lineNode } from "./line.js";
 import { Opened } from "./opened.js";

@@ -1,7 +1,7 @@
 // A pair in the list.
 
-import { element } from "../dom.js";
-import { timeElement } from "../times.js";
+import { element } from "../shared/dom.js";
+import { timeElement } from "../shared/times.js";
 import { choiceText, PURPOSES } from "./words.js";
 
 const MOST_VOTES = 4;

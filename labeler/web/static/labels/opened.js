@@ -1,12 +1,12 @@
 // One pair with all that was said of it. Its texts are rendered by the server; everything else is
 // put in as text.
 
-import { ask } from "../ask.js";
-import { element } from "../dom.js";
-import { isNumber, percent } from "../numbers.js";
-import { send } from "../send.js";
-import { exactly, span, timeElement } from "../times.js";
-import { toast } from "../toast.js";
+import { ask } from "../shared/ask.js";
+import { element } from "../shared/dom.js";
+import { isNumber, percent } from "../shared/numbers.js";
+import { send } from "../shared/send.js";
+import { exactly, span, timeElement } from "../shared/times.js";
+import { toast } from "../shared/toast.js";
 import { choiceSentence, PURPOSES, STATES } from "./words.js";
 
 const ROLES = { train: "trained on", held_out: "tested with", replay: "trained on again", remembered: "tested with again" };

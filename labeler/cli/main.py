@@ -1,0 +1,312 @@
+"""The command line. Every command is a few lines: settings in, one verb, a sentence out.
+
+The three roles are started as `python -m …` with their settings in the environment, so that this
+package never imports the trainer.
+"""
+
+import contextlib
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from labeler.cli.gold import gold
+from labeler.cli.options import ALL, STORE, SectionedCommand, settings_options
+from labeler.cli.raters import raters
+from labeler.config.load import as_environment
+from labeler.config.settings import Settings
+from labeler.domain.errors import LivedpoError
+from labeler.domain.sentences import judge_lines
+from labeler.domain.states import Source
+from labeler.roles.disk import disk_of
+from labeler.roles.promotion import make_live
+from labeler.store import Store, open_store
+from labeler.store.views.reports import VersionRow
+
+ONLY_SERVE = (
+    *("host", "port", "public_url", "tls_certificate", "tls_key", "session_hours"),
+    *("queue_pairs", "lease_seconds", "judge_after", "judge_check_share"),
+    *("votes_per_pair", "gold_share", "repeat_share", "min_reading_seconds", "weigh_raters"),
+    *("guidelines", "reason_tags"),
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="livedpo")
+def cli() -> None:
+    """Rate pairs of responses from your own model, and the model follows.
+
+    Start with `livedpo serve`, and open the address that it prints.
+    """
+
+
+@cli.command(cls=SectionedCommand)
+@settings_options(*ALL)
+def serve(settings: Settings) -> None:
+    """Run everything on this machine: web page, scheduler and model worker."""
+    from labeler.roles.process import stop_on_signals
+    from labeler.roles.serve import serve as run
+
+    sys.exit(run(settings, stop_on_signals(), _say))
+
+
+@cli.command(cls=SectionedCommand)
+@settings_options(*(name for name in ALL if name not in ONLY_SERVE), unattended=True)
+def judge(settings: Settings) -> None:
+    """Run the loop unattended: no web page; the judge labels, until a budget is spent.
+
+    It goes on where it was stopped, ends if the policy or the judge goes wrong, and writes
+    a summary with plots into the data dir.
+    """
+    from labeler.roles.process import stop_on_signals
+    from labeler.roles.unattended.run import judge as run
+
+    sys.exit(run(settings, stop_on_signals(), _say))
+
+
+def _become(module: str, settings: Settings, *arguments: str) -> None:
+    """Go on as the given module, in this very process."""
+    environment = os.environ | as_environment(settings)
+    os.execve(sys.executable, [sys.executable, "-m", module, *arguments], environment)
+
+
+@cli.command(cls=SectionedCommand)
+@settings_options(*ALL)
+def web(settings: Settings) -> None:
+    """Run only the web page (serve runs all three roles)."""
+    _become("labeler.web.server", settings)
+
+
+@cli.command(cls=SectionedCommand)
+@settings_options(*ALL)
+def worker(settings: Settings) -> None:
+    """Run only the model worker (serve runs all three roles)."""
+    _become("trainer.worker.worker", settings)
+
+
+@cli.command(cls=SectionedCommand)
+@settings_options(*ALL)
+def scheduler(settings: Settings) -> None:
+    """Run only the scheduler (serve runs all three roles)."""
+    _become("labeler.roles.scheduler", settings)
+
+
+@cli.command(cls=SectionedCommand)
+@click.argument("file", type=Path)
+@settings_options(*ALL)
+def train(settings: Settings, file: Path) -> None:
+    """Train a candidate version from the labelled pairs in FILE (offline DPO).
+
+    FILE is an export of this program, or any .jsonl or .parquet file with prompt, chosen and
+    rejected. The live version is where training starts, and stays live.
+    """
+    _become("trainer.programs.offline", settings, str(file))
+
+
+@cli.command(cls=SectionedCommand)
+@click.argument("out", type=Path)
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(["preference", "conversational", "unpaired", "raw"]),
+    default="preference",
+    show_default=True,
+    help="TRL's preference, conversational preference or unpaired rows, or every vote.",
+)
+@click.option(
+    "--labels",
+    type=click.Choice(["human", "judge", "all"]),
+    default="all",
+    show_default=True,
+    help="Whose labels.",
+)
+@settings_options(*STORE)
+def export(settings: Settings, out: Path, format_name: str, labels: str) -> None:
+    """Write the labelled pairs to OUT: a .jsonl or .parquet file, or a new folder.
+
+    A file of that name is replaced. Undone votes are in the raw format only.
+    """
+    from labeler.files.export import write_export
+
+    source = None if labels == "all" else Source(labels)
+    votes = _existing(settings).reports.votes(source=source)
+    rows = write_export(out, votes, format_name=format_name)
+    click.echo(f"{rows} rows written to {out}.")
+
+
+@cli.command(cls=SectionedCommand)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@settings_options(*STORE, "max_staleness", "loss", "label_smoothing", "ties")
+def status(settings: Settings, as_json: bool) -> None:
+    """Show counts and the state of the loop. Changes nothing."""
+    reports = _existing(settings).reports
+    counts = reports.status(max_staleness=settings.max_staleness, votes=settings.vote_rules)
+    counts["alarms"] = reports.alarms(now=time.time(), disk=disk_of(settings.data_dir))
+    if as_json:
+        click.echo(json.dumps(counts))
+        return
+    judge_report = counts.pop("judge")
+    for name, value in counts.items():
+        if isinstance(value, dict):
+            value = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in value.items())
+        elif isinstance(value, list):
+            value = "; ".join(value) or "none"
+        click.echo(f"{name:10}{value}")
+    for number, line in enumerate(judge_lines(judge_report)):
+        click.echo(f"{'' if number else 'judge':10}{line}")
+
+
+cli.add_command(raters)
+cli.add_command(gold)
+
+
+@cli.group()
+def prompts() -> None:
+    """Add or list the prompts that pairs are sampled for."""
+
+
+@prompts.command("add", cls=SectionedCommand)
+@click.argument("file", type=Path)
+@settings_options(*STORE)
+def prompts_add(settings: Settings, file: Path) -> None:
+    """Add prompts from FILE: .jsonl, .csv, .parquet or a `datasets` folder.
+
+    A line holds a text or a list of messages under `prompt`. Duplicates are skipped and counted,
+    bad lines are left out and named.
+    """
+    from labeler.files.prompts import read_prompts
+
+    found = read_prompts(file)
+    store = open_store(settings.database_url)
+    added, duplicates = store.prompts.add(found.prompts, now=time.time())
+    click.echo(f"{added} prompts added, {duplicates} duplicates skipped.")
+    if found.bad_lines:
+        click.echo(found.complaint(), err=True)
+
+
+@prompts.command("list", cls=SectionedCommand)
+@settings_options(*STORE)
+def prompts_list(settings: Settings) -> None:
+    """List the prompts: number, how often sampled, the last message."""
+    for prompt in _existing(settings).prompts.all():
+        text = " ".join(prompt.messages[-1]["content"].split())
+        aside = f"  [set aside: {prompt.set_aside}]" if prompt.set_aside else ""
+        click.echo(f"{prompt.id:6} {prompt.pairs_sampled:5}x  {text[:80]}{aside}")
+
+
+@cli.group()
+def versions() -> None:
+    """List the versions of the policy, and choose which one is live."""
+
+
+@versions.command("list", cls=SectionedCommand)
+@settings_options(*STORE)
+def versions_list(settings: Settings) -> None:
+    """List the policy versions, oldest first, each with what the gate found."""
+    for row in _existing(settings).reports.versions():
+        made = time.strftime("%Y-%m-%d %H:%M", time.localtime(row.version.created_at))
+        folder = "pruned" if row.version.pruned_at else "kept" if row.version.kept else ""
+        click.echo(
+            f"{row.version.id:4}  {row.version.state:9}  {folder:6}  {made}  {_verdict(row)}"
+        )
+
+
+def _verdict(row: VersionRow) -> str:
+    """Where a version came from and what was found, in one line."""
+    version = row.version
+    if version.folder is None:
+        return "the base policy"
+    words = f"{version.metrics.get('labels', 0)} labels, from version {version.parent_id}"
+    agreement = version.metrics.get("agreement")
+    if agreement:
+        words += (
+            f", agrees with people on {agreement['candidate']:.0%} of {agreement['labels']} "
+            f"votes kept aside (version {version.parent_id}: {agreement['live']:.0%})"
+        )
+    objections = row.reason or version.metrics.get("objections")
+    return words + (f"; the gate objects: {objections}" if objections else "")
+
+
+@versions.command("rollback", cls=SectionedCommand)
+@click.argument("version", type=int, required=False)
+@settings_options(*STORE)
+def versions_rollback(settings: Settings, version: int | None) -> None:
+    """Make VERSION live, or the one that the live version was trained from.
+
+    A running service follows at once. Nothing is lost: any version can be made live again.
+    """
+    _make_live(settings, version)
+
+
+@versions.command("promote", cls=SectionedCommand)
+@click.argument("version", type=int)
+@settings_options(*STORE)
+def versions_promote(settings: Settings, version: int) -> None:
+    """Make VERSION live: a candidate, or one that the gate kept back, or an older one.
+
+    A running service follows at once.
+    """
+    _make_live(settings, version)
+
+
+@versions.command("keep", cls=SectionedCommand)
+@click.argument("version", type=int)
+@click.option("--not", "let_go", is_flag=True, help="Take the mark back.")
+@settings_options(*STORE)
+def versions_keep(settings: Settings, version: int, let_go: bool) -> None:
+    """Keep the folder of VERSION for good, however old it becomes.
+
+    Folders of old versions are removed otherwise; see --keep-versions of serve.
+    """
+    _existing(settings).versions.keep(version, kept=not let_go)
+    stays = "stays until it is among the old ones" if let_go else "stays for good"
+    click.echo(f"The folder of version {version} {stays}.")
+
+
+@versions.command("merge", cls=SectionedCommand)
+@click.argument("version", type=int)
+@click.argument("out", type=Path)
+@settings_options("policy", *STORE, "device", "dtype")
+def versions_merge(settings: Settings, version: int, out: Path) -> None:
+    """Write VERSION to the new folder OUT, as a model that needs no adapter."""
+    _become("trainer.programs.merge", settings, str(version), str(out))
+
+
+def _make_live(settings: Settings, version_id: int | None) -> None:
+    """Check the version's folder, move the live pointer, and say so."""
+    changed = make_live(settings, _existing(settings), version_id, now=time.time())
+    click.echo(f"Version {changed.live} is live now, in place of version {changed.previous}.")
+
+
+def _say(sentence: str) -> None:
+    """Print, whether or not somebody still listens: `livedpo serve | head` must go on serving."""
+    with contextlib.suppress(BrokenPipeError):
+        click.echo(sentence)
+
+
+def _existing(settings: Settings) -> Store:
+    return open_store(settings.database_url, create=False)
+
+
+def main() -> None:
+    """Run the command line: errors are one sentence, exit codes 0, 1 (failed) and 2 (wrong use)."""
+    try:
+        cli(standalone_mode=False)
+    except click.ClickException as error:
+        _fail(error.format_message(), error.exit_code)
+    except click.Abort:
+        _fail("Interrupted.", 1)
+    except LivedpoError as error:
+        _fail(str(error), error.exit_code)
+
+
+def _fail(sentence: str, exit_code: int) -> None:
+    click.echo(f"livedpo: {sentence}", err=True)
+    sys.exit(exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""`livedpo raters`: who may use the service. A running one follows at once."""
+
+import time
+
+import click
+
+from labeler.cli.options import STORE, SectionedCommand, settings_options
+from labeler.config.settings import Settings
+from labeler.domain.states import RaterRole
+from labeler.roles.address import is_reachable, url_of
+from labeler.store import Store, open_store
+from labeler.store.people.accounts import INVITE_SECONDS, LOCAL_RATER, Account, AccountState
+
+LINK = ("host", "port", "public_url", "tls_certificate", "tls_key")
+ROLES = [role.value for role in RaterRole if role is not RaterRole.JUDGE]
+
+
+@click.group()
+def raters() -> None:
+    """Add, list and disable the accounts of people.
+
+    As soon as there is one, everybody has to log in.
+    """
+
+
+@raters.command("add", cls=SectionedCommand)
+@click.argument("name")
+@click.option(
+    "--role",
+    type=click.Choice(ROLES),
+    default=RaterRole.RATER.value,
+    show_default=True,
+    help="rater: rates. reviewer: sees the dashboard and all labels too. admin: may do everything.",
+)
+@settings_options(*STORE, *LINK)
+def add(settings: Settings, name: str, role: str) -> None:
+    """Make an account; print its one-time link."""
+    store = open_store(settings.database_url)
+    was_open = store.accounts.is_single_user()
+    token = store.accounts.invite(name, RaterRole(role), now=time.time())
+    click.echo(f"'{name}' can come in as {role} by this link:")
+    _print_link(settings, token)
+    if was_open and any(account.name == LOCAL_RATER for account in store.accounts.all()):
+        click.echo(
+            "From now on everybody logs in; `livedpo raters invite local` lets whoever rated "
+            "without an account go on with their votes."
+        )
+    if not store.accounts.has_admin():
+        click.echo("There is no admin yet; `livedpo raters add NAME --role admin` adds one.")
+
+
+@raters.command("list", cls=SectionedCommand)
+@settings_options(*STORE)
+def list_(settings: Settings) -> None:
+    """List the accounts: number, name, role, state, since when."""
+    for account in _existing(settings).accounts.all():
+        since = time.strftime("%Y-%m-%d", time.localtime(account.created_at))
+        state = _state(account, time.time())
+        click.echo(f"{account.id:4}  {account.name:20}  {account.role:8}  {since}  {state}")
+
+
+@raters.command("disable", cls=SectionedCommand)
+@click.argument("name")
+@settings_options(*STORE)
+def disable(settings: Settings, name: str) -> None:
+    """Shut an account out at once. Its votes stay."""
+    accounts = _existing(settings).accounts
+    account = accounts.find(name)
+    accounts.disable(account.id, now=time.time())
+    click.echo(f"'{account.name}' is disabled and logged out everywhere; the votes stay.")
+
+
+@raters.command("enable", cls=SectionedCommand)
+@click.argument("name")
+@settings_options(*STORE)
+def enable(settings: Settings, name: str) -> None:
+    """Let a disabled account in again, with the password it had."""
+    accounts = _existing(settings).accounts
+    account = accounts.find(name)
+    accounts.enable(account.id)
+    click.echo(f"'{account.name}' may log in again.")
+
+
+@raters.command("invite", cls=SectionedCommand)
+@click.argument("name")
+@settings_options(*STORE, *LINK)
+def invite(settings: Settings, name: str) -> None:
+    """Print a new one-time link for an account.
+
+    For a password that was forgotten or a link that was lost.
+    Older links are void. `livedpo raters invite local` gives the person of a service without
+    accounts a password, and keeps their votes.
+    """
+    accounts = _existing(settings).accounts
+    account = accounts.find(name)
+    token = accounts.reinvite(account.id, now=time.time())
+    click.echo(f"'{account.name}' sets a new password by this link:")
+    _print_link(settings, token)
+
+
+def _print_link(settings: Settings, token: str) -> None:
+    """The token stands behind a #, which browsers send to nobody."""
+    click.echo(f"{url_of(settings)}/login#invite={token}")
+    words = f"It works once, within {INVITE_SECONDS / 3600:.0f} hours; whoever has it can use it."
+    if not is_reachable(settings):
+        words += " It is for this machine: for others, give --host or --public-url as to `serve`."
+    click.echo(words)
+
+
+def _state(account: Account, now: float) -> str:
+    if account.state is not AccountState.INVITED:
+        return account.state
+    still_open = account.invite_expires_at is not None and account.invite_expires_at > now
+    return "invited" if still_open else "invited (the link ran out)"
+
+
+def _existing(settings: Settings) -> Store:
+    return open_store(settings.database_url, create=False)

@@ -1,0 +1,145 @@
+"""Settings: one frozen object from defaults, the policy's own file, TOML, environment and flags.
+
+Later sources win, in that order. Every field is a flag (`--labels-per-update`), a TOML key
+(`labels_per_update`) and an environment variable (`LIVEDPO_LABELS_PER_UPDATE`). A policy folder may
+carry a `livedpo.toml` with the fields of `OWNED_BY_POLICY`, and with those of an unattended run in
+its table `judge`: what suits a 2M-parameter starter would break an 8B model, so such values travel
+with the weights.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from labeler.config.settings import STARTER_POLICY, Settings
+from labeler.domain.errors import BadInput
+
+POLICY_FILE = "livedpo.toml"
+PREFIX = "LIVEDPO_"
+HANDED_DOWN = "LIVEDPO_SETTINGS"
+OWNED_BY_POLICY = frozenset(
+    {
+        "temperature",
+        "top_p",
+        "max_new_tokens",
+        "beta",
+        "length_alpha",
+        "learning_rate",
+        "decay_labels",
+        "passes",
+        "batch_pairs",
+        "lora_rank",
+        "lora_alpha",
+        "max_grad_norm",
+        "replay_share",
+        "replay_max_age",
+        "labels_per_update",
+        "gate_max_kl_live",
+        "gate_max_kl_reference",
+    }
+)
+UNATTENDED: dict[str, Any] = {"labels_per_update": 64}
+
+
+def load_settings(
+    flags: Mapping[str, Any],
+    environ: Mapping[str, str],
+    config: Path | None = None,
+    *,
+    unattended: bool = False,
+) -> Settings:
+    """Merge all sources and validate. Raises BadInput with one sentence that names the value.
+
+    An `unattended` run has defaults of its own, for a judge's labels are many where people's are
+    few; a policy's file has them in its table `judge`.
+    """
+    environment = _from_environment(environ)
+    given = {name: value for name, value in flags.items() if value is not None}
+    if config is None and "config" in environment:
+        config = Path(environment["config"])
+    environment.pop("config", None)
+    chosen: dict[str, Any] = _from_toml(config) if config else {}
+    chosen |= environment
+    chosen |= given
+    policy = str(chosen.get("policy", STARTER_POLICY))
+    defaults = UNATTENDED if unattended else {}
+    return _validated(defaults | _from_policy(policy, unattended=unattended) | chosen)
+
+
+def as_environment(settings: Settings) -> dict[str, str]:
+    """The one environment variable by which a child process is handed all settings, as JSON."""
+    return {HANDED_DOWN: settings.model_dump_json()}
+
+
+def handed_down_settings(environ: Mapping[str, str]) -> Settings:
+    """The settings that a parent process handed down; without any, those of the environment.
+
+    Raises BadInput with one sentence that names the value.
+    """
+    if HANDED_DOWN in environ:
+        return Settings.model_validate_json(environ[HANDED_DOWN])
+    return load_settings({}, environ)
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    found = {
+        key.removeprefix(PREFIX).lower(): value
+        for key, value in environ.items()
+        if key.startswith(PREFIX) and key != HANDED_DOWN and value
+    }
+    for name in found:
+        if name not in Settings.model_fields and name != "config":
+            raise BadInput(f"{_unknown(PREFIX + name.upper())} Unset it, or mend its name.")
+    return found
+
+
+def _from_toml(path: Path) -> dict[str, Any]:
+    values = _read_toml(path)
+    for name in values:
+        if name not in Settings.model_fields:
+            raise BadInput(f"{_unknown(name)} It stands in {path}.")
+    return values
+
+
+def _from_policy(policy: str, *, unattended: bool) -> dict[str, Any]:
+    path = Path(policy) / POLICY_FILE
+    if not path.is_file():
+        return {}
+    values = _read_toml(path)
+    if isinstance(values.get("judge"), dict):
+        table = values.pop("judge")
+        values |= table if unattended else {}
+    for name in values:
+        if name not in OWNED_BY_POLICY:
+            raise BadInput(
+                f"{path} may not set '{name}', only {', '.join(sorted(OWNED_BY_POLICY))}."
+            )
+    return values
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadInput(f"The settings file {path} cannot be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInput(f"The settings file {path} is not valid TOML: {error}.") from error
+
+
+def _unknown(name: str) -> str:
+    return f"There is no setting '{name}'; `livedpo serve --help` lists them."
+
+
+def _validated(values: dict[str, Any]) -> Settings:
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        if not first["loc"]:  # a combination, said by `_wrong_combination`
+            raise BadInput(str(first["ctx"]["error"])) from error
+        name = str(first["loc"][0])
+        reason = first["msg"][0].lower() + first["msg"][1:]
+        raise BadInput(f"'{name}' cannot be {first['input']!r}: {reason}.") from error

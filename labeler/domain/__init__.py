@@ -1,0 +1,1 @@
+"""Values and rules that everything shares. Imports nothing of ours but itself."""

@@ -1,0 +1,1 @@
+"""The processes of a service: how each lives, who watches over them, what they are called."""

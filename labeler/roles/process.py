@@ -1,0 +1,94 @@
+"""How a role (web, scheduler, worker) lives as a process: settings in, a stop flag, one exit code.
+
+    startup -> body(settings, store, stop) -> exit
+
+Settings come from the environment, so that a supervisor and a shell start a role the same way.
+Signals only set the flag. A role started by a supervisor has a pipe as standard input and stops
+when it closes, however the supervisor ended. One that is told to be quiet logs to its file only.
+"""
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import Any
+
+from labeler.config.load import handed_down_settings
+from labeler.config.settings import Settings
+from labeler.domain.errors import BadInput, LivedpoError
+from labeler.store import Store, open_store
+
+log = logging.getLogger(__name__)
+
+SUPERVISED = "supervised"
+QUIET = "quiet"
+LOG_BYTES = 5_000_000
+ORPHAN_SECONDS = 20.0
+
+Body = Callable[[Settings, Store, threading.Event], None]
+
+
+def run_role(name: str, body: Body) -> None:
+    """Run one role until it is told to stop, and exit the process."""
+    stop = stop_on_signals()
+    if SUPERVISED in sys.argv[1:]:
+        threading.Thread(target=_stop_with_parent, args=(stop,), daemon=True).start()
+    try:
+        settings = handed_down_settings(os.environ)
+        store = open_store(settings.database_url)
+        _log_to(settings.data_dir / "logs", name)
+        sys.excepthook = _log_uncaught
+        body(settings, store, stop)
+    except BadInput as error:
+        # A progress bar may stand on this line of a terminal.
+        gap = "\n" if QUIET in sys.argv[1:] and sys.stderr.isatty() else ""
+        print(f"{gap}livedpo: {error}", file=sys.stderr, flush=True)
+        sys.exit(error.exit_code)
+    except LivedpoError as error:
+        log.error("%s", error)
+        sys.exit(error.exit_code)
+
+
+def stop_on_signals() -> threading.Event:
+    """A flag that SIGINT and SIGTERM set. The same signal again ends the process at once."""
+    stop = threading.Event()
+
+    def ask_to_stop(number: int, _frame: object) -> None:
+        stop.set()
+        signal.signal(number, signal.SIG_DFL)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, ask_to_stop)
+    return stop
+
+
+def _log_uncaught(*error: Any) -> None:
+    """A bug: its traceback goes to the log file too."""
+    log.critical("It ended by an error of its own.", exc_info=error)
+
+
+def _log_to(folder: Path, name: str) -> None:
+    """Log to the terminal unless told to be quiet, and to a file that is kept short."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = RotatingFileHandler(folder / f"{name}.log", maxBytes=LOG_BYTES, backupCount=2)
+    terminal = [] if QUIET in sys.argv[1:] else [logging.StreamHandler()]
+    logging.basicConfig(
+        level=logging.INFO,
+        format=f"%(asctime)s {name}: %(message)s",
+        handlers=[*terminal, file],
+    )
+    for noisy in ("alembic", "apscheduler", "httpx", "httpx2", "openai", "filelock"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def _stop_with_parent(stop: threading.Event) -> None:
+    """Ask to stop when the supervisor is gone, and end for good if something hangs meanwhile."""
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    stop.set()
+    threading.Event().wait(ORPHAN_SECONDS)
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,100 @@
+"""The scheduler: APScheduler that pokes the store. It decides nothing and holds nothing.
+
+Whether an update is due is decided in one transaction of the store, so it does not matter how often
+or from how many processes it is asked. `livedpo scheduler` runs it.
+"""
+
+import logging
+import os
+import threading
+import time
+from datetime import UTC, datetime
+
+from apscheduler.events import (
+    EVENT_JOB_ERROR,
+    EVENT_JOB_EXECUTED,
+    EVENT_JOB_MAX_INSTANCES,
+    EVENT_JOB_MISSED,
+    JobEvent,
+)
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from labeler.config.settings import Settings
+from labeler.domain.errors import LivedpoError
+from labeler.roles.process import run_role
+from labeler.store import Store
+
+log = logging.getLogger(__name__)
+
+ROLE = "scheduler"
+UPDATE_POLL_SECONDS = 0.5
+LEASE_POLL_SECONDS = 5.0
+TIDY_SECONDS = 60.0
+
+
+def open_due_update(settings: Settings, store: Store, now: float) -> None:
+    """Open an update if one is due."""
+    opened = store.updates.open_if_due(settings.due_rules, now=now)
+    if opened is not None:
+        log.info("Update %s is open.", opened)
+
+
+def end_leases(settings: Settings, store: Store, now: float) -> None:
+    """End what waited too long: leases, and pairs for further votes. Say that this role lives."""
+    store.queue.end_expired_leases(now=now)
+    store.overlap.settle(wait_seconds=settings.lease_seconds, now=now)
+    store.roles.say(ROLE, "Watching for due updates.", pid=os.getpid(), now=now)
+
+
+def run_scheduler(settings: Settings, store: Store, stop: threading.Event) -> None:
+    """Poke the store until `stop` is set."""
+    scheduler = BackgroundScheduler(
+        timezone=UTC,
+        job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+    )
+    scheduler.add_listener(
+        lambda event: _report(store, event),
+        EVENT_JOB_ERROR | EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES | EVENT_JOB_EXECUTED,
+    )
+    scheduler.add_job(
+        lambda: open_due_update(settings, store, time.time()),
+        "interval",
+        seconds=UPDATE_POLL_SECONDS,
+        id="open due update",
+    )
+    scheduler.add_job(
+        lambda: end_leases(settings, store, time.time()),
+        "interval",
+        seconds=LEASE_POLL_SECONDS,
+        id="end leases",
+        next_run_time=datetime.now(UTC),
+    )
+    scheduler.add_job(
+        lambda: store.tidy(now=time.time()), "interval", seconds=TIDY_SECONDS, id="tidy"
+    )
+    scheduler.start()
+    stop.wait()
+    scheduler.shutdown(wait=True)
+
+
+_failing: set[str] = set()
+
+
+def _report(store: Store, event: JobEvent) -> None:
+    """Turn a job's trouble into an alarm, and its recovery into none."""
+    name = f"{ROLE}: {event.job_id}"
+    try:
+        if event.code != EVENT_JOB_EXECUTED:
+            trouble = str(getattr(event, "exception", None) or "a run was missed")
+            log.error("Job '%s': %s", event.job_id, trouble)
+            _failing.add(name)
+            store.roles.alarm(name, trouble)
+        elif name in _failing:
+            store.roles.alarm(name, None)
+            _failing.remove(name)
+    except LivedpoError as error:  # the database takes no alarm either; the log has both
+        log.error("%s", error)
+
+
+if __name__ == "__main__":
+    run_role(ROLE, run_scheduler)

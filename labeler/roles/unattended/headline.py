@@ -1,0 +1,53 @@
+"""What the page and the plots of a run's summary both say of it."""
+
+import math
+from collections.abc import Sequence
+
+from labeler.store.views.run_facts import RunFacts, VersionFacts
+
+
+def log_odds(versions: Sequence[VersionFacts]) -> list[float]:
+    """How far the judge prefers each version to the first, from wins over the version before.
+
+    The natural log-odds of the win rates, summed over the promoted versions up to this one; half a
+    win and half a loss are added to each, so that none is infinite. A version without a win rate
+    counts as even. The errors of the links add up, and a judge's taste need not.
+
+    >>> log_odds([VersionFacts(1, "promoted", won=Won(0.5, 0.3, 0.7, 20))])
+    [0.0]
+    """
+    found = []
+    live = 0.0
+    for version in versions:
+        here = live
+        if version.won is not None:
+            wins = version.won.rate * version.won.pairs
+            here += math.log((wins + 0.5) / (version.won.pairs - wins + 0.5))
+        found.append(here)
+        live = here if version.state == "promoted" else live
+    return found
+
+
+def headline(facts: RunFacts) -> str:
+    """The run in half a sentence."""
+    made = [version.state for version in facts.versions if version.state != "first"]
+    accepted = made.count("promoted")
+    return (
+        f"{facts.labels} labels, {accepted} version{'' if accepted == 1 else 's'} accepted, "
+        f"{made.count('rejected')} rejected; this run worked {duration(facts.seconds)}"
+    )
+
+
+def duration(seconds: float) -> str:
+    """The two largest units, as "2 h 5 min".
+
+    >>> duration(7530)
+    '2 h 5 min'
+    """
+    parts: list[str] = []
+    left = round(seconds)
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        count, left = divmod(left, size)
+        if count or parts or unit == "s":
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2])

@@ -1,0 +1,163 @@
+"""What an unattended run came to: summary.json for programs, summary.md and summary.png for people.
+
+Plain facts in, three files out. `plots` draws the last one, and is loaded only then.
+"""
+
+import json
+import math
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from labeler.roles.unattended.headline import headline
+from labeler.store.views.run_facts import RunFacts, VersionFacts, Won
+
+LAST_ROWS = 40
+
+
+def write_summary(folder: Path, facts: RunFacts) -> Path:
+    """Write summary.json, summary.md and summary.png into the folder; returns the path of the .md.
+
+    Each file is replaced as a whole. Raises OSError.
+    """
+    from labeler.roles.unattended.plots import as_png  # with matplotlib, which takes a second
+
+    folder.mkdir(parents=True, exist_ok=True)
+    _replace(folder / "summary.json", (as_json(facts) + "\n").encode())
+    _replace(folder / "summary.md", as_markdown(facts).encode())
+    _replace(folder / "summary.png", as_png(facts))
+    return folder / "summary.md"
+
+
+def as_json(facts: RunFacts) -> str:
+    """All facts; numbers that are not finite are null."""
+    whole = asdict(facts) | {"shares": facts.shares}
+    return json.dumps(_finite(whole), indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def as_markdown(facts: RunFacts) -> str:
+    """The run on a page: why it ended, how it went, and what to do next."""
+    return "\n\n".join(
+        [
+            "# Unattended run",
+            f"**{facts.reason}**",
+            "\n".join(f"- {line}" for line in _lines(facts)),
+            "![Score, length, KL and acceptance over versions](summary.png)",
+            "## Versions",
+            _table(facts.versions),
+            "## What next",
+            "\n".join(f"- {line}" for line in _next(facts)),
+            "",
+        ]
+    )
+
+
+def _lines(facts: RunFacts) -> list[str]:
+    """The run in a few sentences, of what is known."""
+    lines = [f"Judge: `{facts.judge}`", f"{headline(facts)}; version {facts.live} is live"]
+    if facts.shares:
+        shares = ", ".join(f"{kind} {share:.0%}" for kind, share in facts.shares.items())
+        lines.append(f"Time: {shares}")
+    if facts.abstentions:
+        causes = ", ".join(f"{cause} {count}" for cause, count in facts.abstentions.items())
+        lines.append(f"The judge abstained {sum(facts.abstentions.values())} times: {causes}")
+    if facts.agreement is not None:
+        lines += _agreement_lines(facts.agreement)
+    return lines
+
+
+def _agreement_lines(agreement: Mapping[str, Any]) -> list[str]:
+    figures = {
+        "Agreement with people": ("agreement", "{:.0%}"),
+        "The same, ties counted": ("agreement_with_ties", "{:.0%}"),
+        "Cohen's kappa": ("kappa", "{:.2f}"),
+        "Prefers the longer one more often than people do, by": ("longer_difference", "{:+.0%}"),
+    }
+    lines = []
+    for says, (name, form) in figures.items():
+        figure = agreement.get(name) or {}
+        if figure.get("value") is not None:
+            value, low, high = (form.format(figure[key]) for key in ("value", "low", "high"))
+            lines.append(f"{says}: {value} [{low}, {high}] of {figure['count']} pairs")
+    return lines
+
+
+def _table(versions: Sequence[VersionFacts]) -> str:
+    if not versions:
+        return "No version was made."
+    heads = ["version", "state", "labels", "win rate", "KL live", "KL reference"]
+    heads += ["tokens", "unfinished", "entropy", "score", "why not"]
+    rows = [
+        [
+            str(version.number),
+            version.state,
+            str(version.labels or ""),
+            _won(version.won),
+            _number(version.kl_live, "{:.3f}"),
+            _number(version.kl_reference, "{:.3f}"),
+            _number(version.tokens, "{:.0f}"),
+            _number(version.unfinished, "{:.0%}"),
+            _number(version.entropy, "{:.2f}"),
+            _number(version.score, "{:.2f}"),
+            _cell(version.rejected or ""),
+        ]
+        for version in versions[-LAST_ROWS:]
+    ]
+    lines = [heads, ["---"] * len(heads), *rows]
+    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    earlier = len(versions) - LAST_ROWS
+    return table + (f"\n\n{earlier} earlier ones are in summary.json." if earlier > 0 else "")
+
+
+def _next(facts: RunFacts) -> list[str]:
+    where = facts.options
+    with_policy = f"--policy {shlex.quote(facts.policy)} {where}"
+    go_on = "Go on: the same command again, with a larger budget if one was spent."
+    if facts.alarmed:
+        go_on = (
+            "Before you go on, read what the last versions say; `livedpo versions rollback N "
+            f"{where}` makes version N live again. A judge that loves the wrong thing will again."
+        )
+    return [
+        go_on,
+        f"See every version: `livedpo versions list {where}`.",
+        f"Use version {facts.live}: `livedpo versions merge {facts.live} OUT {with_policy}`.",
+        f"Take the labels with you: `livedpo export OUT.jsonl --labels judge {where}`.",
+        f"Rate it yourself: `livedpo serve {with_policy}`.",
+    ]
+
+
+def _won(won: Won | None) -> str:
+    return f"{won.rate:.0%} [{won.low:.0%}, {won.high:.0%}]" if won else ""
+
+
+def _number(value: float | None, form: str) -> str:
+    return "" if value is None else form.format(value)
+
+
+def _cell(text: str) -> str:
+    """Text that cannot end a cell of a table."""
+    return " ".join(text.replace("|", "\\|").split())
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(inner) for inner in value]
+    return value
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write the file under another name first, so that nobody ever reads half of it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""Statistics about raters and judges. Pure; SciPy and the like are imported late."""

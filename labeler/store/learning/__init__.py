@@ -1,0 +1,1 @@
+"""What labels become: updates, versions, rounds, and the judge's share of them."""

@@ -1,0 +1,145 @@
+"""How good a judge is, as the store knows it: its verdicts beside what people said."""
+
+from collections import Counter
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, func, select
+
+from labeler.domain.judging import is_consistent
+from labeler.domain.labels import VoteRules, combine
+from labeler.domain.states import Choice, Purpose, RaterRole
+from labeler.stats.judge_quality import Double, measure, wilson
+from labeler.store.learning.label_selection import opinion_of
+from labeler.store.tables import Pair, Rater, RoleState, TidiedVerdicts, Verdict, Vote
+
+ROLE = "judge"
+LEARNED = "learned"  # the only judge that has something to say of itself
+MOST_DOUBLES = 500
+MOST_ORDERS = 1000
+WITH_TIES = VoteRules(ties="learn")
+
+
+def by_a_person() -> sa.ColumnElement[bool]:
+    """Whether a vote is a person's, by its rater: few of the rows are, where a judge works."""
+    judges = select(Rater.id).where(col(Rater.role) == RaterRole.JUDGE)
+    return col(Vote.rater_id).not_in(judges)
+
+
+def opinions_of_people() -> tuple[sa.ColumnElement[bool], ...]:
+    """Whether a vote is a person's, stands, and says something of two sampled responses.
+
+    For queries over votes and pairs.
+    """
+    people = select(Rater.id).where(col(Rater.role) != RaterRole.JUDGE)
+    return (
+        col(Vote.rater_id).in_(people),
+        col(Vote.superseded_by).is_(None),
+        col(Vote.choice) != Choice.SKIP,
+        col(Pair.purpose).in_((Purpose.LOOP, Purpose.OWN)),
+        col(Pair.aside_at).is_(None),
+    )
+
+
+def judge_labels(session: Session, *, since: float | None = None) -> int:
+    """Labels that judges have given, all or those after `since`.
+
+    Counted by rater, for which an index alone is read: this is asked all the time.
+    """
+    standing = [col(Vote.superseded_by).is_(None), ~by_a_person()]
+    if since is not None:
+        standing.append(col(Vote.created_at) > since)
+    return session.exec(select(func.count()).select_from(Vote).where(*standing)).one()
+
+
+def doubles(session: Session, judge: str) -> list[Double]:
+    """The last pairs that this judge and people have both spoken of, oldest first."""
+    people = opinions_of_people()
+    newest = (
+        select(Verdict.id)
+        .join(Vote, col(Vote.pair_id) == col(Verdict.pair_id))
+        .join(Pair, col(Pair.id) == col(Verdict.pair_id))
+        .where(col(Verdict.judge) == judge, col(Verdict.probability).is_not(None), *people)
+        .distinct()
+        .order_by(col(Verdict.id).desc())
+        .limit(MOST_DOUBLES)
+    )
+    rows = (
+        select(Verdict, Pair, Vote)
+        .join(Pair, col(Pair.id) == col(Verdict.pair_id))
+        .join(Vote, col(Vote.pair_id) == col(Verdict.pair_id))
+        .where(col(Verdict.id).in_(newest), *people)
+        .order_by(col(Verdict.id), col(Vote.created_at))
+    )
+    found: dict[int, tuple[Verdict, Pair, list[Vote]]] = {}
+    for verdict, pair, vote in session.exec(rows):
+        assert verdict.id is not None
+        found.setdefault(verdict.id, (verdict, pair, []))[2].append(vote)
+    return [double for row in found.values() if (double := _double(*row)) is not None]
+
+
+def judge_report(session: Session, judge: str | None = None) -> dict[str, Any] | None:
+    """What `status` and the page tell of a judge, or of the one that spoke last.
+
+    None if it never has.
+    """
+    said = select(Verdict) if judge is None else select(Verdict).where(col(Verdict.judge) == judge)
+    newest = session.exec(said.order_by(col(Verdict.id).desc()).limit(1)).first()
+    role = session.get(RoleState, ROLE)
+    if newest is None:
+        return None
+    mine = col(Verdict.judge) == newest.judge
+    causes = select(Verdict.cause, func.count()).where(mine).group_by(col(Verdict.cause))
+    by_cause = Counter({cause or "": count for cause, count in session.exec(causes)})
+    cost = select(func.sum(Verdict.requests), func.sum(Verdict.tokens)).where(mine)
+    requests, tokens = session.exec(cost).one()
+    tidied = select(TidiedVerdicts).where(col(TidiedVerdicts.judge) == newest.judge)
+    for gone in session.exec(tidied):
+        by_cause[gone.cause] += gone.verdicts
+        requests, tokens = requests + gone.requests, tokens + gone.tokens
+    verdicts = by_cause.pop("", 0)
+    failed = by_cause.total()
+    return {
+        "judge": newest.judge,
+        "says": role.says if role and newest.judge == LEARNED else "",
+        "paused": role.alarm if role else None,
+        "verdicts": verdicts,
+        "labels": session.exec(
+            select(func.count()).select_from(Verdict).where(mine, col(Verdict.vote_id).is_not(None))
+        ).one(),
+        "abstained": {cause: count for cause, count in by_cause.items() if count},
+        "abstain_share": _share(failed, verdicts + failed),
+        "consistent": _consistent(session, newest.judge),
+        "requests": requests,
+        "tokens": tokens,
+        **measure(doubles(session, newest.judge)).as_dict(),
+    }
+
+
+def _double(verdict: Verdict, pair: Pair, votes: list[Vote]) -> Double | None:
+    said = combine([opinion_of(vote) for vote in votes], WITH_TIES)
+    if said is None or verdict.probability is None:
+        return None
+    return Double(said, verdict.probability, len(pair.tokens_a), len(pair.tokens_b))
+
+
+def _consistent(session: Session, judge: str) -> dict[str, Any] | None:
+    """Share of the last verdicts whose two orders prefer the same; None if it is asked in one."""
+    orders = (
+        select(Verdict.forward, Verdict.backward)
+        .where(col(Verdict.judge) == judge, col(Verdict.forward).is_not(None))
+        .order_by(col(Verdict.id).desc())
+        .limit(MOST_ORDERS)
+    )
+    found = [
+        is_consistent((forward, backward))
+        for forward, backward in session.exec(orders)
+        if forward is not None and backward is not None
+    ]
+    return _share(sum(found), len(found)) if found else None
+
+
+def _share(hits: int, count: int) -> dict[str, Any]:
+    """A share of at least one, with its 95 % interval."""
+    low, high = wilson(hits, count)
+    return {"value": hits / count, "low": low, "high": high, "count": count}

@@ -1,0 +1,334 @@
+"""Judges: which pairs wait for one, what it said, and when that becomes a label.
+
+A verdict is written down once it is there, whatever it says; it becomes a label if the pair has
+waited long enough, nobody holds it, and no person has spoken. A pair that is judged only to see how
+good the judge is stays with people until then. A judge that is killed in between is asked again:
+what it said is either in the database or was never said.
+"""
+
+import uuid
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.orm import aliased
+from sqlmodel import Session, col, select
+
+from labeler.domain.judging import (
+    LAST_ANSWERS,
+    PASSING,
+    Cause,
+    Example,
+    Judgement,
+    Pause,
+    Question,
+    abstaining,
+)
+from labeler.domain.labels import VoteRules, combine
+from labeler.domain.rules import JudgeRules
+from labeler.domain.states import PairState, Purpose, RaterRole, Source
+from labeler.stats.judge_quality import FEWEST_TO_PAUSE, measure, paused_by_agreement
+from labeler.store.database import Database
+from labeler.store.learning.judge_report import (
+    by_a_person,
+    doubles,
+    judge_labels,
+    opinions_of_people,
+)
+from labeler.store.learning.label_selection import opinion_of
+from labeler.store.live_version import versions_since
+from labeler.store.people.accounts import account
+from labeler.store.rating.queue import settle
+from labeler.store.records import Waiting
+from labeler.store.tables import Lease, Pair, Prompt, TidiedVerdicts, Verdict, Vote
+
+RETRY_SECONDS = 30.0
+MOST_TRIES = 3
+ELSEWHERE = "elsewhere"  # requests that no verdict came of
+MOST_EXAMPLES = 4096
+# Whether a judge agrees enough goes by the last pairs: one that learns is not held to its first.
+PAUSE_DOUBLES = 100
+
+
+class Judging:
+    """The verbs on verdicts."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def waiting(self, rules: JudgeRules, *, labels: bool, limit: int, now: float) -> list[Waiting]:
+        """Up to `limit` pairs to ask the judge about, oldest first.
+
+        With `labels`, those that it is to label, up to the most that it may; always those that are
+        there to see how good it is. A pair on which it failed for a passing cause comes back later.
+        """
+        with self._database.read() as session:
+            wanted: list[sa.ColumnElement[bool]] = [col(Pair.double).is_(True)]
+            left = _labels_left(session, rules)
+            if labels and left and rules.after_seconds is not None:
+                limit = min(limit, left)
+                wanted.append(_waited(now - rules.after_seconds))
+            rows = (
+                select(Pair, Prompt)
+                .join(Prompt, col(Prompt.id) == col(Pair.prompt_id))
+                .where(
+                    col(Pair.state) == PairState.READY,
+                    col(Pair.purpose) == Purpose.LOOP,
+                    sa.or_(*wanted),
+                    ~_said(rules.judge, now),
+                )
+                .order_by(col(Pair.id))
+                .limit(limit)
+            )
+            return [
+                Waiting(pair_id(pair), Question(prompt.messages, pair.response_a, pair.response_b))
+                for pair, prompt in session.exec(rows)
+            ]
+
+    def record(
+        self, rules: JudgeRules, said: Sequence[tuple[int, Judgement]], *, now: float
+    ) -> None:
+        """Write down what the judge said of these pairs (by id), each once."""
+        with self._database.write() as session:
+            for number, judgement in said:
+                if session.get(Pair, number) is None:
+                    continue  # a slow server answered after the pair was tidied away
+                known = select(Verdict.id).where(
+                    col(Verdict.pair_id) == number,
+                    col(Verdict.judge) == rules.judge,
+                    col(Verdict.probability).is_not(None),
+                )
+                if session.exec(known).first() is None:
+                    session.add(_verdict(rules.judge, number, judgement, now))
+
+    def settle(self, rules: JudgeRules, *, now: float) -> int:
+        """Make labels of the verdicts on pairs that have waited; returns how many that were.
+
+        Of the pairs that the judge cannot decide the newest `left_to_people` go on waiting, for
+        these are worth a person's minute; the others are retired, and new ones take their place.
+        """
+        if rules.after_seconds is None:
+            return 0
+        with self._database.read() as session:
+            if not any(_due(session, rules, now)):
+                return 0
+        with self._database.write() as session:
+            decided, undecided = _due(session, rules, now)
+            for pair, _ in undecided:
+                pair.state = PairState.EXPIRED
+            decided = decided[: _labels_left(session, rules)]
+            for pair, verdict in decided:
+                _label(session, pair, verdict, now)
+        return len(decided)
+
+    def pause(self, rules: JudgeRules) -> Pause | None:
+        """Why this judge is to label nothing for now; None if all is well."""
+        newest = (
+            select(Verdict.cause)
+            .where(col(Verdict.judge) == rules.judge)
+            .order_by(col(Verdict.id).desc())
+            .limit(LAST_ANSWERS)
+        )
+        with self._database.read() as session:
+            last = [Cause(cause) if cause else None for cause in session.exec(newest)]
+            both = doubles(session, rules.judge)[-PAUSE_DOUBLES:]
+        pause = abstaining(last, rules.max_abstain)
+        if pause is None and len(both) >= FEWEST_TO_PAUSE:
+            low = paused_by_agreement(measure(both), rules.min_agreement)
+            pause = Pause(low, probes=False) if low else None
+        return pause
+
+    def examples(self) -> list[Example]:
+        """What people said of pairs, decided or tied: the last few thousand, oldest first."""
+        newest = (
+            select(Pair.id)
+            .join(Vote, col(Vote.pair_id) == col(Pair.id))
+            .where(*opinions_of_people())
+            .distinct()
+            .order_by(col(Pair.id).desc())
+            .limit(MOST_EXAMPLES)
+        )
+        rows = (
+            select(Vote, Pair, Prompt)
+            .join(Pair, col(Pair.id) == col(Vote.pair_id))
+            .join(Prompt, col(Prompt.id) == col(Pair.prompt_id))
+            .where(*opinions_of_people(), col(Pair.id).in_(newest))
+            .order_by(col(Pair.id), col(Vote.created_at))
+        )
+        votes: dict[int, list[Vote]] = {}
+        questions: dict[int, Question] = {}
+        with self._database.read() as session:
+            for vote, pair, prompt in session.exec(rows):
+                votes.setdefault(pair_id(pair), []).append(vote)
+                questions[pair_id(pair)] = Question(
+                    prompt.messages, pair.response_a, pair.response_b
+                )
+        rules = VoteRules(ties="learn")
+        said = {
+            number: combine([opinion_of(vote) for vote in some], rules)
+            for number, some in votes.items()
+        }
+        return [
+            Example(number, questions[number], preference)
+            for number, preference in said.items()
+            if preference is not None
+        ]
+
+    def people_have_said(self) -> tuple[int, int]:
+        """A mark that changes with every vote of a person and every undo."""
+        votes = select(sa.func.count()).select_from(Vote)
+        undone = votes.where(col(Vote.superseded_by).is_not(None))
+        with self._database.read() as session:
+            standing = votes.where(by_a_person(), col(Vote.superseded_by).is_(None))
+            return session.exec(standing).one(), session.exec(undone).one()
+
+    def labels_left(self, rules: JudgeRules) -> int:
+        """How many more labels the judge may give."""
+        with self._database.read() as session:
+            return _labels_left(session, rules)
+
+    def note_requests(self, judge: str, requests: int) -> None:
+        """Write down that the judge has cost so many requests in all.
+
+        Verdicts carry their own; what was asked for the gate, or lost on the way, is added to them.
+        """
+        more = requests - self.spent(judge)
+        if more <= 0:
+            return
+        with self._database.write() as session:
+            row = session.get(TidiedVerdicts, (judge, ELSEWHERE))
+            row = row or TidiedVerdicts(judge=judge, cause=ELSEWHERE)
+            row.requests += more
+            session.add(row)
+
+    def spent(self, judge: str) -> int:
+        """Requests that this judge has cost."""
+        with self._database.read() as session:
+            return sum(
+                session.exec(
+                    select(sa.func.coalesce(sa.func.sum(table.requests), 0)).where(
+                        col(table.judge) == judge
+                    )
+                ).one()
+                for table in (Verdict, TidiedVerdicts)
+            )
+
+
+def pair_id(pair: Pair) -> int:
+    """The number of a pair that came from the database."""
+    assert pair.id is not None
+    return pair.id
+
+
+def _due(
+    session: Session, rules: JudgeRules, now: float
+) -> tuple[list[tuple[Pair, Verdict]], list[tuple[Pair, Verdict]]]:
+    """Pairs that have waited with what the judge said: those to label, and those to retire."""
+    assert rules.after_seconds is not None
+    other = aliased(Verdict)
+    last = (
+        select(sa.func.max(other.id))
+        .where(col(other.judge) == rules.judge, col(other.pair_id) == col(Pair.id))
+        .scalar_subquery()
+    )
+    a_person_spoke = (
+        select(Vote.id).where(*opinions_of_people(), col(Vote.pair_id) == col(Pair.id)).exists()
+    )
+    rows = (
+        select(Pair, Verdict)
+        .join(Verdict, col(Verdict.pair_id) == col(Pair.id))
+        .where(
+            col(Verdict.judge) == rules.judge,
+            col(Pair.state) == PairState.READY,
+            col(Pair.purpose) == Purpose.LOOP,
+            _for_good(rules.judge),
+            _waited(now - rules.after_seconds),
+            col(Verdict.id) == last,
+            ~a_person_spoke,
+        )
+        .order_by(col(Verdict.id))
+    )
+    found = list(session.exec(rows).all())
+    undecided = [(pair, verdict) for pair, verdict in found if verdict.probability is None]
+    decided = [(pair, verdict) for pair, verdict in found if verdict.probability is not None]
+    return decided, undecided[: max(0, len(undecided) - rules.left_to_people)]
+
+
+def _waited(since: float) -> sa.ColumnElement[bool]:
+    """Whether nobody has held the pair from `since` on, and nobody does."""
+    busy = (
+        select(Lease.id)
+        .where(
+            col(Lease.pair_id) == col(Pair.id),
+            sa.or_(col(Lease.ended_at).is_(None), col(Lease.ended_at) > since),
+        )
+        .exists()
+    )
+    return sa.and_(col(Pair.created_at) <= since, ~busy)
+
+
+def _said(judge: str, now: float) -> sa.ColumnElement[bool]:
+    """Whether the judge has spoken of the pair, for good or just now."""
+    just_now = (
+        select(Verdict.id)
+        .where(
+            col(Verdict.pair_id) == col(Pair.id),
+            col(Verdict.judge) == judge,
+            col(Verdict.created_at) > now - RETRY_SECONDS,
+        )
+        .exists()
+    )
+    return sa.or_(just_now, _for_good(judge))
+
+
+def _for_good(judge: str) -> sa.ColumnElement[bool]:
+    """Whether the judge is not to be asked of the pair again: it decided, cannot, or gave up."""
+    said = aliased(Verdict)
+    mine = col(said.pair_id) == col(Pair.id), col(said.judge) == judge
+    final = sa.or_(col(said.cause).is_(None), col(said.cause).not_in(PASSING))
+    tries = select(sa.func.count()).select_from(said).where(*mine).scalar_subquery()
+    return sa.or_(select(said.id).where(*mine, final).exists(), tries >= MOST_TRIES)
+
+
+def _labels_left(session: Session, rules: JudgeRules) -> int:
+    """How many more labels the judge may give."""
+    if rules.most_labels is None:
+        return 1_000_000
+    return max(0, rules.most_labels - judge_labels(session))
+
+
+def _verdict(judge: str, number: int, judgement: Judgement, now: float) -> Verdict:
+    forward, backward = judgement.orders or (None, None)
+    score_a, score_b = judgement.scores or (None, None)
+    return Verdict(
+        pair_id=number,
+        judge=judge,
+        probability=judgement.probability,
+        cause=judgement.cause,
+        forward=forward,
+        backward=backward,
+        score_a=score_a,
+        score_b=score_b,
+        requests=judgement.requests,
+        tokens=judgement.tokens,
+        created_at=now,
+    )
+
+
+def _label(session: Session, pair: Pair, verdict: Verdict, now: float) -> None:
+    """Make a vote of a verdict, in the name of the judge."""
+    choice = Judgement(verdict.probability).choice
+    assert choice is not None
+    vote = Vote(
+        id=uuid.uuid4().hex,
+        pair_id=pair_id(pair),
+        rater_id=account(session, verdict.judge, RaterRole.JUDGE, now=now),
+        choice=choice,
+        shown_left="a",
+        source=Source.JUDGE,
+        staleness=versions_since(session, pair.version_id),
+        created_at=now,
+    )
+    session.add(vote)
+    session.flush()
+    verdict.vote_id = vote.id
+    settle(session, pair)

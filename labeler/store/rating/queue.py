@@ -1,0 +1,395 @@
+"""Pairs and leases: what waits for raters, and who holds what.
+
+A pair with `votes_wanted` = k has k slots. A slot is taken by an active lease or by a vote; a
+partial unique index makes two active leases on one slot impossible. Pairs that nobody holds are
+retired when a newer version goes live; held ones, when they are given back. A judge's label takes
+no slot: it ends the wait of a pair that nobody holds, and a person may still overrule it.
+"""
+
+import random
+import uuid
+from collections.abc import Iterable, Sequence
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from labeler.domain import sides
+from labeler.domain.response_stats import Said
+from labeler.domain.rules import CheckRules
+from labeler.domain.states import Choice, PairState, Purpose, Source
+from labeler.store.database import Database
+from labeler.store.live_version import live_at, live_id
+from labeler.store.rating.checks import check_for
+from labeler.store.records import LeasedPair, NewPair
+from labeler.store.tables import Lease, Pair, Prompt, Rater, Vote
+
+LAST_PAIRS = 64
+MOST_HELD = 64  # leases of one rater, over all their pages
+
+
+class Queue:
+    """The verbs on pairs and leases."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, pairs: Sequence[NewPair], *, now: float, votes_wanted: int = 1) -> int:
+        """Queue the pairs of the live version; those of an older one are stale, and dropped.
+
+        Returns how many were queued.
+        """
+        with self._database.write() as session:
+            live = live_id(session)
+            current = [pair for pair in pairs if pair.version_id == live]
+            add_pairs(session, current, now=now, votes_wanted=votes_wanted)
+        return len(current)
+
+    def ready(self) -> int:
+        """Pairs that wait for their first rater, with nobody on them."""
+        with self._database.read() as session:
+            return count_new(session)
+
+    def responses(self, version_id: int) -> list[Said]:
+        """What this version said last, two to a pair."""
+        newest = (
+            select(Pair)
+            .where(col(Pair.version_id) == version_id, col(Pair.purpose) == Purpose.LOOP)
+            .order_by(col(Pair.id).desc())
+            .limit(LAST_PAIRS)
+        )
+        with self._database.read() as session:
+            return _responses(session.exec(newest))
+
+    def first_and_last(self, pairs: int, *, version_id: int) -> tuple[list[Said], list[Said]]:
+        """The responses of the first so many pairs, and of the last so many of a version.
+
+        None of either as long as there are too few of that version.
+        """
+        sampled = select(Pair).where(col(Pair.purpose) == Purpose.LOOP)
+        of_version = sampled.where(col(Pair.version_id) == version_id)
+        newest = of_version.order_by(col(Pair.id).desc()).limit(pairs)
+        with self._database.read() as session:
+            last = session.exec(newest).all()
+            if len(last) < pairs:
+                return [], []
+            first = session.exec(sampled.order_by(col(Pair.id)).limit(pairs))
+            return _responses(first), _responses(last)
+
+    def lease(
+        self,
+        *,
+        rater_id: int,
+        holder: str,
+        wanted: int,
+        shown: Iterable[str] = (),
+        seconds: float,
+        now: float,
+        rng: random.Random,
+        checks: CheckRules | None = None,
+    ) -> list[LeasedPair]:
+        """Hand pairs to a page until it holds `wanted`, and prolong those it shows.
+
+        `shown` are the lease ids that the page has; those that ran out are taken up again where
+        their slot is still free. Leases of the same holder that it does not name (it was reloaded,
+        or the answer got lost) come back first, then pairs from the queue, in whose place a check
+        may come now and then, by lot. A rater holds MOST_HELD at most, so that nobody can keep the
+        queue from others; one whose account is disabled gets none.
+        """
+        named = set(shown)
+        own = col(Lease.holder) == holder, col(Lease.rater_id) == rater_id
+        with self._database.write() as session:
+            if is_disabled(session, rater_id):
+                return []
+            may_hold = MOST_HELD - len(_active(session, col(Lease.rater_id) == rater_id))
+            may_hold -= _take_up_again(session, may_hold, *own, col(Lease.id).in_(named))
+            mine = _active(session, *own)
+            for lease in mine:
+                lease.expires_at = now + seconds
+            lost = [lease for lease in mine if lease.id not in named]
+            for pair, slot in _free_slots(session, rater_id, min(wanted - len(mine), may_hold)):
+                # The pair that this rater asked for themselves is never kept back.
+                if checks is not None and pair.for_rater_id is None:
+                    check = check_for(session, rater_id, checks, now=now, rng=rng)
+                    if check is not None:
+                        pair, slot = check, free_slot(session, check) or 0
+                left, until = sides.shown_left(rng), now + seconds
+                lost.append(
+                    new_lease(
+                        session,
+                        pair,
+                        slot,
+                        rater_id=rater_id,
+                        holder=holder,
+                        shown_left=left,
+                        leased_at=now,
+                        expires_at=until,
+                    )
+                )
+            session.flush()
+            return [leased_pair(session, lease) for lease in lost]
+
+    def give_back(self, lease_ids: Sequence[str], *, rater_id: int, now: float) -> None:
+        """End leases of a rater that were not voted on."""
+        with self._database.write() as session:
+            mine = col(Lease.id).in_(lease_ids), col(Lease.rater_id) == rater_id
+            _end(session, _active(session, *mine), now)
+
+    def end_expired_leases(self, *, now: float) -> int:
+        """Give back what ran out; returns how many leases that were."""
+        with self._database.read() as session:
+            if not _active(session, col(Lease.expires_at) <= now):
+                return 0
+        with self._database.write() as session:
+            expired = _active(session, col(Lease.expires_at) <= now)
+            _end(session, expired, now)
+        return len(expired)
+
+    def end_all_leases(self, *, now: float) -> None:
+        """Give everything back, as at a clean stop; a page that votes later takes it up again."""
+        with self._database.write() as session:
+            _end(session, _active(session), now)
+
+
+def add_pairs(
+    session: Session, pairs: Sequence[NewPair], *, now: float, votes_wanted: int = 1
+) -> None:
+    """Insert pairs within the caller's transaction."""
+    for pair in pairs:
+        row = Pair(**vars(pair), state=PairState.READY, votes_wanted=votes_wanted, created_at=now)
+        session.add(row)
+
+
+def end_leases_of(session: Session, rater_id: int, *, now: float) -> None:
+    """Give back all that a rater holds."""
+    _end(session, _active(session, col(Lease.rater_id) == rater_id), now)
+
+
+def is_disabled(session: Session, rater_id: int) -> bool:
+    """Whether an account was shut out, perhaps after its request had passed the door."""
+    rater = session.get(Rater, rater_id)
+    return rater is not None and rater.disabled_at is not None
+
+
+def retire_old_pairs(session: Session) -> None:
+    """Retire the pairs of versions that are not live and that nobody holds."""
+    old = col(Pair.state) == PairState.READY, col(Pair.version_id) != live_id(session)
+    held = select(Lease.pair_id).where(col(Lease.ended_at).is_(None))
+    for pair in session.exec(select(Pair).where(*old, col(Pair.id).not_in(held))):
+        pair.state = _final_state(session, pair)
+
+
+def wait_again(pair: Pair) -> None:
+    """Let a settled pair wait for votes once more."""
+    if pair.state is not PairState.CHECK:
+        pair.state = PairState.READY
+
+
+def close(session: Session, pair: Pair) -> None:
+    """Settle a pair with the votes that it has."""
+    pair.state = _final_state(session, pair)
+
+
+def settle(session: Session, pair: Pair) -> None:
+    """Set the state that the pair's votes and leases now call for; a check stays one."""
+    if pair.state is PairState.CHECK:
+        return
+    votes = _votes(session, pair)
+    held = _active(session, col(Lease.pair_id) == pair.id)
+    stale = pair.version_id != live_id(session) and not held
+    judged = len(votes) > len(_people(votes)) and not held
+    full = len(_people(votes)) >= pair.votes_wanted
+    done = full or stale or judged
+    pair.state = _final_state(session, pair) if done else PairState.READY
+
+
+def free_slot(session: Session, pair: Pair) -> int | None:
+    """The lowest slot of a pair that is neither leased nor voted on; None if all are taken.
+
+    A judge takes none: a person's vote is welcome after it. A check has a slot for everyone.
+    """
+    taken = {lease.slot for lease in _active(session, col(Lease.pair_id) == pair.id)}
+    votes = len(_people(_votes(session, pair)))
+    if pair.state is not PairState.CHECK and len(taken) + votes >= pair.votes_wanted:
+        return None
+    return min(slot for slot in range(len(taken) + 1) if slot not in taken)
+
+
+def leased_pair(session: Session, lease: Lease) -> LeasedPair:
+    """What the page that holds this lease shows."""
+    pair = session.get_one(Pair, lease.pair_id)
+    prompt = session.get_one(Prompt, pair.prompt_id)
+    a, b = (pair.response_a, pair.finish_a), (pair.response_b, pair.finish_b)
+    left, right = (a, b) if lease.shown_left == "a" else (b, a)
+    return LeasedPair(
+        lease_id=lease.id,
+        version_id=_version_shown(session, lease, pair),
+        messages=prompt.messages,
+        left=left[0],
+        right=right[0],
+        left_unfinished=left[1] == "length",
+        right_unfinished=right[1] == "length",
+    )
+
+
+def count_ready(session: Session, *conditions: sa.ColumnElement[bool]) -> int:
+    """Ready pairs that no lease holds, and that anybody may have who has not voted on them."""
+    held = select(Lease.pair_id).where(col(Lease.ended_at).is_(None))
+    waiting = (
+        col(Pair.state) == PairState.READY,
+        col(Pair.id).not_in(held),
+        col(Pair.for_rater_id).is_(None),
+        *conditions,
+    )
+    return session.exec(select(sa.func.count()).select_from(Pair).where(*waiting)).one()
+
+
+def count_new(session: Session) -> int:
+    """Ready pairs that nobody holds or voted on.
+
+    Those that wait for further raters are left out: whoever has voted on them would wait for other
+    ones in vain.
+    """
+    voted = select(Vote.id).where(
+        col(Vote.pair_id) == col(Pair.id),
+        col(Vote.superseded_by).is_(None),
+        col(Vote.source) == Source.HUMAN,
+    )
+    return count_ready(session, sa.or_(col(Pair.votes_wanted) == 1, ~voted.exists()))
+
+
+def _version_shown(session: Session, lease: Lease, pair: Pair) -> int:
+    """The pair's version; a check's is the one that was live when it was handed out."""
+    if pair.state is not PairState.CHECK:
+        return pair.version_id
+    version = live_at(session, lease.leased_at)
+    assert version is not None  # there was a pair to hand out
+    return version
+
+
+def _free_slots(session: Session, rater_id: int, count: int) -> list[tuple[Pair, int]]:
+    """Up to `count` pairs, oldest first, that this rater neither holds nor has voted on."""
+    if count <= 0:
+        return []
+    active = col(Lease.ended_at).is_(None)
+    counted = sa.and_(col(Vote.superseded_by).is_(None), col(Vote.source) == Source.HUMAN)
+    leases = sa.select(sa.func.count()).where(col(Lease.pair_id) == Pair.id, active)
+    votes = sa.select(sa.func.count()).where(col(Vote.pair_id) == Pair.id, counted)
+    mine = col(Lease.pair_id) == Pair.id, col(Lease.rater_id) == rater_id
+    held = select(Lease.id).where(active, *mine).exists()
+    voted = (
+        select(Vote.id)
+        .where(counted, col(Vote.pair_id) == Pair.id, col(Vote.rater_id) == rater_id)
+        .exists()
+    )
+    candidates = (
+        select(Pair)
+        .where(
+            col(Pair.state) == PairState.READY,
+            sa.or_(col(Pair.for_rater_id).is_(None), col(Pair.for_rater_id) == rater_id),
+            leases.scalar_subquery() + votes.scalar_subquery() < col(Pair.votes_wanted),
+            ~held,
+            ~voted,
+        )
+        .order_by(col(Pair.id))
+        .limit(count)
+    )
+    pairs = list(session.exec(candidates))
+    return [(pair, slot) for pair in pairs if (slot := free_slot(session, pair)) is not None]
+
+
+def new_lease(
+    session: Session,
+    pair: Pair,
+    slot: int,
+    *,
+    rater_id: int,
+    holder: str,
+    shown_left: str,
+    leased_at: float,
+    expires_at: float,
+) -> Lease:
+    """Let a page hold a free slot of a pair."""
+    lease = Lease(
+        id=uuid.uuid4().hex,
+        pair_id=_id(pair),
+        rater_id=rater_id,
+        holder=holder,
+        slot=slot,
+        shown_left=shown_left,
+        leased_at=leased_at,
+        expires_at=expires_at,
+    )
+    session.add(lease)
+    return lease
+
+
+def _active(session: Session, *conditions: sa.ColumnElement[bool]) -> list[Lease]:
+    rows = select(Lease).where(col(Lease.ended_at).is_(None), *conditions)
+    return list(session.exec(rows.order_by(col(Lease.leased_at), col(Lease.pair_id))))
+
+
+def _take_up_again(session: Session, most: int, *conditions: sa.ColumnElement[bool]) -> int:
+    """Revive ended leases whose slot is free and whose rater neither holds nor voted on the pair.
+
+    Returns how many they were, `most` at most.
+
+    Otherwise a page that outlived its leases (a restart, a long break) would be handed the pairs
+    that it shows a second time, and the votes on the first ones would be refused.
+    """
+    voted = select(Vote.id).where(
+        col(Vote.pair_id) == col(Lease.pair_id),
+        col(Vote.rater_id) == col(Lease.rater_id),
+        col(Vote.superseded_by).is_(None),
+    )
+    ended = select(Lease).where(col(Lease.ended_at).is_not(None), ~voted.exists(), *conditions)
+    revived = 0
+    for lease in session.exec(ended.order_by(col(Lease.leased_at))):
+        if revived >= most:
+            break
+        pair = session.get_one(Pair, lease.pair_id)
+        same = col(Lease.pair_id) == pair.id, col(Lease.rater_id) == lease.rater_id
+        slot = free_slot(session, pair)
+        if slot is not None and not _active(session, *same):
+            lease.slot, lease.ended_at = slot, None
+            wait_again(pair)
+            session.flush()
+            revived += 1
+    return revived
+
+
+def _end(session: Session, leases: Sequence[Lease], now: float) -> None:
+    for lease in leases:
+        lease.ended_at = now
+    session.flush()
+    for pair_id in {lease.pair_id for lease in leases}:
+        settle(session, session.get_one(Pair, pair_id))
+
+
+def _votes(session: Session, pair: Pair) -> list[Vote]:
+    rows = select(Vote).where(col(Vote.pair_id) == pair.id, col(Vote.superseded_by).is_(None))
+    return list(session.exec(rows))
+
+
+def _responses(pairs: Iterable[Pair]) -> list[Said]:
+    return [
+        said
+        for pair in pairs
+        for said in (
+            Said(pair.tokens_a, pair.finish_a, pair.logp_a),
+            Said(pair.tokens_b, pair.finish_b, pair.logp_b),
+        )
+    ]
+
+
+def _people(votes: Sequence[Vote]) -> list[Vote]:
+    return [vote for vote in votes if vote.source is Source.HUMAN]
+
+
+def _final_state(session: Session, pair: Pair) -> PairState:
+    says_something = any(vote.choice is not Choice.SKIP for vote in _votes(session, pair))
+    return PairState.LABELLED if says_something else PairState.EXPIRED
+
+
+def _id(pair: Pair) -> int:
+    assert pair.id is not None  # it came from the database
+    return pair.id

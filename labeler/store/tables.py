@@ -1,0 +1,371 @@
+"""The database classes, and nothing else. Rules live in `labeler.store`.
+
+Times are seconds since 1970 in UTC. States are `StrEnum`s stored by value. A vote is stored in the
+pair's own order (`a`, `b`), never in the order it was shown. `labeler/store/migrations` creates
+these tables; a test holds the two together.
+"""
+
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import JSON, Column, Field, Index, SQLModel
+
+from labeler.domain.states import (
+    AskState,
+    Choice,
+    LabelRole,
+    PairState,
+    Purpose,
+    RaterRole,
+    Source,
+    UpdateState,
+    VersionState,
+)
+
+
+def _enum(kind: type[StrEnum], **options: Any) -> Column[Any]:
+    values = [member.value for member in kind]
+    stored = sa.Enum(
+        kind, native_enum=False, length=16, values_callable=lambda _: values, validate_strings=True
+    )
+    return Column(stored, nullable=False, **options)
+
+
+def _where(condition: str) -> dict[str, Any]:
+    """A partial index, in the words of both databases."""
+    return {"sqlite_where": sa.text(condition), "postgresql_where": sa.text(condition)}
+
+
+def _json(nullable: bool = False) -> Column[Any]:
+    return Column(JSON(none_as_null=True), nullable=nullable)
+
+
+class Service(SQLModel, table=True):
+    """One row: which base policy this database belongs to."""
+
+    id: int = Field(default=1, primary_key=True)
+    base: str
+    fingerprint: str
+
+
+class Prompt(SQLModel, table=True):
+    """A conversation that waits for a reply. `digest` finds duplicates.
+
+    The loop samples for `pooled` ones only, not for a rater's own or for those of gold pairs.
+    """
+
+    id: int | None = Field(default=None, primary_key=True)
+    messages: list[dict[str, str]] = Field(sa_column=_json())
+    digest: str = Field(unique=True)
+    pairs_sampled: int = Field(default=0, index=True)
+    set_aside: str | None = None
+    pooled: bool = Field(default=True, sa_column_kwargs={"server_default": sa.true()})
+    created_at: float
+
+
+class PolicyVersion(SQLModel, table=True):
+    """A policy: version 0 is the base without an adapter, the others are adapter folders.
+
+    `parent_id` is the version it was trained from, `live_at` when it last became live, `kept` that
+    a person wants its folder to stay, and `pruned_at` when the folder was removed.
+    """
+
+    __tablename__ = "policy_version"
+    __table_args__ = (Index("one_live_version", "state", unique=True, **_where("state = 'live'")),)
+
+    id: int = Field(primary_key=True)
+    parent_id: int | None = Field(default=None, foreign_key="policy_version.id")
+    state: VersionState = Field(sa_column=_enum(VersionState))
+    folder: str | None = None
+    sha256: str | None = None
+    metrics: dict[str, Any] = Field(default_factory=dict, sa_column=_json())
+    created_at: float
+    live_at: float | None = None
+    kept: bool = Field(default=False, sa_column_kwargs={"server_default": sa.false()})
+    pruned_at: float | None = None
+
+
+class LiveChange(SQLModel, table=True):
+    """One row each time another version became live, in that order; rows are only added."""
+
+    __tablename__ = "live_change"
+
+    id: int | None = Field(default=None, primary_key=True)
+    version_id: int = Field(foreign_key="policy_version.id")
+    at: float
+
+
+class Pair(SQLModel, table=True):
+    """Two responses of one version to one prompt, with all that training and provenance need.
+
+    `logp_*` are summed log-probabilities (nats) under the version that said them. `double` pairs
+    are judged and shown to people as well, to see how good the judge is. `for_rater_id`: nobody
+    else gets it. `source_pair_id` is the pair that a repeat or an edit was made of,
+    `source_vote_id` the vote that an edit came with, `answer` what is right of a gold pair.
+    `needs_tokens`: response a was written by a person and not tokenised yet. A person may set a
+    pair aside (`aside_*`): it is neither trained on nor exported as a preference.
+    """
+
+    __table_args__ = (Index("pairs_set_aside", "aside_at", **_where("aside_at IS NOT NULL")),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    prompt_id: int = Field(foreign_key="prompt.id", index=True)
+    version_id: int = Field(foreign_key="policy_version.id", index=True)
+    state: PairState = Field(sa_column=_enum(PairState, index=True))
+    votes_wanted: int = 1
+    response_a: str
+    response_b: str
+    prompt_tokens: list[int] = Field(sa_column=_json())
+    tokens_a: list[int] = Field(sa_column=_json())
+    tokens_b: list[int] = Field(sa_column=_json())
+    finish_a: str
+    finish_b: str
+    reference_logp_a: float
+    reference_logp_b: float
+    logp_a: float | None = None
+    logp_b: float | None = None
+    double: bool = Field(default=False, sa_column_kwargs={"server_default": sa.false()})
+    purpose: Purpose = Field(
+        default=Purpose.LOOP, sa_column=_enum(Purpose, server_default=Purpose.LOOP.value)
+    )
+    for_rater_id: int | None = Field(default=None, foreign_key="rater.id")
+    source_pair_id: int | None = Field(default=None, foreign_key="pair.id", index=True)
+    source_vote_id: str | None = Field(default=None, index=True)
+    answer: str | None = None
+    needs_tokens: bool = Field(
+        default=False, index=True, sa_column_kwargs={"server_default": sa.false()}
+    )
+    aside_at: float | None = None
+    aside_by: int | None = Field(default=None, foreign_key="rater.id")
+    aside_reason: str | None = None
+    sampling: dict[str, Any] = Field(sa_column=_json())
+    created_at: float
+
+
+class Rater(SQLModel, table=True):
+    """An account. `invite` is the hash of a one-time link that is still open."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    name: str = Field(unique=True)
+    role: RaterRole = Field(sa_column=_enum(RaterRole))
+    created_at: float
+    disabled_at: float | None = None
+    password: str | None = None  # argon2id, in its own notation
+    invite: str | None = None
+    invite_expires_at: float | None = None
+
+
+class Login(SQLModel, table=True):
+    """A browser that is logged in. `id` is the hash of what its cookie holds."""
+
+    id: str = Field(primary_key=True)
+    rater_id: int = Field(foreign_key="rater.id", index=True)
+    created_at: float
+    expires_at: float = Field(index=True)
+    ended_at: float | None = None
+
+
+class FailedLogin(SQLModel, table=True):
+    """A wrong password or invite: `key` tells whose, by name or by address."""
+
+    __tablename__ = "failed_login"
+
+    id: int | None = Field(default=None, primary_key=True)
+    key: str = Field(index=True)
+    at: float = Field(index=True)
+
+
+class Ask(SQLModel, table=True):
+    """A rater's own prompt on its way to a pair. The page makes its id.
+
+    `done_tokens` of at most `most_tokens` are sampled; `pair_id` is set when both responses are.
+    `tries` counts the times that a worker took it up.
+    """
+
+    id: str = Field(primary_key=True)
+    rater_id: int = Field(foreign_key="rater.id", index=True)
+    messages: list[dict[str, str]] = Field(sa_column=_json())
+    state: AskState = Field(sa_column=_enum(AskState, index=True))
+    done_tokens: int = 0
+    most_tokens: int = 0
+    tries: int = 0
+    pair_id: int | None = Field(default=None, foreign_key="pair.id", index=True)
+    reason: str | None = None
+    created_at: float
+    finished_at: float | None = None
+
+
+class Lease(SQLModel, table=True):
+    """A rater's hold on one slot of a pair. `holder` is the page (browser tab) that shows it."""
+
+    __table_args__ = (
+        Index("one_lease_a_slot", "pair_id", "slot", unique=True, **_where("ended_at IS NULL")),
+        Index("active_leases", "rater_id", **_where("ended_at IS NULL")),
+    )
+
+    id: str = Field(primary_key=True)
+    pair_id: int = Field(foreign_key="pair.id", index=True)
+    rater_id: int = Field(foreign_key="rater.id")
+    holder: str = Field(index=True)
+    slot: int
+    shown_left: str
+    leased_at: float
+    expires_at: float
+    ended_at: float | None = None
+
+
+class Vote(SQLModel, table=True):
+    """A label. Rows are added and marked, never changed in what they say and never deleted.
+
+    A judge holds no lease. It sees both orders or neither; `shown_left` is then `a`.
+    """
+
+    __table_args__ = (
+        Index(
+            "one_vote_a_rater",
+            "rater_id",
+            "pair_id",
+            unique=True,
+            **_where("superseded_by IS NULL"),
+        ),
+        # So that asking for fresh labels, twice a second, does not pass by all the used ones.
+        Index(
+            "unused_votes",
+            "choice",
+            "staleness",
+            **_where("used_in_update IS NULL AND superseded_by IS NULL"),
+        ),
+        # What the dashboard counts over time, read without the rows themselves.
+        Index(
+            "standing_votes",
+            "source",
+            "created_at",
+            "choice",
+            "seconds",
+            "used_in_update",
+            **_where("superseded_by IS NULL"),
+        ),
+        Index("undone_votes", "superseded_by", **_where("superseded_by IS NOT NULL")),
+    )
+
+    id: str = Field(primary_key=True)
+    pair_id: int = Field(foreign_key="pair.id", index=True)
+    rater_id: int = Field(foreign_key="rater.id", index=True)
+    lease_id: str | None = Field(default=None, foreign_key="lease.id", index=True)
+    choice: Choice = Field(sa_column=_enum(Choice))
+    strength: int = 1
+    shown_left: str
+    source: Source = Field(sa_column=_enum(Source))
+    staleness: int
+    seconds: float | None = None
+    reasons: list[str] = Field(default_factory=list, sa_column=_json())
+    comment: str | None = None
+    created_at: float = Field(index=True)
+    superseded_by: str | None = None
+    used_in_update: int | None = Field(default=None, foreign_key="update.id", index=True)
+
+
+class Verdict(SQLModel, table=True):
+    """What a judge (`judge` is its spec) said of a pair, in stored order; None if it abstained.
+
+    `vote_id` is the label that it became, if it did. Failures are rows too, until they are tidied.
+    """
+
+    __table_args__ = (
+        Index(
+            "one_verdict_a_judge",
+            "pair_id",
+            "judge",
+            unique=True,
+            **_where("probability IS NOT NULL"),
+        ),
+        Index("failed_verdicts", "cause", "created_at", **_where("probability IS NULL")),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    pair_id: int = Field(foreign_key="pair.id", index=True)
+    judge: str
+    probability: float | None = None
+    cause: str | None = None
+    forward: float | None = None
+    backward: float | None = None
+    score_a: float | None = None
+    score_b: float | None = None
+    requests: int = 0
+    tokens: int = 0
+    vote_id: str | None = Field(default=None, foreign_key="vote.id", index=True)
+    created_at: float = Field(index=True)
+
+
+class TidiedVerdicts(SQLModel, table=True):
+    """How many verdicts of a judge were deleted, and what they had cost.
+
+    Each cause has its row; those that decided have the cause "".
+    """
+
+    __tablename__ = "tidied_verdicts"
+
+    judge: str = Field(primary_key=True)
+    cause: str = Field(primary_key=True)
+    verdicts: int = 0
+    requests: int = 0
+    tokens: int = 0
+
+
+class Run(SQLModel, table=True):
+    """One unattended run. `seconds` is how long it has worked, over restarts; `spent` has the
+    worker's share of it by kind of work.
+    """
+
+    id: int | None = Field(default=None, primary_key=True)
+    judge: str
+    started_at: float
+    seconds: float = 0.0
+    spent: dict[str, float] = Field(default_factory=dict, sa_column=_json())
+    ended_at: float | None = None
+    reason: str | None = None
+
+
+class Update(SQLModel, table=True):
+    """One DPO update, from the moment it is due to its end."""
+
+    __table_args__ = (
+        Index("one_open_update", "mode", unique=True, **_where("finished_at IS NULL")),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    mode: str = "streaming"
+    state: UpdateState = Field(sa_column=_enum(UpdateState, index=True))
+    opened_at: float
+    worker: str | None = None
+    attempt: int = 0
+    heartbeat_at: float | None = None
+    steps_done: int = 0
+    steps_total: int = 0
+    version_id: int | None = Field(default=None, foreign_key="policy_version.id")
+    metrics: dict[str, Any] = Field(default_factory=dict, sa_column=_json())
+    reason: str | None = None
+    finished_at: float | None = None
+
+
+class UpdateLabel(SQLModel, table=True):
+    """A vote on the list of an update, and what for; fixed when the update opens."""
+
+    __tablename__ = "update_label"
+
+    update_id: int = Field(foreign_key="update.id", primary_key=True)
+    vote_id: str = Field(foreign_key="vote.id", primary_key=True, index=True)
+    role: LabelRole = Field(sa_column=_enum(LabelRole, server_default=LabelRole.TRAIN.value))
+
+
+class RoleState(SQLModel, table=True):
+    """What a process of the service last said of itself, and its alarm if it has one."""
+
+    __tablename__ = "role_state"
+
+    name: str = Field(primary_key=True)
+    pid: int | None = None
+    says: str = ""
+    beat_at: float | None = None
+    alarm: str | None = None

@@ -1,0 +1,1 @@
+"""What is shown of the database: counts, reports, searches. Changes nothing."""

@@ -1,0 +1,192 @@
+"""What a rater's votes changed: the last updates, each with what came of it.
+
+A rater's part in an update is told by the times of their votes, so that nothing tells a vote on a
+pair that checks raters from any other.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from labeler.domain.labels import VoteRules, trainable
+from labeler.domain.states import LabelRole, Source, UpdateState, VersionState
+from labeler.stats.judge_quality import wilson
+from labeler.store.database import Database
+from labeler.store.tables import LiveChange, PolicyVersion, Update, UpdateLabel, Vote
+
+NOT_COMPARED = "nobody has compared it with the version before"
+NO_TIES = VoteRules()
+
+
+@dataclass(frozen=True)
+class Share:
+    """A share in [0, 1] with its 95 % interval, of `count` cases."""
+
+    rate: float
+    low: float
+    high: float
+    count: int
+
+
+@dataclass(frozen=True)
+class Live:
+    """Where the live pointer went: `now` says that the version is live, `at` when it last became.
+
+    `until` is when another one (`then`) took its place; `taken_back` says that it was an older one.
+    """
+
+    now: bool
+    at: float
+    until: float | None
+    then: int | None
+    taken_back: bool
+
+
+@dataclass(frozen=True)
+class Example:
+    """One prompt, answered by the version before (`before`) and by the new one (`after`)."""
+
+    prompt: list[dict[str, str]]
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """An update that ended.
+
+    `labels` are those it trained on for the first time, `my_labels` how many this rater gave in its
+    time, never more than there are. `parent` is the version that it started from. `win_rate` is
+    against that one, and `why` says why it is None. `agreement` is with votes kept aside, `before`
+    by the parent, `after` by the new version. `live` is None if the version never was.
+    """
+
+    update_id: int
+    state: UpdateState
+    version_id: int | None
+    parent: int | None
+    ended_at: float
+    labels: int
+    my_labels: int
+    win_rate: Share | None
+    why: str | None
+    before: Share | None
+    after: Share | None
+    reason: str | None
+    live: Live | None
+    examples: list[Example]
+
+
+class Changes:
+    """The verbs on what came of votes."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def of(self, rater_id: int, *, last: int, votes: VoteRules = NO_TIES) -> list[Change]:
+        """The last so many ended updates, newest first, with this rater's part in them.
+
+        `votes` say which votes updates learn from.
+        """
+        ended = (
+            select(Update)
+            .where(col(Update.finished_at).is_not(None))
+            .order_by(col(Update.id).desc())
+            .limit(last)
+        )
+        with self._database.read() as session:
+            return [_change(session, update, rater_id, votes) for update in session.exec(ended)]
+
+
+def labels_of(session: Session, update_id: int, rater_id: int, rules: VoteRules = NO_TIES) -> int:
+    """How many labels this rater gave in the time of an update, at most as many as people gave.
+
+    Its time is from the opening of the update before it that made a version live, to its own.
+    """
+    update = session.get_one(Update, update_id)
+    went_live = select(LiveChange.version_id).where(col(LiveChange.at) <= update.opened_at)
+    since = select(sa.func.coalesce(sa.func.max(Update.opened_at), 0.0)).where(
+        col(Update.id) < update.id, col(Update.version_id).in_(went_live)
+    )
+    votes = select(sa.func.count()).where(
+        col(Vote.source) == Source.HUMAN,
+        col(Vote.superseded_by).is_(None),
+        col(Vote.created_at) > session.exec(since).one(),
+        col(Vote.created_at) <= update.opened_at,
+        col(Vote.choice).in_(trainable(rules)),
+        col(Vote.lease_id).is_not(None),  # an edit's vote came with another one
+        col(Vote.rater_id) + 0 == rater_id,  # found by their time: of one rater there are many
+    )
+    return min(session.exec(votes).one(), _of_people(session, update))
+
+
+def _of_people(session: Session, update: Update) -> int:
+    """How many labels of people an update trained on for the first time, or was to."""
+    if "labels" in update.metrics:
+        return int(update.metrics["labels"]) - int(update.metrics.get("judged", 0))
+    listed = (
+        select(sa.func.count())
+        .select_from(UpdateLabel)
+        .join(Vote, col(Vote.id) == col(UpdateLabel.vote_id))
+        .where(
+            col(UpdateLabel.update_id) == update.id,
+            col(UpdateLabel.role) == LabelRole.TRAIN,
+            col(Vote.source) == Source.HUMAN,
+        )
+    )
+    return session.exec(listed).one()
+
+
+def _change(session: Session, update: Update, rater_id: int, rules: VoteRules) -> Change:
+    metrics = update.metrics
+    version = session.get(PolicyVersion, update.version_id) if update.version_id else None
+    agreement = metrics.get("agreement") or {}
+    won = metrics.get("win_rate")
+    assert update.id is not None
+    assert update.finished_at is not None
+    return Change(
+        update_id=update.id,
+        state=update.state,
+        version_id=update.version_id,
+        parent=version.parent_id if version else None,
+        ended_at=update.finished_at,
+        labels=metrics.get("labels", 0),
+        my_labels=labels_of(session, update.id, rater_id, rules),
+        win_rate=Share(won["rate"], won["low"], won["high"], won["pairs"]) if won else None,
+        why=None if won else metrics.get("not_compared", NOT_COMPARED),
+        before=_agreement(agreement, "live"),
+        after=_agreement(agreement, "candidate"),
+        reason=update.reason,
+        live=_live(session, version) if version else None,
+        examples=[Example(**example) for example in metrics.get("examples", [])],
+    )
+
+
+def _agreement(agreement: dict[str, Any], side: str) -> Share | None:
+    count = agreement.get("labels")
+    if not count:
+        return None
+    rate = agreement[side]
+    return Share(rate, *wilson(rate * count, count), count)
+
+
+def _live(session: Session, version: PolicyVersion) -> Live | None:
+    newest = (
+        select(LiveChange)
+        .where(col(LiveChange.version_id) == version.id)
+        .order_by(col(LiveChange.id).desc())
+    )
+    became = session.exec(newest).first()
+    if became is None:
+        return None
+    later = select(LiveChange).where(col(LiveChange.id) > became.id).order_by(col(LiveChange.id))
+    left = session.exec(later).first()
+    return Live(
+        now=version.state is VersionState.LIVE,
+        at=became.at,
+        until=left.at if left else None,
+        then=left.version_id if left else None,
+        taken_back=left is not None and left.version_id < version.id,
+    )

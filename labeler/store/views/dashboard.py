@@ -1,0 +1,320 @@
+"""What those who run the service see of it: counts, series over time, versions, updates.
+
+Each verb reads a bounded number of rows, or passes once over an index: the dashboard asks every
+other second. How long a page may keep an answer is the web's business.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, func, select
+
+from labeler.domain.rules import DueRules
+from labeler.domain.states import Choice, PairState, Source, UpdateState
+from labeler.stats.judge_quality import Z_95, Figure, wilson
+from labeler.store.database import Database
+from labeler.store.learning.label_selection import new_votes
+from labeler.store.learning.rounds import answered
+from labeler.store.live_version import live_version
+from labeler.store.rating.checks import labels_on_checks
+from labeler.store.rating.queue import count_new
+from labeler.store.tables import Lease, Pair, PolicyVersion, RoleState, Update, Verdict, Vote
+
+ACTIVE_SECONDS = 300.0
+LAST_UPDATES = 20  # that the accept rate is of
+SHOWN_UPDATES = 50
+SHOWN_VERSIONS = 200
+MOST_TIMED_VOTES = 20_000
+NONE_ENDED = "no update has ended yet"
+
+
+@dataclass(frozen=True)
+class Now:
+    """The service as it is. `labels_hour` are those of the last hour; `accepted` is the share of
+    the last `LAST_UPDATES` ended updates that went live.
+    """
+
+    live: int | None
+    live_since: float | None
+    parent: int | None
+    fresh: int
+    labels_hour: int
+    ready: int
+    leased: int
+    aside: int
+    active: int
+    accepted: Figure
+    updates: Mapping[str, int]
+    open_update: Mapping[str, Any] | None
+    roles: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Standing labels by source, how many of them are used, and pairs that are settled."""
+
+    human: int
+    judge: int
+    used: int
+    labelled: int
+    expired: int
+
+
+@dataclass(frozen=True)
+class Series:
+    """Labels in buckets of `bucket_seconds`, the first of which begins at `start`.
+
+    `seconds` are people's times for a vote, oldest first, as (bucket, seconds); of very many the
+    newest `MOST_TIMED_VOTES`.
+    """
+
+    start: float
+    bucket_seconds: float
+    human: Mapping[int, int]
+    judge: Mapping[int, int]
+    seconds: Sequence[tuple[int, float]] = field(default=())
+
+
+@dataclass(frozen=True)
+class Score:
+    """The judge's mean score of what a version says, with its 95 % interval, over pairs."""
+
+    value: float
+    low: float
+    high: float
+    pairs: int
+
+
+class Dashboard:
+    """The read-only verbs of the dashboard."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def now(self, rules: DueRules, *, now: float) -> Now:
+        """The counts of this moment."""
+        with self._database.read() as session:
+            live = live_version(session)
+            held = select(func.count(sa.distinct(col(Lease.pair_id)))).where(
+                col(Lease.ended_at).is_(None)
+            )
+            recent = col(Vote.created_at) > now - 3600
+            return Now(
+                live=live.id if live else None,
+                live_since=live.live_at if live else None,
+                parent=live.parent_id if live else None,
+                fresh=_fresh(session, rules),
+                labels_hour=sum(count for count, _ in _labels(session, recent).values()),
+                ready=count_new(session),
+                leased=session.exec(held).one(),
+                aside=_aside(session),
+                active=_active(session, now),
+                accepted=_accepted(session),
+                updates=_update_counts(session),
+                open_update=_open_update(session),
+                roles=_roles(session, now),
+            )
+
+    def totals(self) -> Totals:
+        """The counts of all time; passes once over two indexes."""
+        with self._database.read() as session:
+            labels = _labels(session)
+            states = _pair_states(session)
+            return Totals(
+                human=labels.get(Source.HUMAN, (0, 0))[0],
+                judge=labels.get(Source.JUDGE, (0, 0))[0],
+                used=sum(used for _, used in labels.values()),
+                labelled=states.get(PairState.LABELLED, 0),
+                expired=states.get(PairState.EXPIRED, 0),
+            )
+
+    def oldest_label(self) -> float | None:
+        """When the first label was given."""
+        with self._database.read() as session:
+            return session.exec(select(func.min(Vote.created_at))).one()
+
+    def series(self, *, start: float, bucket_seconds: float) -> Series:
+        """Labels and times from `start` on."""
+        with self._database.read() as session:
+            counts = {
+                source: _bucketed(session, source, start, bucket_seconds) for source in Source
+            }
+            return Series(
+                start=start,
+                bucket_seconds=bucket_seconds,
+                human=counts[Source.HUMAN],
+                judge=counts[Source.JUDGE],
+                seconds=_timed(session, start, bucket_seconds),
+            )
+
+    def versions(self) -> list[PolicyVersion]:
+        """The newest versions, oldest first."""
+        newest = select(PolicyVersion).order_by(col(PolicyVersion.id).desc()).limit(SHOWN_VERSIONS)
+        with self._database.read() as session:
+            return list(session.exec(newest))[::-1]
+
+    def updates(self) -> list[tuple[Update, PolicyVersion | None]]:
+        """The newest updates with the version that each made, newest first."""
+        rows = (
+            select(Update, PolicyVersion)
+            .join(PolicyVersion, col(PolicyVersion.id) == col(Update.version_id), isouter=True)
+            .order_by(col(Update.id).desc())
+            .limit(SHOWN_UPDATES)
+        )
+        with self._database.read() as session:
+            return [(update, version) for update, version in session.exec(rows)]
+
+    def made_apart(self) -> list[PolicyVersion]:
+        """Versions that no update of the loop made, newest first: those of `livedpo train`."""
+        made = select(Update.version_id).where(col(Update.version_id).is_not(None))
+        rows = (
+            select(PolicyVersion)
+            .where(col(PolicyVersion.folder).is_not(None), col(PolicyVersion.id).not_in(made))
+            .order_by(col(PolicyVersion.id).desc())
+            .limit(SHOWN_UPDATES)
+        )
+        with self._database.read() as session:
+            return list(session.exec(rows))
+
+    def last_judge(self) -> str | None:
+        """The judge that scored last."""
+        scored = select(Verdict.judge).where(col(Verdict.score_a).is_not(None))
+        with self._database.read() as session:
+            return session.exec(scored.order_by(col(Verdict.id).desc()).limit(1)).first()
+
+    def scores(self, judge: str, versions: Sequence[int]) -> dict[int, Score]:
+        """The mean score that this judge gives each of these versions, where it gave any."""
+        mean = (col(Verdict.score_a) + col(Verdict.score_b)) / 2
+        rows = (
+            select(Pair.version_id, func.count(), func.avg(mean), func.avg(mean * mean))
+            .join(Verdict, col(Verdict.pair_id) == col(Pair.id))
+            .where(col(Pair.version_id).in_(versions), col(Verdict.judge) == judge)
+            .where(col(Verdict.score_a).is_not(None), col(Verdict.score_b).is_not(None))
+            .group_by(col(Pair.version_id))
+        )
+        with self._database.read() as session:
+            return {version: _score(*figures) for version, *figures in session.exec(rows)}
+
+
+def _labels(session: Session, *conditions: sa.ColumnElement[bool]) -> dict[str, tuple[int, int]]:
+    """Standing labels by source, as `status` counts them: how many, and how many are used."""
+    rows = (
+        select(Vote.source, func.count(), func.count(col(Vote.used_in_update)))
+        .where(col(Vote.superseded_by).is_(None), col(Vote.choice) != Choice.SKIP, *conditions)
+        .where(col(Vote.source).in_(list(Source)))
+        .group_by(col(Vote.source))
+    )
+    found = {source: (count, used) for source, count, used in session.exec(rows)}
+    if Source.HUMAN in found:
+        count, used = found[Source.HUMAN]
+        found[Source.HUMAN] = count - len(labels_on_checks(session, *conditions)), used
+    return found
+
+
+def _fresh(session: Session, rules: DueRules) -> int:
+    if rules.mode == "iterative":
+        return answered(session, rules)
+    return len(new_votes(session, rules.votes, rules.max_staleness))
+
+
+def _pair_states(session: Session) -> dict[str, int]:
+    rows = select(Pair.state, func.count()).group_by(col(Pair.state))
+    return dict(session.exec(rows).all())
+
+
+def _aside(session: Session) -> int:
+    aside = select(func.count()).select_from(Pair).where(col(Pair.aside_at).is_not(None))
+    return session.exec(aside).one()
+
+
+def _active(session: Session, now: float) -> int:
+    """People who voted or were handed a pair a moment ago."""
+    voted = select(Vote.rater_id).where(
+        col(Vote.source) == Source.HUMAN,
+        col(Vote.superseded_by).is_(None),
+        col(Vote.created_at) > now - ACTIVE_SECONDS,
+    )
+    holding = select(Lease.rater_id).where(
+        col(Lease.ended_at).is_(None), col(Lease.leased_at) > now - ACTIVE_SECONDS
+    )
+    return len({*session.exec(voted.distinct()), *session.exec(holding.distinct())})
+
+
+def _accepted(session: Session) -> Figure:
+    ended = (
+        select(Update.state)
+        .where(col(Update.finished_at).is_not(None))
+        .order_by(col(Update.id).desc())
+        .limit(LAST_UPDATES)
+    )
+    states = list(session.exec(ended))
+    if not states:
+        return Figure(None, None, None, 0, NONE_ENDED)
+    live = states.count(UpdateState.PROMOTED)
+    return Figure(live / len(states), *wilson(live, len(states)), len(states))
+
+
+def _update_counts(session: Session) -> dict[str, int]:
+    rows = select(Update.state, func.count()).group_by(col(Update.state))
+    return {str(state): count for state, count in session.exec(rows)}
+
+
+def _open_update(session: Session) -> dict[str, Any] | None:
+    update = session.exec(select(Update).where(col(Update.finished_at).is_(None))).first()
+    if update is None:
+        return None
+    return update.model_dump(include={"id", "state", "opened_at", "steps_done", "steps_total"})
+
+
+def _roles(session: Session, now: float) -> list[dict[str, Any]]:
+    rows = session.exec(select(RoleState).order_by(col(RoleState.name)))
+    return [
+        {"name": role.name, "says": role.says, "age_seconds": now - role.beat_at}
+        for role in rows
+        if role.beat_at is not None
+    ]
+
+
+def _bucketed(session: Session, source: Source, start: float, bucket: float) -> dict[int, int]:
+    place = sa.cast((col(Vote.created_at) - start) / bucket, sa.Integer)
+    rows = (
+        select(place, func.count())
+        .where(
+            col(Vote.source) == source,
+            col(Vote.superseded_by).is_(None),
+            col(Vote.choice) != Choice.SKIP,
+            col(Vote.created_at) >= start,
+        )
+        .group_by(place)
+    )
+    found = dict(session.exec(rows).all())
+    if source is Source.HUMAN:
+        for at in labels_on_checks(session, col(Vote.created_at) >= start):
+            found[int((at - start) / bucket)] -= 1
+    return {place: count for place, count in found.items() if count}
+
+
+def _timed(session: Session, start: float, bucket: float) -> list[tuple[int, float]]:
+    rows = (
+        select(Vote.created_at, Vote.seconds)
+        .where(
+            col(Vote.source) == Source.HUMAN,
+            col(Vote.superseded_by).is_(None),
+            col(Vote.created_at) >= start,
+            col(Vote.seconds).is_not(None),
+        )
+        .order_by(col(Vote.created_at).desc())
+        .limit(MOST_TIMED_VOTES)
+    )
+    return [(int((at - start) / bucket), float(seconds or 0)) for at, seconds in session.exec(rows)]
+
+
+def _score(pairs: int, mean: float, square: float) -> Score:
+    """The mean with its normal interval, whose half is 1.96 s / sqrt(n); none from one pair."""
+    if pairs < 2:
+        return Score(mean, mean, mean, pairs)
+    half = Z_95 * math.sqrt(max(0.0, square - mean**2) / (pairs - 1))
+    return Score(mean, mean - half, mean + half, pairs)

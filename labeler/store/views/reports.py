@@ -1,0 +1,317 @@
+"""Read-only views over the whole store: the counts for `status` and the rows for exports."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, func, select
+
+from labeler.domain.alarms import Disk, alarms
+from labeler.domain.labels import VoteRules
+from labeler.domain.rules import DueRules
+from labeler.domain.states import Choice, PairState, RaterRole, Source, UpdateState
+from labeler.store.database import Database
+from labeler.store.learning.judge_report import ROLE as JUDGE_ROLE
+from labeler.store.learning.judge_report import judge_labels, judge_report
+from labeler.store.learning.label_selection import cast_votes, fresh_votes, new_votes
+from labeler.store.learning.rounds import answered
+from labeler.store.live_version import live_id
+from labeler.store.rating.asks import open_asks
+from labeler.store.rating.checks import free_slots, labels_on_checks, outstanding, standing_votes
+from labeler.store.rating.queue import count_ready
+from labeler.store.records import EndedUpdate, LoopState, Messages
+from labeler.store.tables import (
+    Lease,
+    Pair,
+    PolicyVersion,
+    Prompt,
+    Rater,
+    RoleState,
+    Service,
+    Update,
+    Verdict,
+    Vote,
+)
+from labeler.store.views.changes import labels_of
+from labeler.store.views.health import facts
+from labeler.store.views.run_facts import RunFacts, run_facts
+
+NO_TIES = VoteRules()
+_NOT_SHOWN = ("examples", "actions")
+
+
+@dataclass(frozen=True)
+class VoteRow:
+    """A vote with everything that an export tells of it."""
+
+    vote: Vote
+    pair: Pair
+    messages: Messages
+    rater: str
+    superseded_by: str | None
+
+
+@dataclass(frozen=True)
+class VersionRow:
+    """A version, and why the gate kept it back if an update of the loop made it and it did."""
+
+    version: PolicyVersion
+    reason: str | None
+
+
+class Reports:
+    """The read-only verbs."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def status(self, *, max_staleness: int, votes: VoteRules = NO_TIES) -> dict[str, Any]:
+        """Counts and state of the loop, as `livedpo status --json` prints them."""
+        with self._database.read() as session:
+            service = session.get(Service, 1)
+            alarms = select(RoleState).where(col(RoleState.alarm).is_not(None))
+            return {
+                "pairs": _pairs(session),
+                "labels": _labels(session, votes, max_staleness),
+                "policy": {
+                    "live": live_id(session),
+                    "base": service.base if service else None,
+                    "versions": _count(session, PolicyVersion),
+                },
+                "updates": _updates(session),
+                "raters": _count(session, Rater, col(Rater.role) != RaterRole.JUDGE),
+                "prompts": {
+                    "usable": _count(
+                        session,
+                        Prompt,
+                        col(Prompt.pooled).is_(True),
+                        col(Prompt.set_aside).is_(None),
+                    ),
+                    "set_aside": _count(session, Prompt, col(Prompt.set_aside).is_not(None)),
+                },
+                "judge": judge_report(session),
+                "alarms": [f"{role.name}: {role.alarm}" for role in session.exec(alarms)],
+            }
+
+    def alarms(self, *, now: float, disk: Disk | None) -> list[str]:
+        """What those who run the service should look at; `disk` is that of the data dir."""
+        with self._database.read() as session:
+            return alarms(facts(session), now=now, disk=disk)
+
+    def page(self, *, rater_id: int, rules: DueRules) -> dict[str, Any]:
+        """What a rater sees of the loop beside the pair."""
+        return self.page_of(rater_id, self.shown_to_all(rules), rules.votes)
+
+    def shown_to_all(self, rules: DueRules) -> dict[str, Any]:
+        """The part of `page` that is the same for everybody, and that takes most of the time."""
+        with self._database.read() as session:
+            roles = list(session.exec(select(RoleState)))
+            return {
+                "live": live_id(session),
+                "fresh": _progress_shown(session, rules),
+                "ready": max(0, free_slots(session) - outstanding(session)),
+                "update": _update_view(session),
+                "result": _result_view(session),
+                "roles": {role.name: role.says for role in roles},
+                "alarms": [role.alarm for role in roles if role.alarm],
+            }
+
+    def page_of(
+        self, rater_id: int, shown: dict[str, Any], votes: VoteRules = NO_TIES
+    ) -> dict[str, Any]:
+        """What is `shown_to_all`, with what concerns this rater."""
+        mine = (
+            col(Vote.rater_id) == rater_id,
+            col(Vote.superseded_by).is_(None),
+            col(Vote.lease_id).is_not(None),  # an edit's vote came with another one
+        )
+        result = shown["result"]
+        with self._database.read() as session:
+            return shown | {
+                "votes": _count(session, Vote, *mine),
+                "asks": open_asks(session, rater_id),
+                "result": result
+                and result | {"my_labels": labels_of(session, result["id"], rater_id, votes)},
+            }
+
+    def judge(self) -> dict[str, Any] | None:
+        """What is known of the judge that spoke last, if one ever has; takes tens of ms."""
+        with self._database.read() as session:
+            return judge_report(session)
+
+    def judge_mark(self) -> tuple[Any, ...]:
+        """Changes whenever what `judge` tells may have changed, and is quickly had."""
+        with self._database.read() as session:
+            role = session.get(RoleState, JUDGE_ROLE)
+            return (
+                session.exec(select(func.max(Verdict.id))).one(),
+                _count(session, Vote),
+                _count(session, Vote, col(Vote.superseded_by).is_not(None)),
+                (role.says, role.alarm) if role else None,
+            )
+
+    def loop(self, rules: DueRules, *, ended: int, since: float) -> LoopState:
+        """Where the loop is, with the last `ended` updates that opened after `since`."""
+        with self._database.read() as session:
+            newest = select(Update).order_by(col(Update.id).desc()).limit(ended + 1)
+            updates = list(session.exec(newest.where(col(Update.opened_at) >= since)))
+            last_opened = updates[0].opened_at if updates else since
+            still_open = [update for update in updates if update.finished_at is None]
+            roles = {role.name: role for role in session.exec(select(RoleState))}
+            missing = rules.labels_per_update - _progress(session, rules)
+            return LoopState(
+                labels=judge_labels(session),
+                labels_since=judge_labels(session, since=last_opened),
+                labels_missing=max(0, missing),
+                updates=_count(session, Update, col(Update.state) == UpdateState.PROMOTED),
+                live=live_id(session),
+                pairs=session.exec(select(func.max(Pair.id))).one() or 0,
+                is_updating=bool(still_open),
+                steps_done=still_open[0].steps_done if still_open else 0,
+                ended=[_ended(update) for update in updates if update.finished_at][:ended],
+                says=roles["worker"].says if "worker" in roles else "",
+                heard_at=(roles["worker"].beat_at or 0.0) if "worker" in roles else 0.0,
+                alarms=[role.alarm for role in roles.values() if role.alarm],
+            )
+
+    def run_facts(self, *, reason: str, alarmed: bool, policy: str, options: str) -> RunFacts:
+        """What is told of the unattended run that has just ended."""
+        with self._database.read() as session:
+            return run_facts(
+                session, reason=reason, alarmed=alarmed, policy=policy, options=options
+            )
+
+    def versions(self) -> list[VersionRow]:
+        """Every version, oldest first."""
+        rows = (
+            select(PolicyVersion, Update.reason)
+            .join(Update, col(Update.version_id) == col(PolicyVersion.id), isouter=True)
+            .order_by(col(PolicyVersion.id))
+        )
+        with self._database.read() as session:
+            return [VersionRow(version, reason) for version, reason in session.exec(rows)]
+
+    def votes(self, *, source: Source | None = None) -> list[VoteRow]:
+        """Every vote, oldest first, undone ones too; of one source if given."""
+        rows = (
+            select(Vote, Pair, Prompt, Rater)
+            .join(Pair, col(Pair.id) == col(Vote.pair_id))
+            .join(Prompt, col(Prompt.id) == col(Pair.prompt_id))
+            .join(Rater, col(Rater.id) == col(Vote.rater_id))
+            .order_by(col(Vote.created_at), col(Vote.id))
+        )
+        if source is not None:
+            rows = rows.where(col(Vote.source) == source)
+        with self._database.read() as session:
+            found = list(session.exec(rows))
+        successors = _successors([vote for vote, *_ in found])
+        return [
+            VoteRow(vote, pair, prompt.messages, rater.name, successors.get(vote.id))
+            for vote, pair, prompt, rater in found
+        ]
+
+
+def _successors(votes: list[Vote]) -> dict[str, str]:
+    """For each undone vote the one that replaced it, or the id of the undo if none has yet."""
+    found: dict[str, str] = {}
+    next_vote: dict[tuple[int, int], str] = {}
+    for vote in reversed(votes):
+        place = vote.pair_id, vote.rater_id
+        if vote.superseded_by is not None:
+            found[vote.id] = next_vote.get(place, vote.superseded_by)
+        next_vote[place] = vote.id
+    return found
+
+
+def _count(session: Session, table: Any, *conditions: sa.ColumnElement[bool]) -> int:
+    return session.exec(select(func.count()).select_from(table).where(*conditions)).one()
+
+
+def _pairs(session: Session) -> dict[str, int]:
+    held = select(func.count(sa.distinct(col(Lease.pair_id)))).where(col(Lease.ended_at).is_(None))
+    return {
+        "ready": count_ready(session),
+        "leased": session.exec(held).one(),
+        "labelled": _count(session, Pair, col(Pair.state) == PairState.LABELLED),
+        "expired": _count(session, Pair, col(Pair.state) == PairState.EXPIRED),
+    }
+
+
+def _progress_shown(session: Session, rules: DueRules) -> int:
+    """Progress as raters see it: it moves with every vote that an ordinary pair would learn from.
+
+    So votes on checks count, and those on pairs that wait for further raters: otherwise the bar
+    would tell the checks. But it never says that an update is due before one is: it stops one
+    short, and an ordinary vote that comes then does not move it either.
+    """
+    cast = cast_votes(session, rules.votes, rules.max_staleness)
+    complete = [vote for vote in cast if vote.is_complete]
+    due, seen = len(complete), len(cast)
+    if rules.mode == "iterative":
+        live = live_id(session)
+        due = len({vote.pair_id for vote in complete if vote.version_id == live})
+        seen = len({vote.pair_id for vote in cast if vote.version_id == live})
+    seen += standing_votes(session, rules.votes)
+    return max(due, min(seen, rules.labels_per_update - 1))
+
+
+def _progress(session: Session, rules: DueRules) -> int:
+    """Labels towards the next update; in rounds, pairs of this one that have their label."""
+    if rules.mode == "iterative":
+        return answered(session, rules)
+    return len(new_votes(session, rules.votes, rules.max_staleness))
+
+
+def _labels(session: Session, votes: VoteRules, max_staleness: int) -> dict[str, int]:
+    counts = (
+        select(Vote.source, func.count(), func.count(col(Vote.used_in_update)))
+        .where(col(Vote.superseded_by).is_(None), col(Vote.choice) != Choice.SKIP)
+        .group_by(col(Vote.source))
+    )
+    found = {source: (standing, used) for source, standing, used in session.exec(counts)}
+    return {
+        "human": found.get(Source.HUMAN, (0, 0))[0] - len(labels_on_checks(session)),
+        "judge": found.get(Source.JUDGE, (0, 0))[0],
+        "fresh": len(fresh_votes(session, votes, max_staleness)),
+        "used": sum(used for _, used in found.values()),
+    }
+
+
+def _ended(update: Update) -> EndedUpdate:
+    assert update.id is not None
+    return EndedUpdate(update.id, update.state, update.reason, update.metrics)
+
+
+def _updates(session: Session) -> dict[str, int]:
+    return {
+        "done": _count(session, Update, col(Update.state) == UpdateState.PROMOTED),
+        "rejected": _count(session, Update, col(Update.state) == UpdateState.REJECTED),
+        "failed": _count(session, Update, col(Update.state) == UpdateState.FAILED),
+        "running": _count(session, Update, col(Update.finished_at).is_(None)),
+    }
+
+
+def _update_view(session: Session) -> dict[str, Any] | None:
+    """The newest update, open or ended."""
+    newest = select(Update).order_by(col(Update.id).desc()).limit(1)
+    update = session.exec(newest).first()
+    return _view(update) if update else None
+
+
+def _result_view(session: Session) -> dict[str, Any] | None:
+    """The last update that ended."""
+    ended = select(Update).where(col(Update.finished_at).is_not(None))
+    update = session.exec(ended.order_by(col(Update.id).desc()).limit(1)).first()
+    if update is None:
+        return None
+    version = session.get(PolicyVersion, update.version_id) if update.version_id else None
+    return _view(update) | {"parent": version.parent_id if version else None}
+
+
+def _view(update: Update) -> dict[str, Any]:
+    """What every page asks for once a second: without the examples, which are long, and without
+    what people did to the version, which has their names.
+    """
+    fields = {"id", "state", "steps_done", "steps_total", "version_id", "reason"}
+    metrics = {name: figure for name, figure in update.metrics.items() if name not in _NOT_SHOWN}
+    return update.model_dump(include=fields) | {"metrics": metrics}

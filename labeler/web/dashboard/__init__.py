@@ -1,0 +1,1 @@
+"""The dashboard: what reviewers see and admins do."""

@@ -1,0 +1,236 @@
+"""The dashboard's figures as JSON, each part worked out now and then and kept for all who look.
+
+What counts this moment is kept for a second. Other parts are kept for a hundred times as long as
+they took: with few labels all is live, and with very many no part takes much of a core.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from statistics import quantiles
+from typing import Any
+
+from labeler.config.settings import Settings
+from labeler.roles.disk import disk_of
+from labeler.store import Store
+from labeler.store.tables import PolicyVersion, Update
+from labeler.store.views.dashboard import Score, Series
+
+NOW_SECONDS = 1.0
+LONGEST_SECONDS = 15.0
+TIMES_AS_LONG = 100
+READY_POINTS = 900
+OFFSET_STEP = 900.0
+RANGES: Mapping[str, tuple[float, float]] = {
+    "hour": (3600.0, 60.0),
+    "day": (86_400.0, 1800.0),
+    "week": (7 * 86_400.0, 6 * 3600.0),
+    "month": (30 * 86_400.0, 86_400.0),
+}
+ALL = "all"
+MOST_BUCKETS = 60
+BUCKETS = (60.0, 300.0, 1800.0, 3600.0, 6 * 3600.0, 86_400.0, 7 * 86_400.0, 28 * 86_400.0)
+NOT_SHOWN = ("actions", "examples")
+# The last versions still get verdicts; the mean score of older ones is known for good.
+MOVING_VERSIONS = 3
+
+
+class Figures:
+    """The figures of one service, shared by all requests of this process."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self._settings = settings
+        self._store = store
+        self._turn = threading.Lock()
+        self._kept: dict[Any, tuple[float, Any]] = {}
+        self._ready: deque[tuple[float, int]] = deque(maxlen=READY_POINTS)
+        self._scores: dict[int, Score] = {}
+        self._scored_by: str | None = None
+
+    def get(self, range_name: str, offset: float, *, now: float) -> dict[str, Any]:
+        """All figures. `offset` is how many seconds local time is ahead of UTC, for the days.
+
+        It counts in quarters of an hour, as time zones do.
+        """
+        offset = OFFSET_STEP * round(offset / OFFSET_STEP)
+        with self._turn:
+            current = self._once("now", lambda: self._now(now), most=NOW_SECONDS)
+            totals = self._once("totals", self._store.dashboard.totals)
+            return {
+                **current,
+                "tiles": {**current["tiles"], **vars(totals)},
+                **self._once("versions", self._versions),
+                "judge": self._once("judge", self._store.reports.judge),
+                "judge_set": self._settings.judge,
+                "range": range_name,
+                "series": self._series(range_name, offset, now),
+            }
+
+    def forget(self) -> None:
+        """Look at everything again: somebody has just changed something."""
+        with self._turn:
+            self._kept.clear()
+
+    def _once(self, key: Any, make: Callable[[], Any], *, most: float = LONGEST_SECONDS) -> Any:
+        """What was made under this key, or made anew if that is to be; kept `most` seconds."""
+        found = self._kept.get(key)
+        if found is None or time.monotonic() >= found[0]:
+            started = time.thread_time()
+            made = make()
+            lasts = max(NOW_SECONDS, TIMES_AS_LONG * (time.thread_time() - started))
+            now = time.monotonic()
+            self._kept = {key: kept for key, kept in self._kept.items() if now < kept[0]}
+            found = self._kept[key] = (now + min(most, lasts), made)
+        return found[1]
+
+    def _now(self, now: float) -> dict[str, Any]:
+        found = self._store.dashboard.now(self._settings.due_rules, now=now)
+        self._ready.append((now, found.ready))
+        disk = disk_of(self._settings.data_dir)
+        return {
+            "now": now,
+            "alarms": self._store.reports.alarms(now=now, disk=disk),
+            "tiles": {**vars(found), "accepted": vars(found.accepted)},
+            "labels_per_update": self._settings.labels_per_update,
+            "queue_pairs": self._settings.queue_pairs,
+            "ready": list(self._ready),
+        }
+
+    def _versions(self) -> dict[str, Any]:
+        versions = self._store.dashboard.versions()
+        scores = self._latest_scores([version.id for version in versions])
+        updates = [_update(update, made) for update, made in self._store.dashboard.updates()]
+        apart = [_trained(version) for version in self._store.dashboard.made_apart()]
+        history = sorted([*updates, *apart], key=lambda row: row["at"], reverse=True)
+        return {
+            "versions": [_point(version, scores.get(version.id)) for version in versions],
+            "scored_by": self._scored_by,
+            "history": history,
+        }
+
+    def _latest_scores(self, versions: list[int]) -> dict[int, Score]:
+        judge = self._store.dashboard.last_judge()
+        if judge != self._scored_by:
+            self._scores, self._scored_by = {}, judge
+        if judge is None:
+            return {}
+        moving = versions[-MOVING_VERSIONS:]
+        wanted = [number for number in versions if number in moving or number not in self._scores]
+        self._scores |= self._store.dashboard.scores(judge, wanted)
+        return self._scores
+
+    def _series(self, range_name: str, offset: float, now: float) -> dict[str, Any]:
+        start, bucket = self._span(range_name, offset, now)
+
+        def made() -> dict[str, Any]:
+            series = self._store.dashboard.series(start=start, bucket_seconds=bucket)
+            return _series(series, buckets=int((now - start) // bucket) + 1)
+
+        return dict(self._once(("series", range_name, offset), made))
+
+    def _span(self, range_name: str, offset: float, now: float) -> tuple[float, float]:
+        """Where a range starts, at a bucket's edge in local time, and how long its buckets are."""
+        if range_name in RANGES:
+            span, bucket = RANGES[range_name]
+        else:
+            oldest = self._once("oldest", self._store.dashboard.oldest_label)
+            span = now - (oldest if oldest is not None else now)
+            bucket = next((each for each in BUCKETS if span / each < MOST_BUCKETS), BUCKETS[-1])
+        return ((now - span + offset) // bucket) * bucket - offset, bucket
+
+
+def _series(series: Series, *, buckets: int) -> dict[str, Any]:
+    """One value a bucket; where nobody voted, the times are None."""
+    times: list[list[float]] = [[] for _ in range(buckets)]
+    for number, seconds in series.seconds:
+        if 0 <= number < buckets:
+            times[number].append(seconds)
+    return {
+        "start": series.start,
+        "bucket": series.bucket_seconds,
+        "human": [series.human.get(number, 0) for number in range(buckets)],
+        "judge": [series.judge.get(number, 0) for number in range(buckets)],
+        "seconds": [_quartiles(found) for found in times],
+    }
+
+
+def _quartiles(seconds: list[float]) -> dict[str, Any] | None:
+    """Median and quartiles of so many times; None of none."""
+    if not seconds:
+        return None
+    low, middle, high = (
+        quantiles(seconds, n=4, method="inclusive") if len(seconds) > 1 else [seconds[0]] * 3
+    )
+    return {
+        "value": round(middle, 2),
+        "low": round(low, 2),
+        "high": round(high, 2),
+        "count": len(seconds),
+    }
+
+
+def _point(version: PolicyVersion, score: Score | None) -> dict[str, Any]:
+    """A version in the plots."""
+    metrics = version.metrics
+    won = metrics.get("win_rate")
+    return {
+        "id": version.id,
+        "state": version.state,
+        "labels": metrics.get("labels"),
+        "win_rate": {"value": won["rate"], "low": won["low"], "high": won["high"]} | _pairs(won)
+        if won
+        else None,
+        "score": vars(score) if score else None,
+        "kl_live": metrics.get("kl_live"),
+        "kl_reference": metrics.get("kl_reference"),
+        "tokens": metrics.get("tokens_candidate"),
+    }
+
+
+def _pairs(won: Mapping[str, Any]) -> dict[str, Any]:
+    return {"count": won.get("pairs")}
+
+
+def _update(update: Update, version: PolicyVersion | None) -> dict[str, Any]:
+    """An update of the loop, as a row of the history."""
+    ended = update.finished_at
+    return {
+        "update": update.id,
+        "at": update.opened_at,
+        "seconds": ended - update.opened_at if ended is not None else None,
+        "state": update.state,
+        "steps": [update.steps_done, update.steps_total],
+        "reason": update.reason,
+        **_made(version, update.metrics),
+    }
+
+
+def _trained(version: PolicyVersion) -> dict[str, Any]:
+    """A version that `livedpo train` made, as a row of the history."""
+    return {
+        "update": None,
+        "at": version.created_at,
+        "seconds": version.metrics.get("seconds"),
+        "state": "trained",
+        "steps": [0, 0],
+        "reason": version.metrics.get("objections") or None,
+        **_made(version, version.metrics),
+    }
+
+
+def _made(version: PolicyVersion | None, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    shown = {name: figure for name, figure in metrics.items() if name not in NOT_SHOWN}
+    if version is None:
+        return {"version": None, "metrics": shown}
+    return {
+        "version": {
+            "id": version.id,
+            "parent": version.parent_id,
+            "state": version.state,
+            "pruned": version.pruned_at is not None,
+            "broken": bool(version.metrics.get("broken")),
+            "actions": version.metrics.get("actions", []),
+        },
+        "metrics": shown,
+    }

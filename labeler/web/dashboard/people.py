@@ -1,0 +1,76 @@
+"""The routes that an admin keeps the accounts with. `labeler.web.door.access` says who may."""
+
+import time
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from labeler.domain.errors import BadInput
+from labeler.domain.states import RaterRole
+from labeler.store import Store
+from labeler.web.door.person import LARGEST_ID
+
+LONGEST_NAME = 200  # that is looked at; the store says how long one may be
+
+Id = Annotated[int, Field(ge=0, le=LARGEST_ID)]
+Role = Literal["rater", "reviewer", "admin"]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class InviteBody(_Body):
+    """A new account."""
+
+    name: str = Field(max_length=LONGEST_NAME)
+    role: Role = "rater"
+
+
+class RoleBody(_Body):
+    """An account's new role."""
+
+    role: Role
+
+
+class NothingBody(_Body):
+    """A request that says all in its address."""
+
+
+def people_routes(store: Store) -> APIRouter:
+    """The routes. A link's token is in the one answer that made it, and nowhere else."""
+    routes = APIRouter(prefix="/people")
+
+    @routes.get("")
+    def people() -> dict[str, Any]:
+        return {"people": [vars(account) for account in store.accounts.all()]}
+
+    @routes.post("")
+    def invite(body: InviteBody) -> dict[str, Any]:
+        if store.accounts.is_single_user() and RaterRole(body.role) is not RaterRole.ADMIN:
+            raise BadInput(
+                "The first account must be an admin's: from then on everybody logs in, you too."
+            )
+        return {"token": store.accounts.invite(body.name, RaterRole(body.role), now=time.time())}
+
+    @routes.post("/{rater_id}/invite")
+    def reinvite(rater_id: Id, body: NothingBody) -> dict[str, Any]:
+        return {"token": store.accounts.reinvite(rater_id, now=time.time())}
+
+    @routes.post("/{rater_id}/disable")
+    def disable(rater_id: Id, body: NothingBody) -> dict[str, Any]:
+        store.accounts.disable(rater_id, now=time.time())
+        return people()
+
+    @routes.post("/{rater_id}/enable")
+    def enable(rater_id: Id, body: NothingBody) -> dict[str, Any]:
+        store.accounts.enable(rater_id)
+        return people()
+
+    @routes.post("/{rater_id}/role")
+    def role(rater_id: Id, body: RoleBody) -> dict[str, Any]:
+        store.accounts.set_role(rater_id, RaterRole(body.role))
+        return people()
+
+    return routes

@@ -1,0 +1,79 @@
+"""The dashboard's routes: its document, its figures, and what an admin may do to versions."""
+
+import time
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query
+from fastapi.responses import FileResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from labeler.config.settings import Settings
+from labeler.roles import promotion
+from labeler.roles.promotion import Changed
+from labeler.store import Store
+from labeler.web.dashboard.figures import Figures
+from labeler.web.door.person import LARGEST_ID, PersonHere
+
+PAGE = Path(__file__).parents[1] / "static" / "dashboard" / "dashboard.html"
+MOST_AHEAD_SECONDS = 15 * 3600
+NO_CACHE = {"cache-control": "no-cache"}
+
+Range = Literal["hour", "day", "week", "month", "all"]
+Id = Annotated[int, Field(ge=0, le=LARGEST_ID)]
+Offset = Annotated[int, Query(ge=-MOST_AHEAD_SECONDS, le=MOST_AHEAD_SECONDS)]
+
+
+class ChangeBody(BaseModel):
+    """`live`: the version that the person saw live when they asked."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    live: Id | None = None
+
+
+def dashboard_routes(settings: Settings, store: Store) -> APIRouter:
+    """The routes."""
+    routes = APIRouter()
+    figures = Figures(settings, store)
+
+    @routes.get("/dashboard", include_in_schema=False)
+    def page() -> FileResponse:
+        return FileResponse(PAGE, headers=NO_CACHE)
+
+    @routes.get("/dashboard/figures")
+    def all_figures(range: Range = "day", offset: Offset = 0) -> dict[str, Any]:
+        return figures.get(range, offset, now=time.time())
+
+    @routes.post("/versions/rollback")
+    def rollback(body: ChangeBody, person: PersonHere) -> dict[str, Any]:
+        return _moved(_make_live(None, body, person.name))
+
+    @routes.post("/versions/{version_id}/promote")
+    def promote(version_id: Id, body: ChangeBody, person: PersonHere) -> dict[str, Any]:
+        return _moved(_make_live(version_id, body, person.name))
+
+    @routes.post("/versions/{version_id}/reject")
+    def reject(version_id: Id, body: ChangeBody, person: PersonHere) -> dict[str, Any]:
+        changed = promotion.reject(settings, store, version_id, now=time.time(), by=person.name)
+        figures.forget()
+        if changed.live == changed.previous:
+            return {"sentence": f"Version {version_id} is rejected."}
+        return {
+            "sentence": f"Version {version_id} is rejected; version {changed.live} is live again."
+        }
+
+    def _make_live(version_id: int | None, body: ChangeBody, name: str) -> Changed:
+        changed = promotion.make_live(
+            settings, store, version_id, now=time.time(), by=name, live=body.live
+        )
+        figures.forget()
+        return changed
+
+    return routes
+
+
+def _moved(changed: Changed) -> dict[str, Any]:
+    return {
+        "sentence": f"Version {changed.live} is live now, in place of version {changed.previous}."
+    }

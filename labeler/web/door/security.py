@@ -1,0 +1,204 @@
+"""The door: which hosts, paths, requests and people get through.
+
+    host known -> address in the table -> the page's own request -> who is it -> may they -> route
+
+Nothing is there that `labeler.web.door.access` does not name: Gradio brings routes for uploads,
+files, logs and its own API, and this service needs none of them. On a loopback host only loopback
+names are served, which stops DNS rebinding; a request that changes something must be JSON of this
+very page, which stops other sites from voting.
+"""
+
+from functools import partial
+from html import escape
+from urllib.parse import quote, urlsplit
+
+import anyio
+from starlette.datastructures import Headers
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from labeler.config.settings import LOOPBACK_HOSTS, Settings
+from labeler.domain.errors import LivedpoError
+from labeler.domain.states import RaterRole
+from labeler.roles.address import is_https
+from labeler.store import Store
+from labeler.web.door.access import LEAST_ROLE, Rule, may, rules_of
+from labeler.web.door.answer import GRADIO_DOCUMENT, Answer
+from labeler.web.door.person import Person
+from labeler.web.door.sessions import Sessions
+
+LARGEST_BODY_BYTES = 256 * 1024
+PERSON_HEADER = "x-livedpo-person"
+MOST_LOOKUPS = 8  # threads of their own, so that nobody waits behind votes that wait to be written
+LOG_IN = "Log in to go on."
+UNTOLD_PROXY = (
+    "This request came through a proxy the service was not told of, and nobody has an account; "
+    "make accounts with `livedpo raters add`, and give `livedpo serve` the --public-url."
+)
+SOMEONE_ELSE = "Somebody else has logged in in this browser since; load the page again."
+
+_REFUSED = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>livedpo</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="stylesheet" href="/page/shared/tokens.css">
+<link rel="stylesheet" href="/page/door/login.css">
+<script src="/page/shared/theme.js"></script></head>
+<body><main class="door"><h1>Not for you</h1><p>{sentence}</p>
+<p><a href="/">Rate pairs</a></p></main></body></html>
+"""
+
+
+class Guard:
+    """ASGI middleware around the whole app."""
+
+    def __init__(self, app: ASGIApp, *, settings: Settings, store: Store) -> None:
+        self._app = app
+        self._sessions = Sessions(settings, store)
+        self._hosts = _Hosts(settings)
+        self._https = is_https(settings)
+        self._lookups: anyio.CapacityLimiter | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse with one sentence, or pass on with the person in `request.state`."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        answer = Answer(send, scope["path"], https=self._https)
+        headers = Headers(scope=scope)
+        rule = self._rule(scope, headers)
+        person, refused = (
+            (None, rule) if isinstance(rule, Response) else await self._let_in(rule, scope, headers)
+        )
+        if refused is not None:
+            await refused(scope, receive, answer)
+        elif scope["type"] == "http":
+            await self._app(_prepared(scope, person), receive, answer)
+
+    def _rule(self, scope: Scope, headers: Headers) -> Rule | Response:
+        """The rule of a request; or what is wrong with it, whoever it comes from."""
+        if scope["type"] != "http":
+            return _no(404, "This page has no web socket.")
+        if (wrong_host := self._hosts.objection(headers)) is not None:
+            return _no(400, wrong_host)
+        rules = {rule.method: rule for rule in rules_of(scope["path"])}
+        if not rules:
+            return _no(404, "There is nothing at this address.")
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        if method not in rules:
+            return _no(405, f"Only {' and '.join(sorted(rules))} is understood here.")
+        if method == "POST" and (refused := self._refused_post(scope, headers)) is not None:
+            return refused
+        return rules[method]
+
+    def _refused_post(self, scope: Scope, headers: Headers) -> Response | None:
+        if not self._is_own_page(scope, headers):
+            return _no(403, "This is taken from the pages of this service only.")
+        if headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
+            return _no(415, "The body must be application/json.")
+        length = headers.get("content-length", "")
+        if not (length.isascii() and length.isdecimal()):
+            return _no(411, "The body must come with its length.")
+        if int(length) > LARGEST_BODY_BYTES:
+            return _no(413, f"The body is larger than {LARGEST_BODY_BYTES} bytes.")
+        return None
+
+    def _is_own_page(self, scope: Scope, headers: Headers) -> bool:
+        """Browsers name the page a POST comes from; a program on this machine need not."""
+        if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+            return False
+        origin = headers.get("origin")
+        return origin is None or origin in self._hosts.origins(scope, headers)
+
+    async def _let_in(
+        self, rule: Rule, scope: Scope, headers: Headers
+    ) -> tuple[Person | None, Response | None]:
+        """Who asks; or what is said to those who may not."""
+        if rule.least is None:
+            return None, None
+        self._lookups = self._lookups or anyio.CapacityLimiter(MOST_LOOKUPS)
+        look = partial(self._sessions.person, headers)
+        try:
+            person = await anyio.to_thread.run_sync(look, limiter=self._lookups)
+        except LivedpoError as error:
+            return None, _no(503, str(error))
+        if person is None:
+            proxied = self._sessions.is_proxied(headers)
+            if rule.is_page:
+                return None, _to_login(scope, headers, proxied=proxied)
+            return None, _no(401, UNTOLD_PROXY if proxied else LOG_IN)
+        if headers.get(PERSON_HEADER, str(person.rater_id)) != str(person.rater_id):
+            return None, _no(401, SOMEONE_ELSE)
+        if not may(rule, person.role):
+            return None, _not_for(rule, rule.least)
+        return person, None
+
+
+class _Hosts:
+    """Under which names the service answers, and which pages are its own."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._loopback = settings.is_loopback
+        self._public = _origin(settings.public_url) if settings.public_url else None
+        self._own = f"{settings.host}:{settings.port}".lower()
+
+    def objection(self, headers: Headers) -> str | None:
+        """Why a request is not for this service; None if it is."""
+        host = headers.get("host", "").lower()
+        if self._public is not None and host == urlsplit(self._public).netloc:
+            return None
+        if self._loopback:
+            if _name(host) in LOOPBACK_HOSTS:
+                return None
+            if self._public is None:
+                return "This page is served to this machine only; open it as http://localhost."
+        elif self._public is None or host == self._own:
+            return None
+        return f"This page is served as {self._public} only."
+
+    def origins(self, scope: Scope, headers: Headers) -> set[str | None]:
+        """The origins of this service's own pages."""
+        return {self._public, f"{scope['scheme']}://{headers.get('host', '').lower()}"}
+
+
+def _origin(url: str) -> str:
+    """An address as browsers name it: in small letters, without the port that goes unsaid."""
+    scheme, host = url.lower().split("://", 1)
+    return f"{scheme}://{host.removesuffix(':443' if scheme == 'https' else ':80')}"
+
+
+def _name(host: str) -> str:
+    """The name in a Host header, without port and brackets."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0]
+
+
+def _no(status: int, sentence: str) -> JSONResponse:
+    return JSONResponse({"error": sentence}, status)
+
+
+def _not_for(rule: Rule, least: RaterRole) -> Response:
+    sentence = f"Your account may not do this; it takes the role {LEAST_ROLE[least]}."
+    if rule.is_page:
+        return HTMLResponse(_REFUSED.format(sentence=escape(sentence)), 403)
+    return _no(403, sentence)
+
+
+def _to_login(scope: Scope, headers: Headers, *, proxied: bool) -> Response:
+    """To the login, and back. Browsers hide the cookie when a link on another site was followed,
+    so the login page is told (`away`) to look whether somebody is logged in after all. Where nobody
+    can log in (`proxied`) it asks why, and shows the answer.
+    """
+    away = headers.get("sec-fetch-site", "none") in ("cross-site", "same-site")
+    to = f"/login?to={quote(scope['path'], safe='/')}"
+    to += ("&away=1" if away else "") + ("&proxied=1" if proxied else "")
+    return RedirectResponse(to, 303)
+
+
+def _prepared(scope: Scope, person: Person | None) -> Scope:
+    """With the person; and a document that is rewritten on its way out must come uncompressed."""
+    scope = {**scope, "state": {**scope.get("state", {}), "person": person}}
+    if scope["path"] == GRADIO_DOCUMENT:
+        headers = [(key, value) for key, value in scope["headers"] if key != b"accept-encoding"]
+        scope["headers"] = headers
+    return scope

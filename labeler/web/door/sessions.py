@@ -1,0 +1,131 @@
+"""Whose request it is: the session cookie, and the one person of a service that has no accounts.
+
+The cookie is read only by the server (HttpOnly), goes to this service only (SameSite=Strict), and
+on HTTPS under a name that no other host can set (`__Host-`). Cookies do not know about ports, so
+its name does. What it stands for is looked up for every request, so an end takes effect at once.
+"""
+
+import ipaddress
+import time
+
+from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
+from starlette.responses import Response
+from starlette.types import Scope
+
+from labeler.config.settings import LOOPBACK_HOSTS, Settings
+from labeler.domain.states import RaterRole
+from labeler.roles.address import is_https
+from labeler.store import Store
+from labeler.store.people.accounts import LOCAL_RATER
+from labeler.web.door.person import Person
+
+SUBNET_BITS = 64  # what one subscriber has of IPv6
+PROXY_HEADERS = (
+    "forwarded",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-real-ip",
+)
+
+
+class Sessions:
+    """The cookies of this service."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self._store = store
+        self._secure = is_https(settings)
+        self._seconds = settings.session_hours * 3600
+        self._has_proxy = settings.public_url is not None
+        self._may_be_open = settings.is_loopback and settings.public_url is None
+        self._local_id: int | None = None
+        self.cookie = ("__Host-" if self._secure else "") + f"livedpo-{settings.port}"
+
+    @property
+    def seconds(self) -> float:
+        """How long a login lasts."""
+        return self._seconds
+
+    def person(self, headers: Headers) -> Person | None:
+        """Who asks; None if nobody is logged in. Reads the database."""
+        token = self.token_of(headers)
+        owner = self._store.logins.person_of_token(token, now=time.time()) if token else None
+        if owner is not None:
+            return Person(owner.rater_id, owner.name, owner.role)
+        return self._local(headers)
+
+    def is_proxied(self, headers: Headers) -> bool:
+        """Whether a proxy of which this service was told nothing has passed a request on.
+
+        Then whoever asks is not at this machine, although the connection comes from it.
+        """
+        return self._may_be_open and any(name in headers for name in PROXY_HEADERS)
+
+    def token_of(self, headers: Headers) -> str | None:
+        """What the cookie of a request holds."""
+        return cookie_parser(headers.get("cookie", "")).get(self.cookie)
+
+    def give(self, answer: Response, token: str) -> None:
+        """Have the browser keep a login."""
+        self._set(answer, token, int(self._seconds))
+
+    def take(self, answer: Response) -> None:
+        """Have the browser forget its login."""
+        self._set(answer, "", 0)
+
+    def address_of(self, scope: Scope) -> str:
+        """Where a request comes from, for counting failures.
+
+        What a proxy says of it counts only if there is one, on this machine: anybody can say it.
+        """
+        client = scope.get("client")
+        peer = str(client[0]) if client else ""
+        said = Headers(scope=scope).get("x-forwarded-for", "").rpartition(",")[2].strip()
+        trusted = self._has_proxy and peer in LOOPBACK_HOSTS
+        return _subscriber(said if trusted and said else peer)
+
+    def _local(self, headers: Headers) -> Person | None:
+        if not self._may_be_open:
+            return None
+        if not self._store.accounts.is_single_user():
+            self._may_be_open = False  # an account is there to stay
+            return None
+        if self.is_proxied(headers):
+            return None
+        if self._local_id is None:
+            self._local_id = self._store.accounts.local(now=time.time())
+        return Person(self._local_id, LOCAL_RATER, RaterRole.ADMIN, single_user=True)
+
+    def _set(self, answer: Response, value: str, seconds: int) -> None:
+        answer.set_cookie(
+            self.cookie,
+            value,
+            max_age=seconds,
+            path="/",
+            httponly=True,
+            samesite="strict",
+            secure=self._secure,
+        )
+
+
+def _subscriber(address: str) -> str:
+    """An address, or the network that one IPv6 subscriber has; as it is if it is none."""
+    try:
+        parsed = ipaddress.ip_address(_without_port(address).partition("%")[0])
+    except ValueError:
+        return address[:64]
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped:
+            return str(parsed.ipv4_mapped)
+        return str(ipaddress.ip_network((parsed, SUBNET_BITS), strict=False))
+    return str(parsed)
+
+
+def _without_port(address: str) -> str:
+    """Some proxies name the port too: 192.0.2.1:5000, [2001:db8::1]:5000."""
+    if address.startswith("["):
+        return address[1:].partition("]")[0]
+    host, _, port = address.partition(":")
+    return address if ":" in port else host

@@ -1,0 +1,186 @@
+"""The routes of the labels page: search, one pair with all that was said of it, set aside."""
+
+import time
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query
+from fastapi.responses import FileResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from labeler.config.settings import Settings
+from labeler.domain.states import Choice, PairState, Purpose, Source
+from labeler.store import Store
+from labeler.store.tables import Verdict
+from labeler.store.views.labelled import OnePair, OneVote
+from labeler.store.views.search import LONGEST_SEARCH, PairLine, Wanted, is_too_fast
+from labeler.web.door.person import LARGEST_ID, PersonHere
+from labeler.web.rating.render import render_prompt, render_text
+
+PAGE = Path(__file__).parents[1] / "static" / "labels" / "labels.html"
+NO_CACHE = {"cache-control": "no-cache"}
+LONGEST_REASON = 500
+LONGEST_SNIPPET = 160
+LONGEST_CURSOR = 200
+FACETS_SECONDS = 10.0
+
+Flag = Literal["too_fast", "set_aside", "disagree", "edited", "commented"]
+Id = Annotated[int | None, Query(ge=0, le=LARGEST_ID)]
+Time = Annotated[float | None, Query(allow_inf_nan=False)]
+
+
+class AsideBody(BaseModel):
+    """Whether the pair is to be set aside, and why."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    aside: bool
+    reason: str = Field("", max_length=LONGEST_REASON)
+
+
+def labelled_routes(settings: Settings, store: Store) -> APIRouter:
+    """The routes."""
+    routes = APIRouter()
+    fast = settings.min_reading_seconds
+    facets = _Facets(store, fast)
+
+    @routes.get("/labels", include_in_schema=False)
+    def page() -> FileResponse:
+        return FileResponse(PAGE, headers=NO_CACHE)
+
+    @routes.get("/labels/pairs")
+    def pairs(
+        search: Annotated[str | None, Query(max_length=LONGEST_SEARCH)] = None,
+        source: Source | None = None,
+        choice: Choice | None = None,
+        state: PairState | None = None,
+        purpose: Purpose | None = None,
+        flag: Flag | None = None,
+        rater: Id = None,
+        version: Id = None,
+        since: Time = None,
+        until: Time = None,
+        cursor: Annotated[str | None, Query(max_length=LONGEST_CURSOR)] = None,
+    ) -> dict[str, Any]:
+        wanted = Wanted(
+            search=search.strip() or None if search else None,
+            source=source,
+            choice=choice,
+            state=state,
+            purpose=purpose,
+            rater=rater,
+            version=version,
+            flag=flag,
+            since=since,
+            until=until,
+            fast_seconds=fast,
+        )
+        found = store.labelled.page(wanted, cursor=cursor)
+        answer = {"pairs": [_line(line) for line in found.pairs], "cursor": found.cursor}
+        return answer if cursor else answer | {"facets": facets.get()}
+
+    @routes.get("/labels/pairs/{pair_id}")
+    def pair(pair_id: Annotated[int, Field(ge=0, le=LARGEST_ID)]) -> dict[str, Any]:
+        return _opened(store.labelled.pair(pair_id), fast)
+
+    @routes.post("/labels/pairs/{pair_id}/aside")
+    def aside(
+        pair_id: Annotated[int, Field(ge=0, le=LARGEST_ID)], body: AsideBody, person: PersonHere
+    ) -> dict[str, Any]:
+        if body.aside:
+            by = person.rater_id
+            store.labelled.set_aside(pair_id, reason=body.reason, by=by, now=time.time())
+        else:
+            store.labelled.put_back(pair_id)
+        facets.forget()
+        return _opened(store.labelled.pair(pair_id), fast)
+
+    return routes
+
+
+class _Facets:
+    """What there is to choose from, counted now and then: it passes over all votes."""
+
+    def __init__(self, store: Store, fast: float) -> None:
+        self._store = store
+        self._fast = fast
+        self._kept: tuple[float, dict[str, Any]] | None = None
+
+    def get(self) -> dict[str, Any]:
+        """The counts, of a few seconds ago at most."""
+        now = time.monotonic()
+        if self._kept is None or now - self._kept[0] > FACETS_SECONDS:
+            self._kept = now, self._store.labelled.facets(fast_seconds=self._fast)
+        return self._kept[1]
+
+    def forget(self) -> None:
+        """Count again next time."""
+        self._kept = None
+
+
+def _line(line: PairLine) -> dict[str, Any]:
+    text = " ".join(line.text.split())
+    cut = text[:LONGEST_SNIPPET] + ("…" if len(text) > LONGEST_SNIPPET else "")
+    return {**vars(line), "text": cut, "votes": [vars(vote) for vote in line.votes]}
+
+
+def _opened(found: OnePair, fast: float) -> dict[str, Any]:
+    pair = found.pair
+    return {
+        "id": pair.id,
+        "state": pair.state,
+        "version": pair.version_id,
+        "made_at": pair.created_at,
+        "prompt_html": render_prompt(found.messages),
+        "responses": [
+            _response(pair.response_a, pair.finish_a, len(pair.tokens_a)),
+            _response(pair.response_b, pair.finish_b, len(pair.tokens_b)),
+        ],
+        "purpose": pair.purpose,
+        "answer": pair.answer,
+        "source_pair": pair.source_pair_id,
+        "edits": found.edits,
+        "repeats": found.repeats,
+        "for_rater": found.for_rater,
+        "votes_wanted": pair.votes_wanted,
+        "sampling": pair.sampling,
+        "votes": [_vote(vote, fast) for vote in found.votes],
+        "verdicts": [_verdict(verdict) for verdict in found.verdicts],
+        "aside": {
+            "at": pair.aside_at,
+            "by": found.aside_by,
+            "reason": pair.aside_reason,
+        }
+        if pair.aside_at is not None
+        else None,
+    }
+
+
+def _response(text: str, finish: str, tokens: int) -> dict[str, Any]:
+    return {"html": render_text(text), "finish": finish, "tokens": tokens}
+
+
+def _vote(found: OneVote, fast: float) -> dict[str, Any]:
+    vote = found.vote
+    return {
+        "rater": found.rater,
+        "source": vote.source,
+        "choice": vote.choice,
+        "strength": vote.strength,
+        "seconds": vote.seconds,
+        "too_fast": is_too_fast(vote, fast),
+        "reasons": vote.reasons,
+        "comment": vote.comment,
+        "at": vote.created_at,
+        "shown_left": vote.shown_left,
+        "undone": vote.superseded_by is not None,
+        "staleness": vote.staleness,
+        "update": vote.used_in_update,
+        "version": found.version,
+        "listed": [{"update": update, "role": role} for update, role in found.listed],
+    }
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    shown = {"judge", "probability", "cause", "forward", "backward", "score_a", "score_b"}
+    return verdict.model_dump(include=shown) | {"at": verdict.created_at}

@@ -1,0 +1,1 @@
+"""The rating page: its layout, its routes, and what it shows."""

@@ -1,0 +1,82 @@
+"""What the page tells of the judge: worked out now and then, not for each page that asks.
+
+The report takes tens of milliseconds and every page asks for the state once a second. And it must
+not tell a rater what the judge said of the pair that they have just voted on, or undo would turn
+the votes that measure the judge into its own. So the figures that set it beside people follow in
+steps of several pairs.
+"""
+
+import threading
+from typing import Any
+
+from labeler.config.settings import Settings
+from labeler.stats.judge_quality import measure
+from labeler.store import Store
+
+LOOK_SECONDS = 10.0
+STEP_PAIRS = 5
+MANY_PAIRS = 200  # from here on one pair moves no share by more than half a point
+TOO_FEW = f"fewer than {STEP_PAIRS} pairs are rated by both so far"
+
+
+class JudgeView:
+    """The last report, shared by all pages of this process."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self._store = store
+        self._set = (
+            {"spec": settings.judge, "after_seconds": settings.judge_after}
+            if settings.judge
+            else None
+        )
+        self._turn = threading.Lock()
+        self._looked_at = float("-inf")
+        self._mark: tuple[Any, ...] | None = None
+        self._report: dict[str, Any] | None = None
+        self._figures = _no_figures()
+
+    def known(self) -> dict[str, Any]:
+        """For the page's state, at once: `judge`, the last report (None if none has spoken), and
+        `judge_set`, the judge of the settings. Nothing before the first look.
+        """
+        if self._mark is None:
+            return {}
+        return {"judge": self._report, "judge_set": self._set}
+
+    def look(self, *, now: float) -> None:
+        """Work the report out if it is old and something has changed.
+
+        `now`: seconds of a clock that never goes back. Threads that come meanwhile do not wait.
+        """
+        if not self._turn.acquire(blocking=False):
+            return
+        try:
+            if now - self._looked_at >= LOOK_SECONDS:
+                self._looked_at = now
+                self._refresh()
+        finally:
+            self._turn.release()
+
+    def _refresh(self) -> None:
+        mark = self._store.reports.judge_mark()
+        if mark != self._mark:
+            report = self._store.reports.judge()
+            self._report = self._in_steps(report) if report else None
+            self._mark = mark
+
+    def _in_steps(self, report: dict[str, Any]) -> dict[str, Any]:
+        """The report with its figures beside people, or the last ones if these are too close."""
+        if self._report is None or self._report["judge"] != report["judge"]:
+            self._figures = _no_figures()
+        step = abs(report["pairs"] - self._figures["pairs"])
+        if step >= STEP_PAIRS or report["pairs"] >= MANY_PAIRS:
+            self._figures = {name: report[name] for name in self._figures}
+        return {**report, **self._figures}
+
+
+def _no_figures() -> dict[str, Any]:
+    """Those of no pair at all."""
+    return {
+        name: {**figure, "why": TOO_FEW} if isinstance(figure, dict) else figure
+        for name, figure in measure(()).as_dict().items()
+    }

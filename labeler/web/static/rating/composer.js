@@ -1,0 +1,104 @@
+// Where a rater types a prompt of their own, or goes on with the reply that they preferred.
+
+import { button } from "../shared/dialog.js";
+import { element, setText } from "../shared/dom.js";
+
+const LONGEST = 8_000; // the server's bound
+
+export class Composer {
+  node = element("form", { class: "composer", hidden: "" });
+  #kept;
+  #onSend;
+  #text = element("textarea", { id: "ask-text", rows: "3", dir: "auto", maxlength: String(LONGEST) });
+  #label = element("label", { for: "ask-text" }, "Your prompt");
+  #ways = element("div", { class: "ways", role: "group", "aria-label": "What the prompt starts from" });
+  #fresh = button("New conversation", () => this.#continue(false));
+  #onward = button("", () => this.#continue(true));
+  #before = element("div", { class: "before", tabindex: "0", role: "region", "aria-label": "The conversation so far" });
+  #problem = element("p", { class: "remark", role: "alert" });
+  #last = null; // what can be continued
+  #isContinuing = false;
+  #origin = null; // what had the focus
+
+  /** `raterId`: whose draft is kept in this tab. `onSend` gets the text, and the vote to continue from or null. */
+  constructor(raterId, onSend) {
+    this.#kept = `livedpo.ask-draft.${raterId}`;
+    this.#onSend = onSend;
+    const send = element("button", { type: "submit", class: "main" }, "Ask");
+    const hint = "Enter asks, Shift + Enter starts a line. The live model replies twice, only you see it, and your vote counts like any other.";
+    const buttons = element("p", { class: "buttons" }, send, button("Cancel", () => this.close()));
+    this.#ways.append(this.#fresh, this.#onward);
+    this.node.append(this.#ways, this.#before, this.#label, this.#text, element("p", { class: "hint" }, hint), this.#problem, buttons);
+    this.node.addEventListener("submit", (event) => this.#submit(event));
+    this.#text.addEventListener("keydown", (event) => this.#key(event));
+    this.#text.addEventListener("input", () => this.#typed());
+    this.node.addEventListener("keydown", (event) => event.key === "Escape" && this.close());
+    this.#text.value = sessionStorage.getItem(this.#kept) ?? "";
+  }
+
+  /** `last`: the vote that can be continued, or null. */
+  open(last, text = null) {
+    if (this.node.hidden) this.#origin = document.activeElement;
+    this.node.hidden = false;
+    if (text !== null) this.#text.value = text;
+    this.offer(last);
+    this.#text.focus();
+  }
+
+  close() {
+    this.node.hidden = true;
+    if (this.#origin?.isConnected && this.#origin !== document.body) this.#origin.focus({ preventScroll: true });
+  }
+
+  /** Another vote can be continued now. What is being continued stays as long as the form is open. */
+  offer(last) {
+    if (!this.node.hidden && this.#isContinuing && last) return;
+    this.#last = last;
+    this.#ways.hidden = !last;
+    if (last) setText(this.#onward, `Continue with ${last.name}`);
+    this.#continue(Boolean(last) && this.#isContinuing);
+  }
+
+  #continue(isContinuing) {
+    this.#isContinuing = isContinuing;
+    this.#fresh.setAttribute("aria-pressed", String(!isContinuing));
+    this.#onward.setAttribute("aria-pressed", String(isContinuing));
+    this.#before.hidden = !isContinuing;
+    if (!isContinuing) return;
+    const reply = element("div", { class: "text reply", dir: "auto" }, this.#last.reply);
+    this.#before.replaceChildren(this.#last.prompt.cloneNode(true), element("p", { class: "role" }, `${this.#last.name}, your choice`), reply);
+    this.#before.scrollTop = this.#before.scrollHeight;
+    this.#text.focus();
+  }
+
+  #key(event) {
+    const isPhone = matchMedia("(pointer: coarse)").matches; // its Enter key starts a line
+    const isPlain = event.key === "Enter" && !event.shiftKey && !event.isComposing && !isPhone;
+    if (isPlain) this.#submit(event);
+  }
+
+  #typed() {
+    setText(this.#problem, "");
+    keepDraft(this.#kept, this.#text.value);
+  }
+
+  #submit(event) {
+    event.preventDefault();
+    const text = this.#text.value.replaceAll("\0", "").trim();
+    if (!text) return setText(this.#problem, "Type something first.");
+    this.#onSend(text, this.#isContinuing ? this.#last.voteId : null);
+    this.#text.value = "";
+    this.#typed();
+    this.#isContinuing = false;
+    this.close();
+  }
+}
+
+function keepDraft(key, text) {
+  try {
+    if (text) sessionStorage.setItem(key, text);
+    else sessionStorage.removeItem(key);
+  } catch {
+    // It then lives in the form only.
+  }
+}

@@ -1,0 +1,150 @@
+// Edit a reply into a better one: saving it is a vote for that reply, and the text goes with it.
+//
+// What is typed is kept in this tab until it is saved or discarded, so that neither a reload nor a
+// wrong key loses it.
+
+import { Dialog, button } from "../shared/dialog.js";
+import { element, setText } from "../shared/dom.js";
+
+const LONGEST = 20_000; // the server's bound
+const DRAFT = "livedpo.draft"; // { leaseId, side, text }
+const NAMES = { left: "Reply 1", right: "Reply 2" };
+
+export class Editor extends Dialog {
+  #choose = element("p", { class: "buttons" });
+  #form = element("div");
+  #label = element("label", { for: "edit-text" });
+  #text = element("textarea", { id: "edit-text", rows: "12", dir: "auto", spellcheck: "true" });
+  #remark = element("p", { class: "remark", role: "status" });
+  #save = button("Save and choose it", () => this.#finish(), { class: "main" });
+  #leave = element("p", { class: "leave", role: "alert" });
+  #leaseId = null;
+  #texts = null;
+  #side = null;
+  #onSave = null;
+
+  constructor() {
+    super("edit", "Edit the better reply");
+    const sides = Object.entries(NAMES).map(([side, name], place) => {
+      const key = element("kbd", { "aria-hidden": "true" }, String(place + 1));
+      const made = button(`${name} `, () => this.#take(side), { id: `edit-${side}` });
+      made.append(key);
+      return made;
+    });
+    this.#choose.append(...sides);
+    const keys = element("span", { class: "hint" }, element("kbd", {}, "Ctrl"), " + ", element("kbd", {}, "Enter"));
+    const buttons = element("p", { class: "buttons" }, this.#save, keys, button("Cancel", () => this.close()));
+    this.#form.append(this.#label, this.#text, this.#remark, buttons);
+    const intro = "Which reply comes nearer? Change it until you would send it: it counts as your choice, and the policy learns your text.";
+    this.body.append(element("p", {}, intro), this.#choose, this.#form, this.#leave);
+    this.#text.addEventListener("input", () => this.#typed());
+    this.node.addEventListener("keydown", (event) => this.#key(event));
+    this.guard(() => this.#mayLeave());
+  }
+
+  /** `texts`: { left, right }. `onSave` gets the side and the text, null if nothing was changed. */
+  edit(leaseId, texts, onSave) {
+    [this.#leaseId, this.#texts, this.#onSave] = [leaseId, texts, onSave];
+    this.#side = null;
+    this.#form.hidden = true;
+    setText(this.#leave, "");
+    this.open();
+    const draft = keptDraft();
+    if (draft?.leaseId === leaseId) {
+      this.#take(draft.side, draft.text);
+      setText(this.#remark, "This is what you had typed before.");
+    }
+  }
+
+  #take(side, text = this.#texts[side]) {
+    if (this.#side === side) return this.#text.focus();
+    if (this.#isChanged && !this.#mayLeave(() => this.#take(side))) return;
+    this.#side = side;
+    for (const name of Object.keys(NAMES)) {
+      document.getElementById(`edit-${name}`).setAttribute("aria-pressed", String(name === side));
+    }
+    setText(this.#label, `${NAMES[side]}, as plain text`);
+    this.#text.value = text;
+    this.#form.hidden = false;
+    this.#check();
+    this.#text.focus();
+    this.#text.setSelectionRange(0, 0);
+    this.#text.scrollTop = 0;
+  }
+
+  get #isChanged() {
+    return this.#side !== null && this.#text.value !== this.#texts[this.#side];
+  }
+
+  #typed() {
+    keepDraft(this.#isChanged ? { leaseId: this.#leaseId, side: this.#side, text: this.#text.value } : null);
+    setText(this.#leave, "");
+    this.#check();
+  }
+
+  #check() {
+    const { length } = this.#text.value;
+    const isBlank = !this.#text.value.trim();
+    const over = `${length.toLocaleString("en")} characters; at most ${LONGEST.toLocaleString("en")} can be saved.`;
+    setText(this.#remark, length > LONGEST ? over : isBlank ? "An empty reply cannot be saved." : "");
+    this.#save.setAttribute("aria-disabled", String(length > LONGEST || isBlank));
+  }
+
+  #key(event) {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && this.#side) {
+      event.preventDefault();
+      this.#finish();
+    }
+    if (event.target === this.#text || event.ctrlKey || event.altKey || event.metaKey) return;
+    const side = { Digit1: "left", Numpad1: "left", Digit2: "right", Numpad2: "right" }[event.code];
+    if (side) {
+      event.preventDefault(); // else the digit is typed into the field that it opens
+      this.#take(side);
+    }
+  }
+
+  #finish() {
+    if (this.#save.getAttribute("aria-disabled") === "true") return;
+    const [side, text] = [this.#side, this.#isChanged ? this.#text.value : null];
+    this.#forget();
+    this.close();
+    this.#onSave(side, text);
+  }
+
+  /** With changes, ask first; `then` is what comes after they are discarded. */
+  #mayLeave(then = () => this.close()) {
+    if (!this.#isChanged) return true;
+    const discard = button("Discard my changes", () => {
+      this.#forget();
+      then();
+    });
+    this.#leave.replaceChildren("Your changes are not saved. ", discard);
+    discard.focus();
+    return false;
+  }
+
+  #forget() {
+    keepDraft(null);
+    setText(this.#leave, "");
+    if (this.#side) this.#text.value = this.#texts[this.#side];
+    this.#side = null;
+  }
+}
+
+/** Remember an edit that was taken back with its vote, for when its pair is edited again. */
+export function keepDraft(draft) {
+  try {
+    if (draft) sessionStorage.setItem(DRAFT, JSON.stringify(draft));
+    else sessionStorage.removeItem(DRAFT);
+  } catch {
+    // It then lives in the open dialog only.
+  }
+}
+
+function keptDraft() {
+  try {
+    return JSON.parse(sessionStorage.getItem(DRAFT) ?? "null");
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,62 @@
+// The help dialog: the keys, and what happens with a vote.
+
+import { Dialog, button } from "../shared/dialog.js";
+import { element } from "../shared/dom.js";
+
+const KEYS = {
+  Vote: [
+    [["1"], "Reply 1 is better"],
+    [["2"], "Reply 2 is better"],
+    [["Shift", "1 or 2"], "It is much better"],
+    [["T"], "Tie"],
+    [["B"], "Both bad"],
+    [["S"], "Skip"],
+  ],
+  "After a vote": [
+    [["U"], "Undo the last vote; again for the one before"],
+    [["R"], "Say why: reasons and a comment, if you like"],
+    [["H"], "Your last votes; take any of them back"],
+  ],
+  "This pair": [
+    [["E"], "Edit a reply into a better one, and choose it"],
+    [["D"], "Mark the differences"],
+    [["P"], "Plain text, as it was written"],
+    [["Y"], "Scroll both replies together"],
+    [["↑", "↓"], "Scroll, if no reply has the focus"],
+  ],
+  "The service": [
+    [["G"], "How to choose"],
+    [["O"], "Try your own prompt"],
+    [["C"], "What the last updates changed"],
+    [["?"], "This help"],
+  ],
+};
+
+export class Help extends Dialog {
+  /** `practise`: starts the practice pairs. */
+  constructor({ practise }) {
+    super("help", "Keys");
+    const start = button("Three practice pairs", () => {
+      this.close();
+      practise();
+    });
+    this.body.append(
+      element("div", { class: "columns" }, ...Object.entries(KEYS).map(table)),
+      element("p", {}, "Which reply stands where is drawn by lot for every pair."),
+      element("p", {}, "A vote is kept in this browser until the service has saved it. You need not wait."),
+      element("p", { class: "buttons" }, start),
+    );
+    this.node.addEventListener("keydown", (event) => {
+      if (event.key === "?") this.close();
+    });
+  }
+}
+
+function table([title, keys]) {
+  const list = element("dl");
+  for (const [caps, meaning] of keys) {
+    const shown = caps.map((key) => element("kbd", {}, key));
+    list.append(element("div", {}, element("dt", {}, ...shown), element("dd", {}, meaning)));
+  }
+  return element("section", {}, element("h3", {}, title), list);
+}

@@ -1,0 +1,103 @@
+// A rater's own last votes, and the way back to each of them.
+
+import { Dialog, button } from "../shared/dialog.js";
+import { counted, element, setText } from "../shared/dom.js";
+import { choiceText } from "./words.js";
+
+const LOOK_MS = 100;
+const MOST_LOOKS = 100;
+
+export class History extends Dialog {
+  #server;
+  #rating;
+  #why;
+  #lead = element("p", { class: "lead", role: "status" });
+  #list = element("ol", { class: "votes" });
+
+  constructor({ server, rating, why }) {
+    super("history", "Your last votes");
+    [this.#server, this.#rating, this.#why] = [server, rating, why];
+    this.body.append(this.#lead, this.#list);
+  }
+
+  async look() {
+    this.#list.replaceChildren();
+    setText(this.#lead, "One moment…");
+    this.open();
+    await this.#fill();
+    if (!this.#rating.waiting) return;
+    for (let look = 0; look < MOST_LOOKS && this.isOpen && this.#rating.waiting; look++) {
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    }
+    if (this.isOpen) await this.#fill(); // with what was on its way
+  }
+
+  async #fill() {
+    try {
+      const { votes } = await this.#server.history();
+      setText(this.#lead, this.#summary(votes.length));
+      this.#list.replaceChildren(...votes.map((vote) => this.#item(vote)));
+    } catch {
+      setText(this.#lead, "Your votes could not be loaded; try again when the connection is back.");
+    }
+  }
+
+  #summary(count) {
+    const waiting = this.#rating.waiting ? ` ${counted(this.#rating.waiting, "vote")} not sent yet.` : "";
+    if (!count) return `There is no vote of yours yet.${waiting}`;
+    return `The newest first. What you take back comes on screen again, on the same sides.${waiting}`;
+  }
+
+  #item(vote) {
+    const said = element("p", { class: "said" }, element("strong", {}, capital(choiceText(vote.choice, vote.strength))), " · ", when(vote.at));
+    const parts = [
+      element("p", { class: "quote", dir: "auto" }, vote.prompt),
+      said,
+      ...(vote.reasons.length ? [element("p", { class: "reasons" }, ...vote.reasons.map((tag) => element("span", {}, tag)))] : []),
+      ...(vote.comment ? [element("p", { class: "comment", dir: "auto" }, vote.comment)] : []),
+      ...(vote.edit ? [edited(vote.edit)] : []),
+      ...(vote.trained === null ? [] : [element("p", { class: "used" }, `Version ${vote.trained} came after it; later ones will not learn from it if you take it back.`)]),
+      this.#buttons(vote),
+    ];
+    return element("li", {}, ...parts);
+  }
+
+  #buttons(vote) {
+    const name = `: ${vote.prompt}`;
+    const back = button("Take back", () => this.#takeBack(vote), { "aria-label": `Take back${name}` });
+    const isOpen = !vote.reasons.length && !vote.comment;
+    const why = button("Why?", () => this.#explain(vote), { "aria-label": `Say why${name}` });
+    return element("p", { class: "buttons" }, back, ...(isOpen ? [why] : []));
+  }
+
+  #takeBack(vote) {
+    this.close();
+    this.#rating.undo(vote.vote_id);
+  }
+
+  #explain(vote) {
+    this.close();
+    this.#why.ask(vote, (said) => this.#rating.explain(vote.vote_id, said));
+  }
+}
+
+function edited(text) {
+  const body = element("pre", { class: "plain", dir: "auto" }, text);
+  return element("details", {}, element("summary", {}, "Your edit"), body);
+}
+
+function when(at) {
+  const date = new Date(1000 * at);
+  return element("time", { datetime: date.toISOString(), title: date.toLocaleString() }, ago(Date.now() / 1000 - at));
+}
+
+function ago(seconds) {
+  if (seconds < 60) return "just now";
+  if (seconds < 3600) return `${counted(Math.floor(seconds / 60), "minute")} ago`;
+  if (seconds < 86_400) return `${counted(Math.floor(seconds / 3600), "hour")} ago`;
+  return `${counted(Math.floor(seconds / 86_400), "day")} ago`;
+}
+
+function capital(text) {
+  return text[0].toUpperCase() + text.slice(1);
+}

@@ -1,0 +1,100 @@
+// The row above the prompt: the button for a prompt of one's own, and how far each one is.
+
+import { button } from "../shared/dialog.js";
+import { element, setText } from "../shared/dom.js";
+
+const LONGEST_NAME = 60;
+const ANNOUNCED = {
+  ready: "The replies to your prompt are ready. They come after this pair, or press O.",
+  failed: "Your prompt was not answered.",
+};
+
+export class OwnList {
+  #actions;
+  #open = element("button", { id: "open-ask", type: "button", "aria-keyshortcuts": "O" }, "Try your own prompt");
+  #items = element("ul", { class: "asks", "aria-label": "Your prompts" });
+  #news = element("p", { class: "sr-only", role: "status" });
+  #rows = new Map();
+
+  /** `actions`: open, and by id show, again and dismiss. */
+  constructor(actions) {
+    this.#actions = actions;
+    this.#open.append(element("kbd", { "aria-hidden": "true" }, "O"));
+    this.#open.addEventListener("click", () => actions.open());
+  }
+
+  get nodes() {
+    return [this.#open, this.#items, this.#news];
+  }
+
+  /** `doing`: what the service does now, for those that wait. */
+  show(asks, doing) {
+    const known = new Set(asks.map(({ id }) => id));
+    for (const [id, row] of this.#rows) {
+      if (known.has(id)) continue;
+      if (row.node.contains(document.activeElement)) this.#open.focus();
+      row.node.remove();
+      this.#rows.delete(id);
+    }
+    for (const ask of asks) this.#row(ask.id).show(ask, doing);
+    this.#items.hidden = asks.length === 0;
+  }
+
+  announce({ state, reason }) {
+    if (state in ANNOUNCED) setText(this.#news, `${ANNOUNCED[state]} ${reason ?? ""}`.trim());
+  }
+
+  #row(id) {
+    if (!this.#rows.has(id)) {
+      const row = new Row(id, this.#actions);
+      this.#rows.set(id, row);
+      this.#items.append(row.node);
+    }
+    return this.#rows.get(id);
+  }
+}
+
+class Row {
+  node = element("li");
+  #name = element("span", { class: "name", dir: "auto" });
+  #says = element("span", { class: "says" });
+  #bar = element(
+    "div",
+    { class: "bar", role: "progressbar", "aria-label": "Tokens of both replies", "aria-valuemin": "0" },
+    element("span"),
+  );
+  #show;
+  #again;
+  #dismiss;
+
+  constructor(id, actions) {
+    this.#show = button("Show it now", () => actions.show(id), { class: "main" });
+    this.#again = button("Change it", () => actions.again(id));
+    this.#dismiss = button("Dismiss", () => actions.dismiss(id));
+    this.node.append(this.#name, this.#says, this.#bar, this.#show, this.#again, this.#dismiss);
+  }
+
+  show(ask, doing) {
+    setText(this.#name, brief(ask.text));
+    setText(this.#says, says(ask, doing));
+    this.node.dataset.state = ask.state;
+    this.#bar.hidden = ask.state !== "sampling";
+    this.#bar.setAttribute("aria-valuenow", ask.done);
+    this.#bar.setAttribute("aria-valuemax", Math.max(1, ask.most));
+    this.#bar.firstChild.style.width = `${(100 * ask.done) / Math.max(1, ask.most)}%`;
+    this.#show.hidden = ask.state !== "ready";
+    this.#again.hidden = this.#dismiss.hidden = ask.state !== "failed";
+  }
+}
+
+function says({ state, done, most, reason }, doing) {
+  if (state === "unsent") return "Not sent yet";
+  if (state === "waiting") return doing ? `Waiting for the worker: ${doing}` : "Waiting for the worker";
+  if (state === "sampling") return most ? `${done} of at most ${most} tokens` : "Reading your prompt";
+  return state === "ready" ? "Ready; next after this pair" : reason;
+}
+
+function brief(text) {
+  const line = text.replace(/\s+/g, " ").trim();
+  return line.length > LONGEST_NAME ? `${line.slice(0, LONGEST_NAME)}…` : line || "Your prompt";
+}

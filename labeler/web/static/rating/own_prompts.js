@@ -1,0 +1,203 @@
+// A rater's own prompts, from the text to the pair on screen.
+//
+//   composer.js (the text) -> OwnPrompts: send -> look every so often -> ready -> rating.js
+//
+// What was not sent yet is kept in this tab, and each prompt has an id made here, so that a lost
+// connection or a reload neither loses one nor asks it twice. Voting goes on meanwhile.
+
+import { Composer } from "./composer.js";
+import { newId } from "../shared/dom.js";
+import { isGone } from "./holder.js";
+import { OwnList } from "./own_list.js";
+import { Refused, Unreachable } from "./server.js";
+import { activity } from "./words.js";
+
+const LOOK_MS = 300;
+const RETRY_MS = 2_000;
+const OPEN = ["unsent", "waiting", "sampling"];
+const LOGIN_NEEDED = 401;
+const SIDES = { left: "Reply 1", right: "Reply 2" };
+
+export class OwnPrompts {
+  #holder;
+  #server;
+  #rating;
+  #key;
+  #composer;
+  #list;
+  #asks = new Map(); // id -> { id, text, continues, state, done, most, reason, leaseId }
+  #over = new Set(); // ids that this page is done with
+  #last = null; // the last vote that prefers a reply: { voteId, name, prompt, reply }
+  #state = null;
+  #timer = null;
+  #looking = false;
+
+  /** `raterId`: whose prompts these are; what is not sent yet waits for the same person. */
+  constructor({ holder, server, rating, raterId }) {
+    [this.#holder, this.#server, this.#rating] = [holder, server, rating];
+    this.#key = `livedpo.asks.${raterId}`;
+    this.#composer = new Composer(raterId, (text, continues) => this.#send(text, continues));
+    this.#list = new OwnList({
+      open: () => this.open(),
+      show: (id) => this.#show(id),
+      again: (id) => this.#again(id),
+      dismiss: (id) => this.#forget(id),
+    });
+    document.getElementById("ask").append(...this.#list.nodes, this.#composer.node);
+    for (const ask of kept(this.#key)) this.#add({ ...ask, state: "unsent" });
+    rating.attend(this);
+    this.#run();
+  }
+
+  /** The key and the button: a reply that is ready, else the composer. */
+  open() {
+    const ready = [...this.#asks.values()].find((ask) => ask.state === "ready");
+    if (ready) this.#show(ready.id);
+    else this.#composer.open(this.#last);
+  }
+
+  /** A vote was cast on this pair. */
+  voted(vote, pair) {
+    const name = SIDES[vote.choice];
+    const reply = vote.edit ?? pair.replies.texts[vote.choice];
+    this.#last = name ? { voteId: vote.vote_id, name, prompt: pair.prompt, reply } : null;
+    this.#composer.offer(this.#last);
+  }
+
+  /** The last vote was taken back. */
+  undone() {
+    this.#last = null;
+    this.#composer.offer(null);
+  }
+
+  /** A pair came on screen. */
+  shown(leaseId) {
+    const ask = [...this.#asks.values()].find((one) => one.leaseId === leaseId);
+    if (ask) this.#forget(ask.id);
+  }
+
+  /** The state of the loop. The first one tells what an earlier page of this rater had asked. */
+  see(state) {
+    const isFirst = this.#state === null;
+    this.#state = state;
+    if (isFirst) for (const id of state.asks ?? []) this.#add({ id, text: "", state: "waiting" });
+    if (isFirst) this.#run();
+    this.#draw();
+  }
+
+  #send(text, continues) {
+    this.#add({ id: newId(), text, continues, state: "unsent" });
+    this.#run();
+  }
+
+  #add(ask) {
+    if (this.#over.has(ask.id) || this.#asks.has(ask.id)) return;
+    this.#asks.set(ask.id, { done: 0, most: 0, reason: null, leaseId: null, ...ask });
+    this.#changed();
+  }
+
+  #forget(id) {
+    this.#over.add(id);
+    this.#asks.delete(id);
+    this.#changed();
+  }
+
+  #again(id) {
+    const { text } = this.#asks.get(id);
+    this.#forget(id);
+    this.#composer.open(this.#last, text);
+  }
+
+  #show(id) {
+    this.#rating.bring(this.#asks.get(id).leaseId);
+  }
+
+  #run(wait = 0) {
+    if (this.#timer !== null || this.#looking) return;
+    this.#timer = setTimeout(() => this.#lookAtAll(), wait);
+  }
+
+  /** One turn: send what is not sent, look at what is open; again until there is nothing to do. */
+  async #lookAtAll() {
+    this.#timer = null;
+    this.#looking = true;
+    let wait = LOOK_MS;
+    try {
+      for (const ask of [...this.#asks.values()]) await this.#lookAt(ask);
+    } catch (error) {
+      if (!(error instanceof Unreachable || error instanceof Refused)) throw error;
+      wait = RETRY_MS;
+    } finally {
+      this.#looking = false;
+      if ([...this.#asks.values()].some(({ state }) => OPEN.includes(state))) this.#run(wait);
+    }
+  }
+
+  async #lookAt(ask) {
+    try {
+      if (ask.state === "unsent") await this.#deliver(ask);
+      else if (OPEN.includes(ask.state)) await this.#took(ask, await this.#server.look(ask.id, this.#holder));
+    } catch (error) {
+      // What the server will not take is said; what it cannot take now is tried again.
+      const isFinal = error instanceof Refused && error.status < 500 && error.status !== LOGIN_NEEDED;
+      if (!isFinal) throw error;
+      this.#update(ask, { state: "failed", reason: error.message });
+    }
+  }
+
+  async #deliver(ask) {
+    if (ask.continues && this.#rating.isUnsent(ask.continues)) return; // its vote goes first
+    const body = { ask_id: ask.id, text: ask.text, continues: ask.continues ?? null };
+    await this.#took(ask, await this.#server.ask(body));
+  }
+
+  async #took(ask, told) {
+    if (!this.#asks.has(ask.id)) return;
+    const { state, text, reason, pair, done_tokens: done, most_tokens: most } = told;
+    if (state !== "ready") this.#update(ask, { state, text, reason, done, most });
+    else if (pair) {
+      Object.assign(ask, { leaseId: pair.lease_id, text });
+      if (this.#rating.take(pair)) this.#update(ask, { state });
+      else this.#forget(ask.id); // it is on screen, or has its vote
+    } else if (told.elsewhere && (await isGone(told.elsewhere))) {
+      await this.#took(ask, await this.#server.look(ask.id, this.#holder, told.elsewhere));
+    } else if (told.elsewhere || ask.state !== "unsent") {
+      this.#forget(ask.id); // another tab has it, or it has its vote
+    } else this.#update(ask, { state: "waiting", text }); // sent twice: the answer to the first was lost
+  }
+
+  #update(ask, change) {
+    const before = ask.state;
+    Object.assign(ask, change);
+    if (!this.#asks.has(ask.id)) return;
+    if (ask.state !== before) this.#list.announce(ask);
+    this.#changed();
+  }
+
+  #changed() {
+    keep(this.#key, [...this.#asks.values()].filter(({ state }) => state === "unsent"));
+    this.#draw();
+  }
+
+  #draw() {
+    this.#list.show([...this.#asks.values()], this.#state ? activity(this.#state) : "");
+  }
+}
+
+function kept(key) {
+  try {
+    return JSON.parse(sessionStorage.getItem(key) ?? "[]");
+  } catch {
+    return [];
+  }
+}
+
+function keep(key, asks) {
+  try {
+    const unsent = asks.map(({ id, text, continues }) => ({ id, text, continues }));
+    if (unsent.length) sessionStorage.setItem(key, JSON.stringify(unsent));
+    else sessionStorage.removeItem(key);
+  } catch {
+    // They then live as long as this page.
+  }
+}

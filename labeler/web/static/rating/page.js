@@ -1,0 +1,134 @@
+// The rating page's script: wires keys and buttons to the rating path.
+//
+//   keys.js, buttons -> rating.js (pairs, votes, undo) -> outbox.js -> server.js
+//                            \-> view.js, panel.js (what is on screen)
+//
+// Gradio only lays the page out; nothing here waits for its events.
+
+import { Changes } from "./changes.js";
+import { isBusy } from "../shared/dialog.js";
+import { element, whenPresent } from "../shared/dom.js";
+import { Editor } from "./edit.js";
+import { Guide } from "./guide.js";
+import { Help } from "./help.js";
+import { History } from "./history.js";
+import { claimHolder } from "./holder.js";
+import { actionOf } from "./keys.js";
+import { Outbox, REASONS } from "./outbox.js";
+import { OwnPrompts } from "./own_prompts.js";
+import { Practice } from "./practice.js";
+import { Rating } from "./rating.js";
+import { server } from "./server.js";
+import { View } from "./view.js";
+import { showWho, whoAmI } from "../shared/who.js";
+import { Why } from "./why.js";
+
+const TICK_MS = 500;
+const PLACES = ["top", "alarms", "pair", "prompt", "reply-left", "reply-right", "choices", "saved", "panel", "guidelines", "ask"];
+const BUTTONS = {
+  "vote-left": { vote: ["left", 1], keys: ["1"], name: "Reply 1 is better" },
+  "vote-right": { vote: ["right", 1], keys: ["2"], name: "Reply 2 is better" },
+  "vote-left-much": { vote: ["left", 2], keys: ["Shift", "1"], name: "Reply 1 is much better" },
+  "vote-right-much": { vote: ["right", 2], keys: ["Shift", "2"], name: "Reply 2 is much better" },
+  "vote-tie": { vote: ["tie", 1], keys: ["T"], name: "Tie" },
+  "vote-both-bad": { vote: ["both_bad", 1], keys: ["B"], name: "Both bad" },
+  "vote-skip": { vote: ["skip", 1], keys: ["S"], name: "Skip this pair" },
+  undo: { command: "undo", keys: ["U"], name: "Undo the last vote" },
+};
+
+async function start() {
+  await whenPresent([...PLACES, ...Object.keys(BUTTONS)]);
+  document.documentElement.lang = "en";
+  const me = await whoAmI();
+  const commands = {};
+  const view = new View({ onWhy: () => commands.why() });
+  const holder = await claimHolder();
+  const outbox = new Outbox(holder, me.rater_id);
+  const reasons = new Outbox(holder, me.rater_id, REASONS);
+  await outbox.adopt();
+  await reasons.adopt();
+  const rating = new Rating({ holder, server, outbox, reasons, view });
+  Object.assign(commands, dialogs(rating, view, me));
+  const own = new OwnPrompts({ holder, server, rating, raterId: me.rater_id });
+  const changes = new Changes(server);
+  Object.assign(commands, { ask: () => own.open(), changes: () => changes.look() });
+  showWho(document.getElementById("top"), me);
+  listenToButtons(rating, commands);
+  listenToKeys(rating, commands);
+  rating.sync();
+  setInterval(() => document.hidden || rating.tick(performance.now()), TICK_MS);
+  for (const event of ["online", "focus"]) window.addEventListener(event, () => rating.refresh());
+}
+
+/** What keys and buttons do besides voting, by the names of keys.js. */
+function dialogs(rating, view, me) {
+  const guide = new Guide(server);
+  const why = new Why(guide);
+  const history = new History({ server, rating, why });
+  const editor = new Editor();
+  const practice = new Practice(me.single_user ? "local" : me.rater_id);
+  const help = new Help({ practise: () => practice.start() });
+  guide.load();
+  view.onVote(() => practice.withdraw());
+  view.onFirstState((state) => state.votes === 0 && practice.offer(document.getElementById("prompt")));
+  return {
+    undo: () => rating.undo(),
+    edit: () => editPair(rating, editor),
+    why: () => {
+      const { last } = rating;
+      if (last) why.ask(last, (said) => rating.explain(last.vote_id, said));
+      else view.complain("There is no vote to give reasons for; older ones are under History.");
+    },
+    history: () => history.look(),
+    guidelines: () => guide.open(),
+    help: () => help.open(),
+    plain: () => view.toggle("plain"),
+    differences: () => view.toggle("differences"),
+    together: () => view.toggle("together"),
+  };
+}
+
+function editPair(rating, editor) {
+  const pair = rating.shown;
+  if (!pair) return;
+  editor.edit(pair.leaseId, pair.replies.texts, (side, text) => {
+    if (rating.shown === pair) rating.vote(side, 1, performance.now(), text);
+  });
+}
+
+function listenToButtons(rating, commands) {
+  document.getElementById("vote-skip").after(element("button", { type: "button", id: "open-edit" }, "Edit"));
+  const named = {
+    ...BUTTONS,
+    "open-edit": { command: "edit", keys: ["E"], name: "Edit the better reply" },
+    "open-history": { command: "history", keys: ["H"], name: "Your last votes" },
+    "open-changes": { command: "changes", keys: ["C"], name: "See what changed" },
+    "open-help": { command: "help", keys: ["?"], name: "Help and keys" },
+  };
+  for (const [id, { vote, command, keys, name }] of Object.entries(named)) {
+    const node = document.getElementById(id);
+    node.setAttribute("aria-keyshortcuts", keys.join("+"));
+    node.setAttribute("aria-label", name);
+    node.title = name;
+    if (id !== "open-help") node.append(element("kbd", { "aria-hidden": "true" }, keys.join("\u2009+\u2009")));
+    node.addEventListener("click", (event) => {
+      if (node.getAttribute("aria-disabled") === "true") return;
+      if (vote) rating.vote(...vote, event.timeStamp);
+      else commands[command]();
+    });
+  }
+}
+
+function listenToKeys(rating, commands) {
+  document.addEventListener("keydown", (event) => {
+    if (event.repeat && event.target.closest?.("#choices button")) event.preventDefault();
+    if (isBusy()) return;
+    const action = actionOf(event);
+    if (!action) return;
+    event.preventDefault();
+    if (action.kind === "vote") rating.vote(action.choice, action.strength, event.timeStamp);
+    else commands[action.kind]();
+  });
+}
+
+start();

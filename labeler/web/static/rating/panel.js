@@ -1,0 +1,153 @@
+// The header and the panel beside the pair: progress, what goes on, what the labels changed.
+
+import { element, row, setText } from "../shared/dom.js";
+import { JudgeSection } from "./judge.js";
+import { activity, isRunning, progress, result } from "./words.js";
+
+const SESSION_KEY = "livedpo.session-votes";
+
+export class Panel {
+  #version = element("span", { class: "chip version" });
+  #mini = element("span", { class: "chip mini" });
+  #progressText = element("p", { class: "lead" });
+  #bar = bar("Labels to the next update");
+  #activity = element("p", { class: "activity" });
+  #trainingBar = bar("Training steps");
+  #resultTitle = element("p", { class: "lead" });
+  #resultLines = element("ul", { class: "figures" });
+  #resultDetails = element("dl");
+  #resultMore = element("details", {}, element("summary", {}, "Figures"), this.#resultDetails);
+  #result = element("section", { class: "result", "aria-live": "polite" });
+  #judge = new JudgeSection();
+  #session = element("dd");
+  #total = element("dd");
+  #ready = element("dd");
+  #votes = 0; // as the server counts them
+  #pending = 0; // cast, not confirmed
+  #resultShown = undefined; // update and live version
+  #alarms = null;
+
+  constructor() {
+    const help = element("button", { id: "open-help", type: "button", "aria-label": "Help and keys" }, "?");
+    const history = element("button", { type: "button", id: "open-history", "aria-keyshortcuts": "H" }, "History");
+    const brand = element("h1", { class: "brand" }, "livedpo");
+    const slogan = element("span", { class: "slogan" }, "Your choices train the model that writes these replies.");
+    byId("top").setAttribute("role", "banner");
+    byId("top").append(brand, slogan, this.#mini, this.#version, history, help);
+    byId("panel").setAttribute("role", "complementary");
+    byId("panel").setAttribute("aria-label", "Progress");
+    const sections = [this.#progressSection(), this.#resultSection(), this.#numbersSection()];
+    byId("panel").append(...sections, this.#judge.section);
+    this.#showVotes();
+  }
+
+  see(state) {
+    this.#votes = state.votes;
+    setText(this.#version, state.live === null ? "no version yet" : `Version ${state.live}`);
+    setText(this.#ready, String(state.ready));
+    this.#showProgress(state);
+    this.#showActivity(state);
+    this.#showResult(state);
+    this.#judge.see(state);
+    this.#showAlarms(state.alarms);
+    this.#showVotes();
+  }
+
+  pending(count) {
+    this.#pending = count;
+    this.#showVotes();
+  }
+
+  counted(change) {
+    sessionStorage.setItem(SESSION_KEY, String(Math.max(0, sessionVotes() + change)));
+    this.#showVotes();
+  }
+
+  #progressSection() {
+    const where = element("div", { class: "now" }, this.#activity, this.#trainingBar);
+    return section("Next update", this.#progressText, this.#bar, where);
+  }
+
+  #resultSection() {
+    const changes = element("button", { type: "button", id: "open-changes" }, "See what changed");
+    this.#result.append(element("h2", {}, "Last update"), this.#resultTitle, this.#resultLines, this.#resultMore, changes);
+    this.#result.hidden = true;
+    return this.#result;
+  }
+
+  #numbersSection() {
+    const numbers = element("dl");
+    const rows = [["This session", this.#session], ["All your votes", this.#total], ["Pairs ready", this.#ready]];
+    for (const [name, value] of rows) numbers.append(element("div", {}, element("dt", {}, name), value));
+    return section("Votes", numbers);
+  }
+
+  #showProgress(state) {
+    const [done, wanted, sentence] = progress(state);
+    setText(this.#progressText, sentence);
+    setText(this.#mini, `${done} / ${wanted}`);
+    this.#mini.title = sentence;
+    fill(this.#bar, done, wanted);
+  }
+
+  #showActivity(state) {
+    const update = state.update;
+    const trains = isRunning(state) && update.steps_total > 0;
+    setText(this.#activity, activity(state));
+    this.#activity.classList.toggle("busy", isRunning(state));
+    this.#trainingBar.hidden = !trains;
+    if (trains) fill(this.#trainingBar, update.steps_done, update.steps_total);
+  }
+
+  #showResult(state) {
+    const shown = `${state.result?.id ?? ""} ${state.live ?? ""}`;
+    if (this.#resultShown === shown) return;
+    const isNews = this.#resultShown !== undefined;
+    this.#resultShown = shown;
+    const told = result(state.result, state.live);
+    this.#result.hidden = !told;
+    if (!told) return;
+    setText(this.#resultTitle, told.title);
+    this.#resultLines.replaceChildren(...told.lines.map((line) => element("li", {}, line)));
+    this.#resultDetails.replaceChildren(...told.details.map(row));
+    this.#resultMore.hidden = told.details.length === 0;
+    this.#result.classList.toggle("bad", !told.good);
+    this.#result.classList.toggle("news", isNews);
+    this.#version.classList.toggle("news", isNews && told.good);
+  }
+
+  #showAlarms(alarms) {
+    const texts = JSON.stringify(alarms);
+    if (texts === this.#alarms) return;
+    this.#alarms = texts;
+    byId("alarms").replaceChildren(...alarms.map((alarm) => element("p", { role: "alert" }, alarm)));
+  }
+
+  #showVotes() {
+    setText(this.#session, String(sessionVotes()));
+    setText(this.#total, String(this.#votes + this.#pending));
+  }
+}
+
+function section(title, ...children) {
+  return element("section", {}, element("h2", {}, title), ...children);
+}
+
+function bar(label) {
+  const attributes = { class: "bar", role: "progressbar", "aria-label": label, "aria-valuemin": "0" };
+  return element("div", attributes, element("span"));
+}
+
+function fill(node, done, wanted) {
+  node.setAttribute("aria-valuenow", done);
+  node.setAttribute("aria-valuemax", wanted);
+  node.firstChild.style.width = `${(100 * done) / Math.max(1, wanted)}%`;
+}
+
+function sessionVotes() {
+  return Number(sessionStorage.getItem(SESSION_KEY) ?? 0);
+}
+
+function byId(id) {
+  return document.getElementById(id);
+}

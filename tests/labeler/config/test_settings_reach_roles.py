@@ -1,0 +1,213 @@
+"""Every setting, as it was given on the command line, is what each role works with."""
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from labeler.cli import main as cli
+from labeler.cli import options
+from labeler.config.load import as_environment, handed_down_settings, load_settings
+from labeler.config.settings import Settings
+from labeler.roles.supervisor import MODULES, Supervisor
+from labeler.store import open_store
+
+# One that differs from its default for each setting; together they are a valid combination.
+CHANGED: dict[str, Any] = {
+    "policy": "some/model",
+    "prompts": Path("prompts.jsonl"),
+    "data_dir": Path("elsewhere"),
+    "database": "sqlite:///other.sqlite",
+    "host": "0.0.0.0",
+    "port": 8001,
+    "public_url": "https://rate.example.org",
+    "tls_certificate": Path("chain.pem"),
+    "tls_key": Path("key.pem"),
+    "session_hours": 1.5,
+    "votes_per_pair": 3,
+    "gold_share": 0.125,
+    "repeat_share": 0.25,
+    "min_reading_seconds": 2.5,
+    "weigh_raters": True,
+    "guidelines": Path("house rules.md"),
+    "reason_tags": 'brave, "new", größe = 3\nline',
+    "mode": "iterative",
+    "labels_per_update": 7,
+    "cooldown_seconds": 12.5,
+    "queue_pairs": 9,
+    "lease_seconds": 60.0,
+    "max_staleness": 4,
+    "temperature": 0.7,
+    "top_p": 0.95,
+    "max_new_tokens": 33,
+    "ties": "coin_flip",
+    "strong_weight": 3.5,
+    "held_out_share": 0.1,
+    "replay_share": 0.3,
+    "replay_max_age": 5,
+    "judge": "py:some.module:function",
+    "judge_after": 20.0,
+    "judge_weight": 0.75,
+    "judge_check_share": 0.2,
+    "judge_min_agreement": 0.6,
+    "judge_max_abstain": 0.4,
+    "judge_inconsistent": "abstain",
+    "judge_concurrency": 3,
+    "judge_timeout": 5.5,
+    "judge_max_requests": 77,
+    "candidates": 4,
+    "candidate_pair": "random",
+    "max_updates": 11,
+    "max_labels": 512,
+    "max_hours": 1.25,
+    "stop_rejected": 3,
+    "stop_stalled_seconds": 61.0,
+    "stop_length_change": 3.5,
+    "stop_unfinished_rise": 0.4,
+    "stop_entropy_share": 0.3,
+    "stop_distinct_share": 0.2,
+    "loss": "robust",
+    "beta": 0.3,
+    "label_smoothing": 0.05,
+    "simpo_gamma": 0.75,
+    "length_alpha": 0.01,
+    "reference": "previous",
+    "learning_rate": 3e-7,
+    "decay_labels": 100,
+    "passes": 3,
+    "batch_pairs": 5,
+    "lora_rank": 3,
+    "lora_alpha": 6.5,
+    "max_grad_norm": 0.5,
+    "seed": 2**62 + 1,
+    "micro_tokens": 2048,
+    "gate_prompts": 8,
+    "gate_max_kl_live": 0.4,
+    "gate_max_kl_reference": 2.5,
+    "gate_max_length_change": 1.5,
+    "gate_max_unfinished_rise": 0.2,
+    "gate_max_repetition_rise": 0.3,
+    "gate_max_agreement_drop": 0.4,
+    "device": "cpu",
+    "dtype": "bfloat16",
+    "threads": 2,
+    "keep_versions": 6,
+}
+EMPTY = {"bool": "false", "int": "0", "float": "0", "str": "", "Path": ""}
+
+
+def empties() -> dict[str, Any]:
+    """What is typed to make a setting empty or zero, for each that may be."""
+    found = {}
+    for name, field in Settings.model_fields.items():
+        kind = next((kind for kind in EMPTY if kind in str(field.annotation)), "str")
+        try:
+            settings = Settings(**{"judge": "starter", name: EMPTY[kind]})
+        except ValidationError:
+            continue
+        if getattr(settings, name) != field.default:
+            found[name] = EMPTY[kind]
+    return found
+
+
+def words(values: dict[str, Any]) -> list[str]:
+    """Settings as they are typed on a command line."""
+    return [
+        word for name, value in values.items() for word in ("--" + name.replace("_", "-"), value)
+    ]
+
+
+@pytest.fixture
+def handed_down(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[..., dict[str, Settings]]:
+    """Run a command; the settings that each process it starts would work with, by module."""
+    found: dict[str, Settings] = {}
+
+    def become(_: str, command: list[str], environment: dict[str, str]) -> None:
+        found[command[2]] = handed_down_settings(environment)
+
+    def started(settings: Settings, *_: object) -> int:
+        store = open_store(f"sqlite:///{tmp_path}/any.sqlite")
+        roles = Supervisor(settings, store, print, tuple(MODULES))
+        for child in roles._children.values():
+            found[MODULES[child.name]] = handed_down_settings(child.environment)
+        store.close()
+        return 0
+
+    monkeypatch.setattr("os.execve", become)
+    monkeypatch.setattr("labeler.roles.serve.serve", started)
+
+    def run(command: str, values: dict[str, Any], *arguments: str) -> dict[str, Settings]:
+        found.clear()
+        typed = [str(word) for word in words(values)]
+        monkeypatch.setattr(sys, "argv", ["livedpo", command, *arguments, *typed])
+        with contextlib.suppress(SystemExit):
+            cli.main()
+        return dict(found)
+
+    return run
+
+
+COMMANDS = {
+    "serve": ((), set(MODULES.values())),
+    "web": ((), {"labeler.web.server"}),
+    "worker": ((), {"trainer.worker.worker"}),
+    "scheduler": ((), {"labeler.roles.scheduler"}),
+    "train": (("file.jsonl",), {"trainer.programs.offline"}),
+}
+
+
+def test_the_table_holds_every_setting_and_no_default() -> None:
+    assert set(CHANGED) == set(Settings.model_fields) == set(options.ALL)
+    same = [name for name, field in Settings.model_fields.items() if field.default == CHANGED[name]]
+    assert same == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_setting_reaches_every_role(
+    command: str, handed_down: Callable[..., dict[str, Settings]]
+) -> None:
+    arguments, modules = COMMANDS[command]
+    found = handed_down(command, CHANGED, *arguments)
+    assert set(found) == modules
+    for settings in found.values():
+        assert settings.model_dump() == CHANGED
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_what_is_empty_or_zero_reaches_every_role_as_such(
+    command: str, handed_down: Callable[..., dict[str, Settings]]
+) -> None:
+    arguments, modules = COMMANDS[command]
+    assert {"reason_tags", "gold_share", "max_staleness", "judge_after"} <= set(empties())
+    for name, typed in empties().items():
+        given = {"judge": "starter", name: typed}
+        found = handed_down(command, given, *arguments)
+        assert set(found) == modules
+        for settings in found.values():
+            assert settings == load_settings(given, {}), name
+
+
+def test_no_reason_tags_are_none(handed_down: Callable[..., dict[str, Settings]]) -> None:
+    found = handed_down("serve", {"reason_tags": ""})
+    assert [settings.reasons for settings in found.values()] == [(), (), ()]
+
+
+def test_the_environment_of_the_parent_does_not_change_what_was_handed_down(
+    handed_down: Callable[..., dict[str, Settings]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIVEDPO_TEMPERATURE", "0.5")
+    found = handed_down("worker", {"temperature": "1.0"})
+    assert found["trainer.worker.worker"].temperature == 1.0
+
+
+def test_what_is_handed_down_is_one_value() -> None:
+    [(name, value)] = as_environment(Settings(**CHANGED)).items()
+    assert name == "LIVEDPO_SETTINGS"
+    assert json.loads(value)["reason_tags"] == CHANGED["reason_tags"]

@@ -1,0 +1,114 @@
+"""What raises an alarm and what does not, by derivation from the facts."""
+
+from dataclasses import replace
+
+import pytest
+
+from labeler.domain.alarms import Disk, Facts, Sign, alarms
+from labeler.domain.states import UpdateState
+
+NOW = 10_000.0
+HEARD = {name: Sign("Busy.", NOW - 2) for name in ("web", "scheduler", "worker")}
+WELL = Facts(roles=HEARD, ready=5, moved_at=NOW - 5)
+PROMOTED, REJECTED, FAILED = UpdateState.PROMOTED, UpdateState.REJECTED, UpdateState.FAILED
+
+
+def raised(facts: Facts, disk: Disk | None = None) -> list[str]:
+    return alarms(facts, now=NOW, disk=disk)
+
+
+def with_role(name: str, sign: Sign) -> Facts:
+    return replace(WELL, roles={**HEARD, name: sign})
+
+
+def test_a_service_that_is_well_raises_none() -> None:
+    assert raised(WELL, Disk(free=50 * 10**9, total=100 * 10**9)) == []
+    assert raised(Facts()) == []
+
+
+@pytest.mark.parametrize("name", ["web", "scheduler", "worker"])
+def test_a_role_that_is_silent_for_half_a_minute_is_named(name: str) -> None:
+    assert raised(with_role(name, Sign("Busy.", NOW - 30))) == []
+    [sentence] = raised(with_role(name, Sign("Busy.", NOW - 45)))
+    assert sentence.startswith(f"The {name} has given no sign of life for 45 seconds")
+    assert f"`livedpo {name}`" in sentence
+
+
+def test_a_service_that_is_switched_off_raises_none() -> None:
+    silent = {name: Sign("Busy.", NOW - 5000) for name in HEARD}
+    assert raised(replace(WELL, roles=silent)) == []
+
+
+def test_a_large_model_may_take_minutes_to_load() -> None:
+    assert raised(with_role("worker", Sign("Loading the model.", NOW - 200))) == []
+    assert len(raised(with_role("worker", Sign("Loading the model.", NOW - 400)))) == 1
+
+
+def test_a_worker_whose_update_beats_is_not_silent() -> None:
+    facts = with_role("worker", Sign("Training on 16 labels.", NOW - 90))
+    trains = replace(facts, open_since=NOW - 100, heartbeat_at=NOW - 3)
+    assert raised(trains) == []
+    assert len(raised(replace(trains, heartbeat_at=NOW - 60))) == 1
+
+
+def test_an_update_that_stands_still_is_one() -> None:
+    still = replace(WELL, open_since=NOW - 900, heartbeat_at=NOW - 600)
+    [sentence] = raised(still)
+    assert "has not moved for 10 minutes" in sentence
+    assert raised(replace(still, heartbeat_at=NOW - 100)) == []
+
+
+def test_no_page_is_missed_in_an_unattended_run() -> None:
+    facts = with_role("web", Sign("Serving.", NOW - 4000))
+    assert len(raised(facts)) == 1
+    assert raised(replace(facts, unattended=True)) == []
+
+
+@pytest.mark.parametrize(
+    ("ended", "count"),
+    [
+        ([], 0),
+        ([REJECTED, REJECTED], 0),
+        ([REJECTED, FAILED, REJECTED], 1),
+        ([REJECTED, REJECTED, REJECTED, PROMOTED], 1),
+        ([PROMOTED, REJECTED, REJECTED, REJECTED], 0),
+        ([REJECTED, REJECTED, PROMOTED, REJECTED], 0),
+    ],
+)
+def test_three_updates_in_a_row_that_did_not_go_live_are_one(
+    ended: list[UpdateState], count: int
+) -> None:
+    found = raised(replace(WELL, ended=ended))
+    assert len(found) == count
+    assert all("None of the last 3 updates went live" in sentence for sentence in found)
+
+
+def test_a_queue_that_stays_empty_is_one() -> None:
+    dry = replace(WELL, ready=0, moved_at=NOW - 21)
+    assert "No pair is ready" in raised(dry)[0]
+    assert raised(replace(dry, ready=1)) == []
+    assert raised(replace(dry, moved_at=NOW - 19)) == []
+    assert raised(replace(dry, open_since=NOW - 5)) == []
+    assert raised(replace(dry, in_rounds=True)) == []
+    assert raised(replace(dry, roles={**HEARD, "worker": Sign("Loading the model.", NOW)})) == []
+    away = replace(dry, roles={**HEARD, "worker": Sign("Busy.", NOW - 40)})
+    assert not any("No pair is ready" in sentence for sentence in raised(away))
+
+
+@pytest.mark.parametrize(
+    ("free", "total", "count"),
+    [
+        (6 * 10**9, 100 * 10**9, 0),
+        (4 * 10**9, 100 * 10**9, 1),
+        (600_000_000, 2 * 10**9, 0),
+        (400_000_000, 2 * 10**9, 1),
+    ],
+)
+def test_a_disk_that_is_nearly_full_is_one(free: int, total: int, count: int) -> None:
+    assert len(raised(WELL, Disk(free, total))) == count
+
+
+def test_what_a_role_says_of_its_own_trouble_comes_first() -> None:
+    facts = with_role("judge", Sign(alarm="The judge abstained on 12 of its last 16 pairs."))
+    [sentence] = raised(facts)
+    assert sentence == "judge: The judge abstained on 12 of its last 16 pairs."

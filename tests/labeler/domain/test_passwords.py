@@ -1,0 +1,57 @@
+import time
+
+import pytest
+
+from labeler.domain.errors import BadInput
+from labeler.domain.passwords import check_password, hash_password, is_outdated, is_right, nobodys
+
+
+@pytest.mark.parametrize(
+    ("password", "words"),
+    [
+        ("short", "5 characters"),
+        ("x" * 1025, "1025 characters"),
+        ("abababababab", "different"),
+        ("Ann-Christin", "your name"),
+    ],
+)
+def test_an_easy_password_is_refused_in_a_sentence(password: str, words: str) -> None:
+    with pytest.raises(BadInput, match=words):
+        check_password(password, name="ann-christin")
+
+
+@pytest.mark.parametrize(
+    "password", ["correct horse", "pässwörter!", "x" * 500 + "abcde", "\x00" * 9 + "abcde"]
+)
+def test_a_password_is_right_and_nothing_else_is(password: str) -> None:
+    check_password(password, name="Ann")
+    kept = hash_password(password)
+    assert kept.startswith("$argon2id$")
+    assert is_right(password, kept)
+    assert not is_right(password + " ", kept)
+    assert not is_outdated(kept)
+
+
+def test_the_same_letters_typed_on_another_keyboard_are_the_same_password() -> None:
+    assert is_right("passwo\u0308rter", hash_password("passw\u00f6rter"))
+
+
+def test_nobody_takes_as_long_as_somebody() -> None:
+    """Without the work a wrong name would answer in microseconds, a wrong password in 30 ms."""
+    kept = hash_password("correct horse")
+    nobodys()
+
+    def seconds(kept: str | None) -> float:
+        started = time.perf_counter()
+        assert not is_right("wrong horse", kept)
+        return time.perf_counter() - started
+
+    known = min(seconds(kept) for _ in range(3))
+    unknown = min(seconds(None) for _ in range(3))
+    assert known / 3 < unknown < known * 3
+
+
+def test_a_damaged_hash_is_wrong_and_old_parameters_are_outdated() -> None:
+    assert not is_right("correct horse", "no hash at all")
+    old = "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$Nf8wfTBmtxnUNKfpwbBUTw"
+    assert is_outdated(old)

@@ -1,0 +1,69 @@
+"""Reading labelled pairs back: our own exports, and other people's preference files."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labeler.domain.errors import BadInput
+from labeler.domain.labels import VoteRules
+from labeler.files.export import write_export
+from labeler.files.pairs import read_pairs
+from labeler.store import Store
+from labeler.store.records import Ballot
+from tests.labeler.store.rating.test_queue_and_votes import lease
+from tests.support.tiny import fill
+
+CHAT = [{"role": "user", "content": "Tea?"}]
+
+
+def write(path: Path, *rows: dict[str, Any]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.mark.parametrize("format_name", ["preference", "conversational", "raw"])
+@pytest.mark.parametrize("name", ["pairs.jsonl", "pairs.parquet"])
+def test_what_an_export_wrote_is_read_back(
+    format_name: str, name: str, store: Store, tmp_path: Path
+) -> None:
+    fill(store, 4)
+    rater = store.raters.local(now=1.0)
+    for pair in lease(store, 4):
+        side = "left" if "good" in pair.left else "right"
+        store.votes.record(Ballot(pair.lease_id, pair.lease_id, side), rater_id=rater, now=1002.0)
+    write_export(tmp_path / name, store.reports.votes(), format_name=format_name)
+    pairs = read_pairs(tmp_path / name, VoteRules()).pairs
+    assert len(pairs) == 4
+    for pair in pairs:
+        chosen = pair.response_a if pair.said.target == 1.0 else pair.response_b
+        assert chosen.startswith("good")
+        assert pair.messages[-1]["content"].startswith("Question")
+
+
+def test_votes_of_several_raters_on_one_pair_become_one_soft_label(tmp_path: Path) -> None:
+    row = {"pair_id": 3, "prompt": CHAT, "response_a": "yes", "response_b": "no"}
+    undone = row | {"choice": "b", "superseded_by": "x"}
+    votes = [row | {"choice": choice} for choice in ("a", "b", "a", "skip")]
+    (pair,) = read_pairs(write(tmp_path / "v.jsonl", *votes, undone), VoteRules()).pairs
+    assert (pair.said.target, pair.said.weight) == (pytest.approx(2 / 3), 3.0)
+
+
+def test_bad_lines_are_named_and_the_good_ones_taken(tmp_path: Path) -> None:
+    good = {"prompt": "Tea?", "chosen": "yes", "rejected": "no"}
+    file = write(tmp_path / "p.jsonl", good, {"prompt": "Tea?"}, good | {"rejected": " "})
+    found = read_pairs(file, VoteRules())
+    assert len(found.pairs) == 1
+    assert found.bad_lines == [
+        (2, "it has no prompt, chosen and rejected"),
+        (3, "a reply is empty or no text"),
+    ]
+
+
+def test_a_file_without_any_labelled_pair_is_one_sentence(tmp_path: Path) -> None:
+    tie = {"prompt": CHAT, "response_a": "yes", "response_b": "no", "choice": "tie"}
+    with pytest.raises(BadInput, match="no labelled pair in"):
+        read_pairs(write(tmp_path / "t.jsonl", tie), VoteRules())
+    with pytest.raises(BadInput, match="no file"):
+        read_pairs(tmp_path / "nowhere.jsonl", VoteRules())

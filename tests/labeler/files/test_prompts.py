@@ -1,0 +1,121 @@
+"""Prompt files of every kind, with good and bad lines."""
+
+import json
+from pathlib import Path
+
+import datasets
+import pytest
+
+from labeler.domain.errors import BadInput
+from labeler.files.prompts import read_prompts
+
+TEA = [{"role": "user", "content": "Tea?"}]
+CHAT = [
+    {"role": "system", "content": "Be brief."},
+    {"role": "user", "content": "Tea?"},
+    {"role": "assistant", "content": "Yes."},
+    {"role": "user", "content": "How?"},
+]
+
+
+def write(path: Path, *lines: object) -> Path:
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    return path
+
+
+def test_texts_prompts_and_message_lists_are_read_from_jsonl(tmp_path: Path) -> None:
+    replied = {"messages": [*CHAT, {"role": "assistant", "content": "Boil water."}]}
+    lines = ["Tea?", {"prompt": "Tea?"}, {"prompt": TEA}, {"prompt": CHAT}, replied]
+    found = read_prompts(write(tmp_path / "p.jsonl", *lines))
+    assert found.prompts == [TEA, TEA, TEA, CHAT, CHAT]
+    assert found.bad_lines == []
+
+
+def test_csv_parquet_and_datasets_folders_are_read(tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text('prompt,topic\n"Tea, please?",x\nCoffee?,y\n')
+    expected = [[{"role": "user", "content": text}] for text in ("Tea, please?", "Coffee?")]
+    assert read_prompts(tmp_path / "p.csv").prompts == expected
+    table = datasets.Dataset.from_list([{"prompt": "Tea, please?"}, {"prompt": "Coffee?"}])
+    table.to_parquet(tmp_path / "p.parquet")
+    assert read_prompts(tmp_path / "p.parquet").prompts == expected
+    table.save_to_disk(tmp_path / "folder")
+    assert read_prompts(tmp_path / "folder").prompts == expected
+    datasets.DatasetDict({"train": table}).save_to_disk(tmp_path / "splits")
+    assert read_prompts(tmp_path / "splits").prompts == expected
+
+
+def test_good_lines_are_taken_and_bad_ones_named_by_number_and_reason(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    path.write_bytes(
+        b'{"prompt": "Tea?"}\n'
+        b"{not json\n"
+        b'{"prompt": "  "}\n'
+        b'{"question": "Tea?"}\n'
+        b"\n"
+        b'{"prompt": [{"role": "tool", "content": "x"}]}\n'
+        b'{"prompt": [{"role": "assistant", "content": "x"}]}\n'
+        b"\xff\xfe\n"
+        b"17\n"
+        b'{"prompt": "Coffee?"}\n'
+    )
+    found = read_prompts(path)
+    assert len(found.prompts) == 2
+    assert dict(found.bad_lines) == {
+        2: "not JSON",
+        3: "empty text",
+        4: "no 'prompt' and no 'messages'",
+        6: "a message needs a role out of system, user, assistant",
+        7: "the last message is not the user's",
+        8: "not JSON",
+        9: "neither a text nor a list of messages",
+    }
+    assert found.complaint().startswith("7 bad lines were left out (line 2: not JSON; ")
+
+
+def test_a_csv_cell_may_hold_a_message_list_and_lines_are_numbered_as_in_the_file(
+    tmp_path: Path,
+) -> None:
+    cell = json.dumps(CHAT).replace('"', '""')
+    (tmp_path / "p.csv").write_text(f'prompt\n"{cell}"\n"two\nlines"\n""\nTea?\n')
+    found = read_prompts(tmp_path / "p.csv")
+    assert found.prompts == [CHAT, [{"role": "user", "content": "two\nlines"}], TEA]
+    assert found.bad_lines == [(5, "empty text")]
+
+
+def test_splits_with_other_columns_are_read(tmp_path: Path) -> None:
+    splits = {
+        "train": datasets.Dataset.from_list([{"prompt": "Tea?"}]),
+        "test": datasets.Dataset.from_list([{"prompt": "Coffee?", "topic": "x"}]),
+    }
+    datasets.DatasetDict(splits).save_to_disk(tmp_path / "splits")
+    assert len(read_prompts(tmp_path / "splits").prompts) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("p.jsonl", b"[" * 100_000 + b"\n", "line 1: not JSON"),
+        ("p.jsonl", b'{"prompt": "a \\ud800 b"}\n', "half a character"),
+        ("p.csv", b"prompt\nCaf\xe9?\n", "no CSV in UTF-8"),
+        ("p.csv", b"prompt\n" + b"x" * 3_000_000 + b"\n", "field larger than"),
+        ("p.jsonl", b"", "no usable prompt"),
+        ("p.jsonl", b"nonsense\n", "line 1: not JSON"),
+        ("p.parquet", b"nonsense", "not a Parquet file"),
+        ("p.txt", b"Tea?", "neither .jsonl"),
+        ("p.csv", b"question\nTea?\n", "no usable prompt"),
+    ],
+)
+def test_a_file_with_nothing_usable_is_one_sentence(
+    tmp_path: Path, name: str, content: bytes, words: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(BadInput, match=words) as caught:
+        read_prompts(tmp_path / name)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_and_a_folder_of_something_else_are_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="no file"):
+        read_prompts(tmp_path / "nowhere.jsonl")
+    with pytest.raises(BadInput, match="not a folder saved by"):
+        read_prompts(tmp_path)

@@ -1,0 +1,54 @@
+"""An exported file trains with TRL's DPOTrainer as it is."""
+
+from pathlib import Path
+
+import datasets
+import pytest
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from labeler.files.export import write_export
+from labeler.store import Store
+from labeler.store.records import Ballot
+from tests.labeler.store.rating.test_queue_and_votes import lease
+from tests.support.tiny import fill
+
+
+# TRL 1.16 on this transformers and torch warns about its own calls; nothing of ours is in them.
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize("format_name", ["preference", "conversational"])
+def test_trl_trains_on_an_export(
+    format_name: str, store: Store, tiny_policy: Path, tmp_path: Path
+) -> None:
+    from trl import DPOConfig, DPOTrainer
+
+    fill(store, 8)
+    rater = store.raters.local(now=1.0)
+    for pair in lease(store, 8):
+        store.votes.record(Ballot(pair.lease_id, pair.lease_id, "left"), rater_id=rater, now=1002.0)
+    out = tmp_path / "pairs.jsonl"
+    assert write_export(out, store.reports.votes(), format_name=format_name) == 8
+
+    rows = datasets.load_dataset(
+        "json", data_files=str(out), split="train", cache_dir=str(tmp_path / "cache")
+    )
+    config = DPOConfig(
+        output_dir=str(tmp_path / "trl"),
+        max_steps=2,
+        per_device_train_batch_size=4,
+        report_to=[],
+        use_cpu=True,
+        bf16=False,
+        disable_tqdm=True,
+        save_strategy="no",
+        logging_steps=1,
+    )
+    trainer = DPOTrainer(
+        model=AutoModelForCausalLM.from_pretrained(tiny_policy),
+        args=config,
+        train_dataset=rows,
+        processing_class=AutoTokenizer.from_pretrained(tiny_policy),
+    )
+    trainer.train()
+    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    assert losses[0] == pytest.approx(0.6931, abs=1e-2), "log 2 before the first step"
+    assert trainer.state.global_step == 2

@@ -1,0 +1,81 @@
+"""The scheduler in its own thread, on a real SQLite file."""
+
+import random
+import threading
+import time
+from pathlib import Path
+
+from labeler.config.settings import Settings
+from labeler.domain.rules import DueRules
+from labeler.roles.scheduler import run_scheduler
+from labeler.store import Store
+from labeler.store.records import Ballot
+from tests.support.tiny import fill
+
+
+def wait_for(condition: object, seconds: float = 20.0) -> float:
+    """Seconds until the condition holds."""
+    begin = time.monotonic()
+    pause = threading.Event()
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() - begin < seconds, "it never came"
+        pause.wait(0.01)
+    return time.monotonic() - begin
+
+
+def test_an_update_opens_soon_after_the_label_that_makes_it_due_and_leases_run_out(
+    store: Store, tmp_path: Path
+) -> None:
+    fill(store, 4)
+    settings = Settings(data_dir=tmp_path, labels_per_update=2)
+    stop = threading.Event()
+    thread = threading.Thread(target=run_scheduler, args=(settings, store, stop))
+    thread.start()
+    try:
+        rater, now = store.raters.local(now=1.0), time.time()
+        pairs = store.queue.lease(
+            rater_id=rater, holder="t", wanted=3, seconds=1, now=now, rng=random.Random(0)
+        )
+        for pair in pairs[:2]:
+            assert store.updates.last() is None
+            store.votes.record(Ballot(pair.lease_id, pair.lease_id, "left"), rater_id=1, now=now)
+        wait_for(lambda: store.updates.last() is not None)
+        wait_for(lambda: store.reports.status(max_staleness=2)["pairs"]["leased"] == 0)
+    finally:
+        stop.set()
+        thread.join(timeout=10)
+    assert not thread.is_alive()
+
+
+def test_a_job_that_fails_raises_an_alarm_and_goes_on(
+    store: Store, tmp_path: Path, monkeypatch: object
+) -> None:
+    fill(store, 1)
+    broken = threading.Event()
+    real = store.updates.open_if_due
+
+    def open_if_due(rules: DueRules, *, now: float) -> int | None:
+        if not broken.is_set():
+            broken.set()
+            raise RuntimeError("the disk went away")
+        return real(rules, now=now)
+
+    store.updates.open_if_due = open_if_due  # type: ignore[method-assign]
+    alarms: list[str | None] = []
+    real_alarm = store.roles.alarm
+
+    def alarm(name: str, text: str | None) -> None:
+        alarms.append(text)
+        real_alarm(name, text)
+
+    store.roles.alarm = alarm  # type: ignore[method-assign]
+    stop = threading.Event()
+    settings = Settings(data_dir=tmp_path)
+    thread = threading.Thread(target=run_scheduler, args=(settings, store, stop))
+    thread.start()
+    try:
+        wait_for(lambda: len(alarms) == 2)
+    finally:
+        stop.set()
+        thread.join(timeout=10)
+    assert alarms == ["the disk went away", None]

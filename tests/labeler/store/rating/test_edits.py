@@ -1,0 +1,246 @@
+"""Edited responses, late reasons, and a rater's own past votes."""
+
+import pytest
+
+from labeler.domain.labels import VoteRules
+from labeler.domain.rules import DueRules
+from labeler.domain.states import Choice, PairState, Purpose
+from labeler.store import Store
+from labeler.store.records import Ballot, LeasedPair, NewVersion, Undone
+from labeler.store.tables import Pair
+from tests.labeler.store.rating.test_queue_and_votes import lease, second_rater
+from tests.support.tiny import add_pairs, fill
+
+RULES = DueRules(labels_per_update=1, max_staleness=2, cooldown_seconds=0)
+
+
+@pytest.fixture(autouse=True)
+def rater(store: Store) -> int:
+    return store.raters.local(now=1.0)
+
+
+def vote(store: Store, pair: LeasedPair, name: str = "v", **more: object) -> None:
+    ballot = Ballot(name, pair.lease_id, str(more.pop("choice", "left")), **more)  # type: ignore[arg-type]
+    assert store.votes.record(ballot, rater_id=1, now=1002.0).saved
+
+
+def undo(store: Store, vote_id: str | None = None, holder: str = "tab") -> Undone:
+    return store.votes.undo(
+        undo_id=f"undo-{vote_id}",
+        rater_id=1,
+        holder=holder,
+        seconds=60,
+        now=1005.0,
+        vote_id=vote_id,
+    )
+
+
+def promote(store: Store) -> None:
+    """Make version 1 of what is there."""
+    assert store.updates.open_if_due(RULES, now=1010.0)
+    claim = store.updates.claim(worker="w", rules=RULES.votes, now=1010.0)
+    assert claim is not None
+    used = [vote_id for label in claim.labels for vote_id in label.vote_ids]
+    made = NewVersion(id=1, folder="v1", sha256="x", metrics={})
+    store.updates.promote(claim, made, [], trained_on=used, now=1011.0)
+
+
+def make_check(store: Store) -> None:
+    """Turn the oldest pair into one that checks raters."""
+    with store._database.write() as session:
+        session.get_one(Pair, 1).state = PairState.CHECK
+
+
+def past(store: Store, limit: int = 30) -> list[str]:
+    return [one.vote_id for one in store.history.last(rater_id=1, limit=limit, votes=VoteRules())]
+
+
+def test_an_edit_is_a_pair_of_its_own_chosen_over_what_it_was_made_of(store: Store) -> None:
+    fill(store, 1)
+    (shown,) = lease(store)
+    vote(store, shown, edit="A better one.")
+    first, second = store.reports.votes()
+    assert (first.vote.choice, second.vote.choice) == (
+        Choice.A if shown.left.startswith("good") else Choice.B,
+        Choice.A,
+    )
+    edit = second.pair
+    assert (edit.purpose, edit.state) == (Purpose.EDIT, PairState.LABELLED)
+    assert (edit.response_a, edit.response_b) == ("A better one.", shown.left)
+    assert (edit.source_pair_id, edit.source_vote_id) == (first.pair.id, "v")
+    original = first.pair
+    of_left = shown.left == original.response_a
+    assert edit.tokens_b == (original.tokens_a if of_left else original.tokens_b)
+    assert edit.needs_tokens
+    assert edit.prompt_tokens == original.prompt_tokens
+
+
+def test_no_update_lists_an_edit_before_it_has_its_tokens(store: Store) -> None:
+    fill(store, 1)
+    vote(store, lease(store)[0], edit="A better one.")
+    assert store.reports.page(rater_id=1, rules=RULES)["fresh"] == 1
+    (waiting,) = store.edits.untokenised(9)
+    store.edits.tokenise(waiting.pair_id, [5, 0], reference_logp=-3.0, logp=None)
+    assert store.reports.page(rater_id=1, rules=RULES)["fresh"] == 2
+    assert store.edits.untokenised(9) == []
+
+
+def test_the_edit_counts_as_no_second_vote_of_its_rater(store: Store) -> None:
+    fill(store, 1)
+    vote(store, lease(store)[0], edit="A better one.")
+    assert store.reports.page(rater_id=1, rules=RULES)["votes"] == 1
+    assert past(store) == ["v"]
+
+
+def test_a_vote_may_have_any_id_that_a_page_can_make_beside_an_edit(store: Store) -> None:
+    fill(store, 2)
+    first, second = lease(store, 2)
+    vote(store, first, edit="A better one.")
+    vote(store, second, "v-edit")
+    assert undo(store, "v").edit == "A better one."
+    assert past(store) == ["v-edit"]
+
+
+@pytest.mark.parametrize("text", ["", "  \n", None])
+def test_a_blank_edit_is_just_a_vote(store: Store, text: str | None) -> None:
+    fill(store, 1)
+    vote(store, lease(store)[0], edit=text)
+    assert len(store.reports.votes()) == 1
+
+
+def test_an_edit_that_changes_nothing_is_just_a_vote(store: Store) -> None:
+    fill(store, 1)
+    (shown,) = lease(store)
+    vote(store, shown, edit=f"{shown.left}\n")
+    assert len(store.reports.votes()) == 1
+
+
+def test_the_same_vote_sent_twice_makes_one_edit(store: Store) -> None:
+    fill(store, 1)
+    (shown,) = lease(store)
+    for _ in range(2):
+        vote(store, shown, edit="A better one.")
+    assert len(store.reports.votes()) == 2
+
+
+def test_undo_takes_the_edit_back_too_and_gives_its_text(store: Store) -> None:
+    fill(store, 1)
+    (shown,) = lease(store)
+    vote(store, shown, edit="A better one.")
+    undone = undo(store)
+    assert (undone.choice, undone.edit) == ("left", "A better one.")
+    assert undo(store) == undone
+    assert {row.vote.superseded_by for row in store.reports.votes()} == {"undo-None"}
+    assert store.edits.untokenised(9) == []
+    assert lease(store, 9) == [undone.pair]
+    assert undone.pair is not None
+    vote(store, undone.pair, "w", edit="Another one.")
+    assert [one.text for one in store.edits.untokenised(9)] == ["Another one."]
+
+
+def test_nothing_learns_from_an_edit_of_a_pair_that_checks_raters(store: Store) -> None:
+    fill(store, 1)
+    (shown,) = lease(store)
+    make_check(store)
+    vote(store, shown, edit="A better one.")
+    assert store.edits.untokenised(9) == []
+    assert store.reports.page(rater_id=1, rules=RULES)["fresh"] == 0
+    (one,) = store.history.last(rater_id=1, limit=9, votes=VoteRules())
+    assert one.edit == "A better one."
+
+
+def test_the_history_tells_votes_by_side_newest_first_and_only_ones_own(store: Store) -> None:
+    fill(store, 3)
+    second_rater(store)
+    first, second, third = lease(store, 3)
+    vote(store, first, "one", strength=2, reasons=["clear"], comment="Yes.")
+    vote(store, second, "two", choice="skip")
+    store.queue.give_back([third.lease_id], rater_id=1, now=1003.0)
+    (theirs,) = lease(store, rater=2, holder="other")
+    store.votes.record(Ballot("x", theirs.lease_id, "left"), rater_id=2, now=1004.0)
+    found = store.history.last(rater_id=1, limit=9, votes=VoteRules())
+    said = [(one.choice, one.strength, one.reasons, one.comment, one.trained) for one in found]
+    assert sorted(said) == [("left", 2, ["clear"], "Yes.", None), ("skip", 1, [], None, None)]
+    assert len(past(store, limit=1)) == 1
+
+
+def test_a_check_counts_as_learned_from_as_an_ordinary_vote_would(store: Store) -> None:
+    fill(store, 3)
+    shown = lease(store, 3)
+    make_check(store)
+    for number, pair in enumerate(shown):
+        vote(store, pair, f"v{number}", choice="left" if number < 2 else "tie")
+    promote(store)
+    found = store.history.last(rater_id=1, limit=9, votes=VoteRules())
+    assert {one.vote_id: one.trained for one in found} == {"v0": 1, "v1": 1, "v2": None}
+    assert undo(store, "v0").trained == undo(store, "v1").trained == 1
+
+
+def test_an_older_vote_is_taken_back_from_any_tab_on_the_same_sides(store: Store) -> None:
+    fill(store, 2)
+    first, second = lease(store, 2)
+    vote(store, first, "one")
+    vote(store, second, "two")
+    undone = undo(store, "one", holder="another-tab")
+    assert undone.pair is not None
+    assert (undone.pair.left, undone.pair.right) == (first.left, first.right)
+    assert past(store) == ["two"]
+    assert lease(store, 1, holder="another-tab") == [undone.pair]
+
+
+def test_a_vote_of_somebody_else_or_of_an_edit_is_not_taken_back(store: Store) -> None:
+    fill(store, 2)
+    second_rater(store)
+    vote(store, lease(store)[0], edit="A better one.")
+    (theirs,) = lease(store, rater=2, holder="other")
+    store.votes.record(Ballot("x", theirs.lease_id, "left"), rater_id=2, now=1004.0)
+    for vote_id in ("x", "v:edit", "none"):
+        undone = undo(store, vote_id)
+        assert (undone.pair, undone.was_taken_back) == (None, False)
+        assert undone.reason is not None
+        assert "is not there any more" in undone.reason
+
+
+def test_a_vote_whose_pair_others_hold_is_taken_back_with_a_word_on_it(store: Store) -> None:
+    """The pair wanted two votes when this one was cast; since then it wants one, and is held."""
+    fill(store, 0)
+    store.prompts.add([[{"role": "user", "content": "?"}]], now=1.0)
+    add_pairs(store, 1, votes_wanted=2)
+    second_rater(store)
+    vote(store, lease(store)[0], "mine")
+    lease(store, rater=2, holder="other")
+    with store._database.write() as session:
+        session.get_one(Pair, 1).votes_wanted = 1
+    undone = undo(store, "mine")
+    assert undone.was_taken_back
+    assert undone.pair is None
+    assert undone.reason is not None
+    assert "does not come back" in undone.reason
+    assert past(store) == []
+
+
+def test_reasons_can_come_after_the_vote_once_and_while_it_stands(store: Store) -> None:
+    fill(store, 2)
+    first, second = lease(store, 2)
+    vote(store, first, "one")
+    vote(store, second, "two")
+    said = {"reasons": ["clear"], "comment": "Short.", "rater_id": 1}
+    assert store.votes.explain("one", **said).saved  # type: ignore[arg-type]
+    assert store.votes.explain("one", **said).saved  # type: ignore[arg-type]
+    other = store.votes.explain("one", reasons=["tone"], comment=None, rater_id=1)
+    assert (other.saved, other.reason) == (False, "this vote has its reasons already")
+    assert not store.votes.explain("two", reasons=["tone"], comment=None, rater_id=2).saved
+    undo(store, "two")
+    late = store.votes.explain("two", reasons=["tone"], comment=None, rater_id=1)
+    assert (late.saved, late.reason) == (False, "this vote was taken back")
+    kept = {row.vote.id: (row.vote.reasons, row.vote.comment) for row in store.reports.votes()}
+    assert kept == {"one": (["clear"], "Short."), "two": ([], None)}
+
+
+def test_an_edit_that_was_set_aside_waits_no_more(store: Store) -> None:
+    fill(store, 1)
+    vote(store, lease(store)[0], edit="A better one.")
+    (waiting,) = store.edits.untokenised(9)
+    store.edits.set_aside(waiting.pair_id, reason="too long", now=1003.0)
+    assert store.edits.untokenised(9) == []
+    assert store.reports.votes()[-1].pair.aside_reason == "too long"

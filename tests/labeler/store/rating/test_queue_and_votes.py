@@ -1,0 +1,286 @@
+"""Leases and votes: DESIGN's invariants 1, 2, 5 and 6, one test each."""
+
+import random
+
+import pytest
+
+from labeler.domain.errors import BadInput
+from labeler.domain.states import Choice
+from labeler.store import Store
+from labeler.store.rating.queue import MOST_HELD
+from labeler.store.records import Ballot, LeasedPair
+from tests.support.store import N, make_version
+from tests.support.tiny import add_pairs, fill
+
+SECONDS = 60.0
+
+
+def lease(
+    store: Store,
+    wanted: int = 1,
+    *,
+    rater: int = 1,
+    holder: str = "tab",
+    shown: list[str] | None = None,
+    now: float = 1001.0,
+) -> list[LeasedPair]:
+    return store.queue.lease(
+        rater_id=rater,
+        holder=holder,
+        wanted=wanted,
+        shown=shown or [],
+        seconds=SECONDS,
+        now=now,
+        rng=random.Random(0),
+    )
+
+
+def second_rater(store: Store) -> int:
+    from labeler.domain.states import RaterRole
+    from labeler.store.people.accounts import LOCAL_RATER
+    from labeler.store.tables import Rater
+
+    store.raters.local(now=1.0)
+    with store._database.write() as session:
+        session.add(Rater(name="second", role=RaterRole.RATER, created_at=1.0))
+    assert LOCAL_RATER != "second"
+    return 2
+
+
+@pytest.fixture(autouse=True)
+def rater(store: Store) -> int:
+    return store.raters.local(now=1.0)
+
+
+def test_a_vote_is_stored_in_the_pairs_own_order_whatever_side_was_shown(store: Store) -> None:
+    fill(store, 12)
+    for number, pair in enumerate(lease(store, 12)):
+        side = "left" if pair.left.startswith("good") else "right"
+        store.votes.record(Ballot(f"v{number}", pair.lease_id, side), rater_id=1, now=1002.0)
+    votes = [row.vote for row in store.reports.votes()]
+    assert {vote.choice for vote in votes} == {Choice.A}  # a is the good one
+    assert {vote.shown_left for vote in votes} == {"a", "b"}
+
+
+def test_the_same_vote_sent_twice_counts_once(store: Store) -> None:
+    fill(store, 1)
+    ballot = Ballot("v", lease(store)[0].lease_id, "left")
+    receipts = [store.votes.record(ballot, rater_id=1, now=1002.0) for _ in range(2)]
+    assert [receipt.saved for receipt in receipts] == [True, True]
+    assert len(store.reports.votes()) == 1
+
+
+def test_a_second_vote_on_the_same_pair_is_refused_with_the_reason(store: Store) -> None:
+    fill(store, 1)
+    held = lease(store)[0].lease_id
+    store.votes.record(Ballot("v", held, "left"), rater_id=1, now=1002.0)
+    receipt = store.votes.record(Ballot("w", held, "right"), rater_id=1, now=1003.0)
+    assert not receipt.saved
+    assert "undo" in str(receipt.reason)
+
+
+def test_a_vote_without_a_lease_of_that_rater_is_refused(store: Store) -> None:
+    fill(store, 1)
+    held = lease(store)[0].lease_id
+    other = second_rater(store)
+    assert not store.votes.record(Ballot("v", held, "left"), rater_id=other, now=1002.0).saved
+    assert not store.votes.record(Ballot("w", "made up", "left"), rater_id=1, now=1002.0).saved
+    assert store.reports.votes() == []
+
+
+def test_an_unknown_choice_is_refused_and_the_lease_stays(store: Store) -> None:
+    fill(store, 1)
+    held = lease(store)[0].lease_id
+    with pytest.raises(BadInput, match="middle"):
+        store.votes.record(Ballot("v", held, "middle"), rater_id=1, now=1002.0)
+    assert store.votes.record(Ballot("w", held, "tie"), rater_id=1, now=1003.0).saved
+
+
+def test_a_page_gets_its_lost_leases_back_after_a_reload_and_another_tab_gets_others(
+    store: Store,
+) -> None:
+    fill(store, 4)
+    before = lease(store, 2)
+    after = lease(store, 2)
+    other_tab = lease(store, 2, holder="other tab")
+    assert after == before
+    assert {pair.lease_id for pair in other_tab}.isdisjoint(pair.lease_id for pair in before)
+    assert {pair.left for pair in other_tab}.isdisjoint(pair.left for pair in before)
+
+
+def test_an_expired_lease_goes_back_and_its_late_vote_counts_while_the_slot_is_free(
+    store: Store,
+) -> None:
+    fill(store, 1)
+    held = lease(store, now=1001.0)[0].lease_id
+    assert store.queue.end_expired_leases(now=1001.0 + SECONDS) == 1
+    assert store.queue.ready() == 1
+    assert store.votes.record(Ballot("v", held, "left"), rater_id=1, now=1100.0).saved
+    assert store.queue.ready() == 0
+
+
+def test_a_late_vote_is_refused_once_somebody_else_holds_the_pair(store: Store) -> None:
+    fill(store, 1)
+    other = second_rater(store)
+    held = lease(store, now=1001.0)[0].lease_id
+    store.queue.end_expired_leases(now=1001.0 + SECONDS)
+    again = lease(store, rater=other, holder="b", now=1070.0)[0]
+    receipt = store.votes.record(Ballot("v", held, "left"), rater_id=1, now=1100.0)
+    assert not receipt.saved
+    assert "somebody else" in str(receipt.reason)
+    ballot = Ballot("w", again.lease_id, "left")
+    assert store.votes.record(ballot, rater_id=other, now=1101.0).saved
+
+
+def test_a_pair_that_wants_two_votes_takes_two_different_raters_and_no_third_lease(
+    store: Store,
+) -> None:
+    fill(store, 0)
+    store.prompts.add([[{"role": "user", "content": "One?"}]], now=1000.0)
+    add_pairs(store, 1, votes_wanted=2)
+    other = second_rater(store)
+    first = lease(store, 2)
+    assert len(first) == 1, "a rater holds one slot of a pair at most"
+    second = lease(store, rater=other, holder="b")
+    assert len(second) == 1
+    store.votes.record(Ballot("v", first[0].lease_id, "left"), rater_id=1, now=1002.0)
+    assert lease(store, holder="c") == [], "a rater who has voted does not get it again"
+    store.votes.record(Ballot("w", second[0].lease_id, "left"), rater_id=other, now=1002.0)
+    assert store.reports.status(max_staleness=2)["pairs"]["labelled"] == 1
+
+
+def test_undo_brings_the_pair_back_on_the_same_sides_and_keeps_the_old_vote(store: Store) -> None:
+    fill(store, 3)
+    pair = lease(store)[0]
+    store.votes.record(Ballot("v", pair.lease_id, "left"), rater_id=1, now=1002.0)
+    again = store.votes.undo(undo_id="u", rater_id=1, holder="tab", seconds=60, now=1003.0).pair
+    assert again is not None
+    assert (again.left, again.right) == (pair.left, pair.right)
+    store.votes.record(Ballot("w", again.lease_id, "right"), rater_id=1, now=1004.0)
+    old, new = store.reports.votes()
+    assert (old.vote.id, old.superseded_by) == ("v", "w")
+    assert (new.vote.id, new.superseded_by) == ("w", None)
+    assert store.reports.status(max_staleness=2)["labels"]["human"] == 1
+
+
+def test_a_page_that_is_reloaded_after_an_undo_gets_the_undone_pair_first(store: Store) -> None:
+    fill(store, 4)
+    first, second = lease(store, 2)
+    store.votes.record(Ballot("v", first.lease_id, "left"), rater_id=1, now=1002.0)
+    lease(store, 2, shown=[second.lease_id], now=1003.0)
+    again = store.votes.undo(undo_id="u", rater_id=1, holder="tab", seconds=60, now=1004.0).pair
+    reloaded = lease(store, 3, now=1005.0)
+    assert again is not None
+    assert reloaded[0] == again
+
+
+def test_the_same_undo_sent_twice_takes_back_one_vote(store: Store) -> None:
+    fill(store, 2)
+    for number, pair in enumerate(lease(store, 2)):
+        ballot = Ballot(f"v{number}", pair.lease_id, "left")
+        store.votes.record(ballot, rater_id=1, now=1002.0 + number)
+    for _ in range(2):
+        store.votes.undo(undo_id="u", rater_id=1, holder="tab", seconds=60, now=1010.0)
+    assert store.reports.status(max_staleness=2)["labels"]["human"] == 1
+
+
+def test_undo_goes_back_one_vote_at_a_time_and_ends_at_the_first(store: Store) -> None:
+    fill(store, 2)
+    shown = lease(store, 2)
+    for number, pair in enumerate(shown):
+        ballot = Ballot(f"v{number}", pair.lease_id, "left")
+        store.votes.record(ballot, rater_id=1, now=1002.0 + number)
+    undone = [
+        store.votes.undo(undo_id=f"u{n}", rater_id=1, holder="tab", seconds=60, now=1010.0)
+        for n in range(3)
+    ]
+    sides = [one.pair.left if one.pair else None for one in undone]
+    assert sides == [shown[1].left, shown[0].left, None]
+
+
+def test_undo_touches_only_the_votes_of_its_own_page(store: Store) -> None:
+    fill(store, 1)
+    ballot = Ballot("v", lease(store)[0].lease_id, "left")
+    store.votes.record(ballot, rater_id=1, now=1002.0)
+    undone = store.votes.undo(undo_id="u", rater_id=1, holder="x", seconds=60, now=1003.0)
+    assert (undone.pair, undone.was_taken_back) == (None, False)
+
+
+def test_a_skipped_pair_is_retired_and_is_no_label(store: Store) -> None:
+    fill(store, 1)
+    ballot = Ballot("v", lease(store)[0].lease_id, "skip")
+    store.votes.record(ballot, rater_id=1, now=1002.0)
+    status = store.reports.status(max_staleness=2)
+    assert status["pairs"] == {"ready": 0, "leased": 0, "labelled": 0, "expired": 1}
+    assert status["labels"]["human"] == 0
+
+
+def test_pairs_given_back_go_to_the_next_rater(store: Store) -> None:
+    fill(store, 1)
+    held = lease(store)[0].lease_id
+    store.queue.give_back([held], rater_id=1, now=1002.0)
+    assert len(lease(store, holder="b")) == 1
+
+
+def test_a_clean_stop_gives_every_lease_back_and_the_page_can_still_vote(store: Store) -> None:
+    fill(store, 2)
+    held = [pair.lease_id for pair in lease(store, 2)]
+    store.queue.end_all_leases(now=1002.0)
+    assert store.reports.status(max_staleness=2)["pairs"]["leased"] == 0
+    assert store.votes.record(Ballot("v", held[0], "left"), rater_id=1, now=1003.0).saved
+
+
+def test_pairs_of_a_version_that_is_not_live_are_not_queued(store: Store) -> None:
+    fill(store, 1)
+    add_pairs(store, 1, version=7)
+    assert store.queue.ready() == 1
+
+
+def test_a_rater_holds_so_many_pairs_at_most_however_many_pages_are_open(store: Store) -> None:
+    fill(store, MOST_HELD + 10)
+    other = second_rater(store)
+    first = [pair.lease_id for pair in lease(store, 8, holder="first")]
+    store.queue.give_back(first, rater_id=1, now=1001.0)
+    theirs = [pair.lease_id for pair in lease(store, 8, rater=other)]
+    held = [lease(store, 8, holder=f"tab {number}") for number in range(10)]
+    assert sum(map(len, held)) == MOST_HELD
+    store.queue.give_back(theirs, rater_id=other, now=1001.0)
+    assert lease(store, 8, holder="first", shown=first) == []
+    assert len(lease(store, 10, rater=other)) == 10, "nor were given ones taken up again"
+
+
+def test_an_account_that_is_disabled_behind_the_door_votes_and_leases_no_more(store: Store) -> None:
+    fill(store, 3)
+    other = second_rater(store)
+    cast, held = lease(store, 2, rater=other)
+    ballot = Ballot("v", cast.lease_id, "left")
+    assert store.votes.record(ballot, rater_id=other, now=1002.0).saved
+    store.accounts.disable(other, now=1003.0)
+    late = store.votes.record(Ballot("w", held.lease_id, "left"), rater_id=other, now=1004.0)
+    assert (late.saved, late.reason) == (False, "this account is disabled")
+    assert lease(store, 2, rater=other, shown=[held.lease_id]) == []
+    assert store.votes.record(ballot, rater_id=other, now=1004.0).saved, "it was saved before"
+    assert len(lease(store, 3)) == 2, "what they held waits for others"
+
+
+def test_disabling_retires_what_was_held_of_an_older_version(store: Store) -> None:
+    fill(store, 1 + N)
+    other = second_rater(store)
+    lease(store, 1, rater=other)
+    make_version(store, 1, pairs=1)
+    store.accounts.disable(other, now=1030.0)
+    assert store.reports.status(max_staleness=2)["pairs"]["ready"] == 1
+    assert [pair.version_id for pair in lease(store, 3, now=1031.0)] == [1]
+
+
+def test_the_undo_of_one_rater_tells_another_nothing(store: Store) -> None:
+    fill(store, 2)
+    (pair,) = lease(store)
+    store.votes.record(Ballot("v", pair.lease_id, "left"), rater_id=1, now=1002.0)
+    own = store.votes.undo(undo_id="u", rater_id=1, holder="tab", seconds=60, now=1003.0)
+    theirs = store.votes.undo(
+        undo_id="u", rater_id=second_rater(store), holder="tab", seconds=60, now=1004.0
+    )
+    assert own.pair is not None
+    assert theirs.pair is None
+    assert not theirs.was_taken_back

@@ -1,0 +1,147 @@
+"""What the store tells a rater of the updates that their votes went into."""
+
+import random
+from typing import Any
+
+import pytest
+
+from labeler.domain.states import RaterRole, UpdateState
+from labeler.stats.judge_quality import wilson
+from labeler.store import Store
+from labeler.store.records import Ballot, Claim, NewVersion
+from labeler.store.views.changes import NOT_COMPARED, Change, Example
+from tests.support.store import RULES, N, claim, make_version, open_update, vote
+from tests.support.tiny import add_pairs, fill
+
+METRICS = {
+    "labels": N,
+    "agreement": {"live": 0.5, "candidate": 0.75, "labels": 20},
+    "win_rate": {"rate": 0.61, "low": 0.52, "high": 0.7, "pairs": 110},
+    "examples": [{"prompt": [{"role": "user", "content": "q"}], "before": "b", "after": "a"}],
+}
+
+
+@pytest.fixture
+def me(store: Store) -> int:
+    fill(store, 12)
+    return store.raters.local(now=1.0)
+
+
+def vote_as(store: Store, rater: int, count: int) -> None:
+    for pair in store.queue.lease(
+        rater_id=rater, holder="o", wanted=count, seconds=60, now=1.0, rng=random.Random(0)
+    ):
+        ballot = Ballot("v" + pair.lease_id, pair.lease_id, "left")
+        assert store.votes.record(ballot, rater_id=rater, now=1002.0).saved
+
+
+def end(store: Store, claimed: Claim, number: int, *, promoted: bool, **metrics: Any) -> None:
+    made = NewVersion(number, f"v{number}", "x", {**METRICS, **metrics})
+    used = [vote_id for label in claimed.labels for vote_id in label.vote_ids]
+    if promoted:
+        store.updates.promote(claimed, made, [], trained_on=used, now=1020.0)
+    else:
+        store.updates.reject(claimed, made, reason="it is worse", now=1020.0)
+
+
+def last(store: Store, rater: int) -> Change:
+    return store.changes.of(rater, last=10)[0]
+
+
+def test_an_update_tells_each_rater_their_part_in_it(store: Store, me: int) -> None:
+    store.accounts.invite("Ada", RaterRole.RATER, now=1.0)
+    ada = store.accounts.find("Ada").id
+    vote(store, N - 1)
+    vote_as(store, ada, 1)
+    open_update(store)
+    end(store, claim(store), 1, promoted=True)
+    mine, hers = last(store, me), last(store, ada)
+    assert (mine.labels, mine.my_labels, hers.my_labels) == (N, N - 1, 1)
+    assert (mine.state, mine.version_id, mine.parent) == (UpdateState.PROMOTED, 1, 0)
+    assert mine.ended_at == 1020.0
+    result = store.reports.page(rater_id=ada, rules=RULES)["result"]
+    assert (result["my_labels"], result["parent"]) == (1, 0)
+
+
+def test_figures_come_with_their_intervals_and_examples_stay_out_of_the_state(
+    store: Store, me: int
+) -> None:
+    vote(store, N)
+    open_update(store)
+    end(store, claim(store), 1, promoted=True)
+    change = last(store, me)
+    assert change.win_rate is not None
+    assert (change.win_rate.rate, change.win_rate.count, change.why) == (0.61, 110, None)
+    assert change.before is not None
+    assert change.after is not None
+    assert (change.before.low, change.before.high) == wilson(10, 20)
+    assert (change.after.low, change.after.high) == wilson(15, 20)
+    assert change.examples == [Example([{"role": "user", "content": "q"}], "b", "a")]
+    result = store.reports.page(rater_id=me, rules=RULES)["result"]
+    assert result["metrics"] == {name: METRICS[name] for name in METRICS if name != "examples"}
+
+
+def test_without_a_win_rate_it_says_why(store: Store, me: int) -> None:
+    vote(store, N)
+    open_update(store)
+    end(store, claim(store), 1, promoted=True, win_rate=None, not_compared="no judge is set")
+    assert (last(store, me).win_rate, last(store, me).why) == (None, "no judge is set")
+    add_pairs(store, N, version=1)
+    vote(store, N, now=1030.0)
+    open_update(store, 1040.0)
+    end(store, claim(store, now=1041.0), 2, promoted=True, win_rate=None)
+    assert last(store, me).why == NOT_COMPARED
+
+
+def test_a_version_tells_whether_it_is_live_still_and_who_took_its_place(
+    store: Store, me: int
+) -> None:
+    make_version(store, 1)
+    make_version(store, 2, now=1100.0)
+    store.versions.make_live_again(1, now=1200.0)
+    second, first = store.changes.of(me, last=10)
+    assert first.live is not None
+    assert (first.live.now, first.live.until) == (True, None)
+    assert second.live is not None
+    assert (second.live.now, second.live.then, second.live.until) == (False, 1, 1200.0)
+    assert second.live.taken_back
+    add_pairs(store, N, version=1)
+    make_version(store, 3, now=1300.0)
+    first = store.changes.of(me, last=10)[-1]
+    assert first.live is not None
+    assert (first.live.then, first.live.taken_back) == (3, False)
+
+
+def test_an_update_that_was_kept_back_tells_why_what_it_learned_from_and_what_it_would_have_said(
+    store: Store, me: int
+) -> None:
+    vote(store, N)
+    open_update(store)
+    end(store, claim(store), 1, promoted=False)
+    change = last(store, me)
+    assert (change.state, change.reason, change.live) == (
+        UpdateState.REJECTED,
+        "it is worse",
+        None,
+    )
+    assert change.my_labels == N
+    assert change.examples
+    store.versions.make_live_again(1, now=1300.0)
+    made_live = last(store, me).live
+    assert made_live is not None
+    assert made_live.now
+
+
+def test_an_update_that_failed_has_no_version_and_the_last_ten_come_newest_first(
+    store: Store, me: int
+) -> None:
+    assert store.changes.of(me, last=10) == []
+    vote(store, N)
+    for number in range(12):
+        at = 1e4 * (number + 1)
+        open_update(store, at)
+        store.updates.fail(claim(store, now=at), reason="loss is NaN", now=at)
+    found = store.changes.of(me, last=10)
+    assert [change.update_id for change in found] == list(range(12, 2, -1))
+    assert (found[0].version_id, found[0].live, found[0].examples) == (None, None, [])
+    assert found[0].reason == "loss is NaN"

@@ -1,0 +1,165 @@
+"""The dashboard and the labels page in a real browser, by keyboard, light and dark."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from labeler.store import Store
+from labeler.store.tables import Pair, PolicyVersion, Rater, Vote
+from tests.support.adapter import write_folder
+from tests.support.busy import fill_busy
+from tests.support.web import Screen, Service, serving
+
+SERIOUS = ("serious", "critical")
+
+
+@pytest.fixture
+def busy(store: Store, tmp_path: Path) -> Iterator[Service]:
+    """A service of some days, whose version 8 is live and whose version 7 is whole on disk."""
+    fill_busy(store, votes=260, now=time.time())
+    digest = write_folder(tmp_path / "adapters" / "v0007")
+    with store._database.write() as session:
+        session.get_one(PolicyVersion, 7).sha256 = digest
+    with serving(store, tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def screen(browser: Browser, busy: Service) -> Iterator[Screen]:
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    shown = Screen(context.new_page(), busy.url)
+    yield shown
+    context.close()
+    shown.assert_clean()
+
+
+def go(page: Page, url: str) -> None:
+    page.goto(url)
+    page.wait_for_selector("body[data-ready]")
+
+
+def assert_sound(page: Page, width: int = 1280) -> None:
+    """axe finds nothing serious, and nothing stands out to the right, in light and dark."""
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+        found = Axe().run(page).response["violations"]
+        bad = [
+            (each["id"], node["target"], node.get("failureSummary"))
+            for each in found
+            if each["impact"] in SERIOUS
+            for node in each["nodes"]
+        ]
+        assert bad == [], theme
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_dashboard_shows_the_service_and_is_read_by_keyboard(
+    screen: Screen, store: Store
+) -> None:
+    page = screen.page
+    go(page, f"{screen.url}/dashboard")
+    expect(page.locator("#tiles dl").first).to_contain_text("Live version8")
+    expect(page.locator("#plot-win svg .point")).to_have_count(8)
+    expect(page.locator("#history tbody tr")).to_have_count(8)
+    page.locator("#plot-kl > svg").focus()
+    page.keyboard.press("Home")
+    expect(page.locator("#plot-kl .plot-readout")).to_contain_text("Version 1: from the base 0.106")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#plot-kl .plot-readout")).to_contain_text("Version 2:")
+    page.locator("#plot-win button").press("Enter")
+    expect(page.locator("#plot-win tbody tr")).to_have_count(8)
+    page.get_by_role("button", name="All", exact=True).click()
+    expect(page.locator("#ranges [aria-pressed=true]")).to_have_text("All")
+    store.roles.alarm("judge", "The judge abstained on 12 of its last 16 pairs")
+    expect(page.locator("#alarms")).to_contain_text("Judge: The judge abst")
+    assert_sound(page)
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert_sound(page, 390)
+
+
+def test_an_admin_rolls_back_after_a_question_and_invites_people(
+    screen: Screen, store: Store
+) -> None:
+    page = screen.page
+    go(page, f"{screen.url}/dashboard")
+    page.locator("#rollback").click()
+    expect(page.locator("dialog.ask")).to_contain_text(
+        "Version 7 becomes live in place of version 8"
+    )
+    page.keyboard.press("Escape")
+    assert store.versions.live().id == 8  # type: ignore[union-attr]
+    page.locator("#rollback").click()
+    page.get_by_role("button", name="Roll back", exact=True).click()
+    expect(page.locator("#toast")).to_have_text("Version 7 is live now, in place of version 8.")
+    row = page.locator("#history tbody tr").nth(1)
+    expect(row).to_contain_text("made live by local")
+    page.get_by_label("Name", exact=True).fill("Ada Two")
+    page.get_by_role("button", name="Invite", exact=True).click()
+    link = page.locator("#invite-url").input_value()
+    assert link.startswith(f"{screen.url}/login#invite=")
+    assert len(link.partition("=")[2]) > 30
+    page.goto("about:blank")
+    screen.complaints.clear()  # from now on everybody logs in, and the page was told so
+
+
+def test_labels_are_found_opened_and_set_aside_by_keyboard_alone(
+    screen: Screen, store: Store
+) -> None:
+    page = screen.page
+    go(page, f"{screen.url}/labels")
+    expect(page.locator("a.line")).to_have_count(50)
+    page.locator("#more").press("Enter")
+    expect(page.locator("a.line")).to_have_count(100)
+    page.get_by_role("searchbox").fill("bicycle")
+    expect(page.locator("#count")).to_contain_text("33 pairs")
+    lines = page.locator("a.line")
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("ArrowDown")
+    expect(lines.first).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    expect(lines.nth(1)).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#opened h2")).to_be_focused()
+    assert_sound(page)
+    page.keyboard.press("Escape")
+    expect(lines.nth(1)).to_be_focused()
+    page.keyboard.press("Enter")
+    page.locator("#aside").press("Enter")
+    page.keyboard.type("It names a customer.")
+    page.locator("dialog button[value=yes]").press("Enter")
+    note = page.locator(".aside-note")
+    expect(note).to_contain_text("Set aside by local")
+    expect(note).to_contain_text("It names a customer.")
+    expect(page.locator("#aside")).to_be_focused()
+    expect(lines.nth(1)).to_contain_text("set aside")
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert_sound(page, 390)
+    page.get_by_role("button", name="← List").click()
+    assert_sound(page, 390)
+
+
+def test_a_link_leads_to_a_pair_and_a_hostile_one_does_nothing(
+    screen: Screen, store: Store
+) -> None:
+    table = "| a | b |\n|--:|:-:|\n| 1 | 2 |\n\n<img src=x onerror=alert(1)><style>p{}</style>"
+    with store._database.write() as session:
+        pair = session.get_one(Pair, 3)
+        pair.response_a = table
+        session.get_one(Vote, "vote-2").comment = "<b>bold</b>\u202e"
+        session.get_one(Rater, 1).name = "<script>alert(1)</script>"
+    page = screen.page
+    page.on("dialog", lambda dialog: screen.complaints.append(dialog.message))
+    go(page, f"{screen.url}/labels?flag=set_aside#pair=3")
+    expect(page.locator("#opened h2")).to_have_text("Pair 3")
+    expect(page.locator(".response-a td").first).to_have_css("text-align", "right")
+    expect(page.locator(".response-a .text")).to_contain_text("<img src=x onerror=alert(1)>")
+    assert page.locator("#opened :is(script, img, style, b)").count() == 0
+    page.get_by_label("Which").select_option("")
+    expect(page.locator("a.line")).to_have_count(50)
+    page.goto(f"{screen.url}/labels#pair=99999")
+    expect(page.locator("#opened [role=alert]")).to_contain_text("There is no pair 99999")
+    screen.complaints = [text for text in screen.complaints if "422" not in text]

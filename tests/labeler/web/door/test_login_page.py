@@ -1,0 +1,181 @@
+"""The login page and the header in a real browser, and what becomes of votes when a login ends."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from labeler.domain.passwords import hash_password
+from labeler.domain.states import RaterRole
+from labeler.store import Store
+from tests.support.web import Service, standing, until
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+def people(store: Store) -> None:
+    """Ann, who rates, and Boss, who may do everything, with the same password."""
+    kept = hash_password(PASSWORD)
+    for name, role in (("Ann", RaterRole.RATER), ("Boss", RaterRole.ADMIN)):
+        invite = store.accounts.invite(name, role, now=time.time())
+        assert store.logins.accept(invite, kept, seconds=1.0, now=time.time())
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """A browser in which nobody is logged in, and which has seen the practice pairs."""
+    made = browser.new_context(viewport={"width": 1280, "height": 800})
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Page:
+    return context.new_page()
+
+
+def log_in(page: Page, name: str, password: str = PASSWORD) -> None:
+    page.fill("#name", name)
+    page.fill("#password", password)
+    page.keyboard.press("Enter")
+
+
+def wait_for_pair(page: Page) -> None:
+    page.wait_for_selector("body:not(.is-waiting) #reply-left .text")
+
+
+def serious_faults(page: Page) -> list[str]:
+    """What axe-core finds, by name."""
+    found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+    return [fault["id"] for fault in found if fault["impact"] in ("serious", "critical")]
+
+
+def stored_by(store: Store) -> list[str]:
+    return [row.rater for row in standing(store)]
+
+
+@pytest.mark.usefixtures("people")
+def test_the_login_leads_back_to_the_page_that_was_asked_for(service: Service, page: Page) -> None:
+    page.goto(f"{service.url}/labels#pair=3")
+    assert page.url == f"{service.url}/login?to=/labels#pair=3"
+    expect(page.locator("#name")).to_be_focused()
+    log_in(page, "Boss", "wrong password")
+    expect(page.get_by_role("alert")).to_have_text("The name or the password is wrong.")
+    expect(page.locator("#password")).to_be_focused()
+    assert page.input_value("#name") == "Boss"
+    page.fill("#password", PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"{service.url}/labels#pair=3")
+    for elsewhere in (
+        "//evil.example",
+        "https://evil.example",
+        "/\\evil.example",
+        "/%09/evil.example",
+        "/%0A%5Cevil.example",
+        "//",
+        "/login",
+    ):
+        page.goto(f"{service.url}/login?to={elsewhere}")
+        log_in(page, "Boss")
+        page.wait_for_url(f"{service.url}/")
+    page.goto(f"{service.url}/login?to=/.//evil.example")  # a path of ours that begins with //
+    log_in(page, "Boss")
+    page.wait_for_url(f"{service.url}//evil.example")
+
+
+def test_the_login_says_what_a_proxy_takes_that_the_service_was_not_told_of(
+    service: Service, page: Page
+) -> None:
+    page.set_extra_http_headers({"x-forwarded-for": "192.0.2.7"})
+    page.goto(service.url)
+    expect(page.get_by_role("alert")).to_contain_text("give `livedpo serve` the --public-url.")
+
+
+def test_an_invite_leaves_the_address_bar_and_lets_in_once(
+    service: Service, store: Store, page: Page
+) -> None:
+    invite = store.accounts.invite("Zoë", RaterRole.REVIEWER, now=time.time())
+    link = f"{service.url}/login#invite={invite}"
+    page.goto(link)
+    expect(page.get_by_role("heading", name="Welcome, Zoë")).to_be_visible()
+    assert page.url == f"{service.url}/login"
+    page.fill("#new", "easy")
+    page.click("#go")
+    expect(page.get_by_role("alert")).to_contain_text("use 10 or more")
+    page.fill("#new", PASSWORD)
+    page.click("#go")
+    wait_for_pair(page)
+    names = page.locator(".who-pages a")
+    expect(names).to_have_text(["Rate", "Dashboard", "Labels"])
+    expect(page.locator(".who summary")).to_have_text("Zoë")
+    page.goto("about:blank")
+    page.goto(link)
+    expect(page.get_by_role("alert")).to_contain_text("used already")
+    expect(page.locator("#name")).to_be_editable()
+
+
+@pytest.mark.usefixtures("people")
+def test_a_rater_sees_the_way_out_and_no_other_pages(service: Service, page: Page) -> None:
+    page.goto(service.url)
+    log_in(page, "ann")
+    wait_for_pair(page)
+    assert page.locator(".who-pages").count() == 0
+    page.click(".who summary")
+    expect(page.locator(".who-list")).to_contain_text("Logged in as Ann, rater")
+    assert serious_faults(page) == []
+    page.keyboard.press("Escape")
+    expect(page.locator(".who-list")).to_be_hidden()
+    expect(page.locator(".who summary")).to_be_focused()
+    page.goto(f"{service.url}/dashboard")
+    expect(page.locator("main")).to_contain_text("it takes the role reviewer or admin")
+    assert serious_faults(page) == []
+    page.get_by_role("link", name="Rate pairs").click()
+    wait_for_pair(page)
+    page.set_viewport_size({"width": 390, "height": 844})
+    box = page.locator(".who summary").bounding_box()
+    assert box is not None
+    assert box["x"] + box["width"] <= 390
+    page.click(".who summary")
+    page.click("text=Log out")
+    page.wait_for_url(f"{service.url}/login")
+    page.goto(service.url)
+    page.wait_for_url(f"{service.url}/login?to=/")
+
+
+@pytest.mark.usefixtures("people")
+def test_votes_wait_for_the_login_of_the_person_who_cast_them(
+    service: Service, store: Store, page: Page, context: BrowserContext
+) -> None:
+    """Ann's login ends while she rates; Boss logs in in her browser; then she does again."""
+    page.goto(service.url)
+    log_in(page, "Ann")
+    wait_for_pair(page)
+    page.keyboard.press("1")
+    until(lambda: stored_by(store) == ["Ann"])
+
+    (cookie,) = context.cookies()
+    store.logins.log_out(cookie.get("value", ""), now=time.time())
+    page.keyboard.press("2")
+    bar = page.locator(".who-out")
+    expect(bar).to_contain_text("You are logged out.")
+    expect(bar.get_by_role("link", name="Log in again")).to_be_visible()
+    assert serious_faults(page) == []
+
+    other = context.new_page()
+    other.goto(service.url)
+    log_in(other, "Boss")
+    wait_for_pair(other)
+    other.keyboard.press("t")
+    until(lambda: stored_by(store) == ["Ann", "Boss"])
+    page.evaluate("window.dispatchEvent(new Event('focus'))")
+    expect(bar).to_contain_text("Somebody else has logged in")
+    assert stored_by(store) == ["Ann", "Boss"]
+
+    bar.get_by_role("link", name="Log in again").click()
+    log_in(page, "Ann")
+    until(lambda: stored_by(store) == ["Ann", "Boss", "Ann"])
+    wait_for_pair(page)
+    expect(bar).to_be_empty()

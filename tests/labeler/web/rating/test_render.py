@@ -1,0 +1,109 @@
+import re
+import time
+
+import pytest
+
+from labeler.web.rating.render import LONGEST_SHOWN_CHARS, render_prompt, render_text
+
+TAGS = {
+    "blockquote", "br", "code", "div", "em", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p", "pre",
+    "span", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul",
+}  # fmt: skip
+ATTRIBUTES = {"class", "dir", "start", "align"}
+
+
+def assert_harmless(html: str) -> None:
+    for tag, attributes in re.findall(r"<\s*/?\s*([^\s>/]+)([^>]*)>", html):
+        assert tag in TAGS
+        assert set(re.findall(r"([a-z-]+)=", attributes)) <= ATTRIBUTES
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "<script>alert(1)</script>",
+        "<img src=x onerror=alert(1)>",
+        '<form action="http://evil.example"><button>1</button></form>',
+        '<div id="vote-left" style="position:fixed;inset:0">x</div>',
+        "<style>body{display:none}</style>",
+        "![x](http://evil.example/x.png)",
+        "[x](javascript:alert(1))",
+        "<http://evil.example>",
+        "[x]: http://evil.example\n\n[x]",
+        '```"><script>alert(1)</script>\nx\n```',
+        "| a |\n|---|\n| <svg onload=alert(1)> |",
+        "<!-- hidden -->",
+        "&lt;script&gt;alert(1)&lt;/script&gt;",
+        "<details open ontoggle=alert(1)>",
+        "\x00<scr\x00ipt>",
+    ],
+)
+def test_hostile_markdown_becomes_text(hostile: str) -> None:
+    assert_harmless(render_text(hostile))
+
+
+def test_links_images_and_definitions_show_their_source() -> None:
+    source = "![x](http://a.b/c.png) [y](http://a.b) <http://a.b>\n\n[z]: http://a.b"
+    html = render_text(source)
+    for part in ("![x](http://a.b/c.png)", "[y](http://a.b)", "&lt;http://a.b&gt;", "[z]: http"):
+        assert part in html
+
+
+def test_headings_lists_emphasis_tables_and_code_are_rendered() -> None:
+    html = render_text("# T\n\n1. *a*\n2. **b**\n\n| h |\n|--:|\n| c |\n\n```py\nx < 1\n```")
+    assert '<h3 dir="auto">T</h3>' in html
+    assert "<ol>" in html
+    assert "<em>a</em>" in html
+    assert '<td align="right">c</td>' in html
+    assert '<span class="language">py</span><code>x &lt; 1\n</code>' in html
+
+
+def test_underlined_headings_close_the_tag_they_open() -> None:
+    assert render_text("T\n===\n\nU\n---") == '<h3 dir="auto">T</h3>\n<h4 dir="auto">U</h4>\n'
+
+
+def test_line_breaks_are_kept() -> None:
+    assert "one<br />\ntwo" in render_text("one\ntwo")
+
+
+def test_characters_that_reorder_or_hide_text_become_visible() -> None:
+    html = render_text("a\u202egnp.exe\u2066 \x00 \x1b \x7f \x85")
+    assert "a⟨U+202E⟩gnp.exe⟨U+2066⟩ ␀ ␛ ␡ \ufffd" in html
+
+
+def test_each_block_finds_its_own_direction() -> None:
+    assert render_text("שלום").startswith('<p dir="auto">')
+
+
+def test_a_lone_surrogate_can_be_sent_as_utf8() -> None:
+    assert "\ufffd" in render_text("\ud800").encode().decode()
+
+
+@pytest.mark.parametrize("opening", [">", "- ", "1. "])
+def test_blocks_nested_too_deep_lose_no_text(opening: str) -> None:
+    assert "needle" in render_text(opening * 500 + "needle")
+
+
+def test_ten_megabytes_are_cut_with_a_note_and_quickly() -> None:
+    started = time.monotonic()
+    html = render_text("*a_[`" * 2_000_000)
+    assert time.monotonic() - started < 2
+    assert len(html) < 2 * LONGEST_SHOWN_CHARS
+    assert "Cut here: 10,000,000 characters" in html
+
+
+def test_a_single_question_is_shown_bare() -> None:
+    assert render_prompt([{"role": "user", "content": "Why?"}]) == '<p dir="auto">Why?</p>\n'
+
+
+def test_a_conversation_is_shown_with_its_roles() -> None:
+    html = render_prompt(
+        [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "Hi"},
+            {"role": "<b>tool</b>", "content": "x"},
+        ]
+    )
+    assert '<div class="turn system"><p class="role">Instruction</p>' in html
+    assert '<div class="turn user"><p class="role">User</p>' in html
+    assert '<div class="turn other"><p class="role">&lt;b&gt;tool&lt;/b&gt;</p>' in html

@@ -1,0 +1,210 @@
+"""What the page offers besides voting: edit, reasons, history, ways to look, practice; by keys."""
+
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from labeler.domain.states import Purpose
+from labeler.store import Store
+from tests.labeler.web.rating.test_page import lease_all
+from tests.support.web import Screen, Service, add_pairs, standing, until
+
+LONG = "\n\n".join(f"Paragraph {n} is about tea, and it goes on for a while." for n in range(60))
+
+
+def start_alone(browser: Browser, service: Service, **options: Any) -> Screen:
+    """A page with a profile of its own, so that what it keeps is its own."""
+    return Screen(browser.new_page(viewport={"width": 1280, "height": 800}, **options), service.url)
+
+
+def edits(store: Store) -> list[str]:
+    return [row.pair.response_a for row in standing(store) if row.pair.purpose is Purpose.EDIT]
+
+
+def test_an_edit_survives_a_wrong_key_a_reload_and_a_dead_server(
+    browser: Browser, service: Service, store: Store
+) -> None:
+    screen = start_alone(browser, service)
+    screen.may_lose_connection = True
+    screen.open()
+    right = screen.right()
+    screen.press("e")
+    screen.press("2")
+    screen.page.keyboard.type("Better. ")
+    screen.press("Escape")
+    expect(screen.page.locator("#edit .leave")).to_contain_text("not saved")
+    screen.press("Escape")
+    expect(screen.page.locator("#edit")).to_be_visible()
+    screen.open()
+    screen.press("e")
+    expect(screen.page.locator("#edit-text")).to_have_value(f"Better. {right}")
+    service.stop()
+    screen.press("Control+Enter")
+    screen.expect_mark("1 vote waiting")
+    screen.expect_prompt("Question 2?")
+    screen.press("r")
+    screen.press("1")
+    screen.page.fill("#why-comment", "More to the point.")
+    screen.press("Control+Enter")
+    service.start()
+    screen.open()
+    until(lambda: edits(store) == [f"Better. {right}"])
+    until(lambda: standing(store)[0].vote.comment == "More to the point.")
+    assert standing(store)[0].vote.reasons == ["correct"]
+    assert len(store.reports.votes()) == 2
+    screen.press("h")
+    item = screen.page.locator("#history li")
+    expect(item).to_contain_text("Reply 2")
+    expect(item).to_contain_text("More to the point.")
+    item.get_by_text("Take back").click()
+    screen.expect_prompt("Question 1?")
+    assert screen.right() == right
+    until(lambda: not standing(store))
+    screen.press("e")
+    expect(screen.page.locator("#edit-text")).to_have_value(f"Better. {right}")
+    screen.page.close()
+
+
+def test_reasons_come_late_and_a_skip_has_its_own(screen: Screen, store: Store) -> None:
+    screen.press("r")
+    expect(screen.page.locator("#saved .complaint")).to_contain_text("no vote to give reasons for")
+    screen.press("s")
+    screen.wait_saved()
+    screen.press("r")
+    expect(screen.page.locator("#why legend")).to_have_text("Why not?")
+    screen.press("2")
+    screen.press("Enter")
+    until(lambda: standing(store)[0].vote.reasons == ["I do not understand it"])
+    screen.expect_mark("with your reasons")
+    screen.expect_prompt("Question 2?")
+    screen.press("1")
+    screen.expect_prompt("Question 3?")
+    until(lambda: len(standing(store)) == 2)
+
+
+def test_an_older_vote_comes_back_from_the_history_and_u_still_takes_the_last_one(
+    screen: Screen, store: Store
+) -> None:
+    for key in ("1", "Shift+Digit2", "t"):
+        screen.press(key)
+    screen.expect_prompt("Question 4?")
+    screen.wait_saved()
+    screen.press("h")
+    said = screen.page.locator("#history .said strong")
+    expect(said).to_have_text(["Tie", "Reply 2, much better", "Reply 1"])
+    screen.page.locator("#history li").nth(1).get_by_text("Take back").click()
+    screen.expect_prompt("Question 2?")
+    screen.press("u")
+    screen.expect_prompt("Question 3?")
+    until(lambda: len(standing(store)) == 1)
+
+
+def test_ways_to_look_are_kept_and_change_no_text(
+    browser: Browser, service: Service, store: Store
+) -> None:
+    lease_all(store)
+    add_pairs(
+        store, 1, response_a="Tea is **hot**.\n\n" + LONG, response_b="Tea is cold.\n\n" + LONG
+    )
+    screen = start_alone(browser, service)
+    screen.open()
+    rendered = screen.left()
+    expect(screen.page.locator("#replies strong")).to_have_text("hot")
+    screen.press("d")
+    expect(screen.page.locator("#replies mark")).to_have_count(2)
+    assert sorted(screen.page.locator("#replies mark").all_inner_texts()) == ["cold", "hot"]
+    assert screen.left() == rendered
+    screen.press("p")
+    expect(screen.page.locator("#replies strong")).to_have_count(0)
+    assert "**hot**" in screen.left() + screen.right()
+    screen.press("y")
+    for name in ("differences", "plain", "together"):
+        expect(screen.page.locator(f"#toggle-{name}")).to_have_attribute("aria-pressed", "true")
+    tops = "[...document.querySelectorAll('#replies .body')].map((body) => body.scrollTop)"
+    screen.page.locator("#reply-left .body").evaluate("(body) => { body.scrollTop = 300; }")
+    until(lambda: min(screen.page.evaluate(tops)) > 250)
+    screen.open()
+    expect(screen.page.locator("#replies mark")).not_to_have_count(0)
+    expect(screen.page.locator("#vote-left")).to_be_in_viewport(ratio=1)
+    screen.press("y")
+    screen.press("End")
+    until(lambda: min(screen.page.evaluate(tops)) > 300)
+    screen.assert_clean()
+    screen.page.close()
+
+
+def test_practice_teaches_the_keys_and_stores_nothing(
+    browser: Browser, service: Service, store: Store
+) -> None:
+    screen = start_alone(browser, service)
+    screen.open(is_new=True)
+    screen.page.locator("#welcome .main").click()
+    task = screen.page.locator("#practice .task")
+    expect(task).to_contain_text("Press 1 or 2")
+    screen.press("2")
+    expect(task).to_contain_text("Reply 1 answers the question")
+    screen.press("Shift+Digit1")
+    expect(task).to_contain_text("much better it is")
+    for key in ("Enter", "t", "Enter", "b", "u"):
+        screen.press(key)
+    expect(task).to_contain_text("taken back")
+    screen.press("Enter")
+    expect(screen.page.locator("#practice")).to_be_hidden()
+    screen.expect_prompt("Question 1?")
+    assert store.reports.votes() == []
+    screen.page.reload()
+    screen.page.wait_for_selector("#reply-left .text")
+    screen.press("1")
+    screen.wait_saved()
+    expect(screen.page.locator("#welcome")).to_have_count(0)
+    screen.page.close()
+
+
+STEPS = {
+    "pair": ["d"],
+    "help": ["?"],
+    "guidelines": ["g"],
+    "edit": ["e", "1"],
+    "why": ["1", "r"],
+    "history": ["1", "h"],
+}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_serious_fault(browser: Browser, service: Service, scheme: Any) -> None:
+    page = browser.new_page(
+        viewport={"width": 1280, "height": 800}, color_scheme=scheme, bypass_csp=True
+    )
+    page.emulate_media(reduced_motion="reduce")
+    screen = Screen(page, service.url)
+    screen.open(is_new=True)
+    expect(page.locator("#welcome")).to_be_visible()
+    found = {"welcome": faults(page)}
+    page.locator("#welcome .main").click()
+    found["practice"] = faults(page)
+    screen.press("Escape")
+    for name, keys in STEPS.items():
+        for key in keys:
+            screen.press(key)
+        if name == "history":
+            expect(page.locator("#history li")).not_to_have_count(0)
+        found[name] = faults(page)
+        screen.press("Escape")
+    lease_all(service.store)
+    while page.locator("body.is-waiting").count() == 0:
+        screen.press("s")
+    found["waiting"] = faults(page)
+    page.close()
+    assert {name: told for name, told in found.items() if told} == {}
+
+
+def faults(page: Page) -> list[str]:
+    """What a screen reader or a weak eye stumbles over on what is on screen."""
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{fault['id']}: {fault['nodes'][0]['html'][:120]}"
+        for fault in found
+        if fault["impact"] in ("serious", "critical")
+    ]

@@ -1,0 +1,141 @@
+"""The loop in one process, with a simulated rater: for benchmarks, and for the test of the gate.
+
+Updates can be spoilt on purpose, and shown to the gate without being promoted.
+"""
+
+import math
+import random
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from labeler.config.settings import Settings
+from labeler.domain.labels import TrainingLabel
+from labeler.files.prompts import add_first_prompts
+from labeler.roles.scheduler import open_due_update
+from labeler.store import open_store
+from labeler.store.records import Ballot
+from trainer.gate.candidate import Candidates, Finding
+from trainer.judge.load import load_judge
+from trainer.learning.update import TrainingSettings, train
+from trainer.policy.policy import CANDIDATE, Policy, load_policy
+from trainer.programs.setup import policy_settings, training_settings
+from trainer.starter.grammar import score
+from trainer.worker.supply import Supply
+from trainer.worker.worker import Worker
+
+Taste = Callable[[str, str], float]
+
+
+def sure(prompt: str, response: str) -> float:
+    """The grammar's score, without a doubt."""
+    return 20 * score(prompt, response)
+
+
+@dataclass(frozen=True)
+class Plant:
+    """One way to spoil an update: its labels, its settings, or its weights afterwards."""
+
+    name: str
+    labels: Callable[[Sequence[TrainingLabel]], list[TrainingLabel]] = list
+    training: Callable[[TrainingSettings], TrainingSettings] = lambda training: training
+    nan: bool = False
+
+
+def flipped(labels: Sequence[TrainingLabel]) -> list[TrainingLabel]:
+    """Every label says the opposite."""
+    return [replace(label, target=1 - label.target - label.tie) for label in labels]
+
+
+def faster(factor: float) -> Callable[[TrainingSettings], TrainingSettings]:
+    """The learning rate times `factor`."""
+    return lambda training: replace(training, learning_rate=training.learning_rate * factor)
+
+
+PLANTS = (
+    Plant("learning rate x 100", training=faster(100)),
+    Plant("learning rate x 10", training=faster(10)),
+    Plant("labels flipped", labels=flipped),
+    Plant("labels flipped, 4x passes", labels=flipped, training=lambda t: replace(t, passes=16)),
+    Plant("NaN in a weight", nan=True),
+)
+
+
+class Loop:
+    """The service's loop in one process, with a simulated rater in place of people."""
+
+    def __init__(self, settings: Settings, taste: Taste = score) -> None:
+        self.settings = settings
+        self._taste = taste
+        self.store = open_store(settings.database_url)
+        add_first_prompts(settings, self.store, lambda _: None)
+        self.policy: Policy = load_policy(policy_settings(settings))
+        self.rng = random.Random(settings.seed)
+        self.now = 1e9
+        self.worker = Worker(
+            self.store,
+            self.policy,
+            settings,
+            name="bench",
+            stop=threading.Event(),
+            clock=lambda: self.now,
+        )
+        self.worker.start()
+
+    def update(self) -> None:
+        """Label until an update is due, and run it."""
+        self.label()
+        self.worker.step()
+
+    def label(self) -> None:
+        """Vote until an update is open."""
+        rater = self.store.raters.local(now=self.now)
+        while True:
+            self.now += 60
+            open_due_update(self.settings, self.store, self.now)
+            newest = self.store.updates.last()
+            if newest is not None and newest.finished_at is None:
+                return
+            while self.store.queue.ready() < 4:
+                self.worker.step()
+            for pair in self.store.queue.lease(
+                rater_id=rater,
+                holder="bench",
+                wanted=1,
+                seconds=1e6,
+                now=self.now,
+                rng=self.rng,
+            ):
+                question = pair.messages[-1]["content"]
+                margin = self._taste(question, pair.left) - self._taste(question, pair.right)
+                left = self.rng.random() < 1 / (1 + math.exp(-max(-50.0, min(50.0, margin))))
+                ballot = Ballot(pair.lease_id, pair.lease_id, "left" if left else "right")
+                self.store.votes.record(ballot, rater_id=rater, now=self.now)
+
+
+def planted(loop: Loop, plant: Plant) -> Finding:
+    """What the gate says of the next update, spoilt; the update itself is given back."""
+    loop.label()
+    settings, store = loop.settings, loop.store
+    claim = store.updates.claim(worker="bench", rules=settings.vote_rules, now=loop.now)
+    assert claim is not None
+    training = training_settings(settings, claim.update_id, claim.used)
+    steps = list(train(loop.policy, plant.labels(claim.labels), plant.training(training)))
+    if plant.nan:
+        with torch.no_grad():
+            loop.policy.parameters(CANDIDATE)[0][0, 0] = math.nan
+    judge = load_judge(settings, loop.policy)
+    candidates = Candidates(loop.policy, Supply(store, loop.policy, settings), settings, judge)
+    finding = candidates.examine(
+        store.versions.next_id(),
+        steps,
+        parent=claim.parent,
+        held_out=claim.held_out,
+        remembered=claim.remembered,
+        training=training,
+        live_responses=store.queue.responses(claim.parent),
+    )
+    store.updates.release(claim)
+    return finding

@@ -1,0 +1,29 @@
+"""People with accounts, made in the store, without the time that a password takes."""
+
+import time
+
+import httpx
+
+from labeler.domain.states import RaterRole
+from labeler.store import Store
+from labeler.web.door.sessions import Sessions
+from tests.support.web import Service
+
+
+def member(store: Store, name: str, role: RaterRole, *, seconds: float = 3600.0) -> str:
+    """An account whose password nobody knows; returns the token of a login of it."""
+    invite = store.accounts.invite(name, role, now=time.time())
+    token = store.logins.accept(invite, "no hash at all", seconds=seconds, now=time.time())
+    assert token is not None
+    return token
+
+
+def cookie_of(service: Service, token: str) -> dict[str, str]:
+    """The header with the session cookie."""
+    return {"cookie": f"{Sessions(service.settings, service.store).cookie}={token}"}
+
+
+def client_of(service: Service, token: str | None) -> httpx.Client:
+    """A browser without a browser: logged in with this token, or not at all."""
+    headers = cookie_of(service, token) if token else {}
+    return httpx.Client(base_url=service.url, headers=headers, timeout=30)

@@ -1,0 +1,88 @@
+"""Which two prompts people are shown, answered before and after."""
+
+from pathlib import Path
+
+import pytest
+
+from labeler.config.settings import Settings
+from labeler.roles.scheduler import open_due_update
+from labeler.store import Store
+from labeler.store.tables import Prompt
+from tests.support.tiny import worker_settings
+from tests.trainer.worker.test_asking import worker  # noqa: F401  (a fixture)
+from tests.trainer.worker.test_worker import N, vote, work
+from trainer.gate.candidate import NO_JUDGE
+from trainer.gate.examine import Sample
+from trainer.gate.examples import LONGEST_PROMPT, LONGEST_TEXT, examples_of, telling
+from trainer.sampling.local import Response
+from trainer.worker.supply import Sampled
+from trainer.worker.worker import Worker
+
+
+def response(text: str, finish: str = "stop") -> Response:
+    return Response(text, [1], finish, -1.0)
+
+
+def sampled(*answers: tuple[Response, Response], question: str = "q") -> Sampled:
+    prompts = [
+        Prompt(id=place, messages=[{"role": "user", "content": f"{question} {place}"}])
+        for place in range(len(answers))
+    ]
+    return Sampled(prompts, [Sample([1], both) for both in answers], 0)
+
+
+def twice(text: str, finish: str = "stop") -> tuple[Response, Response]:
+    return response(text, finish), response(text, finish)
+
+
+def live(*texts: str) -> list[Sample]:
+    return [Sample([1], twice(text)) for text in texts]
+
+
+def test_the_two_that_changed_the_most_are_shown_and_finished_ones_first() -> None:
+    new = sampled(twice("a b c d"), twice("a b x y"), twice("u v w z", "length"), twice("p q r s"))
+    found = examples_of(new, live("a b c e", "a b c d", "a b c d", "a b c d"))
+    assert [example["after"] for example in found] == ["p q r s", "a b x y"]
+    assert [example["before"] for example in found] == ["a b c d", "a b c d"]
+    assert found[0]["prompt"] == [{"role": "user", "content": "q 3"}]
+
+
+def test_of_the_two_responses_to_a_prompt_the_one_that_changed_more_is_shown() -> None:
+    new = sampled((response("a b c"), response("x y z")))
+    assert examples_of(new, live("a b c"))[0]["after"] == "x y z"
+
+
+def test_long_prompts_are_left_out_and_long_texts_are_cut() -> None:
+    new = sampled(twice("w" * (LONGEST_TEXT + 5)), question="q" * LONGEST_PROMPT)
+    assert examples_of(new, live("a")) == []
+    assert telling(new).samples == []
+    new = sampled(twice("w" * (LONGEST_TEXT + 5)))
+    assert len(examples_of(new, live("a"))[0]["after"]) == LONGEST_TEXT + 2
+
+
+def test_where_the_live_version_must_be_asked_it_is_about_two_finished_prompts() -> None:
+    few = telling(sampled(twice("a", "length"), twice("b"), twice("c")))
+    assert [sample.responses[0].text for sample in few.samples] == ["b", "c"]
+    assert [prompt.id for prompt in few.prompts] == [1, 2]
+
+
+@pytest.fixture
+def settings(tiny_policy: Path, tmp_path: Path) -> Settings:
+    return worker_settings(tiny_policy, tmp_path, queue_pairs=16)
+
+
+def test_an_update_keeps_two_examples_and_says_that_nobody_has_compared_them(
+    worker: Worker,  # noqa: F811
+    store: Store,
+    settings: Settings,
+) -> None:
+    work(worker)
+    vote(store, N)
+    open_due_update(settings, store, now=2000.0)
+    worker.step()
+    me = store.raters.local(now=1.0)
+    [change] = store.changes.of(me, last=10)
+    assert len(change.examples) == 2
+    assert all(example.before and example.after for example in change.examples)
+    assert change.my_labels == N
+    assert change.why == NO_JUDGE

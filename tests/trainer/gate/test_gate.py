@@ -1,0 +1,133 @@
+"""The gate's decision on made-up evidence: each limit fires beyond it, and not before."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from labeler.domain.response_stats import Style
+from trainer.gate.examine import share
+from trainer.gate.gate import (
+    Agreement,
+    Evidence,
+    Limits,
+    WinRate,
+    at_least,
+    broken,
+    objections,
+    unchanged,
+)
+
+LIMITS = Limits(
+    max_kl_live=0.3,
+    max_kl_reference=1.0,
+    max_length_change=2.0,
+    max_unfinished_rise=0.15,
+    max_repetition_rise=0.1,
+    max_agreement_drop=0.1,
+)
+USUAL = Style(tokens=60.0, unfinished=0.05, repetition=0.02)
+GOOD = Evidence(live=USUAL, candidate=USUAL, kl_live=0.05, kl_reference=0.2)
+
+
+def test_a_good_candidate_passes() -> None:
+    agreement = Agreement(live=0.6, candidate=0.7, lost=2, won=5, labels=30)
+    won = WinRate(rate=0.6, low=0.45, high=0.74, pairs=32)
+    assert objections(replace(GOOD, agreement=agreement, win_rate=won), LIMITS) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"kl_live": 0.31}, "away from the live version"),
+        ({"kl_live": math.nan}, "away from the live version"),
+        ({"kl_reference": 1.1}, "away from the reference"),
+        ({"candidate": replace(USUAL, tokens=121.0)}, "121 tokens on average instead of 60"),
+        ({"candidate": replace(USUAL, tokens=29.0)}, "29 tokens on average instead of 60"),
+        ({"candidate": replace(USUAL, unfinished=0.21)}, "21% of its responses do not end"),
+        ({"candidate": replace(USUAL, repetition=0.13)}, "13% of its four-token sequences"),
+        ({"win_rate": WinRate(0.2, 0.1, 0.4, 32)}, "prefers it in 20% of 32 pairs"),
+    ],
+)
+def test_each_limit_fires_just_beyond_it(change: dict[str, object], says: str) -> None:
+    (sentence,) = objections(replace(GOOD, **change), LIMITS)  # type: ignore[arg-type]
+    assert says in sentence
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"kl_live": 0.3, "kl_reference": 1.0},
+        {"candidate": Style(tokens=120.0, unfinished=0.19, repetition=0.12)},
+        {"win_rate": WinRate(0.4, 0.25, 0.57, 32)},
+        {"win_rate": WinRate(0.0, 0.0, 0.4, 7)},
+    ],
+)
+def test_no_limit_fires_at_it(change: dict[str, object]) -> None:
+    assert objections(replace(GOOD, **change), LIMITS) == []  # type: ignore[arg-type]
+
+
+def test_a_fall_in_agreement_counts_when_it_is_large_and_more_than_chance() -> None:
+    """Six lost and none won is 1/64 by chance; five of eight is 219/256 or so, and means nothing.
+
+    P(at least 6 of 6) = 1/64 = 0.016. P(at least 5 of 8) = (56 + 28 + 8 + 1) / 256 = 0.363.
+    """
+    assert at_least(6, 0) == pytest.approx(1 / 64)
+    assert at_least(5, 3) == pytest.approx(93 / 256)
+    fell = Agreement(live=0.9, candidate=0.6, lost=6, won=0, labels=20)
+    by_chance = Agreement(live=0.7, candidate=0.6, lost=5, won=3, labels=20)
+    small = Agreement(live=0.9, candidate=0.82, lost=5, won=0, labels=64)
+    few = Agreement(live=1.0, candidate=0.0, lost=7, won=0, labels=7)
+    said = [objections(replace(GOOD, agreement=a), LIMITS) for a in (fell, by_chance, small, few)]
+    assert [len(sentences) for sentences in said] == [1, 0, 0, 0]
+    assert "agrees with 60% of 20 votes" in said[0][0]
+
+
+def test_moving_against_held_out_votes_more_often_than_chance_is_an_objection() -> None:
+    """P(at least 11 of 13) = (78 + 13 + 1) / 8192 = 0.011, P(at least 10) = 378 / 8192 = 0.046.
+
+    Three of three are 1/8: so few votes never decide.
+    """
+    assert at_least(11, 2) == pytest.approx(92 / 8192)
+    usual = Agreement(live=0.9, candidate=0.9, lost=0, won=0, labels=77)
+    said = [
+        objections(
+            replace(GOOD, agreement=replace(usual, against=against, held_out=held_out)), LIMITS
+        )
+        for against, held_out in ((11, 13), (10, 13), (3, 3), (6, 6))
+    ]
+    assert [len(sentences) for sentences in said] == [1, 0, 0, 1]
+    assert "moved against 11 of 13 votes" in said[0][0]
+
+
+def test_the_figures_of_both_styles_are_stored_and_those_that_are_unknown_left_out() -> None:
+    candidate = replace(USUAL, distinct=0.512345, entropy=math.nan)
+    metrics = replace(GOOD, candidate=candidate).as_metrics()
+    assert (metrics["tokens_live"], metrics["distinct_candidate"]) == (60.0, 0.5123)
+    assert "entropy_live" not in metrics
+    assert metrics["entropy_candidate"] is None, "NaN is no JSON"
+
+
+def test_broken_weights_are_named_without_any_sampling() -> None:
+    good = {"w": torch.ones(2)}
+    assert broken(good, [0.7, 0.6]) == []
+    assert broken({"w": torch.tensor([1.0, math.nan])}, [0.7]) == ["a weight is infinite or NaN"]
+    assert broken(good, [0.7, math.inf]) == ["the loss became infinite or NaN"]
+
+
+def test_an_update_that_changed_nothing_is_noticed() -> None:
+    live = {"w": torch.zeros(2)}
+    assert unchanged({"w": torch.zeros(2)}, live)
+    assert not unchanged({"w": torch.tensor([0.0, 1e-30])}, live)
+
+
+def test_the_interval_of_a_win_rate_is_wilsons() -> None:
+    """8 of 10: centre (0.8 + 0.192) / 1.384 = 0.717, half 1.96 * sqrt(0.0256) / 1.384 = 0.227."""
+    found = share(8.0, 10)
+    assert (found.low, found.high) == (
+        pytest.approx(0.490, abs=2e-3),
+        pytest.approx(0.943, abs=2e-3),
+    )
+    assert share(10.0, 10).high == pytest.approx(1.0)
+    assert share(10.0, 10).low < 0.75

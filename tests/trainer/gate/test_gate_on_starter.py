@@ -1,0 +1,60 @@
+"""The gate on real updates of the starter: good ones pass, each planted bad one is kept back."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from labeler.config.load import load_settings
+from labeler.domain.adapter_folder import DamagedCheckpointError, verify
+from tests.support.loop import Loop, Plant, faster, flipped, planted, sure
+
+
+@pytest.fixture(scope="module")
+def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
+    """The starter after one update on 64 labels of a rater who is sure of the score."""
+    flags = {
+        "data_dir": tmp_path_factory.mktemp("run"),
+        "labels_per_update": 64,
+        "judge": "starter",
+        "gate_prompts": 128,
+    }
+    running = Loop(load_settings(flags, {}), sure)
+    running.update()
+    yield running
+    running.store.close()
+
+
+def test_a_good_update_passes(loop: Loop) -> None:
+    live = loop.store.versions.live()
+    assert live is not None
+    assert live.id == 1
+    assert live.metrics["win_rate"]["rate"] > 0.5
+
+
+@pytest.mark.parametrize(
+    ("plant", "says"),
+    [
+        (Plant("flipped", labels=flipped), "the judge prefers it in"),
+        (Plant("rate", training=faster(100)), "nats a token away"),
+        (Plant("NaN", nan=True), "a weight is infinite or NaN"),
+    ],
+    ids=lambda value: value.name if isinstance(value, Plant) else None,
+)
+def test_a_planted_bad_update_is_kept_back(loop: Loop, plant: Plant, says: str) -> None:
+    finding = planted(loop, plant)
+    assert says in "; ".join(finding.objections)
+
+
+def test_a_truncated_file_never_becomes_live(loop: Loop, tmp_path: Path) -> None:
+    version = loop.store.versions.get(1)
+    folder = loop.settings.adapters_dir / str(version.folder)
+    copy = tmp_path / "v0001"
+    copy.mkdir()
+    for file in folder.iterdir():
+        (copy / file.name).write_bytes(file.read_bytes())
+    verify(copy, str(version.sha256))
+    weights = copy / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(DamagedCheckpointError, match="v0001"):
+        verify(copy, str(version.sha256))

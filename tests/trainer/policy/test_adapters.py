@@ -1,0 +1,194 @@
+"""Adapter folders: complete or not there, and readable by plain peft."""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from peft import PeftModel
+from sqlmodel import col, select
+from transformers import AutoModelForCausalLM
+
+from labeler.domain.errors import LivedpoError
+from labeler.store import Store
+from labeler.store.tables import PolicyVersion
+from tests.support.store import make_version
+from tests.support.tiny import fill
+from trainer.policy.adapters import (
+    DamagedCheckpointError,
+    read_adapter,
+    remove_folders,
+    remove_leftovers,
+    remove_unfinished,
+    write_adapter,
+)
+from trainer.policy.policy import CANDIDATE, LIVE, Policy
+
+
+def written(policy: Policy, folder: Path) -> str:
+    with torch.no_grad():
+        for parameter in policy.parameters(CANDIDATE):
+            parameter.add_(0.1)
+    state = policy.adapter_state(CANDIDATE)
+    return write_adapter(folder, state, policy.adapter_config(), base=policy.name)
+
+
+# peft 0.21 asks transformers 5 by an old name.
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
+def test_plain_peft_loads_what_was_written_and_computes_the_same(
+    policy: Policy, tmp_path: Path, tiny_policy: Path
+) -> None:
+    written(policy, tmp_path / "v0001")
+    plain = AutoModelForCausalLM.from_pretrained(tiny_policy)
+    elsewhere = PeftModel.from_pretrained(plain, tmp_path / "v0001").eval()
+    ids = torch.tensor([[3, 20, 30, 0, 4]])
+    with torch.no_grad(), policy.adapter(CANDIDATE):
+        assert torch.equal(elsewhere(ids).logits, policy.model(ids).logits)
+
+
+def test_what_was_written_is_read_back(policy: Policy, tmp_path: Path) -> None:
+    sha256 = written(policy, tmp_path / "v0001")
+    state = read_adapter(tmp_path / "v0001", sha256)
+    policy.set_adapter_state(LIVE, state)
+    for live, candidate in zip(policy.parameters(LIVE), policy.parameters(CANDIDATE), strict=True):
+        assert torch.equal(live, candidate)
+
+
+def test_the_same_weights_give_the_same_hash(policy: Policy, tmp_path: Path) -> None:
+    state, config = policy.adapter_state(CANDIDATE), policy.adapter_config()
+    hashes = {write_adapter(tmp_path / name, state, config, base="b") for name in ("x", "y")}
+    assert len(hashes) == 1
+
+
+@pytest.mark.parametrize("damage", ["truncate", "flip", "no manifest", "no weights", "no folder"])
+def test_a_damaged_folder_is_refused(policy: Policy, tmp_path: Path, damage: str) -> None:
+    folder = tmp_path / "v0001"
+    sha256 = written(policy, folder)
+    weights = folder / "adapter_model.safetensors"
+    content = bytearray(weights.read_bytes())
+    if damage == "truncate":
+        weights.write_bytes(content[:-10])
+    elif damage == "flip":
+        content[-1] ^= 1
+        weights.write_bytes(content)
+    elif damage == "no manifest":
+        (folder / "manifest.json").unlink()
+    elif damage == "no weights":
+        weights.unlink()
+    else:
+        folder.rename(tmp_path / "elsewhere")
+    with pytest.raises(DamagedCheckpointError, match="v0001"):
+        read_adapter(folder, sha256)
+
+
+def test_another_complete_adapter_under_the_name_is_refused(policy: Policy, tmp_path: Path) -> None:
+    sha256 = written(policy, tmp_path / "v0001")
+    written(policy, tmp_path / "v0001")
+    with pytest.raises(DamagedCheckpointError):
+        read_adapter(tmp_path / "v0001", sha256)
+
+
+def make_folders(parent: Path, *names: str) -> None:
+    for name in names:
+        (parent / name).mkdir(parents=True)
+        (parent / name / "adapter_model.safetensors").write_bytes(b"weights")
+
+
+def names_in(parent: Path) -> list[str]:
+    return sorted(path.name for path in parent.iterdir())
+
+
+def test_leftovers_of_a_crash_are_removed(tmp_path: Path) -> None:
+    make_folders(tmp_path, ".writing-v0001", ".removing-v0002", "v0001")
+    remove_unfinished(tmp_path)
+    assert names_in(tmp_path) == ["v0001"]
+
+
+def test_named_folders_are_removed_and_missing_ones_are_fine(tmp_path: Path) -> None:
+    make_folders(tmp_path, "v0001", "v0002", "offline-1700000000000")
+    remove_folders(tmp_path, ["v0001", "v0009", "offline-1700000000000"])
+    remove_folders(tmp_path / "nowhere", ["v0001"])
+    assert names_in(tmp_path) == ["v0002"]
+
+
+def test_a_folder_that_does_not_go_is_one_sentence(tmp_path: Path) -> None:
+    make_folders(tmp_path, "v0001", ".removing-v0001")
+    with pytest.raises(LivedpoError, match=r"v0001 cannot be removed: Directory not empty\."):
+        remove_folders(tmp_path, ["v0001"])
+
+
+def test_version_folders_that_no_version_needs_are_removed_and_nothing_else(tmp_path: Path) -> None:
+    ours = ["v0001", "v0002", "v12345", "offline-1700000000000"]
+    make_folders(tmp_path, *ours, "v0001-copy", "my adapter", "v3")
+    (tmp_path / "v0004").write_text("a file")
+    remove_leftovers(tmp_path, {"v0002"}, since=0.0)
+    assert names_in(tmp_path) == ["my adapter", "v0001-copy", "v0002", "v0004", "v3"]
+    remove_leftovers(tmp_path / "nowhere", {"v0002"}, since=0.0)
+
+
+def test_folders_of_an_older_database_on_the_same_data_dir_stay(tmp_path: Path) -> None:
+    make_folders(tmp_path, "v0001", "v0002")
+    os.utime(tmp_path / "v0001", (1000.0, 1000.0))
+    remove_leftovers(tmp_path, set(), since=1001.0)
+    assert names_in(tmp_path) == ["v0001"]
+
+
+@pytest.mark.parametrize("done", ["nothing", "one folder", "half a folder", "all"])
+def test_a_crash_between_the_mark_and_the_end_of_the_folders_is_healed(
+    store: Store, tmp_path: Path, done: str
+) -> None:
+    fill(store, 40)
+    for number in range(1, 6):
+        make_version(store, number, now=1000.0 + 10 * number)
+    parent = tmp_path / "adapters"
+    with store._database.write() as session:
+        for row in session.exec(select(PolicyVersion).where(col(PolicyVersion.id) > 0)):
+            row.folder = f"v{row.id:04d}"
+            make_folders(parent, row.folder)
+    pruned = store.versions.prune(keep=2, now=3000.0)
+    assert pruned == ["v0001", "v0002", "v0003"]
+    if done == "half a folder":
+        (parent / pruned[0]).rename(parent / f".removing-{pruned[0]}")
+    elif done != "nothing":
+        remove_folders(parent, pruned[: 1 if done == "one folder" else None])
+    remove_unfinished(parent)
+    remove_leftovers(parent, store.versions.folders(), since=store.versions.get(0).created_at)
+    assert names_in(parent) == ["v0004", "v0005"]
+
+
+FULL_DISK = """
+import resource, signal, sys, torch
+from pathlib import Path
+from peft import LoraConfig
+from trainer.policy.adapters import write_adapter
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+config = LoraConfig(target_modules=["x"])
+try:
+    write_adapter(Path(sys.argv[1]), {"w": torch.zeros(100_000)}, config, base="b")
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+def test_a_disk_that_fills_up_leaves_no_folder_behind(tmp_path: Path) -> None:
+    assert hasattr(signal, "SIGXFSZ")
+    assert hasattr(resource, "RLIMIT_FSIZE")
+    folder = tmp_path / "adapters" / "v0001"
+    run = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(folder)], capture_output=True, text=True, check=True
+    )
+    assert "too large" in run.stdout, run.stdout + run.stderr
+    assert list(folder.parent.iterdir()) == []
+
+
+def test_the_manifest_names_every_other_file(policy: Policy, tmp_path: Path) -> None:
+    written(policy, tmp_path / "v0001")
+    names = {path.name for path in (tmp_path / "v0001").iterdir()}
+    manifest = json.loads((tmp_path / "v0001" / "manifest.json").read_text())
+    assert set(manifest["files"]) == names - {"manifest.json"}

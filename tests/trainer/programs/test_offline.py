@@ -1,0 +1,158 @@
+"""Offline DPO on a tiny policy: from a file to a candidate version, through the gate."""
+
+import json
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from filelock import FileLock
+
+from labeler.config.load import PREFIX
+from labeler.config.settings import Settings
+from labeler.domain.errors import BadInput, LivedpoError
+from labeler.domain.labels import VoteRules
+from labeler.domain.states import VersionState
+from labeler.files.pairs import read_pairs
+from labeler.store import Store, open_store
+from tests.support.tiny import EASY
+from tests.trainer.conftest import load
+from trainer.policy.adapters import read_adapter
+from trainer.policy.policy import LIVE
+from trainer.programs.offline import Offline, run_offline
+
+PROMPTS = [[{"role": "user", "content": f"how do you make good tea {n}?"}] for n in range(8)]
+
+
+@pytest.fixture
+def settings(tiny_policy: Path, tmp_path: Path) -> Settings:
+    return Settings(
+        policy=str(tiny_policy),
+        data_dir=tmp_path,
+        database=f"sqlite:///{tmp_path / 'test.sqlite'}",
+        max_new_tokens=12,
+        learning_rate=1e-2,
+        lora_rank=4,
+        **EASY | {"held_out_share": 0.2},
+        threads=1,
+    )
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Twenty pairs in which the friendly reply is preferred."""
+    rows = [
+        {"prompt": f"how are you {n}?", "chosen": f"good, hello {n}!", "rejected": f"tea {n}"}
+        for n in range(20)
+    ]
+    path = tmp_path / "pairs.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_a_file_becomes_a_candidate_version_that_learnt_it_and_the_live_one_stays(
+    store: Store, settings: Settings, file: Path
+) -> None:
+    store.prompts.add(PROMPTS, now=1.0)
+    said = run_offline(file, settings, threading.Event())
+    assert "Version 1 was trained on 16 pairs" in said
+    assert "`livedpo versions promote 1`" in said
+    version = store.versions.get(1)
+    assert version.state is VersionState.CANDIDATE
+    assert version.metrics["agreement"]["candidate"] > version.metrics["agreement"]["live"]
+    live = store.versions.live()
+    assert live is not None
+    assert live.id == 0
+    assert version.folder is not None
+    assert version.sha256 is not None
+    read_adapter(settings.adapters_dir / version.folder, version.sha256)
+
+
+def test_a_reply_ends_in_the_token_that_ends_a_turn_and_a_cut_one_in_none(
+    store: Store, settings: Settings, file: Path, tiny_policy: Path
+) -> None:
+    """The template ends a turn with token 0; the model would also stop at token 7, listed first."""
+    policy = load(tiny_policy)
+    policy.model.generation_config.eos_token_id = [7, 0]
+    (pair,) = read_pairs(file, VoteRules()).pairs[:1]
+    (label,), _ = Offline(store, policy, settings)._labels([replace(pair, ended_b=False)])
+    assert label.tokens_a[-1] == 0
+    assert policy.tokenizer.decode(label.tokens_a[:-1]) == pair.response_a
+    assert policy.tokenizer.decode(label.tokens_b) == pair.response_b
+    assert label.reference_logp_a < 0
+
+
+def test_it_starts_from_the_live_version(
+    store: Store, settings: Settings, file: Path, tiny_policy: Path
+) -> None:
+    store.prompts.add(PROMPTS, now=1.0)
+    run_offline(file, settings, threading.Event())
+    store.versions.make_live_again(1, now=2.0)
+    version = store.versions.get(1)
+    policy = load(tiny_policy)
+    Offline(store, policy, settings).start()
+    saved = read_adapter(settings.adapters_dir / str(version.folder), str(version.sha256))
+    now = policy.adapter_state(LIVE)
+    assert all(torch.equal(weight, now[name]) for name, weight in saved.items())
+
+
+def test_pairs_that_the_context_cannot_take_are_left_out_and_counted(
+    store: Store, settings: Settings, file: Path
+) -> None:
+    store.prompts.add(PROMPTS, now=1.0)
+    long = {"prompt": "tea? " * 200, "chosen": "yes", "rejected": "no"}
+    file.write_text(file.read_text() + json.dumps(long) + "\n")
+    said = run_offline(file, settings, threading.Event())
+    assert "1 pairs that the policy cannot take were left out." in said
+    file.write_text(json.dumps(long))
+    with pytest.raises(BadInput, match="None of the 1 pairs can be used"):
+        run_offline(file, settings, threading.Event())
+
+
+def test_beside_a_running_service_it_is_refused(
+    store: Store, settings: Settings, file: Path
+) -> None:
+    with (
+        FileLock(settings.data_dir / "worker.lock"),
+        pytest.raises(LivedpoError, match="stop it first"),
+    ):
+        run_offline(file, settings, threading.Event())
+
+
+def test_the_command_says_what_came_of_it_and_merges_the_version(
+    settings: Settings, file: Path, tmp_path: Path
+) -> None:
+    prompts = tmp_path / "prompts.jsonl"
+    prompts.write_text("".join(json.dumps({"prompt": p[0]["content"]}) + "\n" for p in PROMPTS))
+    chosen = settings.model_copy(update={"prompts": prompts}).model_dump(exclude_defaults=True)
+    environment = {PREFIX + name.upper(): str(value) for name, value in chosen.items()}
+
+    def livedpo(*words: str) -> subprocess.CompletedProcess[str]:
+        run = [sys.executable, "-m", "labeler.cli.main", *words]
+        return subprocess.run(run, capture_output=True, text=True, timeout=120, env=environment)
+
+    trained = livedpo("train", str(file))
+    assert trained.returncode == 0, trained.stderr
+    assert trained.stdout.startswith("Version 1 was trained on 16 pairs")
+    merged = livedpo("versions", "merge", "1", str(tmp_path / "merged"))
+    assert merged.stdout.startswith("Version 1 is a model of its own"), merged.stderr
+    store = open_store(settings.database_url)
+    version = store.versions.get(1)
+    store.close()
+    folder = settings.adapters_dir / str(version.folder)
+    plain, tuned = load(tmp_path / "merged"), load(Path(settings.policy), folder)
+    tuned.set_adapter_state(LIVE, read_adapter(folder, str(version.sha256)))
+    ids = torch.tensor([[3, 20, 30, 0, 4, 40, 41]])
+    with torch.no_grad(), plain.reference():
+        ours = plain.model(ids).logits
+    with torch.no_grad(), tuned.adapter(LIVE):
+        assert torch.allclose(ours, tuned.model(ids).logits, atol=1e-4)
+    again = livedpo("versions", "merge", "1", str(tmp_path / "merged"))
+    assert again.returncode == 2
+    assert "exists already" in again.stderr
+    missing = livedpo("train", str(tmp_path / "nowhere.jsonl"))
+    assert missing.returncode == 2
+    assert missing.stderr.strip().count("\n") == 0

@@ -1,0 +1,252 @@
+"""Sampling: what is kept of a response, and that it is reproducible and on-policy."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
+
+from labeler.domain.errors import BadInput
+from tests.support.tiny import save_tiny_policy, tiny_tokenizer
+from tests.trainer.conftest import SAMPLING, load
+from trainer.policy.batch import make_batch
+from trainer.policy.policy import CANDIDATE, LIVE, Policy
+from trainer.sampling.local import (
+    Response,
+    Sampler,
+    SamplingSettings,
+    batch_seed,
+    sample_pairs,
+    worth_asking,
+)
+
+PROMPTS = [[3, 20, 30, 0, 4], [3, 0, 4]]
+
+
+def disturb(policy: Policy, adapter: str) -> None:
+    """Give an adapter weights that change what the policy says."""
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for weight in policy.parameters(adapter):
+            weight.copy_(0.5 * torch.randn(weight.shape, generator=generator))
+
+
+def tokens(answers: Sequence[tuple[Response, ...]]) -> list[list[int]]:
+    return [response.tokens for answer in answers for response in answer]
+
+
+def sampled(
+    policy: Policy, prompts: list[list[int]], settings: SamplingSettings, *, seed: int
+) -> list[tuple[Response, ...]]:
+    return Sampler(policy).sample(LIVE, prompts, settings, seed=seed)
+
+
+def test_the_same_seed_gives_the_same_pairs_and_another_gives_others(policy: Policy) -> None:
+    with policy.adapter(LIVE):
+        first, again, other = (
+            sample_pairs(policy, PROMPTS, SAMPLING, seed=seed) for seed in (1, 1, 2)
+        )
+    assert first == again
+    assert first != other
+
+
+def test_a_response_ends_in_its_eos_or_at_the_limit_without_one(policy: Policy) -> None:
+    with policy.adapter(LIVE):
+        pairs = sample_pairs(policy, PROMPTS * 100, SAMPLING, seed=1)
+    responses = [response for pair in pairs for response in pair]
+    assert {response.finish for response in responses} == {"stop", "length"}
+    for response in responses:
+        ended = response.finish == "stop"
+        assert (response.tokens[-1] == 0) is ended
+        assert 0 not in response.tokens[:-1]
+        assert ended or len(response.tokens) == SAMPLING.max_new_tokens
+
+
+def test_the_penalties_and_cuts_that_a_model_ships_are_not_applied(tmp_path: Path) -> None:
+    plain = load(save_tiny_policy(tmp_path / "plain"))
+    folder = save_tiny_policy(tmp_path / "penalised")
+    own = GenerationConfig(
+        eos_token_id=0, repetition_penalty=5.0, min_p=0.5, no_repeat_ngram_size=1, do_sample=True
+    )
+    own.save_pretrained(folder)
+    shipped = load(folder)
+    assert shipped.eos_token_ids == plain.eos_token_ids == [0]
+    drawn = []
+    for policy in (plain, shipped):
+        with policy.adapter(LIVE):
+            drawn.append(sample_pairs(policy, PROMPTS * 4, SAMPLING, seed=1))
+    assert drawn[0] == drawn[1]
+
+
+@pytest.mark.parametrize("way", ["merged", "policy", "generate"])
+def test_responses_come_with_the_probabilities_that_the_policy_gives(
+    policy: Policy, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """4000 responses of two tokens at temperature 0.7, in 16 cells each, by chi-square.
+
+    A cell is a first token modulo 4 and a second one modulo 4; its probability is worked out from
+    the model's own softmax for every first token. Chi-square has mean 15 and deviation sqrt(30).
+    """
+    if way == "generate":
+        monkeypatch.setattr("trainer.sampling.local.objection", lambda decoder: "of the test")
+    disturb(policy, LIVE)
+    two_tokens = SamplingSettings(temperature=0.7, top_p=1.0, max_new_tokens=2)
+    prompt = PROMPTS[0]
+    with policy.adapter(LIVE), torch.no_grad():
+        first = (policy.model(torch.tensor([prompt])).logits[0, -1] / 0.7).softmax(-1)
+        longer = torch.tensor([[*prompt, token] for token in range(len(first))])
+        second = (policy.model(longer).logits[:, -1] / 0.7).softmax(-1)
+    both = first[:, None] * second
+    both[0], both[0, 0] = 0.0, first[0]  # token 0 is EOS: such a response has no second token
+    cells = both.view(-1, 4, both.shape[1] // 4, 4).sum((0, 2)).flatten()
+    sampler = Sampler(policy, merge=way == "merged")
+    answers = sampler.sample(LIVE, [prompt] * 40, two_tokens, seed=3, copies=100)
+    drawn = [([*response.tokens, 0])[:2] for answer in answers for response in answer]
+    counts = Counter(a % 4 * 4 + b % 4 for a, b in drawn)
+    chi_square = sum(
+        (counts[cell] - 4000 * share) ** 2 / (4000 * share)
+        for cell, share in enumerate(cells.tolist())
+    )
+    assert abs(chi_square - 15) < 4 * math.sqrt(30)
+
+
+def test_a_sampler_takes_the_adapter_it_is_told_and_follows_its_changes(policy: Policy) -> None:
+    sampler = Sampler(policy)
+    disturb(policy, CANDIDATE)
+    live, candidate, reference = (
+        sampler.sample(name, PROMPTS, SAMPLING, seed=1) for name in (LIVE, CANDIDATE, None)
+    )
+    assert live == reference  # a fresh adapter changes nothing
+    assert candidate != live
+    policy.copy_adapter(CANDIDATE, LIVE)
+    swapped = sampler.sample(LIVE, PROMPTS, SAMPLING, seed=1)
+    assert tokens(swapped) == tokens(candidate)
+
+
+@pytest.mark.parametrize("kind", ["llama", "qwen2", "qwen3", "mistral", "gemma2", "gpt2"])
+def test_with_and_without_a_merged_copy_the_responses_are_the_same(
+    kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And none of them comes from `generate`, which would be said."""
+    policy = load(save_tiny_policy(tmp_path, kind))
+    disturb(policy, CANDIDATE)
+    merged, plain = (
+        Sampler(policy, merge=merge).sample(CANDIDATE, PROMPTS * 3, SAMPLING, seed=1)
+        for merge in (True, False)
+    )
+    assert tokens(merged) == tokens(plain)
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("way", ["merged", "generate"])
+def test_a_response_knows_its_log_probability_under_the_policy(
+    policy: Policy, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if way == "generate":
+        monkeypatch.setattr("trainer.sampling.local.objection", lambda decoder: "of the test")
+    disturb(policy, LIVE)
+    cool = SamplingSettings(temperature=0.7, top_p=0.9, max_new_tokens=8)
+    answers = Sampler(policy).sample(LIVE, PROMPTS, cool, seed=1)
+    rows = [(p, r.tokens) for p, answer in zip(PROMPTS, answers, strict=True) for r in answer]
+    batch = make_batch(rows, pad=policy.pad_token_id, device=policy.device)
+    with policy.adapter(LIVE), torch.no_grad():
+        expected = policy.logps(batch).tolist()
+    assert [r.logp for answer in answers for r in answer] == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("merge", [True, False])
+def test_sampling_between_two_training_steps_changes_nothing_in_training(
+    tiny_policy: Path, merge: bool
+) -> None:
+    """The same ten steps with and without samples in between give the very same adapter."""
+    states = []
+    for samples in (False, True):
+        policy = load(tiny_policy)
+        sampler = Sampler(policy, merge=merge)
+        before = policy.model.config._attn_implementation
+        optimizer = torch.optim.AdamW(policy.parameters(CANDIDATE), lr=1e-2)
+        rows = [(PROMPTS[0], [20, 21, 0]), (PROMPTS[1], [22, 0])]
+        batch = make_batch(rows, pad=policy.pad_token_id, device=policy.device)
+        for step in range(10):
+            with policy.adapter(CANDIDATE, trains=True):
+                loss = -policy.logps(batch).sum()
+                optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+            if samples:
+                sampler.sample(LIVE, PROMPTS, SAMPLING, seed=step)
+            optimizer.step()
+        assert policy.model.config._attn_implementation == before
+        states.append(policy.adapter_state(CANDIDATE))
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_a_prompt_that_nearly_fills_the_context_gets_a_short_response(tiny_policy: Path) -> None:
+    policy = load(tiny_policy)
+    for way in (sample_pairs, sampled):
+        with policy.adapter(LIVE):
+            pairs = way(policy, [[7] * 125, [7]], SAMPLING, seed=1)
+        assert all(0 < len(response.tokens) <= 3 for response in pairs[0])
+        assert max(len(response.tokens) for response in pairs[1]) > 3
+
+
+@pytest.mark.parametrize("prompt", [[], [7] * 128, [7] * 500])
+def test_a_prompt_without_room_for_a_response_is_refused(policy: Policy, prompt: list[int]) -> None:
+    with pytest.raises(BadInput, match=f"{len(prompt)} tokens"):
+        Sampler(policy).sample(LIVE, [PROMPTS[0], prompt], SAMPLING, seed=1)
+
+
+def test_no_prompts_give_no_responses(policy: Policy) -> None:
+    assert Sampler(policy).sample(LIVE, [], SAMPLING, seed=1) == []
+
+
+def test_without_memory_for_a_copy_the_policy_itself_is_sampled_and_that_is_said(
+    policy: Policy, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    merged = Sampler(policy).sample(LIVE, PROMPTS, SAMPLING, seed=1)
+    monkeypatch.setattr("trainer.sampling.local.free_bytes", lambda device: 100_000)
+    sampler = Sampler(policy)
+    for _ in range(2):
+        assert tokens(sampler.sample(LIVE, PROMPTS, SAMPLING, seed=1)) == tokens(merged)
+    assert [record.message for record in caplog.records] == [
+        "There is no memory for a merged copy of the policy; sampling is slower."
+    ]
+
+
+def test_a_model_that_cannot_be_decoded_here_goes_through_generate_and_that_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Bloom biases its attention by distance (ALiBi), in code that cannot be replaced."""
+    config = AutoConfig.for_model(
+        "bloom", vocab_size=320, hidden_size=32, n_layer=2, n_head=4, eos_token_id=0, pad_token_id=1
+    )
+    torch.manual_seed(0)
+    AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path)
+    tiny_tokenizer().save_pretrained(tmp_path)
+    sampler = Sampler(load(tmp_path))
+    first, again = (sampler.sample(LIVE, PROMPTS, SAMPLING, seed=1, copies=3) for _ in range(2))
+    assert first == again
+    assert [len(answer) for answer in first] == [3, 3]
+    said = [record.message for record in caplog.records if "generate" in record.message]
+    assert len(said) == 1
+    assert "its attention cannot be replaced" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "worth"),
+    [("yes", "no", True), ("yes", " yes\n", False), ("", "no", False), (" \n", "no", False)],
+)
+def test_pairs_that_no_one_could_choose_between_are_not_worth_asking(
+    first: str, second: str, worth: bool
+) -> None:
+    pair = Response(first, [1], "stop", -1.0), Response(second, [2], "stop", -1.0)
+    assert worth_asking(pair) is worth
+
+
+def test_a_batch_seed_differs_with_every_part_and_fits_31_bits() -> None:
+    seeds = {batch_seed(0, version, prompt) for version in range(20) for prompt in range(20)}
+    assert len(seeds) == 400
+    assert max(seeds) < 2**31
+    assert batch_seed(0, 1, 2) == batch_seed(0, 1, 2)

@@ -1,0 +1,246 @@
+"""Raters' own prompts, answered by a worker with a tiny policy and a real SQLite file."""
+
+import random
+import threading
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import trainer.worker.asking
+from labeler.config.settings import Settings
+from labeler.domain.states import AskState, UpdateState
+from labeler.roles.scheduler import open_due_update
+from labeler.store import Store
+from labeler.store.rating.asks import AskView
+from labeler.store.tables import Ask, Pair
+from tests.support.tiny import Clock, worker_settings
+from tests.trainer.conftest import QUESTIONS, SAMPLING, load
+from tests.trainer.worker.test_worker import PROMPTS, N, vote, work
+from trainer.gate.examine import Sample
+from trainer.policy.batch import make_batch
+from trainer.policy.policy import LIVE, Policy
+from trainer.sampling.local import Sampler
+from trainer.worker.asking import MOST_SEEDS, NO_MEMORY, SAME
+from trainer.worker.worker import Worker
+
+
+@pytest.fixture
+def settings(tiny_policy: Path, tmp_path: Path) -> Settings:
+    return worker_settings(tiny_policy, tmp_path, queue_pairs=6)
+
+
+@pytest.fixture
+def worker(store: Store, settings: Settings, policy: Policy) -> Worker:
+    store.prompts.add(PROMPTS, now=1.0)
+    made = Worker(store, policy, settings, name="w", stop=threading.Event(), clock=Clock())
+    made.start()
+    return made
+
+
+def ask(store: Store, name: str, text: str = "how do you make tea?") -> None:
+    me = store.raters.local(now=1.0)
+    assert store.asks.add(name, rater_id=me, text=text, continues=None, now=float(len(name)))
+
+
+def look(store: Store, name: str) -> AskView:
+    me = store.raters.local(now=1.0)
+    found = store.asks.look(
+        name, rater_id=me, holder="t", gone=None, seconds=60, now=2.0, rng=random.Random(0)
+    )
+    assert found is not None
+    return found
+
+
+def own_pair(store: Store, name: str) -> Pair:
+    """The pair of an ask that was answered."""
+    with store._database.read() as session:
+        return session.get_one(Pair, session.get_one(Ask, name).pair_id)
+
+
+def test_own_prompts_are_answered_before_the_queue_is_filled_and_are_pairs_like_others(
+    worker: Worker, store: Store, policy: Policy, settings: Settings
+) -> None:
+    ask(store, "a")
+    ask(store, "bb")
+    assert worker.step()
+    first, second = own_pair(store, "a"), own_pair(store, "bb")
+    assert first.response_a != first.response_b
+    assert first.tokens_a != second.tokens_a  # the same prompt, asked again, is answered anew
+    assert set(first.sampling) == {"temperature", "top_p", "max_new_tokens", "seed"}
+    rows = [(first.prompt_tokens, first.tokens_a), (first.prompt_tokens, first.tokens_b)]
+    batch = make_batch(rows, pad=policy.pad_token_id, device=policy.device)
+    with torch.no_grad():
+        with policy.reference():
+            reference = policy.logps(batch).tolist()
+        with policy.adapter(LIVE):
+            live = policy.logps(batch).tolist()
+    assert [first.reference_logp_a, first.reference_logp_b] == pytest.approx(reference, abs=1e-3)
+    assert [first.logp_a, first.logp_b] == pytest.approx(live, abs=1e-3)
+
+
+def test_own_prompts_are_answered_between_the_steps_of_an_update(
+    worker: Worker, store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work(worker)
+    vote(store, N)
+    open_due_update(settings, store, now=2000.0)
+    seen: list[UpdateState] = []
+    beat = store.updates.beat
+
+    def beat_and_ask(claim: Any, state: UpdateState, **more: Any) -> None:
+        """A rater asks right after the first step; by the next one the reply is there."""
+        beat(claim, state, **more)
+        if not seen:
+            ask(store, "a")
+        elif look(store, "a").state is AskState.READY:
+            seen.append(state)
+            return
+        seen.append(UpdateState.OPEN)
+
+    monkeypatch.setattr(store.updates, "beat", beat_and_ask)
+    worker.step()
+    assert seen[1] is UpdateState.TRAINING
+    assert own_pair(store, "a").version_id == 0
+    last = store.updates.last()
+    assert last is not None
+    assert last.state is UpdateState.PROMOTED
+
+
+def test_after_an_update_the_new_version_answers(
+    worker: Worker, store: Store, settings: Settings
+) -> None:
+    work(worker)
+    vote(store, N)
+    open_due_update(settings, store, now=2000.0)
+    worker.step()
+    ask(store, "a")
+    worker.step()
+    assert own_pair(store, "a").version_id == 1
+
+
+def test_a_vote_on_an_own_prompt_trains_the_next_version(
+    worker: Worker, store: Store, settings: Settings
+) -> None:
+    ask(store, "a")
+    work(worker)
+    assert look(store, "a").pair is not None
+    vote(store, N, holder="t")
+    assert own_pair(store, "a").id in {row.pair.id for row in store.reports.votes()}
+    open_due_update(settings, store, now=2000.0)
+    worker.step()
+    assert store.reports.status(max_staleness=2)["labels"]["used"] == N
+
+
+@pytest.mark.parametrize(
+    ("text", "says"), [("tea " * 200, "tokens, but there is room for"), ("x", None)]
+)
+def test_a_prompt_that_the_policy_cannot_take_is_refused_in_one_sentence(
+    worker: Worker, store: Store, text: str, says: str | None
+) -> None:
+    ask(store, "a", text)
+    assert worker.step()
+    found = look(store, "a")
+    assert found.state is (AskState.FAILED if says else AskState.READY)
+    assert (says or "") in (found.reason or "")
+
+
+def test_a_policy_that_says_the_same_twice_ends_the_ask_after_a_few_seeds(
+    store: Store, settings: Settings, policy: Policy
+) -> None:
+    certain = settings.model_copy(update={"top_p": 1e-6})
+    clock = Clock()
+    worker = Worker(store, policy, certain, name="w", stop=threading.Event(), clock=clock)
+    worker.start()
+    ask(store, "a")
+    worker.step()
+    found = look(store, "a")
+    assert (found.state, found.reason) == (AskState.FAILED, SAME)
+    assert str(MOST_SEEDS) in SAME
+
+
+def test_a_policy_that_is_not_finite_ends_the_ask_and_not_the_worker(
+    worker: Worker, store: Store, policy: Policy
+) -> None:
+    with torch.no_grad():
+        for weight in policy.parameters(LIVE):
+            weight.fill_(float("nan"))
+    ask(store, "a")
+    worker._asking.step(0)
+    found = look(store, "a")
+    assert found.state is AskState.FAILED
+    assert "not finite" in str(found.reason)
+
+
+CPU_SAYS = "[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"
+
+
+@pytest.mark.parametrize("where", ["sampling", "reference"])
+def test_no_memory_ends_the_ask_that_alone_needs_it_and_neither_others_nor_the_worker(
+    worker: Worker, store: Store, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    ask(store, "a")
+    ask(store, "bb", "?" * 80)
+    answer, logps = worker._supply.answer, trainer.worker.asking.logps
+
+    def refuse_long(prompts: list[list[int]]) -> None:
+        if max(map(len, prompts)) > 60:
+            raise RuntimeError(CPU_SAYS)
+
+    def answer_short(prompts: list[list[int]], *more: Any, **others: Any) -> Any:
+        refuse_long(prompts)
+        return answer(prompts, *more, **others)
+
+    def measure_short(policy: Policy, samples: list[Sample], adapter: str | None) -> Any:
+        refuse_long([sample.prompt_tokens for sample in samples])
+        return logps(policy, samples, adapter)
+
+    if where == "sampling":
+        monkeypatch.setattr(worker._supply, "answer", answer_short)
+    else:
+        monkeypatch.setattr("trainer.worker.asking.logps", measure_short)
+    assert worker._asking.step(0)
+    assert look(store, "a").state is AskState.READY
+    assert (look(store, "bb").state, look(store, "bb").reason) == (AskState.FAILED, NO_MEMORY)
+
+
+def test_an_error_that_is_no_prompts_fault_is_not_hidden(
+    worker: Worker, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("of this test")
+
+    monkeypatch.setattr(worker._supply, "answer", fail)
+    ask(store, "a")
+    with pytest.raises(RuntimeError, match="of this test"):
+        worker._asking.step(0)
+
+
+@pytest.mark.parametrize("kind", ["merged copy", "adapter", "generate"])
+def test_progress_is_told_while_tokens_are_drawn(
+    tiny_policy: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = load(tiny_policy)
+    if kind == "generate":
+        monkeypatch.setattr("trainer.sampling.local.objection", lambda decoder: "of this test")
+    sampler = Sampler(policy, merge=kind == "merged copy")
+    prompts = [policy.prompt_tokens([{"role": "user", "content": text}]) for text in QUESTIONS[:2]]
+    told: list[Mapping[int, int]] = []
+    found = sampler.sample(
+        LIVE, prompts, SAMPLING, seed=1, progress=lambda drawn: told.append(dict(drawn))
+    )
+    assert told[0] == {0: 2, 1: 2}  # a token of each response
+    assert all(later[0] >= earlier[0] for earlier, later in pairwise(told))
+    drawn = [sum(len(response.tokens) for response in some) for some in found]
+    if kind == "generate":  # it counts on in rows that have ended
+        assert told[-1][0] >= drawn[0]
+    else:
+        assert [told[-1][0], told[-1][1]] == drawn
+
+
+def test_without_an_ask_the_worker_only_reads(worker: Worker, store: Store) -> None:
+    with store._database.write():  # a second writer would wait for half a minute, and fail
+        assert not worker._asking.step(0)

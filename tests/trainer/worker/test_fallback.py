@@ -1,0 +1,142 @@
+"""The judge's turn in the worker: asked, written down, paused and back, on a real SQLite file."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from labeler.config.settings import Settings
+from labeler.domain.judging import Cause, Judgement, Question
+from labeler.store import Store
+from tests.support.tiny import add_pairs, fill
+from trainer.worker.fallback import PROBE_PAIRS, PROBE_SECONDS, Fallback
+
+GOOD = Judgement(0.9)
+
+
+@dataclass
+class Scripted:
+    """Says the same of everything, as soon as it may; counts what it was asked."""
+
+    answer: Judgement = GOOD
+    waits: bool = False
+    requests_spent: int = 0
+    may_answer: threading.Event = field(default_factory=threading.Event)
+    asked: list[int] = field(default_factory=list)
+    spec: str = "py:tests.support.judges:steady"
+
+    def judge(self, questions: Sequence[Question]) -> list[Judgement]:
+        self.asked.append(len(questions))
+        if self.waits:
+            assert self.may_answer.wait(30)
+        return [self.answer] * len(questions)
+
+    def close(self) -> None:
+        self.may_answer.set()
+
+
+@dataclass
+class Clock:
+    now: float = 1e9
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data_dir=tmp_path, judge=Scripted.spec, judge_after=0.0, judge_concurrency=2)
+
+
+def labels(store: Store) -> int:
+    return int(store.reports.status(max_staleness=2)["labels"]["judge"])
+
+
+def alarms(store: Store) -> list[str]:
+    return list(store.reports.status(max_staleness=2)["alarms"])
+
+
+def test_what_waits_is_judged_and_labelled_in_two_steps(
+    store: Store, settings: Settings, clock: Clock
+) -> None:
+    fill(store, 5, now=clock.now)
+    fallback = Fallback(store, Scripted(), settings, clock, print)
+    assert fallback.step()
+    assert fallback.step()
+    assert labels(store) == 5
+    assert not fallback.step(), "nothing waits any more"
+
+
+def test_a_judge_that_waits_for_a_server_keeps_nobody_waiting(
+    store: Store, settings: Settings, clock: Clock
+) -> None:
+    fill(store, 9, now=clock.now)
+    judge = Scripted(waits=True)
+    fallback = Fallback(store, judge, settings, clock, print)
+    assert fallback.step()
+    assert not fallback.step(), "the worker may go on"
+    judge.may_answer.set()
+    while labels(store) < 9:
+        fallback.step()
+    assert judge.asked == [4, 4, 1], "two pairs a request that may be under way"
+    fallback.close()
+
+
+def test_a_judge_that_abstains_is_paused_under_an_alarm_and_asked_a_little_now_and_then(
+    store: Store, settings: Settings, clock: Clock
+) -> None:
+    fill(store, 20, now=clock.now)
+    judge = Scripted(Judgement(None, Cause.SERVER_ERROR))
+    fallback = Fallback(store, judge, settings, clock, print)
+    fallback.step()
+    fallback.step()
+    [alarm] = alarms(store)
+    assert "16 server_error" in alarm
+    add_pairs(store, 20, now=clock.now)
+    for _ in range(3):
+        fallback.step()
+    assert judge.asked == [20], "it is left alone for a while"
+    clock.now += PROBE_SECONDS
+    fallback.step()
+    assert judge.asked == [20, PROBE_PAIRS]
+    judge.answer = GOOD
+    clock.now += PROBE_SECONDS
+    fallback.step()
+    for _ in range(5):
+        fallback.step()
+    assert alarms(store) == []
+    assert labels(store) == 40
+
+
+@pytest.mark.parametrize(
+    ("cause", "words"),
+    [(Cause.UNTRAINED, "not learned enough"), (Cause.BUDGET, "are spent")],
+)
+def test_what_was_not_asked_is_not_written_down(
+    store: Store, settings: Settings, clock: Clock, cause: Cause, words: str
+) -> None:
+    fill(store, 20, now=clock.now)
+    fallback = Fallback(store, Scripted(Judgement(None, cause)), settings, clock, print)
+    fallback.step()
+    fallback.step()
+    assert words in alarms(store)[0]
+    status = store.reports.status(max_staleness=2)
+    assert status["judge"] is None
+    assert status["pairs"]["ready"] == 20
+
+
+def test_without_a_time_to_wait_only_double_pairs_are_judged(
+    store: Store, settings: Settings, clock: Clock
+) -> None:
+    fill(store, 5, now=clock.now)
+    checking = settings.model_copy(update={"judge_after": None})
+    judge = Scripted()
+    assert not Fallback(store, judge, checking, clock, print).step()
+    assert judge.asked == []

@@ -1,0 +1,104 @@
+"""The worker with several votes a pair, and with votes weighed by their raters' reliability."""
+
+import random
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlmodel import col, select
+
+from labeler.config.settings import Settings
+from labeler.domain.rules import CheckRules
+from labeler.domain.states import PairState, Purpose, UpdateState
+from labeler.roles.scheduler import open_due_update
+from labeler.store import Store
+from labeler.store.records import Ballot, Gold
+from labeler.store.tables import Pair, Vote
+from tests.support.tiny import Clock, worker_settings
+from trainer.policy.policy import Policy
+from trainer.worker.worker import Worker
+
+PROMPTS = [[{"role": "user", "content": f"how do you make good tea {n}?"}] for n in range(40)]
+N = 8
+
+
+@pytest.fixture
+def settings(tiny_policy: Path, tmp_path: Path) -> Settings:
+    return worker_settings(
+        tiny_policy,
+        tmp_path,
+        labels_per_update=N,
+        queue_pairs=8,
+        max_new_tokens=8,
+        votes_per_pair=2,
+        weigh_raters=True,
+    )
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def worker(store: Store, policy: Policy, settings: Settings, clock: Clock) -> Iterator[Worker]:
+    store.prompts.add(PROMPTS, now=1.0)
+    made = Worker(store, policy, settings, name="w", stop=threading.Event(), clock=clock)
+    made.start()
+    yield made
+    made.close()
+
+
+def rate(store: Store, rater: int, count: int, checks: CheckRules | None = None) -> None:
+    """Prefer what is called good, else the longer reply; the second rater always the opposite."""
+    for pair in store.queue.lease(
+        rater_id=rater, holder=f"tab {rater}", wanted=count, seconds=1e6, now=1e4,
+        rng=random.Random(rater), checks=checks,
+    ):  # fmt: skip
+        by_length = len(pair.left) > len(pair.right)
+        left = pair.left == "good" if "good" in (pair.left, pair.right) else by_length
+        choice = "left" if left is (rater == 1) else "right"
+        vote = Ballot(f"v {pair.lease_id}", pair.lease_id, choice)
+        assert store.votes.record(vote, rater_id=rater, now=1e4).saved
+
+
+def test_pairs_want_two_votes_and_a_rater_who_is_always_wrong_moves_no_label(
+    store: Store, worker: Worker, settings: Settings, clock: Clock
+) -> None:
+    first = store.raters.local(now=1.0)
+    store.raters.invite("second", "rater", now=1.0)
+    second = next(one.id for one in store.raters.all() if one.name == "second")
+    golds = [Gold([{"role": "user", "content": f"G{n}"}], "good", "poor") for n in range(24)]
+    while worker.step():
+        pass
+    store.gold.add(golds, now=1.0, rng=random.Random(0))
+    for rater in (first, second):
+        for _ in range(3):
+            rate(store, rater, 8, CheckRules(gold_share=1.0))
+    rate(store, first, 4)
+    assert not worker.step()
+    rate(store, second, 4)
+    open_due_update(settings, store, clock())
+    weights = store.trust.weights().by_rater
+    assert weights[first] == 1.0
+    assert weights[second] == 0.0
+    claim = store.updates.claim(
+        worker="w", rules=settings.vote_rules, now=clock(), reliability=weights
+    )
+    assert claim is not None
+    assert {label.target for label in claim.labels} <= {0.0, 1.0}  # with both it would be 0.5
+    assert {label.weight for label in claim.labels} == {1.0}
+    store.updates.release(claim)
+    while worker.step():
+        pass
+    last = store.updates.last()
+    assert last is not None
+    assert last.state is UpdateState.PROMOTED
+    with store._database.read() as session:
+        new = session.exec(select(Pair).where(col(Pair.version_id) == 1)).all()
+        used = session.exec(select(Vote).where(col(Vote.used_in_update) == last.id)).all()
+        gold = session.exec(select(Pair).where(col(Pair.purpose) == Purpose.GOLD)).all()
+    assert {pair.votes_wanted for pair in new} == {2}
+    assert len(used) == N
+    assert {pair.state for pair in gold} == {PairState.CHECK}

@@ -1,0 +1,505 @@
+"""The worker on a tiny policy and a real SQLite file, one iteration at a time."""
+
+import random
+import resource
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from sqlmodel import select
+
+from labeler.config.settings import Settings
+from labeler.domain.errors import BadInput
+from labeler.domain.states import UpdateState
+from labeler.roles.scheduler import open_due_update
+from labeler.store import Store
+from labeler.store.records import Ballot, LeasedPair
+from labeler.store.tables import Pair
+from tests.support.tiny import Clock, save_tiny_policy, worker_settings
+from tests.trainer.conftest import load
+from trainer.policy.adapters import DamagedCheckpointError, read_adapter
+from trainer.policy.batch import make_batch
+from trainer.policy.policy import LIVE, Policy
+from trainer.worker.worker import SAMPLE_PAIRS, OtherShapeError, Worker
+
+PROMPTS = [[{"role": "user", "content": f"how do you make good tea {n}?"}] for n in range(40)]
+N = 4
+
+
+@pytest.fixture
+def settings(tiny_policy: Path, tmp_path: Path) -> Settings:
+    return worker_settings(tiny_policy, tmp_path, queue_pairs=12)
+
+
+@pytest.fixture
+def make_worker(store: Store, settings: Settings) -> Callable[..., Worker]:
+    def make(policy: Policy, stop: threading.Event | None = None) -> Worker:
+        worker = Worker(
+            store, policy, settings, name="w", stop=stop or threading.Event(), clock=Clock()
+        )
+        worker.start()
+        return worker
+
+    return make
+
+
+@pytest.fixture
+def worker(store: Store, policy: Policy, make_worker: Callable[..., Worker]) -> Worker:
+    store.prompts.add(PROMPTS, now=1.0)
+    return make_worker(policy)
+
+
+def work(worker: Worker) -> None:
+    """Iterate until there is nothing to do."""
+    while worker.step():
+        pass
+
+
+def vote(store: Store, count: int, holder: str = "tab") -> None:
+    """Always prefer the longer response, and make the update due if it is."""
+    rater = store.raters.local(now=1.0)
+    for pair in store.queue.lease(
+        rater_id=rater, holder=holder, wanted=count, seconds=60, now=1.0, rng=random.Random(0)
+    ):
+        choice = "left" if len(pair.left) > len(pair.right) else "right"
+        store.votes.record(Ballot(pair.lease_id, pair.lease_id, choice), rater_id=rater, now=2.0)
+
+
+def test_the_queue_is_filled_with_pairs_worth_asking_and_their_reference_log_probs(
+    worker: Worker, store: Store, policy: Policy, settings: Settings
+) -> None:
+    work(worker)
+    assert store.queue.ready() >= settings.queue_pairs
+    vote(store, settings.queue_pairs)
+    for row in store.reports.votes():
+        pair = row.pair
+        assert pair.response_a != pair.response_b
+        assert pair.version_id == 0
+        assert set(pair.sampling) == {"temperature", "top_p", "max_new_tokens", "seed"}
+        rows = [(pair.prompt_tokens, pair.tokens_a), (pair.prompt_tokens, pair.tokens_b)]
+        batch = make_batch(rows, pad=policy.pad_token_id, device=policy.device)
+        with torch.no_grad(), policy.reference():
+            expected = policy.logps(batch).tolist()
+        assert [pair.reference_logp_a, pair.reference_logp_b] == pytest.approx(expected, abs=1e-3)
+
+
+def test_an_open_update_is_run_and_its_version_becomes_live_with_its_first_pairs(
+    worker: Worker, store: Store, policy: Policy, settings: Settings
+) -> None:
+    work(worker)
+    vote(store, N)
+    open_due_update(settings, store, now=2000.0)
+    assert worker.step()
+    live = store.versions.live()
+    assert live is not None
+    assert live.id == 1
+    assert 0 < store.queue.ready() <= SAMPLE_PAIRS
+    assert live.folder is not None
+    assert live.sha256 is not None
+    saved = read_adapter(settings.adapters_dir / live.folder, live.sha256)
+    now_live = policy.adapter_state(LIVE)
+    assert all(torch.equal(saved[name], weight) for name, weight in now_live.items())
+    assert live.metrics["loss_last"] < live.metrics["loss_first"]
+    assert live.metrics["labels"] == N
+    assert live.metrics["kl_live"] != 0
+    last = store.updates.last()
+    assert last is not None
+    assert (last.state, last.steps_done, last.steps_total) == (UpdateState.PROMOTED, 2, 2)
+
+
+def test_a_worker_that_starts_again_samples_from_the_same_live_version(
+    worker: Worker,
+    store: Store,
+    policy: Policy,
+    settings: Settings,
+    tiny_policy: Path,
+    make_worker: Callable[..., Worker],
+) -> None:
+    work(worker)
+    vote(store, N)
+    open_due_update(settings, store, now=2000.0)
+    worker.step()
+    live = store.versions.live()
+    assert live is not None
+    restarted = load(tiny_policy, settings.adapters_dir / str(live.folder), lora_rank=8)
+    make_worker(restarted)
+    before, after = policy.adapter_state(LIVE), restarted.adapter_state(LIVE)
+    assert all(torch.equal(weight, after[name]) for name, weight in before.items())
+
+
+def test_a_stop_in_the_middle_of_an_update_leaves_it_open_with_all_its_labels(
+    store: Store, policy: Policy, settings: Settings, make_worker: Callable[..., Worker]
+) -> None:
+    stop = threading.Event()
+    store.prompts.add(PROMPTS, now=1.0)
+    worker = make_worker(policy, stop)
+    work(worker)
+    vote(store, N)
+    open_due_update(settings, store, now=2000.0)
+    stop.set()
+    worker.step()
+    status = store.reports.status(max_staleness=2)
+    assert status["updates"] == {"done": 0, "rejected": 0, "failed": 0, "running": 1}
+    stop.clear()
+    worker.step()
+    assert store.reports.status(max_staleness=2)["labels"]["used"] == N
+
+
+def test_a_full_disk_fails_the_update_gives_its_labels_back_and_the_worker_lives(
+    worker: Worker, store: Store, settings: Settings
+) -> None:
+    work(worker)
+    vote(store, N)
+    open_due_update(settings, store, now=2000.0)
+    settings.adapters_dir.mkdir()
+    settings.adapters_dir.rmdir()
+    settings.adapters_dir.write_text("a file where the folder should be")
+    assert worker.step()
+    status = store.reports.status(max_staleness=2)
+    assert status["updates"]["failed"] == 1
+    assert status["labels"]["fresh"] == N
+    last = store.updates.last()
+    assert last is not None
+    assert last.reason is not None
+    assert "\n" not in last.reason
+    settings.adapters_dir.unlink()
+    open_due_update(settings, store, now=9000.0)
+    worker.step()
+    assert store.reports.status(max_staleness=2)["labels"]["used"] == N
+
+
+def test_a_candidate_that_became_nan_is_rejected_and_the_live_policy_stays(
+    worker: Worker, store: Store, policy: Policy, settings: Settings
+) -> None:
+    work(worker)
+    vote(store, N)
+    open_due_update(settings, store, now=2000.0)
+    with store._database.write() as session:
+        for pair in session.exec(select(Pair)):  # broken reference values make the loss NaN
+            pair.reference_logp_a = float("-inf")
+            pair.reference_logp_b = float("-inf")
+    before = policy.adapter_state(LIVE)
+    worker.step()
+    status = store.reports.status(max_staleness=2)
+    assert status["updates"]["rejected"] == 1
+    assert status["policy"]["live"] == 0
+    last = store.updates.last()
+    assert last is not None
+    assert last.reason is not None
+    assert "NaN" in last.reason
+    assert last.metrics["loss_last"] is None, "NaN is no JSON"
+    after = policy.adapter_state(LIVE)
+    assert all(torch.equal(weight, after[name]) for name, weight in before.items())
+    assert worker._top_up(0, 4)
+
+
+def test_a_prompt_that_is_too_long_is_set_aside_and_the_others_are_sampled(
+    worker: Worker, store: Store
+) -> None:
+    store.prompts.add([[{"role": "user", "content": "long " * 200}]], now=1.0)
+    for _ in range(8):
+        worker._top_up(0, 8)
+    aside = [prompt.set_aside for prompt in store.prompts.all() if prompt.set_aside]
+    assert len(aside) == 1
+    assert "tokens" in aside[0]
+    assert store.queue.ready() > 0
+
+
+def test_a_prompt_that_the_chat_template_refuses_is_set_aside_with_its_words(
+    store: Store, policy: Policy, make_worker: Callable[..., Worker]
+) -> None:
+    policy.tokenizer.chat_template = (
+        "{% if messages[0].role == 'system' %}{{ raise_exception('no system role') }}{% endif %}"
+        + policy.tokenizer.chat_template
+    )
+    told = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Tea?"}]
+    store.prompts.add([told, *PROMPTS[:3]], now=1.0)
+    worker = make_worker(policy)
+    worker.step()
+    aside = [prompt.set_aside for prompt in store.prompts.all() if prompt.set_aside]
+    assert aside == ["no system role"]
+    assert store.queue.ready() > 0
+
+
+def test_what_was_set_aside_is_tried_again_when_the_worker_starts(
+    worker: Worker, store: Store, policy: Policy, make_worker: Callable[..., Worker]
+) -> None:
+    store.prompts.set_aside(1, "too long under other settings")
+    make_worker(policy)
+    assert [prompt.set_aside for prompt in store.prompts.all() if prompt.set_aside] == []
+
+
+def test_a_response_length_that_fills_the_context_is_one_sentence(
+    store: Store, policy: Policy, settings: Settings
+) -> None:
+    greedy = settings.model_copy(update={"max_new_tokens": 128})
+    worker = Worker(store, policy, greedy, name="w", stop=threading.Event(), clock=Clock())
+    with pytest.raises(BadInput, match="'max_new_tokens' cannot be 128"):
+        worker.start()
+
+
+def test_a_claim_that_was_lost_while_the_update_broke_does_not_end_the_worker(
+    worker: Worker, store: Store, settings: Settings
+) -> None:
+    work(worker)
+    vote(store, N)
+    open_due_update(settings, store, now=2000.0)
+    stale = store.updates.claim(worker="w", rules=settings.vote_rules, now=2001.0)
+    assert stale is not None
+    assert worker.step(), "the same worker's second attempt"
+    worker._run_update(stale)
+    assert store.reports.status(max_staleness=2)["updates"]["done"] == 1
+
+
+def test_no_prompts_raise_an_alarm_that_ends_when_there_are_some(
+    store: Store, policy: Policy, make_worker: Callable[..., Worker]
+) -> None:
+    worker = make_worker(policy)
+    worker.step()
+    assert "prompts add" in store.reports.status(max_staleness=2)["alarms"][0]
+    store.prompts.add(PROMPTS, now=1.0)
+    worker.step()
+    assert store.reports.status(max_staleness=2)["alarms"] == []
+
+
+def test_a_data_dir_of_another_policy_is_refused(
+    worker: Worker, tmp_path: Path, make_worker: Callable[..., Worker]
+) -> None:
+    other = load(save_tiny_policy(tmp_path / "other", "qwen2"))
+    with pytest.raises(BadInput, match="belongs to the policy"):
+        make_worker(other)
+
+
+def test_a_live_version_whose_folder_is_damaged_is_not_served(
+    worker: Worker,
+    store: Store,
+    policy: Policy,
+    settings: Settings,
+    make_worker: Callable[..., Worker],
+) -> None:
+    work(worker)
+    vote(store, N)
+    open_due_update(settings, store, now=2000.0)
+    worker.step()
+    (settings.adapters_dir / "v0001" / "adapter_model.safetensors").write_bytes(b"")
+    with pytest.raises(DamagedCheckpointError, match="v0001"):
+        make_worker(policy)
+
+
+def test_memory_does_not_grow_with_updates(
+    worker: Worker, store: Store, settings: Settings
+) -> None:
+    def run(updates: int) -> int:
+        for number in range(updates):
+            work(worker)
+            vote(store, N, holder=f"tab {number}")
+            open_due_update(settings, store, now=2000.0)
+            worker.step()
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    before = run(3)
+    after = run(8)
+    assert after - before < 50_000, "kilobytes"
+
+
+def test_held_out_labels_examine_the_update_and_train_the_next(
+    store: Store, policy: Policy, settings: Settings
+) -> None:
+    """Of 4 labels one is held out: 3 are used, and it is among the next update's 4."""
+    store.prompts.add(PROMPTS, now=1.0)
+    settings = settings.model_copy(update={"held_out_share": 0.25})
+    worker = Worker(store, policy, settings, name="w", stop=threading.Event(), clock=Clock())
+    worker.start()
+    work(worker)
+    vote(store, N)
+    open_due_update(settings, store, now=2000.0)
+    worker.step()
+    first = store.updates.last()
+    assert first is not None
+    assert (first.metrics["labels"], first.metrics["held_out"]) == (3, 1)
+    assert first.metrics["agreement"]["labels"] == 1
+    assert store.reports.status(max_staleness=2)["labels"]["used"] == 3
+    work(worker)
+    vote(store, 3)
+    open_due_update(settings, store, now=3000.0)
+    worker.step()
+    second = store.updates.last()
+    assert second is not None
+    assert second.metrics["agreement"]["labels"] == 4, "one held out, three remembered"
+    assert store.reports.status(max_staleness=2)["labels"]["used"] == 6
+
+
+def test_a_candidate_beyond_a_limit_is_kept_back_with_its_reasons_and_can_be_promoted(
+    store: Store, policy: Policy, settings: Settings
+) -> None:
+    store.prompts.add(PROMPTS, now=1.0)
+    strict = settings.model_copy(update={"gate_max_kl_live": 1e-9})
+    worker = Worker(store, policy, strict, name="w", stop=threading.Event(), clock=Clock())
+    worker.start()
+    work(worker)
+    vote(store, N)
+    open_due_update(strict, store, now=2000.0)
+    before = policy.adapter_state(LIVE)
+    worker.step()
+    last = store.updates.last()
+    assert last is not None
+    assert last.state is UpdateState.REJECTED
+    assert "nats a token away from the live version" in str(last.reason)
+    assert store.reports.status(max_staleness=2)["labels"]["fresh"] == N
+    assert equal(policy.adapter_state(LIVE), before)
+    store.versions.make_live_again(1, now=2001.0)
+    worker.step()
+    assert not equal(policy.adapter_state(LIVE), before)
+    assert {pair.version_id for pair in lease_all(store)} == {1}
+
+
+def test_after_a_refusal_the_next_update_is_gentler_until_one_passes(
+    store: Store, policy: Policy, settings: Settings
+) -> None:
+    store.prompts.add(PROMPTS, now=1.0)
+    strict = settings.model_copy(update={"gate_max_length_change": 1 + 1e-9})
+    rates = []
+    for number, rules in enumerate((strict, strict, settings, settings)):
+        worker = Worker(store, policy, rules, name="w", stop=threading.Event(), clock=Clock())
+        worker.start()
+        work(worker)
+        vote(store, N, holder=f"tab {number}")
+        open_due_update(rules, store, now=2000.0 + number)
+        worker.step()
+        last = store.updates.last()
+        assert last is not None
+        rates.append(last.metrics["learning_rate"])
+    assert rates == [1e-2, 5e-3, 2.5e-3, 1e-2]
+
+
+def test_the_learning_rate_falls_with_the_labels_that_were_learned_from(
+    store: Store, policy: Policy, settings: Settings
+) -> None:
+    """It is halved once N have been used: 1, 1/2, 1/3 of it."""
+    store.prompts.add(PROMPTS, now=1.0)
+    settings = settings.model_copy(update={"decay_labels": N})
+    worker = Worker(store, policy, settings, name="w", stop=threading.Event(), clock=Clock())
+    worker.start()
+    rates = []
+    for number in range(3):
+        work(worker)
+        vote(store, N, holder=f"tab {number}")
+        open_due_update(settings, store, now=2000.0 + number)
+        worker.step()
+        last = store.updates.last()
+        assert last is not None
+        rates.append(last.metrics["learning_rate"])
+    assert rates == pytest.approx([1e-2, 1e-2 / 2, 1e-2 / 3])
+
+
+def test_a_rollback_is_followed_at_once_and_the_next_pairs_are_the_old_versions(
+    worker: Worker, store: Store, policy: Policy, settings: Settings
+) -> None:
+    base = policy.adapter_state(LIVE)
+    work(worker)
+    vote(store, N)
+    open_due_update(settings, store, now=2000.0)
+    worker.step()
+    work(worker)
+    assert not equal(policy.adapter_state(LIVE), base)
+    store.versions.make_live_again(0, now=2001.0)
+    assert store.queue.ready() == 0
+    worker.step()
+    assert equal(policy.adapter_state(LIVE), base)
+    assert {pair.version_id for pair in lease_all(store)} == {0}
+
+
+def test_a_round_ends_when_its_pairs_are_labelled_and_the_next_begins_with_the_new_version(
+    store: Store, policy: Policy, settings: Settings
+) -> None:
+    store.prompts.add(PROMPTS, now=1.0)
+    rounds = settings.model_copy(update={"mode": "iterative"})
+    worker = Worker(store, policy, rounds, name="w", stop=threading.Event(), clock=Clock())
+    worker.start()
+    for number in range(2):
+        work(worker)
+        assert store.queue.ready() == N
+        vote(store, N - 1, holder=f"first {number}")
+        open_due_update(rounds, store, now=2000.0 + number)
+        assert not worker.step(), "the round is not over"
+        vote(store, 1, holder=f"last {number}")
+        open_due_update(rounds, store, now=2000.5 + number)
+        assert worker.step()
+        last = store.updates.last()
+        assert last is not None
+        assert (last.mode, last.version_id) == ("iterative", number + 1)
+
+
+def test_ties_train_where_the_loss_learns_them(
+    store: Store, policy: Policy, settings: Settings
+) -> None:
+    store.prompts.add(PROMPTS, now=1.0)
+    davidson = Settings(**settings.model_dump(exclude={"loss"}), loss="dpo_d")
+    worker = Worker(store, policy, davidson, name="w", stop=threading.Event(), clock=Clock())
+    worker.start()
+    work(worker)
+    rater = store.raters.local(now=1.0)
+    for pair, choice in zip(lease_all(store), ["tie", "left", "both_bad", "right"], strict=False):
+        store.votes.record(Ballot(pair.lease_id, pair.lease_id, choice), rater_id=rater, now=2.0)
+    open_due_update(davidson, store, now=2000.0)
+    worker.step()
+    assert store.reports.status(max_staleness=2)["labels"]["used"] == N
+
+
+def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(weight, other[name]) for name, weight in one.items())
+
+
+def lease_all(store: Store) -> list[LeasedPair]:
+    return store.queue.lease(
+        rater_id=store.raters.local(now=1.0),
+        holder="all",
+        wanted=50,
+        seconds=60,
+        now=1.0,
+        rng=random.Random(0),
+    )
+
+
+def test_a_version_that_cannot_answer_cannot_be_promoted(
+    worker: Worker, store: Store, settings: Settings
+) -> None:
+    work(worker)
+    vote(store, N)
+    open_due_update(settings, store, now=2000.0)
+    with store._database.write() as session:
+        for pair in session.exec(select(Pair)):
+            pair.reference_logp_a = pair.reference_logp_b = float("-inf")
+    worker.step()
+    with pytest.raises(BadInput, match="Version 1 cannot answer"):
+        store.versions.find(1)
+
+
+def test_a_version_of_another_rank_is_noticed_before_anything_is_overwritten(
+    worker: Worker, store: Store, settings: Settings, tiny_policy: Path
+) -> None:
+    work(worker)
+    vote(store, N)
+    open_due_update(settings, store, now=2000.0)
+    worker.step()
+    store.versions.make_live_again(0, now=2001.0)
+    other = settings.model_copy(update={"lora_rank": 2})
+    policy = load(tiny_policy, lora_rank=2)
+    second = Worker(store, policy, other, name="w", stop=threading.Event(), clock=Clock())
+    second.start()
+    before = policy.adapter_state(LIVE)
+    store.versions.make_live_again(1, now=2002.0)
+    with pytest.raises(OtherShapeError):
+        second.step()
+    assert equal(policy.adapter_state(LIVE), before)
+
+
+def test_prompts_that_had_to_be_set_aside_are_replaced_by_others(
+    worker: Worker, store: Store
+) -> None:
+    long = [[{"role": "user", "content": f"long {n} " * 200}] for n in range(20)]
+    work(worker)
+    store.prompts.add(long, now=1.0)
+    assert len(worker._supply.sample(8, LIVE, 0).samples) == 8

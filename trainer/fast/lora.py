@@ -1,0 +1,172 @@
+"""LoRA layers with a written-out gradient: the same function as peft's, with less kept and copied.
+
+    y = x W^T + b + s (x A^T) B^T           W (out, in), A (r, in), B (out, r), s = alpha / r
+
+peft computes this in five steps, each with a result of its own that is kept for the backward pass.
+Here the second product is added into the first. What is kept is x, which neighbouring layers share
+(queries, keys and values have one input), and x A^T, which is as narrow as the rank:
+
+    dB = s dy^T (x A^T)      dA = s (dy B)^T x      dx = dy W + s (dy B) A
+
+A gated block, down(silu(gate(x)) * up(x)), is most of a Llama's activations. Of its four wide
+tensors two are kept, gate(x) and up(x); the backward pass multiplies them again.
+
+Only plain layers are taken: `nn.Linear`, no dropout, no variant such as DoRA, no LoRA bias, adapter
+and base of one dtype. Any other layer, and every pass under an adapter that trains nothing, is left
+to peft; with the adapters off (the reference) a layer is one product.
+"""
+
+from types import MethodType
+from typing import Any
+
+import torch
+from peft.tuners import lora
+from torch import Tensor, nn
+from transformers.activations import ACT2FN
+
+from trainer.fast.matmul import linear
+
+
+def make_lean(model: nn.Module) -> None:
+    """Let the plain LoRA layers of a peft model train leanly; they stay peft layers in all else."""
+    for module in model.modules():
+        if type(module) is lora.Linear and type(module.base_layer) is nn.Linear:
+            module.forward = MethodType(_forward, module)
+    for module in model.modules():
+        if _is_gated(module):
+            module.forward = MethodType(_gated_forward, module)
+
+
+def _forward(layer: lora.Linear, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    """(..., in) to (..., out) under the adapter that is switched on."""
+    name = layer.active_adapters[0]
+    base = layer.base_layer
+    if layer.disable_adapters and not (layer.merged or torch.is_grad_enabled()):
+        return linear(x.flatten(0, -2), base.weight, base.bias).view(*x.shape[:-1], -1)
+    if not _trains_plainly(layer, name):
+        result: Tensor = lora.Linear.forward(layer, x, *args, **kwargs)
+        return result
+    A, B = layer.lora_A[name].weight, layer.lora_B[name].weight
+    rows = x.flatten(0, -2)
+    y: Tensor = _LowRank.apply(rows, base.weight, base.bias, A, B, layer.scaling[name])  # type: ignore[no-untyped-call]
+    return y.view(*x.shape[:-1], -1)
+
+
+def _gated_forward(block: nn.Module, x: Tensor) -> Tensor:
+    """(..., in) to (..., in) through a gated block."""
+    down: Any = block.down_proj
+    name = down.active_adapters[0]
+    if not _trains_plainly(down, name):
+        result: Tensor = type(block).forward(block, x)
+        return result
+    gate: Tensor = block.gate_proj(x)  # type: ignore[operator]
+    up: Tensor = block.up_proj(x)  # type: ignore[operator]
+    base, A, B = down.base_layer, down.lora_A[name].weight, down.lora_B[name].weight
+    y: Tensor = _GatedLowRank.apply(  # type: ignore[no-untyped-call]
+        gate.flatten(0, -2), up.flatten(0, -2), base.weight, base.bias, A, B, down.scaling[name]
+    )
+    return y.view(*x.shape[:-1], -1)
+
+
+def _is_gated(module: nn.Module) -> bool:
+    """Whether this is such a block, of lean layers: by its parts, and by trying it."""
+    parts = dict(module.named_children())
+    projections = [parts.get(name) for name in ("gate_proj", "up_proj", "down_proj")]
+    if parts.keys() != {"gate_proj", "up_proj", "down_proj", "act_fn"} or not all(
+        isinstance(part, lora.Linear) and "forward" in vars(part) for part in projections
+    ):
+        return False
+    if not isinstance(parts["act_fn"], type(ACT2FN["silu"])):
+        return False
+    gate, up, down = projections
+    assert isinstance(gate, lora.Linear)
+    weight = gate.base_layer.weight
+    with torch.no_grad():
+        x = torch.linspace(-1, 1, weight.shape[1], device=weight.device, dtype=weight.dtype)[None]
+        return torch.equal(module(x), down(nn.functional.silu(gate(x)) * up(x)))  # type: ignore[misc]
+
+
+def _trains_plainly(layer: lora.Linear, name: str) -> bool:
+    if layer.disable_adapters or layer.merged or not torch.is_grad_enabled():
+        return False
+    if name not in layer.lora_A or len(layer.active_adapters) != 1:
+        return False
+    return layer.lora_A[name].weight.requires_grad and _is_plain(layer, name)
+
+
+def _is_plain(layer: lora.Linear, name: str) -> bool:
+    a, b = layer.lora_A[name], layer.lora_B[name]
+    return (
+        isinstance(layer.lora_dropout[name], nn.Identity)
+        and name not in layer.lora_variant
+        and a.bias is None
+        and b.bias is None
+        and a.weight.dtype == layer.base_layer.weight.dtype
+    )
+
+
+class _LowRank(torch.autograd.Function):
+    """Rows x (N, in) to (N, out); gradients for x, A and B, none for the frozen W and b."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, W: Tensor, bias: Tensor | None, A: Tensor, B: Tensor, scaling: float
+    ) -> Tensor:
+        low = linear(x, A)
+        ctx.save_for_backward(x, low, W, A, B)
+        ctx.scaling = scaling
+        return linear(x, W, bias).addmm_(low, B.T, alpha=scaling)
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
+        x, low, W, A, B = ctx.saved_tensors
+        dx, dA, dB = _back(x, low, W, A, B, ctx.scaling, dy, ctx.needs_input_grad[0])
+        return dx, None, None, dA, dB, None
+
+
+class _GatedLowRank(torch.autograd.Function):
+    """As `_LowRank` for x = silu(gate) * up, with gradients for gate and up (N, in)."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        gate: Tensor,
+        up: Tensor,
+        W: Tensor,
+        bias: Tensor | None,
+        A: Tensor,
+        B: Tensor,
+        scaling: float,
+    ) -> Tensor:
+        x = nn.functional.silu(gate).mul_(up)
+        low = linear(x, A)
+        ctx.save_for_backward(gate, up, low, W, A, B)
+        ctx.scaling = scaling
+        return linear(x, W, bias).addmm_(low, B.T, alpha=scaling)
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
+        gate, up, low, W, A, B = ctx.saved_tensors
+        activated = nn.functional.silu(gate)
+        dx, dA, dB = _back(activated * up, low, W, A, B, ctx.scaling, dy, True)
+        assert dx is not None
+        dgate = torch.ops.aten.silu_backward(dx * up, gate)
+        return dgate, dx.mul_(activated), None, None, dA, dB, None
+
+
+def _back(
+    x: Tensor,
+    low: Tensor,
+    W: Tensor,
+    A: Tensor,
+    B: Tensor,
+    scaling: float,
+    dy: Tensor,
+    needs_dx: bool,
+) -> tuple[Tensor | None, Tensor, Tensor]:
+    """The gradients of x, A and B, given that of y; `low` is x A^T."""
+    scaled = linear(dy, B.T).mul_(scaling)
+    dx = linear(dy, W.T).addmm_(scaled, A) if needs_dx else None
+    dA = linear(scaled.T, x.T)
+    dB = linear(low.T, dy.T).mul_(scaling).T
+    return dx, dA, dB

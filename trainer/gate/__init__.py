@@ -1,0 +1,1 @@
+"""The gate: what a candidate must pass before people see it."""

@@ -1,0 +1,75 @@
+"""What an update changed, for people: a prompt or two, answered before and after.
+
+Pure. The examples shown are those that changed the most among what the gate sampled, finished ones
+first; they say what the change is like, not how large it is.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from difflib import SequenceMatcher
+from typing import Any
+
+from labeler.store.tables import Prompt
+from trainer.gate.examine import Sample
+from trainer.sampling.local import Response
+from trainer.worker.supply import Sampled
+
+EXAMPLES = 2
+LONGEST_PROMPT = 4_000
+LONGEST_TEXT = 4_000
+MOST_WORDS = 400
+
+
+def examples_of(sampled: Sampled, live: Sequence[Sample]) -> list[dict[str, Any]]:
+    """Up to two prompts with what the live version said (`before`) and the candidate (`after`).
+
+    `live` are its samples for the same prompts. Prompts too long to be read at a glance are left
+    out; of the two responses to a prompt, the ones that differ more are taken.
+    """
+    found = []
+    for prompt, new, old in zip(sampled.prompts, sampled.samples, live, strict=True):
+        if not _is_short(prompt):
+            continue
+        both = list(zip(old.responses, new.responses, strict=True))
+        before, after = max(both, key=lambda pair: _worth_showing(*pair))
+        example = {
+            "prompt": prompt.messages,
+            "before": _cut(before.text),
+            "after": _cut(after.text),
+        }
+        found.append((_worth_showing(before, after), example))
+    found.sort(key=lambda entry: entry[0], reverse=True)
+    return [example for _, example in found[:EXAMPLES]]
+
+
+def telling(sampled: Sampled) -> Sampled:
+    """The few prompts to ask the live version about, where it has not been asked anyway.
+
+    Short ones, and among them those whose responses are finished, come first.
+    """
+
+    def cut(place: int) -> int:
+        return sum(response.finish != "stop" for response in sampled.samples[place].responses)
+
+    short = [place for place, prompt in enumerate(sampled.prompts) if _is_short(prompt)]
+    places = sorted(short, key=cut)[:EXAMPLES]
+    return replace(
+        sampled,
+        prompts=[sampled.prompts[place] for place in places],
+        samples=[sampled.samples[place] for place in places],
+    )
+
+
+def _worth_showing(before: Response, after: Response) -> tuple[bool, float]:
+    """Finished ones first, then the larger difference: the share of words that are not common."""
+    finished = before.finish == after.finish == "stop"
+    old, new = (response.text.split()[:MOST_WORDS] for response in (before, after))
+    return finished, 1 - SequenceMatcher(None, old, new, autojunk=False).ratio()
+
+
+def _is_short(prompt: Prompt) -> bool:
+    return sum(len(message["content"]) for message in prompt.messages) <= LONGEST_PROMPT
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_TEXT else text[:LONGEST_TEXT] + " …"

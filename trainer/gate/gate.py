@@ -1,0 +1,202 @@
+"""What a candidate must pass before people see it: a decision on measured evidence.
+
+`objections` is pure: evidence and limits in, sentences out. `trainer.gate.examine` measures the
+evidence. What the gate cannot see: whether the responses are better. People say that, or a judge
+whose win rate it takes into account where one is set.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from labeler.domain.response_stats import Style
+
+# An agreement, or a win rate, on fewer than this says nothing about a version.
+FEWEST_LABELS = 8
+# How unlikely by chance a fall must be before the gate calls it one (one-sided). The second is the
+# smaller because it is asked for at every update, however small the fall.
+CHANCE_OF_LOSS = 0.05
+CHANCE_OF_MOVING_AGAINST = 0.02
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How live and candidate rank labels that were kept aside from this update.
+
+    `lost` labels only the live version ranks as people did, `won` ones only the candidate. Of the
+    `held_out` ones, which no version has trained on, `against` are those whose margin in favour of
+    what people said fell.
+    """
+
+    live: float
+    candidate: float
+    lost: int
+    won: int
+    labels: int
+    against: int = 0
+    held_out: int = 0
+
+
+@dataclass(frozen=True)
+class WinRate:
+    """Share of prompts whose candidate response the judge prefers, with its 95 % interval."""
+
+    rate: float
+    low: float
+    high: float
+    pairs: int
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was measured of a candidate. KL is in nats a token, over the candidate's responses."""
+
+    live: Style
+    candidate: Style
+    kl_live: float
+    kl_reference: float
+    agreement: Agreement | None = None
+    win_rate: WinRate | None = None
+
+    def as_metrics(self) -> dict[str, Any]:
+        """The figures as they are stored with the version and shown on the page."""
+        metrics: dict[str, Any] = {
+            "kl_live": finite(self.kl_live),
+            "kl_reference": finite(self.kl_reference),
+        }
+        for name, style in (("live", self.live), ("candidate", self.candidate)):
+            known = {figure: value for figure, value in vars(style).items() if value is not None}
+            for figure, value in known.items():
+                metrics[f"{figure}_{name}"] = finite(value, 4)
+        if self.agreement is not None:
+            shares = {"live": self.agreement.live, "candidate": self.agreement.candidate}
+            metrics["agreement"] = shares | {"labels": self.agreement.labels}
+        if self.win_rate is not None:
+            metrics["win_rate"] = vars(self.win_rate)
+        return metrics
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the gate lets pass; the settings `gate_…` say what each means."""
+
+    max_kl_live: float
+    max_kl_reference: float
+    max_length_change: float
+    max_unfinished_rise: float
+    max_repetition_rise: float
+    max_agreement_drop: float
+
+
+def broken(candidate: Mapping[str, Tensor], losses: Sequence[float]) -> list[str]:
+    """Why this adapter is no use to anyone, before anything is sampled from it."""
+    found = []
+    if not all(math.isfinite(loss) for loss in losses):
+        found.append("the loss became infinite or NaN")
+    if not all(bool(torch.isfinite(weight).all()) for weight in candidate.values()):
+        found.append("a weight is infinite or NaN")
+    return found
+
+
+def unchanged(candidate: Mapping[str, Tensor], live: Mapping[str, Tensor]) -> bool:
+    """Whether training changed nothing at all."""
+    return all(torch.equal(weight, live[name]) for name, weight in candidate.items())
+
+
+def objections(evidence: Evidence, limits: Limits) -> list[str]:
+    """Why this candidate must not go live, a phrase each; empty if it may."""
+    return [
+        *_too_far(evidence, limits),
+        *_style(evidence.live, evidence.candidate, limits),
+        *_disagrees(evidence.agreement, limits),
+        *_loses(evidence.win_rate),
+    ]
+
+
+def _too_far(evidence: Evidence, limits: Limits) -> list[str]:
+    """NaN is too far as well, so the comparisons are written the other way round."""
+    found = []
+    if not evidence.kl_live <= limits.max_kl_live:
+        found.append(
+            f"it moved {evidence.kl_live:.2f} nats a token away from the live version, "
+            f"more than {limits.max_kl_live:g}"
+        )
+    if not evidence.kl_reference <= limits.max_kl_reference:
+        found.append(
+            f"it is {evidence.kl_reference:.2f} nats a token away from the reference, "
+            f"more than {limits.max_kl_reference:g}"
+        )
+    return found
+
+
+def _style(live: Style, candidate: Style, limits: Limits) -> list[str]:
+    found = []
+    change = max(candidate.tokens, 1.0) / max(live.tokens, 1.0)
+    if not 1 / limits.max_length_change <= change <= limits.max_length_change:
+        found.append(
+            f"its responses have {candidate.tokens:.0f} tokens on average instead of "
+            f"{live.tokens:.0f}"
+        )
+    if candidate.unfinished - live.unfinished > limits.max_unfinished_rise:
+        found.append(
+            f"{candidate.unfinished:.0%} of its responses do not end, instead of "
+            f"{live.unfinished:.0%}"
+        )
+    if candidate.repetition - live.repetition > limits.max_repetition_rise:
+        found.append(
+            f"{candidate.repetition:.0%} of its four-token sequences repeat earlier ones, instead "
+            f"of {live.repetition:.0%}"
+        )
+    return found
+
+
+def _disagrees(agreement: Agreement | None, limits: Limits) -> list[str]:
+    """Two questions: has it forgotten what people said, and does it learn the opposite?
+
+    Labels of earlier updates are ranked right for good, so they show forgetting: a fall must be
+    large, and more than chance by the exact test of McNemar (1947). Labels that no version has
+    trained on show the direction: margins that fall more often than chance has it (sign test).
+    """
+    if agreement is None:
+        return []
+    found = []
+    drop = agreement.live - agreement.candidate
+    by_chance = at_least(agreement.lost, agreement.won)
+    large = drop > limits.max_agreement_drop and agreement.labels >= FEWEST_LABELS
+    if large and by_chance <= CHANCE_OF_LOSS:
+        found.append(
+            f"it agrees with {agreement.candidate:.0%} of {agreement.labels} votes kept aside, the "
+            f"live version with {agreement.live:.0%}"
+        )
+    rest = agreement.held_out - agreement.against
+    if at_least(agreement.against, rest) <= CHANCE_OF_MOVING_AGAINST:
+        found.append(
+            f"it moved against {agreement.against} of {agreement.held_out} votes that it was not "
+            "trained on"
+        )
+    return found
+
+
+def _loses(win_rate: WinRate | None) -> list[str]:
+    if win_rate is None or win_rate.pairs < FEWEST_LABELS or win_rate.high >= 0.5:
+        return []
+    return [
+        f"the judge prefers it in {win_rate.rate:.0%} of {win_rate.pairs} pairs only "
+        f"(at most {win_rate.high:.0%} with 95 % confidence)"
+    ]
+
+
+def at_least(lost: int, won: int) -> float:
+    """P(at least `lost` of lost + won), were each as likely: a one-sided exact test."""
+    changed = lost + won
+    tail = sum(math.comb(changed, count) for count in range(lost, changed + 1))
+    return float(tail / 2**changed)
+
+
+def finite(value: float, digits: int = 6) -> float | None:
+    """The value, or None where JSON has no word for it."""
+    return round(value, digits) if math.isfinite(value) else None

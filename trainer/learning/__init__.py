@@ -1,0 +1,1 @@
+"""The DPO update: losses, objective, steps. No database, no files."""

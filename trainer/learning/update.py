@@ -1,0 +1,255 @@
+"""One DPO update: labels in, a trained candidate adapter out. No database, no files.
+
+`train` is a generator: after every optimiser step it says how far it is and lets its caller do
+something else (a sign of life, a few fresh pairs) before it goes on. A step's pairs are computed in
+micro-batches of so many tokens that they fit into memory; their gradients add up to exactly that of
+the whole batch: the mean of its weighted losses, a weight being relative to the mean weight of all
+labels of the update.
+"""
+
+import copy
+import logging
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from labeler.domain.errors import LivedpoError
+from labeler.domain.labels import TrainingLabel
+from trainer.fast.layout import TokenPair
+from trainer.fast.memory import is_out_of_memory, row_tokens, training_tokens
+from trainer.learning.objective import Objective, PairLogps
+from trainer.policy.logps import pair_logps, parts_of
+from trainer.policy.policy import CANDIDATE, LIVE, Policy
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How an update learns. `batch_pairs` pairs make one AdamW step; `passes` over the labels.
+
+    `micro_tokens` are computed at once (0: by an estimate of the memory). `reference` says whose
+    log-probabilities the policy is held to: the labels carry those of the base, and those of the
+    previous version are computed under the live adapter before the first step.
+    """
+
+    objective: Objective
+    learning_rate: float
+    passes: int
+    batch_pairs: int
+    max_grad_norm: float
+    seed: int
+    micro_tokens: int = 0
+    reference: Literal["base", "previous"] = "base"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One optimiser step of `total`: mean loss of its pairs, and share of them ranked right.
+
+    The loss is NaN if the loss or its gradient was not finite: nothing was changed then, and it is
+    the last step. `optimizer` is AdamW's state after the step, for `train` to go on from; its
+    tensors change with the next step.
+    """
+
+    done: int
+    total: int
+    loss: float
+    accuracy: float
+    gradient_norm: float
+    optimizer: dict[str, Any] = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Examples:
+    """L labels with their log-probabilities under the reference, (L, 2), nats."""
+
+    labels: Sequence[TrainingLabel]
+    reference: Tensor  # (L, 2)
+
+    def __getitem__(self, places: Sequence[int]) -> "Examples":
+        return Examples([self.labels[place] for place in places], self.reference[list(places)])
+
+    @property
+    def pairs(self) -> list[TokenPair]:
+        """The tokens of each."""
+        return [(label.prompt_tokens, label.tokens_a, label.tokens_b) for label in self.labels]
+
+    def column(self, name: Literal["target", "tie", "weight"]) -> Tensor:
+        """One property of the labels, (L,)."""
+        values = [vars(label)[name] for label in self.labels]
+        return torch.tensor(values, dtype=torch.float32, device=self.reference.device)
+
+    def logps(self, policy_L2: Tensor) -> PairLogps:
+        """Everything that a loss reads, given the policy's log-probabilities (L, 2)."""
+        tokens = [(float(len(label.tokens_a)), float(len(label.tokens_b))) for label in self.labels]
+        tokens_L2 = torch.tensor(tokens, device=policy_L2.device)
+        return PairLogps(*policy_L2.unbind(1), *self.reference.unbind(1), *tokens_L2.unbind(1))
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """Of an optimiser batch: its loss, and the share of its pairs that is ranked right."""
+
+    loss: float
+    accuracy: float
+
+
+def train(
+    policy: Policy,
+    labels: Sequence[TrainingLabel],
+    settings: TrainingSettings,
+    optimizer_state: dict[str, Any] | None = None,
+) -> Iterator[Step]:
+    """Train the candidate, from the live adapter on, over `passes` shuffles of the labels.
+
+    AdamW starts afresh, or from the `optimizer_state` of an earlier update. Raises LivedpoError if
+    a label cannot be trained on, or if not even a single pair fits into memory.
+    """
+    check(policy, labels)
+    policy.copy_adapter(LIVE, CANDIDATE)
+    weights = policy.parameters(CANDIDATE)
+    optimizer = torch.optim.AdamW(weights, lr=settings.learning_rate, weight_decay=0.0, fused=True)
+    if optimizer_state is not None:
+        optimizer.load_state_dict(copy.deepcopy(optimizer_state))
+    examples = _examples(policy, labels, settings)
+    mean_weight = sum(label.weight for label in labels) / len(labels)
+    micro = _MicroBatches(policy, settings, mean_weight)
+    batches = _batches(len(labels), settings)
+    for done, places in enumerate(batches, start=1):
+        outcome = micro.accumulate(examples[places])
+        norm = torch.nn.utils.clip_grad_norm_(weights, settings.max_grad_norm).item()
+        finite = math.isfinite(outcome.loss) and math.isfinite(norm)
+        if finite:
+            optimizer.step()
+        optimizer.zero_grad()
+        loss = outcome.loss if finite else math.nan
+        yield Step(done, len(batches), loss, outcome.accuracy, norm, optimizer.state_dict())
+        if not finite:
+            log.warning(
+                "Training stopped at step %s: the loss or its gradient is not finite.", done
+            )
+            return
+
+
+def evaluate(
+    policy: Policy, adapter: str, labels: Sequence[TrainingLabel], settings: TrainingSettings
+) -> float:
+    """Share of the labels that this adapter's implicit reward ranks as the raters did."""
+    examples = _examples(policy, labels, settings)
+    logps = _logps(policy, adapter, examples)
+    right = settings.objective.accuracy(logps, examples.column("target"), examples.column("tie"))
+    return right.mean().item()
+
+
+def margins(
+    policy: Policy, adapter: str, labels: Sequence[TrainingLabel], settings: TrainingSettings
+) -> Tensor:
+    """What this adapter ranks a over b by, for each label (L,), as the objective measures it."""
+    examples = _examples(policy, labels, settings)
+    return settings.objective.margin(_logps(policy, adapter, examples))
+
+
+def check(policy: Policy, labels: Sequence[TrainingLabel]) -> None:
+    """Raise LivedpoError, in one sentence, if there is a label that cannot be trained on."""
+    if not labels:
+        raise LivedpoError("There are no labels to train on.")
+    for label in labels:
+        name = f"The label of the votes {', '.join(label.vote_ids)}"
+        longest = len(label.prompt_tokens) + max(len(label.tokens_a), len(label.tokens_b))
+        if not (label.prompt_tokens and label.tokens_a and label.tokens_b):
+            raise LivedpoError(f"{name} cannot be trained on: a response has no tokens.")
+        if longest > policy.context_tokens:
+            raise LivedpoError(
+                f"{name} cannot be trained on: prompt and response have {longest} tokens, and the "
+                f"context of the policy '{policy.name}' is {policy.context_tokens}."
+            )
+
+
+def _batches(labels: int, settings: TrainingSettings) -> list[list[int]]:
+    """Which labels make each optimiser step: the passes, shuffled each by itself."""
+    order = torch.Generator().manual_seed(settings.seed)
+    shuffles = [torch.randperm(labels, generator=order).tolist() for _ in range(settings.passes)]
+    size = settings.batch_pairs
+    return [
+        shuffled[first : first + size] for shuffled in shuffles for first in range(0, labels, size)
+    ]
+
+
+def _examples(
+    policy: Policy, labels: Sequence[TrainingLabel], settings: TrainingSettings
+) -> Examples:
+    """The labels with the reference log-probabilities that the settings ask for."""
+    cached = [(label.reference_logp_a, label.reference_logp_b) for label in labels]
+    examples = Examples(labels, torch.tensor(cached, device=policy.device))
+    if settings.reference == "base" or not settings.objective.uses_reference:
+        return examples
+    with torch.no_grad(), policy.adapter(LIVE):
+        return Examples(labels, pair_logps(policy, examples.pairs))
+
+
+def _logps(policy: Policy, adapter: str, examples: Examples) -> PairLogps:
+    with torch.no_grad(), policy.adapter(adapter):
+        return examples.logps(pair_logps(policy, examples.pairs))
+
+
+class _MicroBatches:
+    """Computes optimiser batches in parts that fit into memory."""
+
+    def __init__(self, policy: Policy, settings: TrainingSettings, mean_weight: float) -> None:
+        self._policy = policy
+        self._mean_weight = max(mean_weight, torch.finfo(torch.float32).tiny)
+        self._objective = settings.objective
+        self._tokens = settings.micro_tokens or training_tokens(policy.model.get_base_model())
+
+    def accumulate(self, examples: Examples) -> _Outcome:
+        """Add up the gradients of a batch, in smaller parts if memory runs out."""
+        while True:
+            parts = parts_of(examples.pairs, self._tokens)
+            outcome = self._try(examples, parts)
+            if outcome is not None:
+                return outcome
+            if all(len(part) == 1 for part in parts):
+                longest = max(sum(map(len, pair)) for pair in examples.pairs)
+                raise LivedpoError(
+                    f"The update ran out of memory on a single pair of up to {longest} tokens; "
+                    "give it a machine with more memory, or a smaller policy."
+                )
+            self._tokens //= 2
+            log.warning("Out of memory; going on with %s tokens at once.", self._tokens)
+
+    def _try(self, examples: Examples, parts: Sequence[Sequence[int]]) -> _Outcome | None:
+        """One attempt; None, with no gradient left behind, if memory ran out."""
+        total = self._mean_weight * len(examples.labels)
+        loss = right = 0.0
+        try:
+            with torch.enable_grad(), self._policy.adapter(CANDIDATE, trains=True):
+                for part in parts:
+                    some, several = self._backward(examples[part], total)
+                    loss += some
+                    right += several
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        else:
+            return _Outcome(loss, right / len(examples.labels))
+        for weight in self._policy.parameters(CANDIDATE):
+            weight.grad = None
+        return None
+
+    def _backward(self, examples: Examples, total_weight: float) -> tuple[float, float]:
+        """The part's share of the batch's loss, and how many of its pairs are ranked right."""
+        target, tie = examples.column("target"), examples.column("tie")
+        tokens = sum(sum(map(len, pair)) for pair in examples.pairs)
+        fill = row_tokens(tokens, self._tokens)
+        logps = examples.logps(pair_logps(self._policy, examples.pairs, fill=fill))
+        losses = self._objective.losses(logps, target, tie)
+        loss = (losses * examples.column("weight")).sum() / total_weight
+        loss.backward()  # type: ignore[no-untyped-call]
+        with torch.no_grad():
+            right = self._objective.accuracy(logps, target, tie).sum()
+        return loss.item(), right.item()

@@ -1,0 +1,1 @@
+"""The policy: a frozen base, its adapters, and log-probabilities of responses."""

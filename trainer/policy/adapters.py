@@ -1,0 +1,118 @@
+"""Adapter folders that are complete or not there.
+
+A folder is written under a temporary name, every file is flushed to disk, the manifest comes last,
+and then the folder gets its name; a folder that goes loses its name first.
+`labeler.domain.adapter_folder` holds what makes a folder whole. Only safetensors; what is written
+loads with plain `peft`.
+"""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+
+from peft import LoraConfig
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from labeler.domain.adapter_folder import MANIFEST, WEIGHTS, file_sha256, verify
+from labeler.domain.adapter_folder import DamagedCheckpointError as DamagedCheckpointError
+from labeler.domain.errors import LivedpoError
+
+TEMPORARY = ".writing-"
+DOOMED = ".removing-"
+# The names under which the worker and `livedpo train` write; what else lies there is a person's.
+OURS = re.compile(r"v\d{4,}|offline-\d+")
+
+
+def write_adapter(folder: Path, state: dict[str, Tensor], config: LoraConfig, *, base: str) -> str:
+    """Write an adapter folder and return the sha256 of its weights. Raises OSError (disk full).
+
+    A folder of that name is left over from a crash between here and the database, and replaced.
+    """
+    temporary = folder.with_name(TEMPORARY + folder.name)
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        save_file(state, temporary / WEIGHTS, metadata={"format": "pt"})
+        _write_config(temporary, config, base)
+        files = {path.name: file_sha256(path) for path in sorted(temporary.iterdir())}
+        (temporary / MANIFEST).write_text(json.dumps({"files": files}, indent=1))
+        _flush(temporary)
+        shutil.rmtree(folder, ignore_errors=True)
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    _flush_path(folder.parent)
+    return files[WEIGHTS]
+
+
+def read_adapter(folder: Path, sha256: str) -> dict[str, Tensor]:
+    """The weights of a complete folder whose hash is right. Raises DamagedCheckpointError."""
+    verify(folder, sha256)
+    state: dict[str, Tensor] = load_file(folder / WEIGHTS)
+    return state
+
+
+def remove_folders(parent: Path, names: Iterable[str]) -> None:
+    """Delete adapter folders; those that are gone already are fine. Raises LivedpoError."""
+    for name in names:
+        doomed = parent / (DOOMED + name)
+        with _explained(parent / name), contextlib.suppress(FileNotFoundError):
+            (parent / name).rename(doomed)
+            shutil.rmtree(doomed)
+
+
+def remove_unfinished(parent: Path) -> None:
+    """Delete what a crash left in the middle of writing or of removing. Raises LivedpoError."""
+    for folder in (*parent.glob(TEMPORARY + "*"), *parent.glob(DOOMED + "*")):
+        with _explained(folder):
+            shutil.rmtree(folder)
+
+
+def remove_leftovers(parent: Path, needed: Collection[str], *, since: float) -> None:
+    """Delete version folders that are not `needed`, as the database says. Raises LivedpoError.
+
+    A crash left them: between the mark that a version is pruned and the end of its folder, or
+    between writing a folder and the row of its version. Hold the worker's lock, as all do who write
+    folders, so that none is just being registered. Folders from before `since` (when the database
+    was made) are of another database on the same data dir, and stay.
+    """
+    found = [path for path in parent.glob("*") if OURS.fullmatch(path.name)]
+    unknown = [path for path in found if path.name not in needed and path.is_dir()]
+    remove_folders(parent, [path.name for path in unknown if path.stat().st_mtime >= since])
+
+
+@contextlib.contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    """Say in a sentence that a folder does not go."""
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or error
+        raise LivedpoError(f"The folder {folder} cannot be removed: {why}.") from error
+
+
+def _write_config(folder: Path, config: LoraConfig, base: str) -> None:
+    values = config.to_dict()
+    values["base_model_name_or_path"] = base
+    values["inference_mode"] = True
+    values["target_modules"] = sorted(values["target_modules"])
+    LoraConfig(**values).save_pretrained(str(folder))
+
+
+def _flush(folder: Path) -> None:
+    for path in folder.iterdir():
+        _flush_path(path)
+    _flush_path(folder)
+
+
+def _flush_path(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,152 @@
+"""Log-probabilities of pairs: packed rows where the architecture allows it, plain rows elsewhere.
+
+Packed rows (`trainer.fast.layout`) compute each token of a pair once and nothing else, and put only
+the places that predict response tokens through the LM head. That is right if layers mix tokens
+nowhere but in an attention that goes through transformers' interface, and if the logits are the
+head's. Whether this holds for a model is found out by trying: the first call compares both ways on
+a few random tokens, and a policy on which they differ is computed in plain rows from then on.
+"""
+
+import logging
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from trainer.fast.attention import pair_attention
+from trainer.fast.head import head_of
+from trainer.fast.layout import FILL, PackedPairs, TokenPair, pack
+from trainer.policy.batch import Batch, make_batch
+from trainer.policy.policy import Policy
+
+log = logging.getLogger(__name__)
+
+PART_TOKENS = 1024  # computed at once where nothing is kept for a backward pass
+TOLERANCE = {torch.float32: 2e-5, torch.float16: 5e-3, torch.bfloat16: 3e-2}  # of the result
+LAYERS = {"full_attention", "sliding_attention"}  # kinds that `PairAttention` knows
+TRIAL = (5, 7, 4), (3, 2, 6)  # tokens of prompt, a and b in the pairs that are tried
+
+
+def pair_logps(policy: Policy, pairs: Sequence[TokenPair], *, fill: int = FILL) -> Tensor:
+    """Summed log-probabilities of responses a and b under what is switched on, (B, 2), nats.
+
+    Differentiable in the weights of an adapter that trains; then all pairs are computed at once, in
+    a packed row that is filled up to a multiple of `fill` tokens.
+    Raises ValueError if a prompt or a response has no tokens.
+    """
+    if policy.packs is None:
+        policy.packs = _packs(policy)
+    if torch.is_grad_enabled():
+        return _packed(policy, pairs, fill) if policy.packs else _plain(policy, pairs)
+    logps_B2 = torch.zeros(len(pairs), 2, device=policy.device)
+    for part in parts_of(pairs, PART_TOKENS):
+        some = [pairs[place] for place in part]
+        logps_B2[part] = _packed(policy, some) if policy.packs else _plain(policy, some)
+    return logps_B2
+
+
+def parts_of(pairs: Sequence[TokenPair], tokens: int) -> list[list[int]]:
+    """Places of pairs that have at most so many tokens together, or of one pair that has more.
+
+    The longest come first, each into the first part with room for it (first fit decreasing), so
+    that nearly all parts are full, and thus of one size.
+    """
+    sizes = [sum(map(len, pair)) for pair in pairs]
+    parts: list[list[int]] = []
+    rooms: list[int] = []
+    for place in sorted(range(len(pairs)), key=lambda place: -sizes[place]):
+        part = next((n for n, room in enumerate(rooms) if room >= sizes[place]), len(parts))
+        if part == len(parts):
+            parts.append([])
+            rooms.append(tokens)
+        parts[part].append(place)
+        rooms[part] -= sizes[place]
+    return parts
+
+
+def _packed(policy: Policy, pairs: Sequence[TokenPair], fill: int = FILL) -> Tensor:
+    packed = pack(pairs, policy.device, fill=fill)
+    hidden_TD = _packed_states(policy, packed)
+    logps_T = head_of(policy.model.get_base_model()).token_logps(hidden_TD, packed.targets)
+    return packed.summed(logps_T)
+
+
+def _packed_states(policy: Policy, packed: PackedPairs) -> Tensor:
+    """The last hidden states that predict the response tokens, (T, D)."""
+    base = policy.model.get_base_model()
+    with pair_attention(base):
+        output = base.base_model(
+            input_ids=packed.input_ids,
+            position_ids=packed.position_ids,
+            use_cache=False,
+            packed=packed,
+        )
+    states: Tensor = output.last_hidden_state[0, packed.predicts]
+    return states
+
+
+def _plain(policy: Policy, pairs: Sequence[TokenPair]) -> Tensor:
+    return policy.logps(_rows(policy, pairs)).view(2, -1).T
+
+
+def _plain_states(policy: Policy, pairs: Sequence[TokenPair]) -> Tensor:
+    """As `_packed_states`, without what fills it up."""
+    rows = _rows(policy, pairs)
+    output = policy.model.get_base_model().base_model(
+        input_ids=rows.input_ids,
+        attention_mask=rows.attention_mask,
+        position_ids=rows.position_ids,
+        use_cache=False,
+    )
+    tokens = rows.response_ids.shape[1]
+    states: Tensor = output.last_hidden_state[:, -tokens - 1 : -1][rows.response_mask.bool()]
+    return states
+
+
+def _rows(policy: Policy, pairs: Sequence[TokenPair]) -> Batch:
+    if not all(map(all, (map(len, pair) for pair in pairs))):
+        raise ValueError("a prompt or a response of a pair has no tokens")
+    first = [(prompt, a) for prompt, a, _ in pairs]
+    second = [(prompt, b) for prompt, _, b in pairs]
+    return make_batch(first + second, pad=policy.pad_token_id, device=policy.device)
+
+
+def _packs(policy: Policy) -> bool:
+    """Whether packed rows give what plain rows do; said in the log if they do not."""
+    draw = torch.Generator().manual_seed(0)
+    words = len(policy.model.get_input_embeddings().weight)
+    pieces = [
+        torch.randint(words, (size,), generator=draw).tolist() for sizes in TRIAL for size in sizes
+    ]
+    pairs = list(zip(pieces[::3], pieces[1::3], pieces[2::3], strict=True))
+    try:
+        with torch.no_grad(), policy.reference():
+            difference = _difference(policy, pairs)
+    except (AttributeError, RuntimeError, TypeError, ValueError) as error:
+        reason = str(error)
+    else:
+        if difference <= TOLERANCE[policy.model.dtype]:
+            return True
+        reason = f"they differ by {difference:.1e} of the result"
+    log.warning(
+        "Packed rows do not fit the policy '%s', so it trains in plain rows, which are slower: %s.",
+        policy.name,
+        reason,
+    )
+    return False
+
+
+def _difference(policy: Policy, pairs: Sequence[TokenPair]) -> float:
+    """How far packed rows are from plain ones, by the largest value.
+
+    Raises TypeError if it has layers whose reach the few tokens of a trial would not show. Hidden
+    states show what a log-probability hides where a model is unsure of everything.
+    """
+    kinds = set(getattr(policy.model.config, "layer_types", None) or LAYERS)
+    if not kinds <= LAYERS:
+        raise TypeError(f"it has layers of the kind {min(kinds - LAYERS)}")
+    plain = _plain_states(policy, pairs)
+    packed = _packed_states(policy, pack(pairs, policy.device))[: len(plain)]
+    states = ((packed - plain).abs().max() / plain.abs().max()).item()
+    logps = _plain(policy, pairs)
+    return max(states, ((_packed(policy, pairs) - logps) / logps).abs().max().item())

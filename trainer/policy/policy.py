@@ -1,0 +1,315 @@
+"""The live policy: one frozen base in memory, and two LoRA adapters on it.
+
+`live` is what pairs are sampled from, `candidate` is what an update trains, and no adapter at all
+is the reference. A fresh adapter changes nothing (its B matrices are zero), so version 0 needs no
+case of its own. Adapter state is global to the module (peft #804), so one thread owns a policy.
+"""
+
+import hashlib
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+from peft.utils import set_peft_model_state_dict
+from safetensors import SafetensorError
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
+from transformers.pytorch_utils import Conv1D
+
+from labeler.domain.errors import BadInput
+from trainer.fast.lora import make_lean
+from trainer.policy.batch import Batch
+from trainer.policy.token_logps import token_logps
+
+log = logging.getLogger(__name__)
+
+LIVE, CANDIDATE = "live", "candidate"
+Messages = list[dict[str, str]]
+
+
+@dataclass(frozen=True)
+class PolicySettings:
+    """How to load a policy. `policy` is a folder or a hub id."""
+
+    policy: str
+    device: str
+    dtype: str
+    lora_rank: int
+    lora_alpha: float
+    seed: int
+
+
+class Policy:
+    """A causal language model with its tokenizer and its two adapters."""
+
+    def __init__(
+        self, base: PreTrainedModel, tokenizer: Any, lora: LoraConfig, *, name: str, seed: int
+    ) -> None:
+        self.name = name
+        self.tokenizer = tokenizer
+        self.fingerprint = _fingerprint(base)
+        eos = base.generation_config.eos_token_id
+        # Models ship penalties and cuts of their own; the sampler must draw from the policy itself.
+        self.shipped_generation_config = base.generation_config
+        base.generation_config = GenerationConfig(eos_token_id=eos)
+        torch.manual_seed(seed)
+        with _peft_quirk():
+            self.model = get_peft_model(base, lora, adapter_name=LIVE).eval()
+        self.model.add_adapter(CANDIDATE, lora)
+        self.copy_adapter(LIVE, CANDIDATE)
+        self.model.requires_grad_(False)
+        make_lean(self.model)
+        self.packs: bool | None = None  # whether it computes packed rows; None: not tried yet
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model computes."""
+        device: torch.device = self.model.device
+        return device
+
+    @property
+    def pad_token_id(self) -> int:
+        """What fills short rows; masked everywhere."""
+        pad = self.tokenizer.pad_token_id
+        return int(pad if pad is not None else self.eos_token_ids[0])
+
+    @property
+    def eos_token_ids(self) -> list[int]:
+        """The tokens that end a response."""
+        eos = self.model.generation_config.eos_token_id
+        if eos is None:
+            eos = self.tokenizer.eos_token_id
+        return [] if eos is None else [eos] if isinstance(eos, int) else list(eos)
+
+    @property
+    def context_tokens(self) -> int:
+        """Longest prompt and response together."""
+        return int(getattr(self.model.config, "max_position_embeddings", 0) or 1_000_000)
+
+    def prompt_tokens(self, messages: Messages) -> list[int]:
+        """The conversation under the model's chat template, ready for a reply."""
+        encoded = self.tokenizer.apply_chat_template(
+            messages, add_generation_prompt=True, tokenize=True, return_dict=True
+        )
+        return list(encoded["input_ids"])
+
+    def response_tokens(self, text: str, *, ended: bool = True) -> list[int]:
+        """A response that was not sampled: the tokens of the text alone, and its end if it has.
+
+        What reads like a control token in the text is text: only the end is one.
+        """
+        encoded = self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)
+        tokens = encoded["input_ids"]
+        return [*tokens, *self._turn_end] if ended else list(tokens)
+
+    @cached_property
+    def _turn_end(self) -> list[int]:
+        """The token that ends the assistant's turn in the chat template: one of several EOS,
+        perhaps; the first of the model's list if the template writes none.
+        """
+        asked = [{"role": "user", "content": "?"}]
+        prompt = self.prompt_tokens(asked)
+        chat = self.tokenizer.apply_chat_template(
+            [*asked, {"role": "assistant", "content": "!"}], tokenize=True, return_dict=True
+        )["input_ids"]
+        ends = [token for token in chat[len(prompt) :] if token in self.eos_token_ids]
+        return (ends or self.eos_token_ids)[:1]
+
+    @contextmanager
+    def adapter(self, name: str, *, trains: bool = False) -> Iterator[None]:
+        """Compute with this adapter; its weights take gradients only if it `trains`."""
+        self.model.set_adapter(name)
+        for parameter in self.parameters(name):
+            parameter.requires_grad_(trains)
+        yield
+
+    @contextmanager
+    def reference(self) -> Iterator[None]:
+        """Compute as the base policy, with every adapter off."""
+        with self.model.disable_adapter():
+            yield
+
+    def logps(self, batch: Batch) -> Tensor:
+        """Summed log-probability of each response under what is switched on now, (R,), nats.
+
+        In plain padded rows, for any architecture; `trainer.policy.logps.pair_logps` is faster.
+        """
+        tokens = batch.response_ids.shape[1]
+        output = self.model(
+            input_ids=batch.input_ids,
+            attention_mask=batch.attention_mask,
+            position_ids=batch.position_ids,
+            logits_to_keep=tokens + 1,
+            use_cache=False,
+        )
+        logps = token_logps(output.logits[:, :-1], batch.response_ids)
+        return (logps * batch.response_mask).sum(dim=1)
+
+    def parameters(self, adapter: str) -> list[nn.Parameter]:
+        """The weights of one adapter."""
+        return [p for name, p in self.model.named_parameters() if f".{adapter}." in name]
+
+    def adapter_state(self, name: str) -> dict[str, Tensor]:
+        """A copy of the weights of one adapter, by the names that peft saves them under."""
+        state = get_peft_model_state_dict(
+            self.model, adapter_name=name, save_embedding_layers=False
+        )
+        return {
+            key: value.detach().to("cpu", copy=True).contiguous() for key, value in state.items()
+        }
+
+    def set_adapter_state(self, name: str, state: dict[str, Tensor]) -> None:
+        """Overwrite the weights of one adapter in place. Raises BadInput if they do not fit."""
+        ours = {key: weight.shape for key, weight in self.adapter_state(name).items()}
+        theirs = {key: weight.shape for key, weight in state.items()}
+        odd = sorted(key for key in ours | theirs if ours.get(key) != theirs.get(key))
+        if odd:
+            raise BadInput(
+                f"The adapter does not fit the policy '{self.name}': its {odd[0]} should be "
+                f"{_shape(ours.get(odd[0]))}, and is {_shape(theirs.get(odd[0]))}."
+            )
+        set_peft_model_state_dict(self.model, state, adapter_name=name)
+
+    def copy_adapter(self, source: str, target: str) -> None:
+        """Make one adapter equal to the other."""
+        with torch.no_grad():
+            pairs = zip(self.parameters(source), self.parameters(target), strict=True)
+            for from_, to in pairs:
+                to.copy_(from_)
+
+    def fits(self, adapter_folder: Path) -> bool:
+        """Whether the adapters here have the rank and the scaling of the saved one."""
+        saved, ours = LoraConfig.from_pretrained(str(adapter_folder)), self.adapter_config()
+        return (saved.r, saved.lora_alpha) == (ours.r, ours.lora_alpha)
+
+    def adapter_config(self) -> LoraConfig:
+        """The configuration that is saved beside the adapter's weights."""
+        return self.model.peft_config[LIVE]
+
+
+def load_policy(settings: PolicySettings, adapter_folder: Path | None = None) -> Policy:
+    """Load a base with adapters on it, shaped as in `adapter_folder` or else as the settings say.
+
+    Raises BadInput if the policy is missing, is no causal language model, or has no chat template.
+    """
+    name = settings.policy
+    base, tokenizer = _load_base(name, settings)
+    if not tokenizer.chat_template:
+        raise BadInput(
+            f"The policy '{name}' has no chat template; use an instruction-tuned model, or add a "
+            "chat_template.jinja to its folder."
+        )
+    if adapter_folder is not None:
+        lora = LoraConfig.from_pretrained(str(adapter_folder))
+        lora.inference_mode = False
+        if (lora.r, lora.lora_alpha) != (settings.lora_rank, settings.lora_alpha):
+            log.warning(
+                "The adapter %s has LoRA rank %s and alpha %s; these stay.",
+                adapter_folder.name,
+                lora.r,
+                lora.lora_alpha,
+            )
+    else:
+        lora = LoraConfig(
+            r=settings.lora_rank,
+            lora_alpha=settings.lora_alpha,
+            target_modules="all-linear",
+            task_type="CAUSAL_LM",
+            fan_in_fan_out=any(isinstance(module, Conv1D) for module in base.modules()),
+        )
+    try:
+        return Policy(base, tokenizer, lora, name=name, seed=settings.seed)
+    except ValueError as error:  # peft's word for layers that are not there
+        first_line = str(error).splitlines()[0]
+        raise BadInput(
+            f"The adapter {adapter_folder or 'of these settings'} does not fit the policy "
+            f"'{name}': {first_line}"
+        ) from error
+
+
+def _load_base(name: str, settings: PolicySettings) -> tuple[PreTrainedModel, Any]:
+    if _looks_like_a_path(name) and not Path(name).is_dir():
+        raise BadInput(f"There is no policy folder '{name}'; give a model folder or a hub id.")
+    device = _device(settings.device)
+    dtype = _dtype(settings.dtype, device)
+    try:
+        if _is_adapter(name):
+            # The reference is "adapter off", so the given adapter must become part of the base.
+            parent = PeftConfig.from_pretrained(name).base_model_name_or_path
+            base = _complete_model(parent, dtype)
+            with _peft_quirk():
+                base = PeftModel.from_pretrained(base, name).merge_and_unload()
+            tokenizer = AutoTokenizer.from_pretrained(
+                name if (Path(name) / "tokenizer_config.json").is_file() else parent
+            )
+        else:
+            base = _complete_model(name, dtype)
+            tokenizer = AutoTokenizer.from_pretrained(name)
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        first_line = str(error).strip().splitlines()[0]
+        raise BadInput(f"The policy '{name}' cannot be loaded: {first_line}") from error
+    return base.to(device), tokenizer
+
+
+def _complete_model(name: str, dtype: torch.dtype) -> PreTrainedModel:
+    """A causal language model of which no weight is missing. Raises ValueError if one is."""
+    model, info = AutoModelForCausalLM.from_pretrained(name, dtype=dtype, output_loading_info=True)
+    if info["missing_keys"]:
+        raise ValueError(f"it is no causal language model; it lacks {min(info['missing_keys'])}")
+    loaded: PreTrainedModel = model
+    return loaded
+
+
+@contextmanager
+def _peft_quirk() -> Iterator[None]:
+    """Keep a warning from users: peft 0.21 asks transformers 5 by an old name."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+        yield
+
+
+def _shape(shape: torch.Size | None) -> str:
+    return "absent" if shape is None else " x ".join(map(str, shape))
+
+
+def _looks_like_a_path(name: str) -> bool:
+    return name.startswith((".", "/", "~")) or name.count("/") != 1
+
+
+def _is_adapter(name: str) -> bool:
+    return (Path(name) / "adapter_config.json").is_file()
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return torch.zeros(1, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise BadInput(f"The device '{name}' cannot be used here: {error}") from error
+
+
+def _dtype(name: str, device: torch.device) -> torch.dtype:
+    if name == "auto":
+        return torch.float32 if device.type == "cpu" else torch.bfloat16
+    dtype: torch.dtype = getattr(torch, name)
+    return dtype
+
+
+def _fingerprint(base: nn.Module) -> str:
+    """A hash that tells policies apart: names, shapes, and some values of every weight."""
+    digest = hashlib.sha256()
+    for name, weight in base.named_parameters():
+        flat = weight.detach().flatten()
+        # Rounded as the coarsest dtype would have it: a policy is the same in float32 and bfloat16.
+        some = torch.cat([flat[:64], flat[-64:]]).bfloat16().float().cpu()
+        digest.update(f"{name} {tuple(weight.shape)}".encode())
+        digest.update(some.numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,237 @@
+"""Offline DPO: `livedpo train FILE` trains a candidate version from a file of labelled pairs.
+
+It starts from the live version, ends at the same gate as the loop's updates, and leaves the
+promotion to `livedpo versions promote`. Texts are tokenised here, since a file has no token ids:
+the completion is the reply and the token that ends a turn in the chat template, unless our own
+export says that the reply was cut. Nothing of the file enters the database.
+"""
+
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from filelock import FileLock, Timeout
+from jinja2 import TemplateError
+from tqdm import tqdm
+from transformers.utils.logging import disable_progress_bar
+
+from labeler.config.load import handed_down_settings
+from labeler.config.settings import Settings
+from labeler.domain.errors import BadInput, LivedpoError
+from labeler.domain.labels import TrainingLabel
+from labeler.files.pairs import ExportedPair, read_pairs
+from labeler.files.prompts import add_first_prompts
+from labeler.roles.process import stop_on_signals
+from labeler.store import Store, open_store
+from labeler.store.tables import PolicyVersion
+from trainer.gate.candidate import Candidates, Finding
+from trainer.judge.load import load_judge
+from trainer.learning.update import Step, TrainingSettings, train
+from trainer.policy.adapters import read_adapter
+from trainer.policy.logps import pair_logps
+from trainer.policy.policy import LIVE, Policy, load_policy
+from trainer.programs.setup import policy_settings, refuse_small_context, training_settings
+from trainer.sampling.local import batch_seed
+from trainer.worker.supply import Supply
+
+log = logging.getLogger(__name__)
+
+REFERENCE_BATCH_PAIRS = 16
+MOST_HELD_OUT = 64
+
+
+class Offline:
+    """One policy and one store, for one run over one file."""
+
+    def __init__(self, store: Store, policy: Policy, settings: Settings) -> None:
+        self._store = store
+        self._policy = policy
+        self._settings = settings
+        judge = load_judge(settings, policy)
+        self._candidates = Candidates(policy, Supply(store, policy, settings), settings, judge)
+
+    def start(self) -> PolicyVersion:
+        """Register the base, take up the live version, and return it."""
+        refuse_small_context(self._settings, self._policy)
+        self._store.versions.adopt_base(
+            base=self._policy.name, fingerprint=self._policy.fingerprint, now=time.time()
+        )
+        live = self._store.versions.live()
+        assert live is not None  # adopt_base has seen to it
+        if live.folder is not None and live.sha256 is not None:
+            state = read_adapter(self._settings.adapters_dir / live.folder, live.sha256)
+            self._policy.set_adapter_state(LIVE, state)
+        return live
+
+    def run(self, pairs: Sequence[ExportedPair], *, name: str, stop: threading.Event) -> str:
+        """Train, examine, write, register. Returns what came of it in a sentence."""
+        live = self.start()
+        labels, left_out = self._labels(pairs)
+        tested = round(self._settings.held_out_share * len(labels))
+        tested = min(tested, MOST_HELD_OUT, len(labels) - 1)
+        order = torch.randperm(len(labels), generator=_generator(self._settings.seed)).tolist()
+        held_out = [labels[place] for place in order[:tested]]
+        training = training_settings(self._settings, batch_seed(self._settings.seed, live.id))
+        taught = [labels[place] for place in order[tested:]]
+        steps = self._train(taught, training, stop)
+        finding = self._candidates.examine(
+            self._store.versions.next_id(),
+            steps,
+            parent=live.id,
+            held_out=held_out,
+            remembered=(),
+            training=training,
+            live_responses=(),
+        )
+        facts = {"labels": len(taught), "held_out": tested, "left_out": left_out, "file": name}
+        number = self._register(finding, facts, live.id)
+        return _sentence(number, finding, len(taught), left_out)
+
+    def _labels(self, pairs: Sequence[ExportedPair]) -> tuple[list[TrainingLabel], int]:
+        """Pairs as labels, with their reference log-probs; and how many the policy cannot take.
+
+        Raises BadInput if none is left.
+        """
+        labels = [self._label(number, pair) for number, pair in enumerate(pairs)]
+        room = self._policy.context_tokens
+        fitting = [label for label in labels if label is not None and _tokens(label) <= room]
+        if not fitting:
+            raise BadInput(
+                f"None of the {len(pairs)} pairs can be used: the policy's chat template refuses "
+                f"them, or its context of {room} tokens is too short."
+            )
+        done = []
+        starts = range(0, len(fitting), REFERENCE_BATCH_PAIRS)
+        for start in tqdm(starts, desc="reference", unit="batch", disable=_quiet()):
+            some = fitting[start : start + REFERENCE_BATCH_PAIRS]
+            tokens = [(label.prompt_tokens, label.tokens_a, label.tokens_b) for label in some]
+            with torch.no_grad(), self._policy.reference():
+                logps = pair_logps(self._policy, tokens).tolist()
+            done += [
+                replace(label, reference_logp_a=a, reference_logp_b=b)
+                for label, (a, b) in zip(some, logps, strict=True)
+            ]
+        return done, len(pairs) - len(fitting)
+
+    def _label(self, number: int, pair: ExportedPair) -> TrainingLabel | None:
+        """The pair in tokens; None if the chat template refuses its prompt."""
+        try:
+            prompt_tokens = self._policy.prompt_tokens(pair.messages)
+        except TemplateError:
+            return None
+        return TrainingLabel(
+            vote_ids=(f"line {number}",),
+            target=pair.said.target,
+            tie=pair.said.tie,
+            weight=pair.said.weight,
+            prompt_tokens=prompt_tokens,
+            tokens_a=self._completion(pair.response_a, ended=pair.ended_a),
+            tokens_b=self._completion(pair.response_b, ended=pair.ended_b),
+            reference_logp_a=0.0,
+            reference_logp_b=0.0,
+        )
+
+    def _completion(self, reply: str, *, ended: bool) -> list[int]:
+        return self._policy.response_tokens(reply, ended=ended)
+
+    def _train(
+        self, labels: Sequence[TrainingLabel], training: TrainingSettings, stop: threading.Event
+    ) -> list[Step]:
+        steps = []
+        with tqdm(desc="training", unit="step", disable=_quiet()) as bar:
+            for step in train(self._policy, labels, training):
+                if stop.is_set():
+                    raise LivedpoError("Stopped before the end; nothing was written.")
+                steps.append(step)
+                bar.total = step.total
+                bar.set_postfix(loss=f"{step.loss:.3f}", right=f"{step.accuracy:.0%}")
+                bar.update()
+        return steps
+
+    def _register(self, finding: Finding, facts: dict[str, object], parent: int) -> int:
+        """Write the folder, then the version; returns its number."""
+        folder, sha256 = self._candidates.write(f"offline-{int(time.time() * 1000)}")
+        if finding.objections:
+            facts = facts | {"objections": "; ".join(finding.objections)}
+        return self._store.versions.add_candidate(
+            folder=folder,
+            sha256=sha256,
+            metrics=finding.metrics | facts,
+            parent=parent,
+            now=time.time(),
+        )
+
+
+def run_offline(path: Path, settings: Settings, stop: threading.Event) -> str:
+    """Train from a file; returns what came of it in a sentence. Raises LivedpoError."""
+    found = read_pairs(path, settings.vote_rules)
+    for line, why in found.bad_lines[:5]:
+        print(f"Line {line} of {path} was left out: {why}.", file=sys.stderr)
+    store = open_store(settings.database_url)
+    try:
+        held = FileLock(settings.data_dir / "worker.lock", timeout=0).acquire()
+    except Timeout as error:
+        raise LivedpoError(
+            f"A service works on {settings.data_dir}; stop it first, or name another --data-dir."
+        ) from error
+    with held:
+        add_first_prompts(settings, store, log.info)
+        torch.set_num_threads(settings.threads or (os.cpu_count() or 1))
+        policy = load_policy(policy_settings(settings), _live_folder(store, settings))
+        return Offline(store, policy, settings).run(found.pairs, name=path.name, stop=stop)
+
+
+def main() -> None:
+    """Run over the file that is the only argument; settings come from the environment."""
+    try:
+        settings = handed_down_settings(os.environ)
+        if _quiet():
+            disable_progress_bar()
+        print(run_offline(Path(sys.argv[1]), settings, stop_on_signals()))
+    except OSError as error:
+        print(f"livedpo: {error.filename}: {error.strerror or error}.", file=sys.stderr)
+        sys.exit(1)
+    except LivedpoError as error:
+        print(f"livedpo: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+def _live_folder(store: Store, settings: Settings) -> Path | None:
+    live = store.versions.live()
+    return settings.adapters_dir / live.folder if live is not None and live.folder else None
+
+
+def _sentence(number: int, finding: Finding, labels: int, unfit: int) -> str:
+    left_out = f" {unfit} pairs that the policy cannot take were left out." if unfit else ""
+    if finding.objections:
+        return (
+            f"Version {number} was trained on {labels} pairs, and the gate objects: "
+            f"{'; '.join(finding.objections)}.{left_out}"
+        )
+    return (
+        f"Version {number} was trained on {labels} pairs, and the gate has nothing against it: "
+        f"`livedpo versions promote {number}` makes it live.{left_out}"
+    )
+
+
+def _tokens(label: TrainingLabel) -> int:
+    """Tokens of the prompt and the longer response."""
+    return len(label.prompt_tokens) + max(len(label.tokens_a), len(label.tokens_b))
+
+
+def _generator(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def _quiet() -> bool:
+    return not sys.stderr.isatty()
+
+
+if __name__ == "__main__":
+    main()

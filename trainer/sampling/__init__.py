@@ -1,0 +1,1 @@
+"""Responses drawn from the policy."""

@@ -1,0 +1,189 @@
+"""Rows of responses in the making: what comes next in each, and when one is done.
+
+    draw_rows  =  let waiting prompts in where rows are free, draw a token for every row,
+                  let finished rows go, hand over each prompt whose rows are all complete
+
+Every row has random numbers of its own, one a token, so what it becomes does not depend on which
+other rows are under way (but for rounding).
+"""
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from trainer.sampling.decoding import Cohort, Decoder
+
+# Hears after each step how many tokens every job has so far, all its copies together.
+Progress = Callable[[Mapping[int, int]], None]
+
+
+@dataclass(frozen=True)
+class SamplingSettings:
+    """How responses are drawn. Nothing but these shapes the distribution: no top-k, no penalty."""
+
+    temperature: float
+    top_p: float
+    max_new_tokens: int
+
+
+@dataclass(frozen=True)
+class Job:
+    """A prompt to answer. A response gets at most `limit` tokens."""
+
+    number: int
+    prompt: Sequence[int]
+    limit: int
+
+
+@dataclass
+class Row:
+    """One of a job's responses, so far. `copy` counts from 0; `logp` as in `Response`."""
+
+    job: Job
+    copy: int
+    tokens: list[int] = field(default_factory=list)
+    logp: float = 0.0
+
+
+@dataclass
+class _Group:
+    """A cohort and what its rows stand for. The tensors are on the cohort's device."""
+
+    cohort: Cohort
+    rows: list[Row]
+    uniform: Tensor  # (N, T), random numbers in [0, 1), one a token
+    logp: Tensor  # (N,)
+
+
+def draw_rows(
+    decoder: Decoder,
+    jobs: Sequence[Job],
+    settings: SamplingSettings,
+    *,
+    copies: int,
+    rows: int,
+    ends: Collection[int],
+    seed: int,
+    progress: Progress | None = None,
+) -> Iterator[list[Row]]:
+    """Yield the `copies` rows of each job as soon as all are complete; at most `rows` at a time.
+
+    A row ends with one of the tokens in `ends`, or at its limit. Short prompts come first, so that
+    a cohort's prompts are of like length; new ones wait until half of the rows are free, for every
+    cohort costs some time at each step. Raises FloatingPointError if logits are not finite.
+    """
+    waiting = deque(sorted(jobs, key=lambda job: len(job.prompt)))
+    numbers = torch.Generator().manual_seed(seed)
+    groups: list[_Group] = []
+    complete: dict[int, list[Row]] = defaultdict(list)
+    drawn: dict[int, int] = defaultdict(int)
+    while waiting or groups:
+        free = rows - sum(len(group.rows) for group in groups)
+        if waiting and (not groups or 2 * free >= rows):
+            size = min(max(1, free // copies), len(waiting))
+            admitted = [waiting.popleft() for _ in range(size)]
+            groups.append(_admit(decoder, admitted, settings, numbers, copies))
+        for row in (row for group in groups for row in group.rows if progress):
+            drawn[row.job.number] += 1
+        done = _step(decoder, groups, settings, ends)
+        if progress is not None:
+            progress(drawn)
+        for row in done:
+            complete[row.job.number].append(row)
+            if len(complete[row.job.number]) == copies:
+                # By copy: in the order of completion, the first response would be the shorter one.
+                yield sorted(complete.pop(row.job.number), key=lambda row: row.copy)
+        groups = [group for group in groups if group.rows]
+
+
+def draw_tokens(
+    logits_RV: Tensor, uniform_R: Tensor, settings: SamplingSettings
+) -> tuple[Tensor, Tensor]:
+    """One token a row (R,), and its log-probability at temperature 1 and without a cut (R,).
+
+    A token is where a uniform number falls in the cumulative distribution, summed in float64 so
+    that rare tokens of a large vocabulary keep their share.
+    """
+    logps_RV = logits_RV.float().log_softmax(-1)
+    if settings.temperature == 1:
+        probabilities_RV = logps_RV.exp()
+    else:
+        probabilities_RV = (logps_RV / settings.temperature).softmax(-1)
+    if settings.top_p < 1:
+        probabilities_RV = nucleus(probabilities_RV, settings.top_p)
+    cumulative_RV = probabilities_RV.cumsum(-1, dtype=torch.float64)
+    total_R1 = cumulative_RV[:, -1:]
+    if not total_R1.isfinite().all():
+        raise FloatingPointError("The policy gives no probabilities: its logits are not finite.")
+    tokens_R1 = torch.searchsorted(cumulative_RV, uniform_R[:, None] * total_R1, right=True)
+    return tokens_R1[:, 0], logps_RV.gather(1, tokens_R1)[:, 0]
+
+
+def nucleus(probabilities_RV: Tensor, top_p: float) -> Tensor:
+    """Set to 0 what is outside the smallest set of likeliest tokens that holds `top_p`, (R, V).
+
+    Holtzman et al. 2019 (arXiv 1904.09751), section 3.1. Not normalised again.
+    """
+    ascending_RV, order_RV = probabilities_RV.sort(-1)
+    outside_RV = ascending_RV.cumsum(-1) <= 1 - top_p
+    outside_RV[:, -1] = False
+    return probabilities_RV.masked_fill(outside_RV.scatter(1, order_RV, outside_RV), 0.0)
+
+
+def _admit(
+    decoder: Decoder,
+    jobs: Sequence[Job],
+    settings: SamplingSettings,
+    numbers: torch.Generator,
+    copies: int,
+) -> _Group:
+    """Start `copies` rows for each job."""
+    room = max(job.limit for job in jobs)
+    cohort = decoder.prefill([job.prompt for job in jobs], copies=copies, tokens=room)
+    rows = [Row(job, copy) for job in jobs for copy in range(copies)]
+    # Drawn on the CPU, and as many for every row, so that a seed means the same everywhere.
+    shape = len(rows), settings.max_new_tokens
+    uniform = torch.rand(shape, generator=numbers, dtype=torch.float64)
+    device = cohort.next_token.device
+    return _Group(cohort, rows, uniform.to(device), torch.zeros(len(rows), device=device))
+
+
+@torch.inference_mode()
+def _step(
+    decoder: Decoder, groups: Sequence[_Group], settings: SamplingSettings, ends: Collection[int]
+) -> list[Row]:
+    """Give every row its next token. Returns the rows that are done; they have left."""
+    logits = decoder.step([group.cohort for group in groups])
+    uniform = [group.uniform[:, len(group.rows[0].tokens)] for group in groups]
+    tokens, logps = draw_tokens(logits, torch.cat(uniform), settings)
+    sizes = [len(group.rows) for group in groups]
+    done: list[Row] = []
+    parts = zip(groups, torch.split(tokens, sizes), torch.split(logps, sizes), strict=True)
+    for group, new, logp in parts:
+        group.cohort.next_token = new
+        group.logp = group.logp + logp
+        done += _advance(group, new.tolist(), ends)
+    return done
+
+
+def _advance(group: _Group, tokens: Sequence[int], ends: Collection[int]) -> list[Row]:
+    """Write the new tokens down, and let the rows go that they complete. Returns those."""
+    kept: list[int] = []
+    left: list[int] = []
+    for place, (row, token) in enumerate(zip(group.rows, tokens, strict=True)):
+        row.tokens.append(token)
+        finished = token in ends or len(row.tokens) == row.job.limit
+        (left if finished else kept).append(place)
+    if not left:
+        return []
+    logps = group.logp.tolist()
+    done = [group.rows[place] for place in left]
+    for place in left:
+        group.rows[place].logp = logps[place]
+    order = group.cohort.keep(kept)
+    group.rows = [group.rows[place] for place in order]
+    group.uniform, group.logp = group.uniform[order], group.logp[order]
+    return done

@@ -1,0 +1,143 @@
+"""A second copy of the policy to sample from, with one adapter merged into its weights.
+
+    W_copy = W + scaling B A        (Hu et al. 2021, "LoRA", arXiv 2106.09685, section 4.1)
+
+Only the linear layers that the adapter changes have weights of their own; embeddings, norms and
+head are the base's very tensors. The weights are always worked out anew from base and adapter:
+merging into a base and taking it out again drifts, and peft's hot swap into a merged adapter does
+nothing without a word (peft #3581).
+"""
+
+import copy
+
+import psutil  # type: ignore[import-untyped]
+import torch
+from peft import PeftModel
+from peft.tuners.lora.layer import Linear as LoraLinear
+from peft.tuners.tuners_utils import BaseTunerLayer
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from trainer.fast.matmul import linear
+
+SHARE_OF_FREE_MEMORY = 0.5
+PACKED_FOR_ROWS = 256  # oneDNN lays the weights out for about so many rows; others work as well
+
+
+class FastLinear(nn.Module):
+    """A linear layer that takes no gradient, by the fastest product there is. Weight (out, in)."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        super().__init__()
+        self.weight = weight
+        self.bias = bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., in) to (..., out)."""
+        return linear(x, self.weight, self.bias)
+
+
+class MergedCopy:
+    """A model that computes what the policy does under one adapter, and trains nothing."""
+
+    def __init__(self, policy_model: PeftModel) -> None:
+        """Starts as the reference. Raises ValueError if an adapter is more than plain LoRA."""
+        base = policy_model.get_base_model()
+        sources = _lora_layers(base)
+        shared = {id(tensor): tensor for tensor in (*base.parameters(), *base.buffers())}
+        self.model: PreTrainedModel = copy.deepcopy(base, shared).eval()
+        for module in self.model.modules():
+            vars(module).pop("forward", None)  # what was put there to train; the class's is left
+        self._layers = [
+            (source, FastLinear(_base(source), _bias(source))) for source in sources.values()
+        ]
+        for name, (_, layer) in zip(sources, self._layers, strict=True):
+            self.model.set_submodule(name, layer)
+        for name, module in list(self.model.named_modules()):
+            if type(module) is nn.Linear:
+                self.model.set_submodule(name, FastLinear(module.weight, module.bias))
+        self._made_from: tuple[str | None, list[Tensor]] = None, []
+
+    def refresh(self, adapter: str | None) -> bool:
+        """Become this adapter as it is now, or the reference if None. False if it was already."""
+        if self.holds(adapter):
+            return False
+        for source, layer in self._layers:
+            layer.weight = _stored(_merged(source, adapter), _base(source).dtype)
+        self._made_from = adapter, [tensor.clone() for tensor in self._state(adapter)]
+        return True
+
+    def holds(self, adapter: str | None) -> bool:
+        """Whether the copy was made from this adapter with the weights that it has now."""
+        name, state = self._made_from
+        return name == adapter and all(map(torch.equal, state, self._state(adapter)))
+
+    def _state(self, adapter: str | None) -> list[Tensor]:
+        """What the adapter adds: A and B of every layer."""
+        if adapter is None:
+            return []
+        return [factor for source, _ in self._layers for factor in _factors(source, adapter)]
+
+
+def copy_bytes(policy_model: PeftModel) -> int:
+    """What a merged copy would take: the weights that adapters change."""
+    return sum(_base(s).nbytes for s in _lora_layers(policy_model.get_base_model()).values())
+
+
+def copy_fits(policy_model: PeftModel, free: int) -> bool:
+    """Whether a merged copy leaves enough of `free` bytes for training and a key-value cache."""
+    return copy_bytes(policy_model) <= SHARE_OF_FREE_MEMORY * free
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory that could still be taken on this device."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return int(psutil.virtual_memory().available)
+
+
+def _lora_layers(base: PreTrainedModel) -> dict[str, LoraLinear]:
+    """The layers that adapters change, by name. Raises ValueError if one is not plain LoRA."""
+    layers = {}
+    for name, module in base.named_modules():
+        if not isinstance(module, BaseTunerLayer):
+            continue
+        plain = isinstance(module, LoraLinear) and not module.lora_variant
+        if not plain or any(module.lora_bias.values()):
+            raise ValueError(f"its layer {name} is no plain LoRA on a linear layer")
+        layers[name] = module
+    return layers
+
+
+def _base(source: LoraLinear) -> Tensor:
+    """The frozen weight (out, in); GPT-2 keeps it the other way round."""
+    weight: Tensor = source.get_base_layer().weight.detach()
+    return weight.t() if source.fan_in_fan_out else weight
+
+
+def _bias(source: LoraLinear) -> Tensor | None:
+    bias: Tensor | None = source.get_base_layer().bias
+    return bias
+
+
+def _factors(source: LoraLinear, adapter: str) -> tuple[Tensor, Tensor]:
+    """The adapter's A (rank, in) and B (out, rank)."""
+    return source.lora_A[adapter].weight.detach(), source.lora_B[adapter].weight.detach()
+
+
+def _merged(source: LoraLinear, adapter: str | None) -> Tensor:
+    """Base and adapter in one weight (out, in), computed in float32."""
+    base = _base(source).float()
+    if adapter is None:
+        return base
+    a, b = _factors(source, adapter)
+    return torch.addmm(base, b.float(), a.float(), alpha=source.scaling[adapter])
+
+
+def _stored(weight: Tensor, dtype: torch.dtype) -> Tensor:
+    """In the base's dtype; on the CPU in float32, laid out for oneDNN where torch has it."""
+    packs = hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
+    if packs and dtype == torch.float32 and weight.device.type == "cpu":
+        packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight, PACKED_FOR_ROWS)
+        return packed
+    return weight.to(dtype).contiguous()

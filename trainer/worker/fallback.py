@@ -1,0 +1,157 @@
+"""Labels where no person gives any: asks the judge about pairs that wait for it.
+
+    Fallback.step  =  write down what came back, make labels of what has waited, ask about the next
+
+A judge that asks a server does so on a thread of its own, so that the worker goes on sampling. A
+judge that abstains too often, or agrees too little with people, is paused under an alarm; it is
+asked a little now and then, and goes on once it has recovered.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from labeler.config.settings import Settings
+from labeler.domain.judging import Cause, Judge, Judgement, Pause
+from labeler.store import Store
+from labeler.store.records import Waiting
+from trainer.judge.learned import LearnedJudge
+
+log = logging.getLogger(__name__)
+
+ROLE = "judge"
+BATCH_PAIRS = 64
+PROBE_PAIRS = 4
+PROBE_SECONDS = 30.0
+LOOK_SECONDS = 5.0
+
+UNASKED: dict[Cause | None, str] = {
+    Cause.UNTRAINED: "It has not learned enough from people's votes yet.",
+    Cause.BUDGET: "The requests that it was allowed are spent.",
+}
+
+
+class Fallback:
+    """One judge, and the pairs that wait for it. `say` tells what goes on."""
+
+    def __init__(
+        self,
+        store: Store,
+        judge: Judge,
+        settings: Settings,
+        clock: Callable[[], float],
+        say: Callable[[str], None],
+    ) -> None:
+        self._store = store
+        self._judge = judge
+        self._rules = settings.judge_rules
+        self._clock = clock
+        self._say = say
+        self._batch = 2 * settings.judge_concurrency if judge.waits else BATCH_PAIRS
+        self._thread = ThreadPoolExecutor(1, "judge") if judge.waits else None
+        self._asked: list[Waiting] = []
+        self._answer: Future[list[Judgement]] | None = None
+        self._pause: Pause | None = None
+        self._silence: Pause | None = None
+        self._looked_at = float("-inf")
+        self._asked_at = float("-inf")
+        self._heard: tuple[int, int] | None = None
+        self._noted = judge.requests_spent
+        store.roles.alarm(ROLE, None)  # of a worker that ended
+
+    def step(self) -> bool:
+        """One iteration; false if there was nothing to do."""
+        now = self._clock()
+        self._learn(now)
+        did = self._collect()
+        self._look(now)
+        # A judge that abstains too often is not doubted: what it did say counts, and a pair that it
+        # could not decide makes room for another, or soon none would be left to ask it about.
+        abstains = self._pause is not None and self._pause.probes and self._silence is None
+        if self._pause is None or abstains:
+            did = self._store.judging.settle(self._rules, now=now) > 0 or did
+        return self._ask(now) or did
+
+    def close(self) -> None:
+        """Wait for nobody."""
+        self._judge.close()
+        self.note_requests()
+        if self._thread is not None:
+            self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def note_requests(self) -> None:
+        """Write down what the judge has cost, for whatever it was asked."""
+        if self._judge.requests_spent != self._noted:
+            self._noted = self._judge.requests_spent
+            self._store.judging.note_requests(self._judge.spec, self._noted)
+
+    def _learn(self, now: float) -> None:
+        """Let a judge that learns from people hear what is new."""
+        if not isinstance(self._judge, LearnedJudge):
+            return
+        heard = self._store.judging.people_have_said()
+        if heard != self._heard:
+            self._heard = heard
+            self._judge.learn(self._store.judging.examples())
+            self._store.roles.say(ROLE, self._judge.says, pid=os.getpid(), now=now)
+            self._silence, self._asked_at = None, float("-inf")
+
+    def _look(self, now: float) -> None:
+        """See whether the judge is to be paused, and say so if that has changed."""
+        if now - self._looked_at < LOOK_SECONDS:
+            return
+        self._looked_at = now
+        pause = self._silence or self._store.judging.pause(self._rules)
+        if pause != self._pause:
+            says = f"The judge labels nothing for now. {pause.reason}" if pause else None
+            log.warning("%s", says or "The judge labels again.")
+            self._store.roles.alarm(ROLE, says)
+            self._pause = pause
+
+    def _ask(self, now: float) -> bool:
+        """Ask about the next pairs; while the judge is paused, about a few now and then."""
+        if self._answer is not None:
+            return False
+        pause = self._pause
+        probing = pause is not None and pause.probes
+        if probing and now - self._asked_at < PROBE_SECONDS:
+            return False
+        waiting = self._store.judging.waiting(
+            self._rules,
+            labels=pause is None or pause.probes,
+            limit=PROBE_PAIRS if probing else self._batch,
+            now=now,
+        )
+        if not waiting:
+            return False
+        self._asked, self._asked_at = waiting, now
+        self._say("Judging pairs.")
+        questions = [each.question for each in waiting]
+        if self._thread is None:
+            self._write(self._judge.judge(questions))
+        else:
+            self._answer = self._thread.submit(self._judge.judge, questions)
+        return True
+
+    def _collect(self) -> bool:
+        """Write down what a server has answered, if it has."""
+        if self._answer is None or not self._answer.done():
+            return False
+        answer, self._answer = self._answer, None
+        self._write(answer.result())
+        return True
+
+    def _write(self, answers: Sequence[Judgement]) -> None:
+        """Write down what the judge said; where it was not asked at all, there is nothing to."""
+        said = [
+            (waiting.pair_id, answer)
+            for waiting, answer in zip(self._asked, answers, strict=True)
+            if answer.cause not in UNASKED
+        ]
+        self._store.judging.record(self._rules, said, now=self._clock())
+        self.note_requests()
+        unasked = {answer.cause for answer in answers} & UNASKED.keys()
+        self._silence = Pause(UNASKED[unasked.pop()], probes=True) if unasked else None
+        if self._silence or self._pause or any(answer.cause for answer in answers):
+            self._looked_at = float("-inf")
