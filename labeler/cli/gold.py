@@ -18,7 +18,7 @@ from labeler.files.prompts import SURROGATES, PromptFile, messages_of, rows_of
 from labeler.store import Store, open_store
 from labeler.store.records import Gold
 
-LONGEST_REPLY_CHARACTERS = 100_000
+MAX_REPLY_CHARS = 100_000
 SNIPPET_CHARACTERS = 70
 
 
@@ -104,8 +104,8 @@ def _reply(line: dict[str, Any], name: str) -> str:
     text = line.get(name)
     if not isinstance(text, str) or not text.strip():
         raise ValueError(f"no text under '{name}'")
-    if len(text) > LONGEST_REPLY_CHARACTERS:
-        raise ValueError(f"'{name}' is longer than {LONGEST_REPLY_CHARACTERS} characters")
+    if len(text) > MAX_REPLY_CHARS:
+        raise ValueError(f"'{name}' is longer than {MAX_REPLY_CHARS} characters")
     if SURROGATES.search(text):
         raise ValueError(f"half a character (a lone surrogate) in '{name}'")
     return text

@@ -334,7 +334,7 @@ class Settings(BaseModel):
             held_out_share=self.held_out_share,
             replay_share=self.replay_share,
             replay_max_age_versions=self.replay_max_age,
-            most_updates=self.max_updates,
+            max_updates=self.max_updates,
         )
 
     @property
@@ -345,7 +345,7 @@ class Settings(BaseModel):
             judge=self.judge,
             after_seconds=self.judge_after,
             max_staleness=self.max_staleness,
-            most_labels=self.max_labels,
+            max_labels=self.max_labels,
             max_abstain=self.judge_max_abstain,
             min_agreement=self.judge_min_agreement,
             left_to_people=self._left_to_people,

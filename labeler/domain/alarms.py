@@ -17,9 +17,9 @@ SILENT_SECONDS = 30.0
 SILENT_STARTING_SECONDS = 300.0
 STARTING = ("Loading the model.", "Waiting for an earlier worker to end.")
 DRY_SECONDS = 20.0
-FEWEST_REFUSED = 3
-LEAST_FREE_SHARE = 0.05
-LEAST_FREE_BYTES = 500_000_000
+MIN_REFUSED = 3
+MIN_FREE_SHARE = 0.05
+MIN_FREE_BYTES = 500_000_000
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def _none_accepted(facts: Facts) -> str | None:
         if state is UpdateState.PROMOTED:
             break
         refused += 1
-    if refused < FEWEST_REFUSED:
+    if refused < MIN_REFUSED:
         return None
     return (
         f"None of the last {refused} updates went live: read their reasons in the update history, "
@@ -140,7 +140,7 @@ def _disk(disk: Disk | None) -> str | None:
     if disk is None or disk.total <= 0:
         return None
     share = disk.free / disk.total
-    if share >= LEAST_FREE_SHARE and disk.free >= LEAST_FREE_BYTES:
+    if share >= MIN_FREE_SHARE and disk.free >= MIN_FREE_BYTES:
         return None
     return (
         f"The disk of the data dir has {disk.free / 1e9:.1f} GB free ({share:.0%}): make room, or "

@@ -39,7 +39,7 @@ class Cause(StrEnum):
 
 
 LAST_ANSWERS = 16
-FEWEST_ANSWERS = 8
+MIN_ANSWERS = 8
 RECOVERED = 4
 
 # Asked again later, the same judge may well answer.
@@ -153,7 +153,7 @@ def abstaining(last: Sequence[Cause | None], most: float) -> Pause | None:
     """
     failed = [cause for cause in last if cause is not None]
     recovered = len(last) >= RECOVERED and not any(last[:RECOVERED])
-    if len(last) < FEWEST_ANSWERS or recovered or len(failed) <= most * len(last):
+    if len(last) < MIN_ANSWERS or recovered or len(failed) <= most * len(last):
         return None
     causes = ", ".join(f"{count} {cause}" for cause, count in Counter(failed).most_common())
     reason = f"The judge gave no verdict on {len(failed)} of its last {len(last)} pairs ({causes})."

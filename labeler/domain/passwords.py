@@ -14,7 +14,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from labeler.domain.errors import BadInput
 
 SHORTEST, LONGEST = 10, 1024  # characters
-FEWEST_DIFFERENT = 5
+MIN_DIFFERENT = 5
 
 _hasher = PasswordHasher()
 
@@ -26,9 +26,9 @@ def check_password(password: str, *, name: str) -> None:
         raise BadInput(f"The password has {length} characters; use {SHORTEST} or more.")
     if length > LONGEST:
         raise BadInput(f"The password has {length} characters; use {LONGEST} at most.")
-    if len(set(_plain(password))) < FEWEST_DIFFERENT:
+    if len(set(_plain(password))) < MIN_DIFFERENT:
         raise BadInput(
-            f"The password has fewer than {FEWEST_DIFFERENT} different characters; use more."
+            f"The password has fewer than {MIN_DIFFERENT} different characters; use more."
         )
     if _plain(password).casefold().strip() == _plain(name).casefold():
         raise BadInput("The password is your name; use another.")
@@ -45,7 +45,7 @@ def is_right(password: str, kept: str | None) -> bool:
     None (no such account, or no password yet) takes as long as a wrong one.
     """
     try:
-        return _hasher.verify(kept or nobodys(), _plain(password)) and kept is not None
+        return _hasher.verify(kept or dummy_hash(), _plain(password)) and kept is not None
     except (VerificationError, InvalidHashError):
         return False
 
@@ -56,7 +56,7 @@ def is_outdated(kept: str) -> bool:
 
 
 @cache
-def nobodys() -> str:
+def dummy_hash() -> str:
     """A hash that no password fits. Made once; ask for it before somebody can measure that."""
     return _hasher.hash(secrets.token_urlsafe(32))
 

@@ -29,7 +29,7 @@ class DueRules:
     held_out_share: float = 0.0
     replay_share: float = 0.0
     replay_max_age_versions: int = 8
-    most_updates: int | None = None
+    max_updates: int | None = None
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class JudgeRules:
     """Which pairs the judge (`judge` is its spec) is asked about, and which it labels.
 
     It labels pairs that waited `after_seconds` for a person (None: none at all), up to
-    `most_labels` in all, and not while it is paused: it abstained in more than `max_abstain` of its
+    `max_labels` in all, and not while it is paused: it abstained in more than `max_abstain` of its
     last answers, or agrees with people on less than `min_agreement` of what both decided. Up to
     `left_to_people` pairs that it cannot decide go on waiting for a person.
     """
@@ -45,7 +45,7 @@ class JudgeRules:
     judge: str
     after_seconds: float | None
     max_staleness: int
-    most_labels: int | None = None
+    max_labels: int | None = None
     max_abstain: float = 0.5
     min_agreement: float = 0.0
     left_to_people: int = 0

@@ -22,7 +22,7 @@ from labeler.store import Store
 from labeler.store.records import Messages
 
 ROLES = ("system", "user", "assistant")
-LONGEST_PROMPT_CHARACTERS = 1_000_000
+MAX_PROMPT_CHARS = 1_000_000
 SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -105,7 +105,7 @@ def _json_lines(path: Path) -> Iterator[tuple[int, Any]]:
 
 def _csv_lines(path: Path) -> Iterator[tuple[int, Any]]:
     """Rows by the line that they end on; a cell may hold a message list as JSON."""
-    csv.field_size_limit(LONGEST_PROMPT_CHARACTERS * 2)
+    csv.field_size_limit(MAX_PROMPT_CHARS * 2)
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = csv.DictReader(file)
         try:
@@ -160,8 +160,8 @@ def messages_of(value: Any) -> Messages:
     messages = [_message(message) for message in value]
     if messages[-1]["role"] != "user":
         raise ValueError("the last message is not the user's")
-    if sum(len(message["content"]) for message in messages) > LONGEST_PROMPT_CHARACTERS:
-        raise ValueError(f"longer than {LONGEST_PROMPT_CHARACTERS} characters")
+    if sum(len(message["content"]) for message in messages) > MAX_PROMPT_CHARS:
+        raise ValueError(f"longer than {MAX_PROMPT_CHARS} characters")
     return messages
 
 

@@ -28,7 +28,7 @@ MODULES = {
     "worker": "trainer.worker.worker",
 }
 FIRST_BACKOFF_SECONDS = 0.5
-LONGEST_BACKOFF_SECONDS = 30.0
+MAX_BACKOFF_SECONDS = 30.0
 DEATHS_BEFORE_ALARM = 3
 DEATHS_WINDOW_SECONDS = 300.0
 CALM_SECONDS = 60.0
@@ -98,7 +98,7 @@ class Child:
         self.process = None
         self.deaths.append(now)
         backoff = FIRST_BACKOFF_SECONDS * 2 ** (self.recent_deaths(now) - 1)
-        self.start_at = now + min(backoff, LONGEST_BACKOFF_SECONDS)
+        self.start_at = now + min(backoff, MAX_BACKOFF_SECONDS)
 
 
 class Supervisor:

@@ -19,7 +19,7 @@ from labeler.domain.states import Choice
 
 Z_95 = 1.96
 # On fewer pairs that both decided, a low agreement pauses nobody.
-FEWEST_TO_PAUSE = 20
+MIN_TO_PAUSE = 20
 CATEGORIES = (Choice.A, Choice.B, Choice.TIE)
 BINS = 5
 DRAWS = 500
@@ -162,7 +162,7 @@ def paused_by_agreement(figures: JudgeFigures, floor: float) -> str | None:
     right on 65 % of all pairs falls below a floor of 0.55 in about one case of eight.
     """
     found = figures.agreement
-    if found.value is None or found.count < FEWEST_TO_PAUSE or found.value >= floor:
+    if found.value is None or found.count < MIN_TO_PAUSE or found.value >= floor:
         return None
     return (
         f"The judge agrees with people on {found.value:.0%} of {found.count} pairs that both "

@@ -29,7 +29,7 @@ from labeler.stats.judge_quality import Figure, wilson
 CATEGORIES = (Choice.A, Choice.B, Choice.TIE, Choice.BOTH_BAD)
 DRAWS = 1000
 SEED = 0
-FEWEST_PAIRS = 10
+MIN_PAIRS = 10
 NO_OVERLAP = (
     "no pair was rated by two people; start with --votes-per-pair 2, and with two raters or more"
 )
@@ -91,8 +91,8 @@ def agreement(answers: Iterable[Answer], categories: Sequence[Any] = CATEGORIES)
     raters = sorted({answer.rater_id for some in shared.values() for answer in some})
     two = len(raters) == 2
     name = "Cohen's kappa" if two else "Fleiss' kappa"
-    if len(shared) < FEWEST_PAIRS:
-        why = f"only {len(shared)} of the {FEWEST_PAIRS} pairs it takes were rated by two people"
+    if len(shared) < MIN_PAIRS:
+        why = f"only {len(shared)} of the {MIN_PAIRS} pairs it takes were rated by two people"
         none = Figure(None, None, None, len(shared), why if shared else NO_OVERLAP)
         return Agreement(none, none, none, none, name)
     kinds = Kinds.of(by_pair.values(), categories)

@@ -26,9 +26,9 @@ from labeler.domain.states import Choice
 from labeler.stats.judge_quality import Figure, wilson
 from labeler.stats.rater_agreement import Answer
 
-MOST_ROUNDS = 100
+MAX_ROUNDS = 100
 TOLERANCE = 1e-6
-FEWEST_VOTES = 2.0
+MIN_VOTES = 2.0
 PRIOR_VOTES = 4.0
 GUESSING = 0.51
 HEAVIEST = 2.0
@@ -123,7 +123,7 @@ def _fit(answers: Sequence[Answer], truth: Mapping[int, Choice]) -> _Fit:
         for is_right in (True, False):
             votes.append((f"start {rater} {is_right}", rater, is_right))
             known[f"start {rater} {is_right}"] = True
-    model = DawidSkene(n_iter=MOST_ROUNDS, tol=TOLERANCE).fit(
+    model = DawidSkene(n_iter=MAX_ROUNDS, tol=TOLERANCE).fit(
         pandas.DataFrame(_both_ways(votes), columns=["task", "worker", "label"]),
         pandas.Series(
             {f"{task}{way}": int(a) ^ way for task, a in known.items() for way in (0, 1)}, dtype=int
@@ -182,7 +182,7 @@ def _alone(answers: Sequence[Answer], truth: Mapping[int, Choice]) -> set[int]:
 
 
 def _reliability(skill: float, worth: float, votes: int) -> Reliability:
-    if worth < FEWEST_VOTES:
+    if worth < MIN_VOTES:
         return Reliability(Figure(None, None, None, votes, NOT_TOLD_APART))
     low, high = wilson(skill * worth, worth)
     return Reliability(Figure(skill, low, high, votes), worth)

@@ -179,7 +179,7 @@ class FailedLogin(SQLModel, table=True):
 class Ask(SQLModel, table=True):
     """A rater's own prompt on its way to a pair. The page makes its id.
 
-    `done_tokens` of at most `most_tokens` are sampled; `pair_id` is set when both responses are.
+    `done_tokens` of at most `max_tokens` are sampled; `pair_id` is set when both responses are.
     `tries` counts the times that a worker took it up.
     """
 
@@ -188,7 +188,7 @@ class Ask(SQLModel, table=True):
     messages: list[dict[str, str]] = Field(sa_column=_json())
     state: AskState = Field(sa_column=_enum(AskState, index=True))
     done_tokens: int = 0
-    most_tokens: int = 0
+    max_tokens: int = 0
     tries: int = 0
     pair_id: int | None = Field(default=None, foreign_key="pair.id", index=True)
     reason: str | None = None

@@ -80,12 +80,12 @@ class _Listener(ThreadingHTTPServer):
 
 
 class Server:
-    """Serves a script, one thread a request. `most_at_once` is how many it had at a time."""
+    """Serves a script, one thread a request. `max_at_once` is how many it had at a time."""
 
     def __init__(self, script: Script) -> None:
         self.script = script
         self.asked: list[Asked] = []
-        self.most_at_once = 0
+        self.max_at_once = 0
         self._at_once = 0
         self._lock = threading.Lock()
         self._server = _Listener(("127.0.0.1", 0), self._handler())
@@ -106,7 +106,7 @@ class Server:
             asked = Asked(len(self.asked), time.monotonic(), headers, json.loads(body))
             self.asked.append(asked)
             self._at_once += 1
-            self.most_at_once = max(self.most_at_once, self._at_once)
+            self.max_at_once = max(self.max_at_once, self._at_once)
         return asked
 
     def _respond(self, asked: Asked) -> Response:

@@ -12,8 +12,8 @@ from labeler.domain.errors import LivedpoError
 from labeler.domain.judging import Judge, Question
 from labeler.domain.labels import TrainingLabel
 from labeler.domain.response_stats import Said, style
-from trainer.gate.examine import Favours, Sample, examine, logps, share, style_of
-from trainer.gate.examples import examples_of, telling
+from trainer.gate.examine import MarginCache, Sample, examine, logps, share, style_of
+from trainer.gate.examples import examples_of, shortest_prompts
 from trainer.gate.gate import WinRate, broken, finite, objections, unchanged
 from trainer.learning.update import Step, TrainingSettings
 from trainer.policy.adapters import write_adapter
@@ -22,7 +22,7 @@ from trainer.programs.setup import gate_limits
 from trainer.worker.supply import Sampled, Supply
 
 # On fewer responses of the live version than this, its style is measured on new ones.
-FEWEST_RESPONSES = 16
+MIN_RESPONSES = 16
 NO_JUDGE = "no judge is set, so nobody has compared them"
 SILENT_JUDGE = "the judge gave no answer"
 
@@ -46,7 +46,7 @@ class Candidates:
         self._supply = supply
         self._settings = settings
         self._judge = judge
-        self._favours = Favours(policy)
+        self._margin_cache = MarginCache(policy)
 
     def examine(
         self,
@@ -85,7 +85,7 @@ class Candidates:
         evidence = examine(
             self._policy,
             sampled.samples,
-            favours=self._favours,
+            margin_cache=self._margin_cache,
             versions=(parent, version),
             reference=reference,
             live=style_of(answers) if answers else style(live_responses),
@@ -110,7 +110,7 @@ class Candidates:
 
     def _live_answers(self, sampled: Sampled, live_responses: Sequence[Said]) -> list[Sample]:
         """The live version's answers to the same prompts, where they are needed."""
-        if self._judge is None and len(live_responses) >= FEWEST_RESPONSES:
+        if self._judge is None and len(live_responses) >= MIN_RESPONSES:
             return []
         prompts = [sample.prompt_tokens for sample in sampled.samples]
         return self._supply.answer(prompts, LIVE, sampled.seed)
@@ -120,7 +120,7 @@ class Candidates:
     ) -> dict[str, Any]:
         """What people are shown of the change: examples, and why there is no win rate if so."""
         if not live:
-            sampled = telling(sampled)
+            sampled = shortest_prompts(sampled)
             prompts = [sample.prompt_tokens for sample in sampled.samples]
             live = self._supply.answer(prompts, LIVE, sampled.seed)
         examples = examples_of(sampled, live)

@@ -31,7 +31,7 @@ class Sample:
     responses: tuple[Response, Response]
 
 
-class Favours:
+class MarginCache:
     """Each version's margins for what people preferred, measured from the base.
 
     Most labels are asked about twice: first of a candidate, then of what it has become. A version's
@@ -77,7 +77,7 @@ def examine(
     policy: Policy,
     samples: Sequence[Sample],
     *,
-    favours: Favours,
+    margin_cache: MarginCache,
     versions: tuple[int, int],
     reference: Tensor,
     live: Style,
@@ -101,7 +101,7 @@ def examine(
         candidate=style_of(samples),
         kl_live=_mean_gap(candidate_logps, logps(policy, samples, LIVE), tokens),
         kl_reference=_mean_gap(candidate_logps, reference, tokens),
-        agreement=_agreement(favours, versions, *decided, training),
+        agreement=_agreement(margin_cache, versions, *decided, training),
         win_rate=win_rate,
     )
 
@@ -140,7 +140,7 @@ def _decided(labels: Sequence[TrainingLabel]) -> list[TrainingLabel]:
 
 
 def _agreement(
-    favours: Favours,
+    margin_cache: MarginCache,
     versions: tuple[int, int],
     held_out: Sequence[TrainingLabel],
     remembered: Sequence[TrainingLabel],
@@ -149,8 +149,8 @@ def _agreement(
     labels = [*held_out, *remembered]
     if not labels:
         return None
-    live = favours.of_live(versions[0], labels, training)
-    candidate = favours.of_candidate(versions[1], labels, training)
+    live = margin_cache.of_live(versions[0], labels, training)
+    candidate = margin_cache.of_candidate(versions[1], labels, training)
     rounding = training.objective.rounding
     right = [[_right(favour, rounding) for favour in version] for version in (live, candidate)]
     changes = [after - before for before, after in zip(*right, strict=True)]

@@ -15,9 +15,9 @@ from trainer.sampling.local import Response
 from trainer.worker.supply import Sampled
 
 EXAMPLES = 2
-LONGEST_PROMPT = 4_000
-LONGEST_TEXT = 4_000
-MOST_WORDS = 400
+MAX_PROMPT_CHARS = 4_000
+MAX_TEXT_CHARS = 4_000
+MAX_WORDS = 400
 
 
 def examples_of(sampled: Sampled, live: Sequence[Sample]) -> list[dict[str, Any]]:
@@ -42,7 +42,7 @@ def examples_of(sampled: Sampled, live: Sequence[Sample]) -> list[dict[str, Any]
     return [example for _, example in found[:EXAMPLES]]
 
 
-def telling(sampled: Sampled) -> Sampled:
+def shortest_prompts(sampled: Sampled) -> Sampled:
     """The few prompts to ask the live version about, where it has not been asked anyway.
 
     Short ones, and among them those whose responses are finished, come first.
@@ -63,13 +63,13 @@ def telling(sampled: Sampled) -> Sampled:
 def _worth_showing(before: Response, after: Response) -> tuple[bool, float]:
     """Finished ones first, then the larger difference: the share of words that are not common."""
     finished = before.finish == after.finish == "stop"
-    old, new = (response.text.split()[:MOST_WORDS] for response in (before, after))
+    old, new = (response.text.split()[:MAX_WORDS] for response in (before, after))
     return finished, 1 - SequenceMatcher(None, old, new, autojunk=False).ratio()
 
 
 def _is_short(prompt: Prompt) -> bool:
-    return sum(len(message["content"]) for message in prompt.messages) <= LONGEST_PROMPT
+    return sum(len(message["content"]) for message in prompt.messages) <= MAX_PROMPT_CHARS
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST_TEXT else text[:LONGEST_TEXT] + " …"
+    return text if len(text) <= MAX_TEXT_CHARS else text[:MAX_TEXT_CHARS] + " …"

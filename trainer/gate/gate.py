@@ -16,7 +16,7 @@ from torch import Tensor
 from labeler.domain.response_stats import Style
 
 # An agreement, or a win rate, on fewer than this says nothing about a version.
-FEWEST_LABELS = 8
+MIN_LABELS = 8
 # How unlikely by chance a fall must be before the gate calls it one (one-sided). The second is the
 # smaller because it is asked for at every update, however small the fall.
 CHANCE_OF_LOSS = 0.05
@@ -166,7 +166,7 @@ def _disagrees(agreement: Agreement | None, limits: Limits) -> list[str]:
     found = []
     drop = agreement.live - agreement.candidate
     by_chance = at_least(agreement.lost, agreement.won)
-    large = drop > limits.max_agreement_drop and agreement.labels >= FEWEST_LABELS
+    large = drop > limits.max_agreement_drop and agreement.labels >= MIN_LABELS
     if large and by_chance <= CHANCE_OF_LOSS:
         found.append(
             f"it agrees with {agreement.candidate:.0%} of {agreement.labels} votes kept aside, the "
@@ -182,7 +182,7 @@ def _disagrees(agreement: Agreement | None, limits: Limits) -> list[str]:
 
 
 def _loses(win_rate: WinRate | None) -> list[str]:
-    if win_rate is None or win_rate.pairs < FEWEST_LABELS or win_rate.high >= 0.5:
+    if win_rate is None or win_rate.pairs < MIN_LABELS or win_rate.high >= 0.5:
         return []
     return [
         f"the judge prefers it in {win_rate.rate:.0%} of {win_rate.pairs} pairs only "

@@ -23,8 +23,8 @@ from trainer.judge.fence import neutral
 from trainer.judge.rows import budget, by_length, control_tokens, right_padded, without_control
 from trainer.policy.policy import Policy
 
-MOST_CACHED = 4096  # responses
-MOST_SURPRISE = 10.0  # nats; a broken reply must not drown all others
+MAX_CACHED = 4096  # responses
+MAX_SURPRISE = 10.0  # nats; a broken reply must not drown all others
 QUANTILES = (0.05, 0.1, 0.25, 0.5)
 STATISTICS = 11 + len(QUANTILES)
 DEPTHS = 4
@@ -74,7 +74,7 @@ class Features:
                     new[key] = self._row(question.messages, key[1])
         self._read(new)
         found = [self._recall(*both) for both in keys]
-        while len(self._cache) > MOST_CACHED:
+        while len(self._cache) > MAX_CACHED:
             self._cache.popitem(last=False)
         return found
 
@@ -129,7 +129,7 @@ class Features:
         before = output.last_hidden_state[:, :-1][said[:, 1:]]
         logps[said] = head_of(base).token_logps(before, ids[said])
         ends = mask.sum(dim=1) - 1
-        surprise = (-logps).clamp(max=MOST_SURPRISE)
+        surprise = (-logps).clamp(max=MAX_SURPRISE)
         mean = said / said.sum(dim=1, keepdim=True)
         found = []
         for layer in self._layers:

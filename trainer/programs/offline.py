@@ -43,7 +43,7 @@ from trainer.worker.supply import Supply
 log = logging.getLogger(__name__)
 
 REFERENCE_BATCH_PAIRS = 16
-MOST_HELD_OUT = 64
+MAX_HELD_OUT = 64
 
 
 class Offline:
@@ -74,7 +74,7 @@ class Offline:
         live = self.start()
         labels, left_out = self._labels(pairs)
         tested = round(self._settings.held_out_share * len(labels))
-        tested = min(tested, MOST_HELD_OUT, len(labels) - 1)
+        tested = min(tested, MAX_HELD_OUT, len(labels) - 1)
         order = torch.randperm(len(labels), generator=_generator(self._settings.seed)).tolist()
         held_out = [labels[place] for place in order[:tested]]
         training = training_settings(self._settings, batch_seed(self._settings.seed, live.id))

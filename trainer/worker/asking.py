@@ -22,12 +22,12 @@ from trainer.fast.memory import is_out_of_memory
 from trainer.gate.examine import Sample, logps
 from trainer.policy.policy import LIVE, Policy
 from trainer.sampling.local import batch_seed, worth_asking
-from trainer.worker.supply import REFUSALS, Supply, one_line
+from trainer.worker.supply import REFUSALS, Supply, first_line
 
-MOST_ASKS = 8
-MOST_SEEDS = 3
+MAX_ASKS = 8
+MAX_SEEDS = 3
 PROGRESS_SECONDS = 0.3
-SAME = f"The model said the same twice, or nothing, in {MOST_SEEDS} tries; ask something else."
+SAME = f"The model said the same twice, or nothing, in {MAX_SEEDS} tries; ask something else."
 NOT_FINITE = "The model cannot answer: its probabilities are not finite."
 NO_MEMORY = "There is no memory to answer this; ask something shorter."
 
@@ -54,12 +54,12 @@ class Asking:
 
     def step(self, version: int) -> bool:
         """Answer what waits with the live version, whose number is given; false if nothing does."""
-        asked = self._store.asks.take(MOST_ASKS, now=self._clock())
+        asked = self._store.asks.take(MAX_ASKS, now=self._clock())
         if not asked:
             return False
         self._say("Answering a rater's own prompt.")
         waiting = self._readable(asked)
-        for attempt in range(MOST_SEEDS):
+        for attempt in range(MAX_SEEDS):
             if waiting:
                 waiting = self._answer(waiting, version, attempt)
         for ask, _ in waiting:
@@ -73,7 +73,7 @@ class Asking:
             try:
                 readable.append((ask, self._supply.tokens(ask.messages)))
             except REFUSALS as error:
-                self._refuse(ask, f"The model cannot take this prompt: {one_line(error)}.")
+                self._refuse(ask, f"The model cannot take this prompt: {first_line(error)}.")
         return readable
 
     def _answer(

@@ -217,8 +217,8 @@ class Supply:
             try:
                 usable.append((prompt, self.tokens(prompt.messages)))
             except REFUSALS as error:
-                log.warning("Prompt %s is set aside: %s.", prompt.id, one_line(error))
-                self._store.prompts.set_aside(prompt_id(prompt), one_line(error))
+                log.warning("Prompt %s is set aside: %s.", prompt.id, first_line(error))
+                self._store.prompts.set_aside(prompt_id(prompt), first_line(error))
         return usable
 
     def _notice_useless_batches(self, useful: bool) -> None:
@@ -241,7 +241,7 @@ def prompt_id(prompt: Prompt) -> int:
     return prompt.id
 
 
-def one_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     """The first line of what an error says, or its kind."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__

@@ -49,13 +49,13 @@ from trainer.worker.asking import Asking
 from trainer.worker.edits import tokenise_edits
 from trainer.worker.fallback import Fallback
 from trainer.worker.stopwatch import Stopwatch
-from trainer.worker.supply import ROLE, Supply, one_line
+from trainer.worker.supply import ROLE, Supply, first_line
 
 log = logging.getLogger(__name__)
 
 SAMPLE_PAIRS = 16
 UNATTENDED_PAIRS = 128
-MOST_HALVINGS = 3
+MAX_HALVINGS = 3
 IDLE_SECONDS = 0.05
 TROUBLE = f"{ROLE}: trouble"
 TROUBLE_SECONDS = 5.0
@@ -231,7 +231,7 @@ class Worker:
             self._store.updates.release(claim)
             return
         log.error("Update %s failed:\n%s", claim.update_id, traceback.format_exc())
-        self._store.updates.fail(claim, reason=one_line(error), now=self._clock())
+        self._store.updates.fail(claim, reason=first_line(error), now=self._clock())
 
     def _update(self, claim: Claim) -> None:
         """Train, examine, and either promote or keep back."""
@@ -278,7 +278,7 @@ class Worker:
 
     def _training(self, claim: Claim) -> TrainingSettings:
         """Half the learning rate for each refusal: the same step again would be refused again."""
-        halvings = min(claim.refusals, MOST_HALVINGS)
+        halvings = min(claim.refusals, MAX_HALVINGS)
         seed = batch_seed(self._settings.seed, claim.update_id)
         training = training_settings(self._settings, seed, claim.used)
         return replace(training, learning_rate=training.learning_rate / 2**halvings)
@@ -376,7 +376,7 @@ def _work_until(stop: threading.Event, worker: Worker, store: Store) -> None:
             # A full disk, say: try again rather than load it all again.
             log.error("%s", error)
             with contextlib.suppress(LivedpoError):
-                store.roles.alarm(TROUBLE, one_line(error))
+                store.roles.alarm(TROUBLE, first_line(error))
             in_trouble = True
             stop.wait(TROUBLE_SECONDS)
             continue

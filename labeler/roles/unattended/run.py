@@ -35,7 +35,7 @@ from labeler.store.records import LoopState
 ROLES = ("scheduler", "worker")
 LOOK_SECONDS = 0.5
 NOTE_SECONDS = 5.0
-LONGEST_LOOK_SECONDS = 60.0
+MAX_LOOK_SECONDS = 60.0
 # A worker that is in the middle of something longer is killed: nothing is lost, that is done again.
 STOP_SECONDS = 5.0
 WINDOW_PAIRS = 16
@@ -152,7 +152,7 @@ class WorkClock:
 
     def tick(self, now: float) -> None:
         """Count the time since the last look, and write it down every few seconds."""
-        self.seconds += min(max(0.0, now - self._looked_at), LONGEST_LOOK_SECONDS)
+        self.seconds += min(max(0.0, now - self._looked_at), MAX_LOOK_SECONDS)
         self._looked_at = now
         if self.seconds - self._noted >= NOTE_SECONDS:
             self.note()

@@ -15,8 +15,8 @@ from labeler.store.tables import Pair, Rater, RoleState, TidiedVerdicts, Verdict
 
 ROLE = "judge"
 LEARNED = "learned"  # the only judge that has something to say of itself
-MOST_DOUBLES = 500
-MOST_ORDERS = 1000
+MAX_DOUBLES = 500
+MAX_ORDERS = 1000
 WITH_TIES = VoteRules(ties="learn")
 
 
@@ -62,7 +62,7 @@ def doubles(session: Session, judge: str) -> list[Double]:
         .where(col(Verdict.judge) == judge, col(Verdict.probability).is_not(None), *people)
         .distinct()
         .order_by(col(Verdict.id).desc())
-        .limit(MOST_DOUBLES)
+        .limit(MAX_DOUBLES)
     )
     rows = (
         select(Verdict, Pair, Vote)
@@ -129,7 +129,7 @@ def _consistent(session: Session, judge: str) -> dict[str, Any] | None:
         select(Verdict.forward, Verdict.backward)
         .where(col(Verdict.judge) == judge, col(Verdict.forward).is_not(None))
         .order_by(col(Verdict.id).desc())
-        .limit(MOST_ORDERS)
+        .limit(MAX_ORDERS)
     )
     found = [
         is_consistent((forward, backward))

@@ -26,7 +26,7 @@ from labeler.domain.judging import (
 from labeler.domain.labels import VoteRules, combine
 from labeler.domain.rules import JudgeRules
 from labeler.domain.states import PairState, Purpose, RaterRole, Source
-from labeler.stats.judge_quality import FEWEST_TO_PAUSE, measure, paused_by_agreement
+from labeler.stats.judge_quality import MIN_TO_PAUSE, measure, paused_by_agreement
 from labeler.store.database import Database
 from labeler.store.learning.judge_report import (
     by_a_person,
@@ -42,9 +42,9 @@ from labeler.store.records import Waiting
 from labeler.store.tables import Lease, Pair, Prompt, TidiedVerdicts, Verdict, Vote
 
 RETRY_SECONDS = 30.0
-MOST_TRIES = 3
+MAX_TRIES = 3
 ELSEWHERE = "elsewhere"  # requests that no verdict came of
-MOST_EXAMPLES = 4096
+MAX_EXAMPLES = 4096
 # Whether a judge agrees enough goes by the last pairs: one that learns is not held to its first.
 PAUSE_DOUBLES = 100
 
@@ -132,7 +132,7 @@ class Judging:
             last = [Cause(cause) if cause else None for cause in session.exec(newest)]
             both = doubles(session, rules.judge)[-PAUSE_DOUBLES:]
         pause = abstaining(last, rules.max_abstain)
-        if pause is None and len(both) >= FEWEST_TO_PAUSE:
+        if pause is None and len(both) >= MIN_TO_PAUSE:
             low = paused_by_agreement(measure(both), rules.min_agreement)
             pause = Pause(low, probes=False) if low else None
         return pause
@@ -145,7 +145,7 @@ class Judging:
             .where(*opinions_of_people())
             .distinct()
             .order_by(col(Pair.id).desc())
-            .limit(MOST_EXAMPLES)
+            .limit(MAX_EXAMPLES)
         )
         rows = (
             select(Vote, Pair, Prompt)
@@ -286,14 +286,14 @@ def _for_good(judge: str) -> sa.ColumnElement[bool]:
     mine = col(said.pair_id) == col(Pair.id), col(said.judge) == judge
     final = sa.or_(col(said.cause).is_(None), col(said.cause).not_in(PASSING))
     tries = select(sa.func.count()).select_from(said).where(*mine).scalar_subquery()
-    return sa.or_(select(said.id).where(*mine, final).exists(), tries >= MOST_TRIES)
+    return sa.or_(select(said.id).where(*mine, final).exists(), tries >= MAX_TRIES)
 
 
 def _labels_left(session: Session, rules: JudgeRules) -> int:
     """How many more labels the judge may give."""
-    if rules.most_labels is None:
+    if rules.max_labels is None:
         return 1_000_000
-    return max(0, rules.most_labels - judge_labels(session))
+    return max(0, rules.max_labels - judge_labels(session))
 
 
 def _verdict(judge: str, number: int, judgement: Judgement, now: float) -> Verdict:

@@ -21,8 +21,8 @@ from labeler.store.tables import Pair, Update, UpdateLabel, Vote
 
 # An update stays short however fast people vote: the oldest labels first, the rest in the next; and
 # however often the gate refuses: labels that a rejected update trained on give way to new ones.
-MOST_TIMES_DUE = 4
-MOST_REMEMBERED = 64
+MAX_TIMES_DUE = 4
+MAX_REMEMBERED = 64
 ALL_ALIKE: Mapping[int, float] = MappingProxyType({})
 
 
@@ -105,7 +105,7 @@ def write_list(session: Session, update_id: int, rules: DueRules) -> None:
     fresh = fresh_votes(session, rules.votes, rules.max_staleness)
     if rules.mode == "streaming":
         new = {vote.id for vote in new_votes(session, rules.votes, rules.max_staleness)}
-        fresh = _short(fresh, new, MOST_TIMES_DUE * rules.labels_per_update)
+        fresh = _short(fresh, new, MAX_TIMES_DUE * rules.labels_per_update)
     train, held_out = _split(fresh, rules.held_out_share)
     replay = _replayed(session, rules, train, listed=fresh, seed=update_id)
     lists = {
@@ -251,9 +251,9 @@ def _remembered(
 ) -> list[ListedVote]:
     """The last used votes, not of pairs that are listed already."""
     used_on_pair = {vote.pair_id: vote.used_on_pair for vote in listed}
-    enough = MOST_REMEMBERED + sum(used_on_pair.values())
+    enough = MAX_REMEMBERED + sum(used_on_pair.values())
     last = _votes(session, _counts(rules), col(Vote.used_in_update).is_not(None), last=enough)
-    return [vote for vote in last if vote.pair_id not in used_on_pair][-MOST_REMEMBERED:]
+    return [vote for vote in last if vote.pair_id not in used_on_pair][-MAX_REMEMBERED:]
 
 
 def _split(fresh: Iterable[ListedVote], share: float) -> tuple[list[ListedVote], list[ListedVote]]:

@@ -28,9 +28,9 @@ from labeler.store.tables import (
     Vote,
 )
 
-MOST_EXPIRED = 1_000
+MAX_EXPIRED = 1_000
 BATCH_ROWS = 500
-MOST_BATCHES = 20
+MAX_BATCHES = 20
 # A page that was cut off may deliver a vote late, and it must find its pair.
 LATE_VOTE_SECONDS = 7 * 86_400.0
 # How often a judge fails is counted on its last answers.
@@ -63,7 +63,7 @@ def prunable(session: Session, keep: int) -> list[PolicyVersion]:
     return list(session.exec(rows))
 
 
-def tidy(database: Database, *, now: float, most_expired: int = MOST_EXPIRED) -> int:
+def tidy(database: Database, *, now: float, most_expired: int = MAX_EXPIRED) -> int:
     """Delete what nobody needs any more, in small transactions; returns how many pairs that were.
 
     Pairs that were retired without a vote, but for the newest `most_expired`; not while one is
@@ -71,7 +71,7 @@ def tidy(database: Database, *, now: float, most_expired: int = MOST_EXPIRED) ->
     answers that a judge owed us a day ago and more, for a cause that passes: it was asked again.
     """
     pairs = 0
-    for _ in range(MOST_BATCHES):
+    for _ in range(MAX_BATCHES):
         with database.read() as session:
             if not (
                 _forgotten_pairs(session, now, most_expired, limit=1)

@@ -30,7 +30,7 @@ from labeler.store.tables import LiveChange, PolicyVersion, Update, UpdateLabel,
 MAX_ATTEMPTS = 3
 HEARTBEAT_TIMEOUT_SECONDS = 300.0
 FIRST_BACKOFF_SECONDS = 30.0
-LONGEST_BACKOFF_SECONDS = 3600.0
+MAX_BACKOFF_SECONDS = 3600.0
 
 
 class Updates:
@@ -69,7 +69,7 @@ class Updates:
         This is for mode streaming; `round_left` says it of rounds.
         """
         with self._database.read() as session:
-            spent = rules.most_updates is not None and promoted(session) >= rules.most_updates
+            spent = rules.max_updates is not None and promoted(session) >= rules.max_updates
             if spent or session.exec(_open()).first() is not None:
                 return 0
             waiting = new_votes(session, rules.votes, rules.max_staleness)
@@ -192,7 +192,7 @@ def _is_due(session: Session, rules: DueRules, now: float) -> bool:
     ended = session.exec(select(Update).order_by(col(Update.id).desc()).limit(20)).all()
     if ended and now < _may_open_at(ended, rules.cooldown_seconds):
         return False
-    if rules.most_updates is not None and promoted(session) >= rules.most_updates:
+    if rules.max_updates is not None and promoted(session) >= rules.max_updates:
         return False
     if rules.mode == "iterative":
         return is_over(session, rules)
@@ -215,7 +215,7 @@ def _may_open_at(ended: Sequence[Update], cooldown: float) -> float:
         failures += 1
     backoff = FIRST_BACKOFF_SECONDS * 2 ** (failures - 1) if failures else 0.0
     assert ended[0].finished_at is not None
-    return ended[0].finished_at + max(cooldown, min(backoff, LONGEST_BACKOFF_SECONDS))
+    return ended[0].finished_at + max(cooldown, min(backoff, MAX_BACKOFF_SECONDS))
 
 
 def _open() -> SelectOfScalar[Update]:

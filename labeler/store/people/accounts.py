@@ -24,7 +24,7 @@ from labeler.store.tables import Login, Rater
 
 LOCAL_RATER = "local"
 INVITE_SECONDS = 72 * 3600.0
-LONGEST_NAME = 64
+MAX_NAME_CHARS = 64
 _KEPT_FOR_OTHERS = re.compile(rf"{LOCAL_RATER}|starter|learned|(rm|api|py):.*", re.IGNORECASE)
 
 
@@ -188,8 +188,8 @@ def hashed(token: str) -> str:
 def checked_name(name: str) -> str:
     """A name as it is kept. Raises BadInput if it could not be told from others on a page."""
     kept = plain(name)
-    if not 1 <= len(kept) <= LONGEST_NAME:
-        raise BadInput(f"A name has 1 to {LONGEST_NAME} characters, not {len(kept)}.")
+    if not 1 <= len(kept) <= MAX_NAME_CHARS:
+        raise BadInput(f"A name has 1 to {MAX_NAME_CHARS} characters, not {len(kept)}.")
     if not kept.isprintable():
         raise BadInput(f"The name {kept!a} has characters that cannot be seen; leave them.")
     if _KEPT_FOR_OTHERS.fullmatch(kept):

@@ -24,7 +24,7 @@ FREE_BY_BOTH = 5  # failures in the window before there is a wait: at a name fro
 FREE_BY_ADDRESS = 20
 FREE_BY_NAME = 50  # more, so that nobody keeps others out by guessing at their names
 FIRST_WAIT_SECONDS = 15.0
-LONGEST_WAIT_SECONDS = 300.0
+MAX_WAIT_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ def wait_seconds(failures: int, last_at: float, free: int, now: float) -> float:
     if failures < free:
         return 0.0
     doublings = min(failures - free, 10)  # by then it is the longest wait anyway
-    wait = min(FIRST_WAIT_SECONDS * 2.0**doublings, LONGEST_WAIT_SECONDS)
+    wait = min(FIRST_WAIT_SECONDS * 2.0**doublings, MAX_WAIT_SECONDS)
     return max(0.0, last_at + wait - now)
 
 

@@ -27,11 +27,11 @@ from labeler.store.rating.queue import free_slot, is_disabled, leased_pair, new_
 from labeler.store.records import LeasedPair, Messages, NewPair
 from labeler.store.tables import Ask, Lease, Pair, Prompt, Rater, Vote
 
-MOST_OPEN = 3
-MOST_READY = 10
-MOST_TRIES = 3
+MAX_OPEN = 3
+MAX_READY = 10
+MAX_TRIES = 3
 OPEN = AskState.WAITING, AskState.SAMPLING
-KILLED = f"The worker stopped in each of {MOST_TRIES} tries; ask something shorter."
+KILLED = f"The worker stopped in each of {MAX_TRIES} tries; ask something shorter."
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class AskView:
     text: str
     state: AskState
     done_tokens: int
-    most_tokens: int
+    max_tokens: int
     reason: str | None
     pair: LeasedPair | None = None
     elsewhere: str | None = None
@@ -82,13 +82,13 @@ class Asks:
             if known is None:
                 mine = col(Ask.rater_id) == rater_id, col(Ask.state).in_(OPEN)
                 waiting = select(sa.func.count()).select_from(Ask).where(*mine)
-                if session.exec(waiting).one() >= MOST_OPEN:
+                if session.exec(waiting).one() >= MAX_OPEN:
                     raise BadInput(
-                        f"{MOST_OPEN} prompts of yours wait for replies; ask again after them."
+                        f"{MAX_OPEN} prompts of yours wait for replies; ask again after them."
                     )
-                if session.exec(_unvoted(rater_id)).one() >= MOST_READY:
+                if session.exec(_unvoted(rater_id)).one() >= MAX_READY:
                     raise BadInput(
-                        f"{MOST_READY} replies to prompts of yours wait for your vote; vote on "
+                        f"{MAX_READY} replies to prompts of yours wait for your vote; vote on "
                         "some, and ask again."
                     )
                 before = _conversation(session, continues, rater_id) if continues else []
@@ -118,7 +118,7 @@ class Asks:
                     break
                 ask.tries += 1
                 ask.done_tokens = 0
-                if ask.tries > MOST_TRIES:
+                if ask.tries > MAX_TRIES:
                     _refuse(ask, KILLED, now)
                 else:
                     ask.state = AskState.SAMPLING
@@ -132,7 +132,7 @@ class Asks:
         with self._database.write() as session:
             for ask in session.exec(select(Ask).where(col(Ask.id).in_(done))):
                 if ask.state is AskState.SAMPLING:
-                    ask.done_tokens, ask.most_tokens = done[ask.id], most
+                    ask.done_tokens, ask.max_tokens = done[ask.id], most
 
     def answer(self, ask_id: str, pair: NewPair, *, now: float) -> bool:
         """Queue the pair for the rater who asked; its `prompt_id` is filled in here.
@@ -218,7 +218,7 @@ def open_asks(session: Session, rater_id: int) -> list[str]:
             ),
         )
         .order_by(col(Ask.created_at))
-        .limit(MOST_OPEN + MOST_READY)
+        .limit(MAX_OPEN + MAX_READY)
     )
     return list(session.exec(rows))
 
@@ -247,7 +247,7 @@ def _view(ask: Ask) -> AskView:
         text=ask.messages[-1]["content"],
         state=ask.state,
         done_tokens=ask.done_tokens,
-        most_tokens=ask.most_tokens,
+        max_tokens=ask.max_tokens,
         reason=ask.reason,
     )
 

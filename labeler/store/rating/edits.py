@@ -13,7 +13,7 @@ from labeler.store.database import Database
 from labeler.store.records import Ballot
 from labeler.store.tables import Pair, Vote
 
-LONGEST_EDIT_CHARS = 20_000
+MAX_EDIT_CHARS = 20_000
 SIDES = {"left", "right"}
 
 

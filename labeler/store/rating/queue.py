@@ -24,7 +24,7 @@ from labeler.store.records import LeasedPair, NewPair
 from labeler.store.tables import Lease, Pair, Prompt, Rater, Vote
 
 LAST_PAIRS = 64
-MOST_HELD = 64  # leases of one rater, over all their pages
+MAX_HELD = 64  # leases of one rater, over all their pages
 
 
 class Queue:
@@ -92,7 +92,7 @@ class Queue:
         `shown` are the lease ids that the page has; those that ran out are taken up again where
         their slot is still free. Leases of the same holder that it does not name (it was reloaded,
         or the answer got lost) come back first, then pairs from the queue, in whose place a check
-        may come now and then, by lot. A rater holds MOST_HELD at most, so that nobody can keep the
+        may come now and then, by lot. A rater holds MAX_HELD at most, so that nobody can keep the
         queue from others; one whose account is disabled gets none.
         """
         named = set(shown)
@@ -100,7 +100,7 @@ class Queue:
         with self._database.write() as session:
             if is_disabled(session, rater_id):
                 return []
-            may_hold = MOST_HELD - len(_active(session, col(Lease.rater_id) == rater_id))
+            may_hold = MAX_HELD - len(_active(session, col(Lease.rater_id) == rater_id))
             may_hold -= _take_up_again(session, may_hold, *own, col(Lease.id).in_(named))
             mine = _active(session, *own)
             for lease in mine:

@@ -27,7 +27,7 @@ ACTIVE_SECONDS = 300.0
 LAST_UPDATES = 20  # that the accept rate is of
 SHOWN_UPDATES = 50
 SHOWN_VERSIONS = 200
-MOST_TIMED_VOTES = 20_000
+MAX_TIMED_VOTES = 20_000
 NONE_ENDED = "no update has ended yet"
 
 
@@ -68,7 +68,7 @@ class Series:
     """Labels in buckets of `bucket_seconds`, the first of which begins at `start`.
 
     `seconds` are people's times for a vote, oldest first, as (bucket, seconds); of very many the
-    newest `MOST_TIMED_VOTES`.
+    newest `MAX_TIMED_VOTES`.
     """
 
     start: float
@@ -307,7 +307,7 @@ def _timed(session: Session, start: float, bucket: float) -> list[tuple[int, flo
             col(Vote.seconds).is_not(None),
         )
         .order_by(col(Vote.created_at).desc())
-        .limit(MOST_TIMED_VOTES)
+        .limit(MAX_TIMED_VOTES)
     )
     return [(int((at - start) / bucket), float(seconds or 0)) for at, seconds in session.exec(rows)]
 

@@ -17,7 +17,7 @@ from labeler.domain.states import Choice, PairState, Purpose, Source
 from labeler.store.tables import Pair, Prompt, Rater, Vote
 
 PAGE_PAIRS = 50
-LONGEST_SEARCH = 200
+MAX_SEARCH_CHARS = 200
 FLAGS = ("too_fast", "set_aside", "disagree", "edited", "commented")
 
 
@@ -217,7 +217,7 @@ def _says(search: str) -> sa.ColumnElement[bool]:
     Messages are stored as JSON, where what is not ASCII stands as escapes.
     """
     vote = aliased(Vote)
-    text = search[:LONGEST_SEARCH]
+    text = search[:MAX_SEARCH_CHARS]
     plain, in_json = _like(text), _like(json.dumps(text)[1:-1])
     comment = col(vote.pair_id) == col(Pair.id), col(vote.comment).like(plain, escape="!")
     return sa.or_(

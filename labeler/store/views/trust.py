@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from labeler.stats.judge_quality import Figure
     from labeler.stats.reliability import Reliability
 
-MOST_VOTES = 20_000
+MAX_VOTES = 20_000
 DAY_SECONDS = 86_400.0
 # A rater's weight moves little with a few votes more, and the fit takes a moment.
 STALE_SHARE = 0.05
@@ -144,7 +144,7 @@ def _cast(session: Session) -> list[Cast]:
             col(Pair.purpose) != Purpose.EDIT,
         )
         .order_by(col(Vote.created_at).desc())
-        .limit(MOST_VOTES)
+        .limit(MAX_VOTES)
     )
     return [Cast(*row) for row in session.execute(rows)]
 

@@ -18,7 +18,7 @@ from labeler.store.tables import PolicyVersion, Update
 from labeler.store.views.dashboard import Score, Series
 
 NOW_SECONDS = 1.0
-LONGEST_SECONDS = 15.0
+MAX_SECONDS = 15.0
 TIMES_AS_LONG = 100
 READY_POINTS = 900
 OFFSET_STEP = 900.0
@@ -29,7 +29,7 @@ RANGES: Mapping[str, tuple[float, float]] = {
     "month": (30 * 86_400.0, 86_400.0),
 }
 ALL = "all"
-MOST_BUCKETS = 60
+MAX_BUCKETS = 60
 BUCKETS = (60.0, 300.0, 1800.0, 3600.0, 6 * 3600.0, 86_400.0, 7 * 86_400.0, 28 * 86_400.0)
 NOT_SHOWN = ("actions", "examples")
 # The last versions still get verdicts; the mean score of older ones is known for good.
@@ -72,7 +72,7 @@ class Figures:
         with self._turn:
             self._kept.clear()
 
-    def _once(self, key: Any, make: Callable[[], Any], *, most: float = LONGEST_SECONDS) -> Any:
+    def _once(self, key: Any, make: Callable[[], Any], *, most: float = MAX_SECONDS) -> Any:
         """What was made under this key, or made anew if that is to be; kept `most` seconds."""
         found = self._kept.get(key)
         if found is None or time.monotonic() >= found[0]:
@@ -136,7 +136,7 @@ class Figures:
         else:
             oldest = self._once("oldest", self._store.dashboard.oldest_label)
             span = now - (oldest if oldest is not None else now)
-            bucket = next((each for each in BUCKETS if span / each < MOST_BUCKETS), BUCKETS[-1])
+            bucket = next((each for each in BUCKETS if span / each < MAX_BUCKETS), BUCKETS[-1])
         return ((now - span + offset) // bucket) * bucket - offset, bucket
 
 

@@ -9,11 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from labeler.domain.errors import BadInput
 from labeler.domain.states import RaterRole
 from labeler.store import Store
-from labeler.web.door.person import LARGEST_ID
+from labeler.web.door.person import MAX_ID
 
-LONGEST_NAME = 200  # that is looked at; the store says how long one may be
+MAX_NAME_CHARS = 200  # that is looked at; the store says how long one may be
 
-Id = Annotated[int, Field(ge=0, le=LARGEST_ID)]
+Id = Annotated[int, Field(ge=0, le=MAX_ID)]
 Role = Literal["rater", "reviewer", "admin"]
 
 
@@ -24,7 +24,7 @@ class _Body(BaseModel):
 class InviteBody(_Body):
     """A new account."""
 
-    name: str = Field(max_length=LONGEST_NAME)
+    name: str = Field(max_length=MAX_NAME_CHARS)
     role: Role = "rater"
 
 

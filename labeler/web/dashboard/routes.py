@@ -13,15 +13,15 @@ from labeler.roles import promotion
 from labeler.roles.promotion import Changed
 from labeler.store import Store
 from labeler.web.dashboard.figures import Figures
-from labeler.web.door.person import LARGEST_ID, PersonHere
+from labeler.web.door.person import MAX_ID, PersonHere
 
 PAGE = Path(__file__).parents[1] / "static" / "dashboard" / "dashboard.html"
-MOST_AHEAD_SECONDS = 15 * 3600
+MAX_AHEAD_SECONDS = 15 * 3600
 NO_CACHE = {"cache-control": "no-cache"}
 
 Range = Literal["hour", "day", "week", "month", "all"]
-Id = Annotated[int, Field(ge=0, le=LARGEST_ID)]
-Offset = Annotated[int, Query(ge=-MOST_AHEAD_SECONDS, le=MOST_AHEAD_SECONDS)]
+Id = Annotated[int, Field(ge=0, le=MAX_ID)]
+Offset = Annotated[int, Query(ge=-MAX_AHEAD_SECONDS, le=MAX_AHEAD_SECONDS)]
 
 
 class ChangeBody(BaseModel):

@@ -12,7 +12,7 @@ from functools import cached_property
 from labeler.domain.states import RaterRole
 
 RANKS = {RaterRole.RATER: 1, RaterRole.REVIEWER: 2, RaterRole.ADMIN: 3}
-LEAST_ROLE = {
+MIN_ROLE = {
     RaterRole.RATER: "rater",
     RaterRole.REVIEWER: "reviewer or admin",
     RaterRole.ADMIN: "admin",

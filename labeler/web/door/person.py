@@ -7,7 +7,7 @@ from fastapi import Depends, Request
 
 from labeler.domain.states import RaterRole
 
-LARGEST_ID = 2**53  # what JavaScript counts to; the database goes further
+MAX_ID = 2**53  # what JavaScript counts to; the database goes further
 
 
 @dataclass(frozen=True)

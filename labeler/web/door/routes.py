@@ -20,10 +20,10 @@ from labeler.config.settings import Settings
 from labeler.domain.passwords import (
     LONGEST,
     check_password,
+    dummy_hash,
     hash_password,
     is_outdated,
     is_right,
-    nobodys,
 )
 from labeler.store import Store
 from labeler.store.people.logins import Attempt, Secret
@@ -31,8 +31,8 @@ from labeler.web.door.person import PersonHere
 from labeler.web.door.sessions import Sessions
 
 LOGIN_PAGE = Path(__file__).parents[1] / "static" / "door" / "login.html"
-MOST_HASHES = 2  # at once: each takes a core and 64 MiB
-MOST_WAITING = 8  # people with them: the other threads are for those who rate
+MAX_HASHES = 2  # at once: each takes a core and 64 MiB
+MAX_WAITING = 8  # people with them: the other threads are for those who rate
 
 WRONG = "The name or the password is wrong."
 WRONG_OLD = "The present password is wrong."
@@ -78,7 +78,7 @@ def door_routes(settings: Settings, store: Store) -> APIRouter:
     routes = APIRouter()
     sessions = Sessions(settings, store)
     hashing = _Hashing()
-    nobodys()  # so that the first wrong name takes no longer than a wrong password
+    dummy_hash()  # so that the first wrong name takes no longer than a wrong password
 
     def attempt(request: Request, name: str | None) -> Attempt:
         address = sessions.address_of(request.scope)
@@ -189,8 +189,8 @@ class _Hashing:
     """Few hashes at once, and few people waiting for theirs."""
 
     def __init__(self) -> None:
-        self._waiting = threading.BoundedSemaphore(MOST_WAITING)
-        self._working = threading.BoundedSemaphore(MOST_HASHES)
+        self._waiting = threading.BoundedSemaphore(MAX_WAITING)
+        self._working = threading.BoundedSemaphore(MAX_HASHES)
 
     @contextmanager
     def turn(self) -> Iterator[None]:

@@ -22,14 +22,14 @@ from labeler.domain.errors import LivedpoError
 from labeler.domain.states import RaterRole
 from labeler.roles.address import is_https
 from labeler.store import Store
-from labeler.web.door.access import LEAST_ROLE, Rule, may, rules_of
+from labeler.web.door.access import MIN_ROLE, Rule, may, rules_of
 from labeler.web.door.answer import GRADIO_DOCUMENT, Answer
 from labeler.web.door.person import Person
 from labeler.web.door.sessions import Sessions
 
-LARGEST_BODY_BYTES = 256 * 1024
+MAX_BODY_BYTES = 256 * 1024
 PERSON_HEADER = "x-livedpo-person"
-MOST_LOOKUPS = 8  # threads of their own, so that nobody waits behind votes that wait to be written
+MAX_LOOKUPS = 8  # threads of their own, so that nobody waits behind votes that wait to be written
 LOG_IN = "Log in to go on."
 UNTOLD_PROXY = (
     "This request came through a proxy the service was not told of, and nobody has an account; "
@@ -98,8 +98,8 @@ class Guard:
         length = headers.get("content-length", "")
         if not (length.isascii() and length.isdecimal()):
             return _no(411, "The body must come with its length.")
-        if int(length) > LARGEST_BODY_BYTES:
-            return _no(413, f"The body is larger than {LARGEST_BODY_BYTES} bytes.")
+        if int(length) > MAX_BODY_BYTES:
+            return _no(413, f"The body is larger than {MAX_BODY_BYTES} bytes.")
         return None
 
     def _is_own_page(self, scope: Scope, headers: Headers) -> bool:
@@ -115,7 +115,7 @@ class Guard:
         """Who asks; or what is said to those who may not."""
         if rule.least is None:
             return None, None
-        self._lookups = self._lookups or anyio.CapacityLimiter(MOST_LOOKUPS)
+        self._lookups = self._lookups or anyio.CapacityLimiter(MAX_LOOKUPS)
         look = partial(self._sessions.person, headers)
         try:
             person = await anyio.to_thread.run_sync(look, limiter=self._lookups)
@@ -178,7 +178,7 @@ def _no(status: int, sentence: str) -> JSONResponse:
 
 
 def _not_for(rule: Rule, least: RaterRole) -> Response:
-    sentence = f"Your account may not do this; it takes the role {LEAST_ROLE[least]}."
+    sentence = f"Your account may not do this; it takes the role {MIN_ROLE[least]}."
     if rule.is_page:
         return HTMLResponse(_REFUSED.format(sentence=escape(sentence)), 403)
     return _no(403, sentence)

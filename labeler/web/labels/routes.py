@@ -13,19 +13,19 @@ from labeler.domain.states import Choice, PairState, Purpose, Source
 from labeler.store import Store
 from labeler.store.tables import Verdict
 from labeler.store.views.labelled import OnePair, OneVote
-from labeler.store.views.search import LONGEST_SEARCH, PairLine, Wanted, is_too_fast
-from labeler.web.door.person import LARGEST_ID, PersonHere
+from labeler.store.views.search import MAX_SEARCH_CHARS, PairLine, Wanted, is_too_fast
+from labeler.web.door.person import MAX_ID, PersonHere
 from labeler.web.rating.render import render_prompt, render_text
 
 PAGE = Path(__file__).parents[1] / "static" / "labels" / "labels.html"
 NO_CACHE = {"cache-control": "no-cache"}
-LONGEST_REASON = 500
-LONGEST_SNIPPET = 160
-LONGEST_CURSOR = 200
+MAX_REASON_CHARS = 500
+MAX_SNIPPET_CHARS = 160
+MAX_CURSOR_CHARS = 200
 FACETS_SECONDS = 10.0
 
 Flag = Literal["too_fast", "set_aside", "disagree", "edited", "commented"]
-Id = Annotated[int | None, Query(ge=0, le=LARGEST_ID)]
+Id = Annotated[int | None, Query(ge=0, le=MAX_ID)]
 Time = Annotated[float | None, Query(allow_inf_nan=False)]
 
 
@@ -35,7 +35,7 @@ class AsideBody(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     aside: bool
-    reason: str = Field("", max_length=LONGEST_REASON)
+    reason: str = Field("", max_length=MAX_REASON_CHARS)
 
 
 def labelled_routes(settings: Settings, store: Store) -> APIRouter:
@@ -50,7 +50,7 @@ def labelled_routes(settings: Settings, store: Store) -> APIRouter:
 
     @routes.get("/labels/pairs")
     def pairs(
-        search: Annotated[str | None, Query(max_length=LONGEST_SEARCH)] = None,
+        search: Annotated[str | None, Query(max_length=MAX_SEARCH_CHARS)] = None,
         source: Source | None = None,
         choice: Choice | None = None,
         state: PairState | None = None,
@@ -60,7 +60,7 @@ def labelled_routes(settings: Settings, store: Store) -> APIRouter:
         version: Id = None,
         since: Time = None,
         until: Time = None,
-        cursor: Annotated[str | None, Query(max_length=LONGEST_CURSOR)] = None,
+        cursor: Annotated[str | None, Query(max_length=MAX_CURSOR_CHARS)] = None,
     ) -> dict[str, Any]:
         wanted = Wanted(
             search=search.strip() or None if search else None,
@@ -80,12 +80,12 @@ def labelled_routes(settings: Settings, store: Store) -> APIRouter:
         return answer if cursor else answer | {"facets": facets.get()}
 
     @routes.get("/labels/pairs/{pair_id}")
-    def pair(pair_id: Annotated[int, Field(ge=0, le=LARGEST_ID)]) -> dict[str, Any]:
+    def pair(pair_id: Annotated[int, Field(ge=0, le=MAX_ID)]) -> dict[str, Any]:
         return _opened(store.labelled.pair(pair_id), fast)
 
     @routes.post("/labels/pairs/{pair_id}/aside")
     def aside(
-        pair_id: Annotated[int, Field(ge=0, le=LARGEST_ID)], body: AsideBody, person: PersonHere
+        pair_id: Annotated[int, Field(ge=0, le=MAX_ID)], body: AsideBody, person: PersonHere
     ) -> dict[str, Any]:
         if body.aside:
             by = person.rater_id
@@ -120,7 +120,7 @@ class _Facets:
 
 def _line(line: PairLine) -> dict[str, Any]:
     text = " ".join(line.text.split())
-    cut = text[:LONGEST_SNIPPET] + ("…" if len(text) > LONGEST_SNIPPET else "")
+    cut = text[:MAX_SNIPPET_CHARS] + ("…" if len(text) > MAX_SNIPPET_CHARS else "")
     return {**vars(line), "text": cut, "votes": [vars(vote) for vote in line.votes]}
 
 

@@ -13,11 +13,11 @@ from labeler.store.rating.asks import AskView
 from labeler.web.door.person import RaterId
 from labeler.web.rating.routes import Id, on_screen
 
-LONGEST_TEXT = 8_000
+MAX_TEXT_CHARS = 8_000
 Text = Annotated[
     str,
     StringConstraints(
-        strip_whitespace=True, min_length=1, max_length=LONGEST_TEXT, pattern=r"^[^\x00]*$"
+        strip_whitespace=True, min_length=1, max_length=MAX_TEXT_CHARS, pattern=r"^[^\x00]*$"
     ),
 ]
 

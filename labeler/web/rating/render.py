@@ -17,11 +17,11 @@ from markdown_it.utils import EnvType, OptionsDict
 
 from labeler.store.records import Messages
 
-LONGEST_MARKDOWN_CHARS = 50_000
-LONGEST_SHOWN_CHARS = 200_000
-LONGEST_LINE_CHARS = 160
+MAX_MARKDOWN_CHARS = 50_000
+MAX_SHOWN_CHARS = 200_000
+MAX_LINE_CHARS = 160
 DEEPEST_NESTING = 40
-MOST_CELLS = 10_000
+MAX_CELLS = 10_000
 ROLES = {"system": "Instruction", "user": "User", "assistant": "Assistant"}
 
 _OFF = ["image", "link", "autolink", "html_inline", "html_block", "reference"]
@@ -45,10 +45,10 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 
 def render_text(text: str) -> str:
     """One reply as HTML. Very long texts are cut with a note, long ones shown without Markdown."""
-    shown = _visible(text[:LONGEST_SHOWN_CHARS])
-    if len(text) > LONGEST_SHOWN_CHARS:
+    shown = _visible(text[:MAX_SHOWN_CHARS])
+    if len(text) > MAX_SHOWN_CHARS:
         return _plain(shown) + _note(f"Cut here: {len(text):,} characters are too many to show.")
-    if len(shown) > LONGEST_MARKDOWN_CHARS or _cells(shown) > MOST_CELLS:
+    if len(shown) > MAX_MARKDOWN_CHARS or _cells(shown) > MAX_CELLS:
         return _plain(shown)
     tokens = _MARKDOWN.parse(shown)
     if _lost_text(tokens):
@@ -58,14 +58,14 @@ def render_text(text: str) -> str:
 
 def plain_text(text: str) -> str:
     """A text to be shown as it was written, with what reorders or hides it made visible."""
-    shown = _visible(text[:LONGEST_SHOWN_CHARS])
-    return shown if len(text) <= LONGEST_SHOWN_CHARS else f"{shown}…"
+    shown = _visible(text[:MAX_SHOWN_CHARS])
+    return shown if len(text) <= MAX_SHOWN_CHARS else f"{shown}…"
 
 
 def prompt_line(messages: Messages) -> str:
     """The last thing that was asked, on one line and not too long."""
-    words = " ".join(_visible(messages[-1]["content"][: 4 * LONGEST_LINE_CHARS]).split())
-    return words if len(words) <= LONGEST_LINE_CHARS else f"{words[:LONGEST_LINE_CHARS]}…"
+    words = " ".join(_visible(messages[-1]["content"][: 4 * MAX_LINE_CHARS]).split())
+    return words if len(words) <= MAX_LINE_CHARS else f"{words[:MAX_LINE_CHARS]}…"
 
 
 def render_prompt(messages: Messages) -> str:

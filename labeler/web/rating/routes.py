@@ -22,7 +22,7 @@ from pydantic import (
 from labeler.config.settings import Settings
 from labeler.domain.rules import CheckRules
 from labeler.store import Store
-from labeler.store.rating.edits import LONGEST_EDIT_CHARS
+from labeler.store.rating.edits import MAX_EDIT_CHARS
 from labeler.store.records import Ballot, LeasedPair, PastVote, Undone
 from labeler.web.rating.guidelines import guidelines_html
 from labeler.web.rating.judge import JudgeView
@@ -30,12 +30,12 @@ from labeler.web.rating.loop import LoopView
 from labeler.web.rating.render import plain_text, prompt_line, render_prompt, render_text
 
 Id = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{1,64}$")]
-MOST_PAIRS = 8
-MOST_LEASES = 64
-MOST_VOTES = 50
-LONGEST_SECONDS = 7 * 24 * 3600.0
-LONGEST_COMMENT_CHARS = 2_000
-MOST_REASONS = 20
+MAX_PAIRS = 8
+MAX_LEASES = 64
+MAX_VOTES = 50
+MAX_SECONDS = 7 * 24 * 3600.0
+MAX_COMMENT_CHARS = 2_000
+MAX_REASONS = 20
 PAST_VOTES = 30
 STATE_SECONDS = 0.5
 SKIP_REASONS = (
@@ -57,8 +57,8 @@ class _Body(BaseModel):
 class Explained(_Body):
     """What a rater adds to a vote if they like: reasons to tick, and words of their own."""
 
-    reasons: list[Reason] = Field(default=[], max_length=MOST_REASONS)
-    comment: str | None = Field(None, max_length=LONGEST_COMMENT_CHARS)
+    reasons: list[Reason] = Field(default=[], max_length=MAX_REASONS)
+    comment: str | None = Field(None, max_length=MAX_COMMENT_CHARS)
 
     @field_validator("reasons")
     @classmethod
@@ -75,9 +75,9 @@ class PairsBody(_Body):
     """`wanted`: how many pairs the page wants to hold; `shown`: the leases that it has already."""
 
     holder: Id
-    shown: list[Id] = Field(default=[], max_length=MOST_LEASES)
-    give_back: list[Id] = Field(default=[], max_length=MOST_LEASES)
-    wanted: int = Field(ge=0, le=MOST_PAIRS)
+    shown: list[Id] = Field(default=[], max_length=MAX_LEASES)
+    give_back: list[Id] = Field(default=[], max_length=MAX_LEASES)
+    wanted: int = Field(ge=0, le=MAX_PAIRS)
 
 
 class VoteBody(Explained):
@@ -90,8 +90,8 @@ class VoteBody(Explained):
     lease_id: Id
     choice: Literal["left", "right", "tie", "both_bad", "skip"]
     strength: Literal[1, 2] = 1
-    seconds: float | None = Field(None, ge=0, le=LONGEST_SECONDS, allow_inf_nan=False)
-    edit: str | None = Field(None, max_length=LONGEST_EDIT_CHARS)
+    seconds: float | None = Field(None, ge=0, le=MAX_SECONDS, allow_inf_nan=False)
+    edit: str | None = Field(None, max_length=MAX_EDIT_CHARS)
 
     @field_validator("edit")
     @classmethod
@@ -110,7 +110,7 @@ class VoteBody(Explained):
 class VotesBody(_Body):
     """Votes in the order in which they were cast."""
 
-    votes: list[VoteBody] = Field(min_length=1, max_length=MOST_VOTES)
+    votes: list[VoteBody] = Field(min_length=1, max_length=MAX_VOTES)
 
 
 class ReasonsBody(Explained):

@@ -85,7 +85,7 @@ class Findings:
         )
         return compare.share_to_best(ours, theirs)
 
-    def fewest_ablation_seeds(self) -> int:
+    def min_ablation_seeds(self) -> int:
         """How many seeds each variant has at least."""
         found = self.ablations()
         if not found:

@@ -52,7 +52,7 @@ def _setting(findings: Findings, summary: Mapping[str, Any]) -> str:
 def _missing(findings: Findings) -> list[str]:
     """What the full campaign has and this one has not, if anything."""
     least = min(findings.seeds(arm) for arm in findings.arms)
-    fewest = findings.fewest_ablation_seeds()
+    fewest = findings.min_ablation_seeds()
     found = [
         f"some arm has {least} of {FULL.seeds} seeds" if least < FULL.seeds else "",
         "" if findings.scale.rungs else "learning rates and betas were not searched",

@@ -29,7 +29,7 @@ from trainer.sampling.local import Sampler, worth_asking
 from trainer.starter.grammar import held_out_prompts, score
 
 HELD_OUT_SHARE = 0.2  # of the prompts of another policy than the starter
-MOST_ATTEMPTS = 20
+MAX_ATTEMPTS = 20
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class World:
     def sample(self, adapter: str, prompts: "Prompts", pairs: int, *, seed: int) -> list[Pair]:
         """So many pairs that somebody could choose from. Raises NothingToAsk if there are fewer."""
         found: list[Pair] = []
-        for attempt in range(MOST_ATTEMPTS):
+        for attempt in range(MAX_ATTEMPTS):
             found += self._sample(adapter, prompts.take(pairs - len(found)), seed * 100 + attempt)
             if len(found) == pairs:
                 return found

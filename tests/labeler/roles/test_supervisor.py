@@ -6,7 +6,7 @@ from labeler.config.settings import Settings
 from labeler.roles.supervisor import (
     DEATHS_BEFORE_ALARM,
     DEATHS_WINDOW_SECONDS,
-    LONGEST_BACKOFF_SECONDS,
+    MAX_BACKOFF_SECONDS,
     Child,
     Supervisor,
 )
@@ -24,7 +24,7 @@ def test_the_wait_before_a_restart_doubles_up_to_a_limit_and_begins_anew_after_c
     child = Child("worker", {})
     waits = [die(child, 1000.0) for _ in range(9)]
     assert waits[:4] == [0.5, 1.0, 2.0, 4.0]
-    assert waits[-1] == LONGEST_BACKOFF_SECONDS
+    assert waits[-1] == MAX_BACKOFF_SECONDS
     assert die(child, 1000.0 + DEATHS_WINDOW_SECONDS) == 0.5
 
 

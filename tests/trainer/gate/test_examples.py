@@ -13,7 +13,7 @@ from tests.trainer.worker.test_asking import worker  # noqa: F401  (a fixture)
 from tests.trainer.worker.test_worker import N, vote, work
 from trainer.gate.candidate import NO_JUDGE
 from trainer.gate.examine import Sample
-from trainer.gate.examples import LONGEST_PROMPT, LONGEST_TEXT, examples_of, telling
+from trainer.gate.examples import MAX_PROMPT_CHARS, MAX_TEXT_CHARS, examples_of, shortest_prompts
 from trainer.sampling.local import Response
 from trainer.worker.supply import Sampled
 from trainer.worker.worker import Worker
@@ -53,15 +53,15 @@ def test_of_the_two_responses_to_a_prompt_the_one_that_changed_more_is_shown() -
 
 
 def test_long_prompts_are_left_out_and_long_texts_are_cut() -> None:
-    new = sampled(twice("w" * (LONGEST_TEXT + 5)), question="q" * LONGEST_PROMPT)
+    new = sampled(twice("w" * (MAX_TEXT_CHARS + 5)), question="q" * MAX_PROMPT_CHARS)
     assert examples_of(new, live("a")) == []
-    assert telling(new).samples == []
-    new = sampled(twice("w" * (LONGEST_TEXT + 5)))
-    assert len(examples_of(new, live("a"))[0]["after"]) == LONGEST_TEXT + 2
+    assert shortest_prompts(new).samples == []
+    new = sampled(twice("w" * (MAX_TEXT_CHARS + 5)))
+    assert len(examples_of(new, live("a"))[0]["after"]) == MAX_TEXT_CHARS + 2
 
 
 def test_where_the_live_version_must_be_asked_it_is_about_two_finished_prompts() -> None:
-    few = telling(sampled(twice("a", "length"), twice("b"), twice("c")))
+    few = shortest_prompts(sampled(twice("a", "length"), twice("b"), twice("c")))
     assert [sample.responses[0].text for sample in few.samples] == ["b", "c"]
     assert [prompt.id for prompt in few.prompts] == [1, 2]
 

@@ -325,7 +325,7 @@ def test_no_more_than_the_set_number_of_requests_is_open_at_a_time() -> None:
     with Server(script) as server:
         judgements = judge_at(server.url, concurrency=3).judge([QUESTION] * 6)
     assert [judgement.probability for judgement in judgements] == [1.0] * 6
-    assert server.most_at_once == 3
+    assert server.max_at_once == 3
 
 
 def test_closing_ends_a_judge_that_waits() -> None:

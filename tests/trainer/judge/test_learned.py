@@ -280,7 +280,7 @@ def test_control_tokens_in_a_response_stay_text(policy: Policy) -> None:
 
 
 def test_the_cache_is_bounded(policy: Policy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trainer.judge.features.MOST_CACHED", 8)
+    monkeypatch.setattr("trainer.judge.features.MAX_CACHED", 8)
     features = Features(policy)
     questions = [example.question for example in examples(12)]
     assert len(features.of(questions)) == 12

@@ -220,12 +220,12 @@ def test_no_labels_are_one_sentence(policy: Policy) -> None:
         next(train(policy, [], SETTINGS))
 
 
-def short_of_memory(most_tokens: int, error: Exception) -> object:
+def short_of_memory(max_tokens: int, error: Exception) -> object:
     """`pair_logps` on a machine that has memory for so many tokens."""
 
     def compute(policy: Policy, pairs: list[TokenPair], *, fill: int) -> Tensor:
         logps = pair_logps(policy, pairs, fill=fill)
-        if sum(sum(map(len, pair)) for pair in pairs) > most_tokens:
+        if sum(sum(map(len, pair)) for pair in pairs) > max_tokens:
             raise error
         return logps
 

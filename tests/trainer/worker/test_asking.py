@@ -24,7 +24,7 @@ from trainer.gate.examine import Sample
 from trainer.policy.batch import make_batch
 from trainer.policy.policy import LIVE, Policy
 from trainer.sampling.local import Sampler
-from trainer.worker.asking import MOST_SEEDS, NO_MEMORY, SAME
+from trainer.worker.asking import MAX_SEEDS, NO_MEMORY, SAME
 from trainer.worker.worker import Worker
 
 
@@ -159,7 +159,7 @@ def test_a_policy_that_says_the_same_twice_ends_the_ask_after_a_few_seeds(
     worker.step()
     found = look(store, "a")
     assert (found.state, found.reason) == (AskState.FAILED, SAME)
-    assert str(MOST_SEEDS) in SAME
+    assert str(MAX_SEEDS) in SAME
 
 
 def test_a_policy_that_is_not_finite_ends_the_ask_and_not_the_worker(

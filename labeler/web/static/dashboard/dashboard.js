@@ -24,11 +24,11 @@ async function start() {
   const me = await whoAmI();
   showWho(document.getElementById("top"), me);
   const mayAct = me.role === "admin";
-  const looking = new Looking(mayAct);
+  const dashboard = new Dashboard(mayAct);
   showRanges(looking);
-  looking.look();
-  setInterval(() => document.hidden || looking.look(), LOOK_MS);
-  document.addEventListener("visibilitychange", () => document.hidden || looking.look());
+  dashboard.look();
+  setInterval(() => document.hidden || dashboard.look(), LOOK_MS);
+  document.addEventListener("visibilitychange", () => document.hidden || dashboard.look());
   const trust = new Trust();
   trust.look();
   setInterval(() => document.hidden || trust.look(), TRUST_MS);
@@ -37,7 +37,7 @@ async function start() {
   new People(me).look();
 }
 
-class Looking {
+class Dashboard {
   range = storedRange();
   #series = new SeriesPlots(document.getElementById("plots-time"));
   #versions = new VersionPlots(document.getElementById("plots-versions"));
@@ -85,15 +85,15 @@ function showRanges(looking) {
   const buttons = Object.entries(RANGES).map(([range, name]) => {
     const button = element("button", { type: "button", class: "button small", "data-range": range }, name);
     button.addEventListener("click", () => {
-      looking.range = range;
+      dashboard.range = range;
       localStorage.setItem(RANGE_KEY, range);
       mark();
-      looking.look();
+      dashboard.look();
     });
     return button;
   });
   const mark = () => {
-    for (const button of buttons) button.setAttribute("aria-pressed", String(button.dataset.range === looking.range));
+    for (const button of buttons) button.setAttribute("aria-pressed", String(button.dataset.range === dashboard.range));
   };
   mark();
   document.getElementById("ranges").append(...buttons);

@@ -4,10 +4,10 @@ import { element } from "../shared/dom.js";
 import { timeElement } from "../shared/times.js";
 import { choiceText, PURPOSES } from "./words.js";
 
-const MOST_VOTES = 4;
+const MAX_VOTES = 4;
 
 export function lineNode(pair) {
-  const votes = pair.votes.slice(-MOST_VOTES).map(voteNode);
+  const votes = pair.votes.slice(-MAX_VOTES).map(voteNode);
   const marks = [
     ...(pair.is_aside ? [mark("set aside", "bad")] : []),
     ...(pair.too_fast ? [mark("fast", "warn")] : []),

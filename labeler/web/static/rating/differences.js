@@ -1,7 +1,7 @@
 // Which words two texts do not share: the rest of a longest common subsequence, marked with <mark>.
 
-const MOST_CELLS = 6_000_000; // of the table: two texts of about 2,400 words
-const LEAST_SHARED = 0.15; // of the shorter text; below, marks would cover nearly everything
+const MAX_CELLS = 6_000_000; // of the table: two texts of about 2,400 words
+const MIN_SHARED = 0.15; // of the shorter text; below, marks would cover nearly everything
 // A word; one sign of a script that writes no spaces between words; any other sign.
 const WORD =
   /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}]|[\p{L}\p{N}\p{M}_'’]+|[^\s]/gu;
@@ -12,7 +12,7 @@ export function markDifferences(left, right) {
   const shared = common(texts(first), texts(second));
   if (!shared) return "These replies are too long to compare word by word.";
   const shorter = Math.min(first.length, second.length);
-  if (shared.count < LEAST_SHARED * shorter) return "These replies have hardly a word in common.";
+  if (shared.count < MIN_SHARED * shorter) return "These replies have hardly a word in common.";
   mark(first, shared.left);
   mark(second, shared.right);
   return "";
@@ -32,7 +32,7 @@ export function common(first, second) {
   while (start < end && start < other && first[start] === second[start]) keep(start, start++);
   while (end > start && other > start && first[end - 1] === second[other - 1]) keep(--end, --other);
   const [height, width] = [end - start, other - start];
-  if ((height + 1) * (width + 1) > MOST_CELLS) return null;
+  if ((height + 1) * (width + 1) > MAX_CELLS) return null;
   const table = longest(first, second, start, height, width);
   for (let i = 0, j = 0; i < height && j < width; ) {
     const here = i * (width + 1) + j;

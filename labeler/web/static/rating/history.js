@@ -5,7 +5,7 @@ import { counted, element, setText } from "../shared/dom.js";
 import { choiceText } from "./words.js";
 
 const LOOK_MS = 100;
-const MOST_LOOKS = 100;
+const MAX_LOOKS = 100;
 
 export class History extends Dialog {
   #server;
@@ -26,7 +26,7 @@ export class History extends Dialog {
     this.open();
     await this.#fill();
     if (!this.#rating.waiting) return;
-    for (let look = 0; look < MOST_LOOKS && this.isOpen && this.#rating.waiting; look++) {
+    for (let look = 0; look < MAX_LOOKS && this.isOpen && this.#rating.waiting; look++) {
       await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
     }
     if (this.isOpen) await this.#fill(); // with what was on its way

@@ -10,7 +10,7 @@ import { byteLength } from "./server.js";
 
 export const VOTES = "livedpo.outbox.";
 export const REASONS = "livedpo.reasons.";
-const MOST_BYTES = 200_000; // of one request; edits are long
+const MAX_BYTES = 200_000; // of one request; edits are long
 
 export class Outbox {
   #prefix;
@@ -89,7 +89,7 @@ export class Outbox {
     let count = 0;
     for (const { vote } of this.#entries.slice(0, most)) {
       bytes += byteLength(JSON.stringify(vote));
-      if (count && bytes > MOST_BYTES) break;
+      if (count && bytes > MAX_BYTES) break;
       count += 1;
     }
     return count;

@@ -3,7 +3,7 @@
 import { button } from "../shared/dialog.js";
 import { element, setText } from "../shared/dom.js";
 
-const LONGEST_NAME = 60;
+const MAX_NAME_CHARS = 60;
 const ANNOUNCED = {
   ready: "The replies to your prompt are ready. They come after this pair, or press O.",
   failed: "Your prompt was not answered.",
@@ -96,5 +96,5 @@ function says({ state, done, most, reason }, doing) {
 
 function brief(text) {
   const line = text.replace(/\s+/g, " ").trim();
-  return line.length > LONGEST_NAME ? `${line.slice(0, LONGEST_NAME)}…` : line || "Your prompt";
+  return line.length > MAX_NAME_CHARS ? `${line.slice(0, MAX_NAME_CHARS)}…` : line || "Your prompt";
 }

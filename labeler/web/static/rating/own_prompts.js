@@ -45,7 +45,7 @@ export class OwnPrompts {
     });
     document.getElementById("ask").append(...this.#list.nodes, this.#composer.node);
     for (const ask of kept(this.#key)) this.#add({ ...ask, state: "unsent" });
-    rating.attend(this);
+    rating.subscribe(this);
     this.#run();
   }
 
@@ -153,7 +153,7 @@ export class OwnPrompts {
 
   async #took(ask, told) {
     if (!this.#asks.has(ask.id)) return;
-    const { state, text, reason, pair, done_tokens: done, most_tokens: most } = told;
+    const { state, text, reason, pair, done_tokens: done, max_tokens: most } = told;
     if (state !== "ready") this.#update(ask, { state, text, reason, done, most });
     else if (pair) {
       Object.assign(ask, { leaseId: pair.lease_id, text });

@@ -9,14 +9,14 @@ import { keepDraft } from "./edit.js";
 import { Refused, Unreachable } from "./server.js";
 
 const ON_HAND = 3; // pairs held: one on screen, two behind it
-const MOST_WANTED = 8; // the server's bound, as are the next
-const MOST_VOTES = 50;
-const MOST_LEASES = 64;
+const MAX_WANTED = 8; // the server's bound, as are the next
+const MAX_VOTES = 50;
+const MAX_LEASES = 64;
 const RENEW_MS = 60_000; // leases of a page in sight are prolonged this often
 const STATE_MS = 1_000;
-const LONGEST_SECONDS = 24 * 3600;
+const MAX_SECONDS = 24 * 3600;
 const FIRST_RETRY_MS = 250;
-const LONGEST_RETRY_MS = 4_000;
+const MAX_RETRY_MS = 4_000;
 const NOT_UNDERSTOOD = 422;
 const LOGGED_OUT = 401;
 const SERVER_ERROR = 500;
@@ -42,7 +42,7 @@ export class Rating {
   #working = false;
   #undoId = null;
   #undoVote = null; // whose vote is to be undone; null: the last one of this page
-  #batch = MOST_VOTES;
+  #batch = MAX_VOTES;
   #retryTimer = null;
   #retryMs = FIRST_RETRY_MS;
   #ear = null; // hears of votes, of undone ones, of pairs that come on screen, and of states
@@ -70,7 +70,7 @@ export class Rating {
     return this.#outbox.size;
   }
 
-  attend(ear) {
+  subscribe(ear) {
     this.#ear = ear;
   }
 
@@ -106,13 +106,13 @@ export class Rating {
   vote(choice, strength, at, edit = null) {
     const pair = this.#shown;
     if (!pair || this.#undoId) return;
-    const seconds = Math.min(pair.watch.seconds(), LONGEST_SECONDS);
+    const seconds = Math.min(pair.watch.seconds(), MAX_SECONDS);
     const vote = { vote_id: newId(), lease_id: pair.leaseId, choice, strength, seconds };
     if (edit !== null) vote.edit = edit;
     this.#outbox.add(vote);
     this.#ear?.voted(vote, pair);
     this.#last = { vote_id: vote.vote_id, choice, strength, prompt: pair.line };
-    this.#voted = [...this.#voted.slice(-MOST_VOTES), pair];
+    this.#voted = [...this.#voted.slice(-MAX_VOTES), pair];
     this.#showNext();
     this.#view.took(choice, strength, at, edit !== null);
     this.#view.counted(+1);
@@ -192,7 +192,7 @@ export class Rating {
       try {
         const { receipts } = await this.#ask(() => this.#server.votes(votes));
         this.#outbox.remove(ids);
-        this.#batch = MOST_VOTES;
+        this.#batch = MAX_VOTES;
         for (const receipt of receipts) if (!receipt.saved) this.#refused(receipt.reason);
       } catch (error) {
         if (error.status !== NOT_UNDERSTOOD) throw error;
@@ -270,8 +270,8 @@ export class Rating {
     if (!this.#isShort() && !stale.length && !renew) return;
     const given = new Set(stale.map((pair) => pair.leaseId));
     const shown = this.#held().filter((leaseId) => !given.has(leaseId));
-    const wanted = Math.min(ON_HAND + this.#outbox.size, MOST_WANTED);
-    const named = shown.slice(-MOST_LEASES); // the one on screen and those behind it are the last
+    const wanted = Math.min(ON_HAND + this.#outbox.size, MAX_WANTED);
+    const named = shown.slice(-MAX_LEASES); // the one on screen and those behind it are the last
     const body = { holder: this.#holder, shown: named, give_back: [...given], wanted };
     this.#buffer = this.#buffer.filter((pair) => !given.has(pair.leaseId));
     const { pairs } = await this.#ask(() => this.#server.pairs(body)).catch((error) => {
@@ -289,7 +289,7 @@ export class Rating {
   #outdated() {
     if (!this.#state) return [];
     const { live, ready } = this.#state;
-    const most = Math.min(ready, MOST_LEASES);
+    const most = Math.min(ready, MAX_LEASES);
     return this.#buffer.filter((pair) => !pair.seen && !pair.own && pair.version !== live).slice(0, most);
   }
 
@@ -367,7 +367,7 @@ export class Rating {
     this.#view.disconnected(error instanceof Refused ? error.message : null);
     this.#report();
     this.#retryTimer ??= setTimeout(() => this.sync(), this.#retryMs);
-    this.#retryMs = Math.min(this.#retryMs * 1.6, LONGEST_RETRY_MS);
+    this.#retryMs = Math.min(this.#retryMs * 1.6, MAX_RETRY_MS);
   }
 
   #report() {

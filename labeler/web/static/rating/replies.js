@@ -2,7 +2,7 @@
 
 import { element, setText } from "../shared/dom.js";
 import { markDifferences } from "./differences.js";
-import { Together } from "./together.js";
+import { ScrollSync } from "./scroll_sync.js";
 
 const KEPT = "livedpo.view";
 const TOGGLES = {
@@ -14,7 +14,7 @@ const TOGGLES = {
 export class Replies {
   #left;
   #right;
-  #together;
+  #scrollSync;
   #buttons = {};
   #note = element("span", { class: "remark", role: "status" });
   #modes = kept();
@@ -24,7 +24,7 @@ export class Replies {
   constructor(left, right, place) {
     this.#left = left;
     this.#right = right;
-    this.#together = new Together(left, right);
+    this.#scrollSync = new ScrollSync(left, right);
     const bar = element("div", { id: "toggles", role: "group", "aria-label": "How the replies are shown" }, this.#note);
     for (const [name, [text, key, title]] of Object.entries(TOGGLES)) {
       const button = element("button", { type: "button", id: `toggle-${name}`, title, "aria-keyshortcuts": key }, text);
@@ -47,7 +47,7 @@ export class Replies {
 
   show(prepared) {
     this.#pair = prepared;
-    this.#together.reset();
+    this.#scrollSync.reset();
     this.#fill();
   }
 
@@ -62,7 +62,7 @@ export class Replies {
     for (const [name, button] of Object.entries(this.#buttons)) {
       button.setAttribute("aria-pressed", String(this.#modes[name]));
     }
-    this.#together.isOn = this.#modes.together;
+    this.#scrollSync.isOn = this.#modes.together;
   }
 
   #fill() {

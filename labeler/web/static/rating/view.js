@@ -9,8 +9,8 @@ import { choiceText, waiting } from "./words.js";
 
 const COMPLAINT_MS = 12_000;
 const FLASH_MS = 450;
-const MOST_MEASURES = 1000;
-const LONGEST_LINE = 160;
+const MAX_MEASURES = 1000;
+const MAX_LINE_CHARS = 160;
 const BUTTON = { left: "vote-left", right: "vote-right", tie: "vote-tie", both_bad: "vote-both-bad", skip: "vote-skip" };
 
 export class View {
@@ -205,7 +205,7 @@ function card(id, title) {
 function preparedPrompt(html) {
   const prompt = prose(html);
   const last = prompt.querySelector(".turn:last-child") ?? prompt;
-  return { prompt, line: last.textContent.trim().slice(0, LONGEST_LINE) };
+  return { prompt, line: last.textContent.trim().slice(0, MAX_LINE_CHARS) };
 }
 
 /** aria-disabled rather than disabled: the focus stays where it is. */
@@ -223,7 +223,7 @@ function flash(button) {
 
 /** For benchmarks: performance.getEntriesByName("vote-to-paint"). */
 function noteLatency(at) {
-  if (performance.getEntriesByName("vote-to-paint").length >= MOST_MEASURES) {
+  if (performance.getEntriesByName("vote-to-paint").length >= MAX_MEASURES) {
     performance.clearMeasures("vote-to-paint");
   }
   performance.measure("vote-to-paint", { start: at, end: performance.now() });

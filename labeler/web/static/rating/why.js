@@ -4,14 +4,14 @@ import { Dialog, button } from "../shared/dialog.js";
 import { element, setText } from "../shared/dom.js";
 import { choiceText } from "./words.js";
 
-const LONGEST_COMMENT = 2000;
+const MAX_COMMENT_CHARS = 2000;
 
 export class Why extends Dialog {
   #guide;
   #lead = element("p", { class: "lead" });
   #prompt = element("p", { class: "quote", dir: "auto" });
   #tags = element("fieldset", { class: "tags" });
-  #comment = element("textarea", { id: "why-comment", rows: "3", maxlength: LONGEST_COMMENT, dir: "auto" });
+  #comment = element("textarea", { id: "why-comment", rows: "3", maxlength: MAX_COMMENT_CHARS, dir: "auto" });
   #vote = null;
   #onSave = null;
 

@@ -5,7 +5,7 @@
 
 const PATIENCE_MS = 15_000;
 const LOGGED_OUT = 401;
-const MOST_KEEPALIVE_BYTES = 60_000; // browsers refuse a keepalive request of 64 KB and more
+const MAX_KEEPALIVE_BYTES = 60_000; // browsers refuse a keepalive request of 64 KB and more
 
 let personId = null;
 let told = null; // what was said of the end of the login, if it ended
@@ -22,7 +22,7 @@ export class Refused extends Error {
 export class Unreachable extends Error {}
 
 /** From now on the server takes requests only while it is this person who is logged in. */
-export function speakFor(raterId) {
+export function setPerson(raterId) {
   personId = raterId;
 }
 
@@ -34,7 +34,7 @@ export async function send(path, body, options = {}) {
     request.method = "POST";
     request.headers["content-type"] = "application/json";
     request.body = JSON.stringify(body);
-    if (request.keepalive) request.keepalive = byteLength(request.body) < MOST_KEEPALIVE_BYTES;
+    if (request.keepalive) request.keepalive = byteLength(request.body) < MAX_KEEPALIVE_BYTES;
   }
   let response;
   let answer;

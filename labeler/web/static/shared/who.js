@@ -1,10 +1,10 @@
 // Who is logged in: their name and the ways to go on, in the header of every page.
 
 import { element, setText } from "./dom.js";
-import { Refused, send, speakFor } from "./send.js";
+import { Refused, send, setPerson } from "./send.js";
 
 const FIRST_PAUSE_MS = 250;
-const LONGEST_PAUSE_MS = 4_000;
+const MAX_PAUSE_MS = 4_000;
 const PAGES = [
   ["Rate", "/", ["rater", "reviewer", "admin"]],
   ["Dashboard", "/dashboard", ["reviewer", "admin"]],
@@ -15,10 +15,10 @@ const PAGES = [
  *
  * Without a login it leads to the login page and never comes back. */
 export async function whoAmI() {
-  for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 1.6, LONGEST_PAUSE_MS)) {
+  for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 1.6, MAX_PAUSE_MS)) {
     try {
       const me = await send("/door/me");
-      speakFor(me.rater_id);
+      setPerson(me.rater_id);
       return me;
     } catch (error) {
       if (error instanceof Refused && error.status === 401) {

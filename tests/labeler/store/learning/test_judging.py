@@ -10,7 +10,7 @@ from labeler.domain.judging import Cause, Judgement
 from labeler.domain.rules import JudgeRules
 from labeler.domain.states import Source
 from labeler.store import Store
-from labeler.store.learning.judging import MOST_TRIES, RETRY_SECONDS
+from labeler.store.learning.judging import MAX_TRIES, RETRY_SECONDS
 from labeler.store.records import Ballot
 from tests.labeler.store.rating.test_queue_and_votes import lease
 from tests.support.store import RULES, claim, open_update, promote
@@ -110,7 +110,7 @@ def test_no_pair_is_judged_twice(store: Store) -> None:
 
 def test_the_judge_gives_no_more_labels_than_it_may(store: Store) -> None:
     fill(store, 8, now=MADE_AT)
-    rules = replace(JUDGE, most_labels=5)
+    rules = replace(JUDGE, max_labels=5)
     assert judge(store, rules=rules, limit=3) == 3
     assert judge(store, rules=rules) == 2
     assert waiting(store, rules=rules) == []
@@ -186,7 +186,7 @@ def test_a_failure_that_may_pass_is_asked_again_later(store: Store) -> None:
 
 def test_a_pair_that_fails_again_and_again_is_given_up_and_makes_room(store: Store) -> None:
     fill(store, 1, now=MADE_AT)
-    for attempt in range(MOST_TRIES):
+    for attempt in range(MAX_TRIES):
         assert store.reports.status(max_staleness=2)["pairs"]["ready"] == 1
         judge(store, Judgement(None, Cause.SERVER_ERROR), now=LATER + attempt * RETRY_SECONDS)
     assert waiting(store, now=LATER + 1e6) == []

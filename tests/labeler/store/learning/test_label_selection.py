@@ -10,7 +10,7 @@ from sqlmodel import col, select
 from labeler.domain.labels import TrainingLabel, VoteRules
 from labeler.domain.states import LabelRole, RaterRole, Source
 from labeler.store import Store, open_store
-from labeler.store.learning.label_selection import MOST_REMEMBERED
+from labeler.store.learning.label_selection import MAX_REMEMBERED
 from labeler.store.tables import Lease, Rater, UpdateLabel, Vote
 from tests.support.store import (
     RULES,
@@ -218,7 +218,7 @@ def test_what_people_said_before_is_listed_to_be_remembered(store: Store) -> Non
 
 
 def test_only_the_latest_are_remembered(store: Store) -> None:
-    updates = MOST_REMEMBERED // (4 * N) + 1
+    updates = MAX_REMEMBERED // (4 * N) + 1
     for number in range(1, updates + 1):
         vote(store, 4 * N, now=1000.0 + 10 * number)
         open_update(store, 1001.0 + 10 * number)
@@ -227,7 +227,7 @@ def test_only_the_latest_are_remembered(store: Store) -> None:
     vote(store, N, now=2000.0)
     open_update(store, 2001.0)
     remembered = ids(claim(store).remembered)
-    assert len(remembered) == MOST_REMEMBERED
+    assert len(remembered) == MAX_REMEMBERED
     forgotten = [
         row.vote.used_in_update for row in store.reports.votes() if row.vote.id not in remembered
     ]
@@ -238,7 +238,7 @@ def test_as_many_are_remembered_though_the_latest_are_replayed(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """4 fresh pairs and a share of 3/5 replay 6 of 8 older ones: the other two are remembered."""
-    monkeypatch.setattr("labeler.store.learning.label_selection.MOST_REMEMBERED", 2)
+    monkeypatch.setattr("labeler.store.learning.label_selection.MAX_REMEMBERED", 2)
     make_version(store, 1)
     make_version(store, 2, now=1030.0)
     vote(store, N, now=1060.0)

@@ -6,7 +6,7 @@ import pytest
 
 from labeler.domain.states import UpdateState, VersionState
 from labeler.store import Store
-from labeler.store.learning.label_selection import MOST_TIMES_DUE
+from labeler.store.learning.label_selection import MAX_TIMES_DUE
 from labeler.store.learning.updates import (
     FIRST_BACKOFF_SECONDS,
     HEARTBEAT_TIMEOUT_SECONDS,
@@ -49,7 +49,7 @@ def test_the_labels_of_an_update_are_fixed_when_it_opens(store: Store) -> None:
 def test_an_update_takes_the_oldest_labels_and_leaves_a_flood_to_the_next_one(
     store: Store,
 ) -> None:
-    first = vote(store, MOST_TIMES_DUE * N)
+    first = vote(store, MAX_TIMES_DUE * N)
     vote(store, N, now=1003.0)
     open_update(store)
     claimed = claim(store)

@@ -9,7 +9,7 @@ from labeler.store.people.logins import (
     FREE_BY_ADDRESS,
     FREE_BY_BOTH,
     FREE_BY_NAME,
-    LONGEST_WAIT_SECONDS,
+    MAX_WAIT_SECONDS,
     WINDOW_SECONDS,
     Attempt,
     Secret,
@@ -108,7 +108,7 @@ def test_waits_double_with_each_failure_and_have_an_end() -> None:
     assert waits == [0, 0, 0, 0, 0, 15, 30, 60, 120, 240, 300, 300]
     assert wait_seconds(6, 100.0, 5, 120.0) == 10
     assert wait_seconds(6, 100.0, 5, 131.0) == 0
-    assert wait_seconds(10**6, 0.0, 5, 0.0) == LONGEST_WAIT_SECONDS
+    assert wait_seconds(10**6, 0.0, 5, 0.0) == MAX_WAIT_SECONDS
 
 
 def test_the_sixth_guess_at_a_name_waits_and_its_owner_elsewhere_does_not(store: Store) -> None:

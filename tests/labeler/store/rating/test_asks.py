@@ -11,7 +11,7 @@ from labeler.domain.rules import JudgeRules
 from labeler.domain.states import AskState, RaterRole
 from labeler.store import Store
 from labeler.store.learning.pruning import tidy
-from labeler.store.rating.asks import MOST_OPEN, MOST_READY, MOST_TRIES, AskView
+from labeler.store.rating.asks import MAX_OPEN, MAX_READY, MAX_TRIES, AskView
 from labeler.store.records import Ballot
 from tests.support.store import RULES, make_version, vote
 from tests.support.tiny import fill, made_up_pair
@@ -67,7 +67,7 @@ def test_an_ask_becomes_a_pair_that_the_rater_holds_and_votes_on(store: Store, m
     store.asks.progress({"a": 7}, most=24)
     seen = look(store, me)
     assert seen is not None
-    assert (seen.state, seen.done_tokens, seen.most_tokens) == (AskState.SAMPLING, 7, 24)
+    assert (seen.state, seen.done_tokens, seen.max_tokens) == (AskState.SAMPLING, 7, 24)
     assert store.asks.answer("a", PAIR, now=1001.5)
     assert store.asks.take(8, now=1001.6) == []
     seen = look(store, me)
@@ -96,7 +96,7 @@ def test_the_same_ask_sent_twice_is_one_and_nobody_else_sees_it(store: Store, me
 
 
 def test_a_rater_has_a_few_open_asks_at_most_and_others_have_theirs(store: Store, me: int) -> None:
-    for number in range(MOST_OPEN):
+    for number in range(MAX_OPEN):
         ask(store, me, str(number))
     with pytest.raises(BadInput, match="3 prompts of yours wait"):
         ask(store, me, "one more")
@@ -162,7 +162,7 @@ def test_a_reply_of_a_version_that_is_live_no_more_is_sampled_again(store: Store
     store.asks.take(8, now=1001.0)
     make_version(store, 1)
     assert not store.asks.answer("a", PAIR, now=1002.0)
-    for _ in range(MOST_TRIES):  # the versions' changes count as no try
+    for _ in range(MAX_TRIES):  # the versions' changes count as no try
         assert [asked.id for asked in store.asks.take(8, now=1003.0)] == ["a"]
         store.asks.answer("a", PAIR, now=1003.0)
     store.asks.take(8, now=1004.0)
@@ -187,7 +187,7 @@ def test_an_ask_that_a_dead_worker_held_is_taken_again_but_not_for_ever(
     store: Store, me: int
 ) -> None:
     ask(store, me)
-    for _ in range(MOST_TRIES):
+    for _ in range(MAX_TRIES):
         assert len(store.asks.take(8, now=1001.0)) == 1
     assert store.asks.take(8, now=1001.0) == []
     found = look(store, me)
@@ -213,14 +213,14 @@ def test_asks_that_a_dead_worker_held_are_taken_one_by_one_and_only_its_killer_e
 
 
 def test_a_rater_has_a_few_replies_without_a_vote_at_most(store: Store, me: int) -> None:
-    for number in range(MOST_READY):
+    for number in range(MAX_READY):
         last = answered(store, me, str(number))
-    with pytest.raises(BadInput, match=f"{MOST_READY} replies to prompts of yours wait"):
+    with pytest.raises(BadInput, match=f"{MAX_READY} replies to prompts of yours wait"):
         ask(store, me, "one more")
     assert last.pair is not None
     cast(store, me, last.pair.lease_id, "left")
     ask(store, me, "one more")
-    assert len(store.reports.page(rater_id=me, rules=RULES)["asks"]) == MOST_READY
+    assert len(store.reports.page(rater_id=me, rules=RULES)["asks"]) == MAX_READY
 
 
 def test_a_conversation_goes_on_with_the_reply_that_the_vote_prefers(store: Store, me: int) -> None:

@@ -7,7 +7,7 @@ import pytest
 from labeler.domain.errors import BadInput
 from labeler.domain.states import Choice
 from labeler.store import Store
-from labeler.store.rating.queue import MOST_HELD
+from labeler.store.rating.queue import MAX_HELD
 from labeler.store.records import Ballot, LeasedPair
 from tests.support.store import N, make_version
 from tests.support.tiny import add_pairs, fill
@@ -237,13 +237,13 @@ def test_pairs_of_a_version_that_is_not_live_are_not_queued(store: Store) -> Non
 
 
 def test_a_rater_holds_so_many_pairs_at_most_however_many_pages_are_open(store: Store) -> None:
-    fill(store, MOST_HELD + 10)
+    fill(store, MAX_HELD + 10)
     other = second_rater(store)
     first = [pair.lease_id for pair in lease(store, 8, holder="first")]
     store.queue.give_back(first, rater_id=1, now=1001.0)
     theirs = [pair.lease_id for pair in lease(store, 8, rater=other)]
     held = [lease(store, 8, holder=f"tab {number}") for number in range(10)]
-    assert sum(map(len, held)) == MOST_HELD
+    assert sum(map(len, held)) == MAX_HELD
     store.queue.give_back(theirs, rater_id=other, now=1001.0)
     assert lease(store, 8, holder="first", shown=first) == []
     assert len(lease(store, 10, rater=other)) == 10, "nor were given ones taken up again"

@@ -7,7 +7,7 @@ import pytest
 
 from labeler.domain.states import RaterRole
 from labeler.store import Store
-from labeler.web.door.security import LARGEST_BODY_BYTES
+from labeler.web.door.security import MAX_BODY_BYTES
 from tests.support.people import cookie_of, member
 from tests.support.web import serving
 
@@ -64,7 +64,7 @@ def test_a_body_that_is_not_json_is_refused(client: httpx.Client, kind: str) -> 
 
 def test_a_body_that_is_too_large_is_refused(client: httpx.Client) -> None:
     headers = {"content-type": "application/json"}
-    body = b" " * (LARGEST_BODY_BYTES + 1)
+    body = b" " * (MAX_BODY_BYTES + 1)
     assert client.post("/rating/pairs", content=body, headers=headers).status_code == 413
 
 

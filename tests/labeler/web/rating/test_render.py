@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from labeler.web.rating.render import LONGEST_SHOWN_CHARS, render_prompt, render_text
+from labeler.web.rating.render import MAX_SHOWN_CHARS, render_prompt, render_text
 
 TAGS = {
     "blockquote", "br", "code", "div", "em", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p", "pre",
@@ -88,7 +88,7 @@ def test_ten_megabytes_are_cut_with_a_note_and_quickly() -> None:
     started = time.monotonic()
     html = render_text("*a_[`" * 2_000_000)
     assert time.monotonic() - started < 2
-    assert len(html) < 2 * LONGEST_SHOWN_CHARS
+    assert len(html) < 2 * MAX_SHOWN_CHARS
     assert "Cut here: 10,000,000 characters" in html
 
 

@@ -11,7 +11,7 @@ const KEYS = {
   End: (body) => body.scrollHeight,
 };
 
-export class Together {
+export class ScrollSync {
   #bodies;
   #echoes = new Set(); // bodies that we have moved, and that will tell so
   #moved = false;
