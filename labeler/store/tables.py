@@ -188,7 +188,7 @@ class Ask(SQLModel, table=True):
     messages: list[dict[str, str]] = Field(sa_column=_json())
     state: AskState = Field(sa_column=_enum(AskState, index=True))
     done_tokens: int = 0
-    max_tokens: int = 0
+    max_tokens: int = Field(0, sa_column_kwargs={"name": "most_tokens"})
     tries: int = 0
     pair_id: int | None = Field(default=None, foreign_key="pair.id", index=True)
     reason: str | None = None
