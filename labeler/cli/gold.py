@@ -65,7 +65,7 @@ def remove(settings: Settings, number: int) -> None:
     Adding the same pair again puts it back.
     """
     _existing(settings).gold.remove(number, now=time.time())
-    click.echo(f"Gold pair {number} is not handed out any more.")
+    click.echo(f"Gold pair {number} is no longer served.")
 
 
 def read_golds(path: Path) -> tuple[list[Gold], PromptFile]:

@@ -254,7 +254,7 @@ def versions_promote(settings: Settings, version: int) -> None:
 
 @versions.command("keep", cls=SectionedCommand)
 @click.argument("version", type=int)
-@click.option("--not", "let_go", is_flag=True, help="Take the mark back.")
+@click.option("--not", "let_go", is_flag=True, help="Allow pruning again.")
 @settings_options(*STORE)
 def versions_keep(settings: Settings, version: int, let_go: bool) -> None:
     """Keep the folder of VERSION for good, however old it becomes.
@@ -262,7 +262,7 @@ def versions_keep(settings: Settings, version: int, let_go: bool) -> None:
     Folders of old versions are removed otherwise; see --keep-versions of serve.
     """
     _existing(settings).versions.keep(version, kept=not let_go)
-    stays = "stays until it is among the old ones" if let_go else "stays for good"
+    stays = "is pruned once it is old" if let_go else "is kept for good"
     click.echo(f"The folder of version {version} {stays}.")
 
 

@@ -30,7 +30,8 @@ def raters() -> None:
     type=click.Choice(ROLES),
     default=RaterRole.RATER.value,
     show_default=True,
-    help="rater: rates. reviewer: sees the dashboard and all labels too. admin: may do everything.",
+    help="rater: rates pairs. reviewer: also sees the dashboard and all labels. "
+    "admin: can do everything.",
 )
 @settings_options(*STORE, *LINK)
 def add(settings: Settings, name: str, role: str) -> None:
@@ -38,12 +39,12 @@ def add(settings: Settings, name: str, role: str) -> None:
     store = open_store(settings.database_url)
     was_open = store.accounts.is_single_user()
     token = store.accounts.invite(name, RaterRole(role), now=time.time())
-    click.echo(f"'{name}' can come in as {role} by this link:")
+    click.echo(f"'{name}' can join as {role} with this link:")
     _print_link(settings, token)
     if was_open and any(account.name == LOCAL_RATER for account in store.accounts.all()):
         click.echo(
-            "From now on everybody logs in; `livedpo raters invite local` lets whoever rated "
-            "without an account go on with their votes."
+            "From now on everyone must log in; `livedpo raters invite local` lets the person who "
+            "rated without an account keep their votes."
         )
     if not store.accounts.has_admin():
         click.echo("There is no admin yet; `livedpo raters add NAME --role admin` adds one.")
@@ -94,16 +95,18 @@ def invite(settings: Settings, name: str) -> None:
     accounts = _existing(settings).accounts
     account = accounts.find(name)
     token = accounts.reinvite(account.id, now=time.time())
-    click.echo(f"'{account.name}' sets a new password by this link:")
+    click.echo(f"'{account.name}' can set a new password with this link:")
     _print_link(settings, token)
 
 
 def _print_link(settings: Settings, token: str) -> None:
     """The token stands behind a #, which browsers send to nobody."""
     click.echo(f"{url_of(settings)}/login#invite={token}")
-    words = f"It works once, within {INVITE_SECONDS / 3600:.0f} hours; whoever has it can use it."
+    words = f"It works once, within {INVITE_SECONDS / 3600:.0f} hours, for anyone who has it."
     if not is_reachable(settings):
-        words += " It is for this machine: for others, give --host or --public-url as to `serve`."
+        words += (
+            " It works on this machine only: for others, give --host or --public-url as to `serve`."
+        )
     click.echo(words)
 
 
@@ -111,7 +114,7 @@ def _state(account: Account, now: float) -> str:
     if account.state is not AccountState.INVITED:
         return account.state
     still_open = account.invite_expires_at is not None and account.invite_expires_at > now
-    return "invited" if still_open else "invited (the link ran out)"
+    return "invited" if still_open else "invited (the link has expired)"
 
 
 def _existing(settings: Settings) -> Store:

@@ -38,7 +38,9 @@ def write_export(out: Path, votes: Sequence[VoteRow], *, format_name: str) -> in
     writer = _writer(out)
     rows = list(FORMATS[format_name](votes))
     if not rows:
-        raise LivedpoError(f"There is no label yet for the format '{format_name}'; none written.")
+        raise LivedpoError(
+            f"There are no labels yet for the format '{format_name}'; nothing was written."
+        )
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=".writing-") as folder:
@@ -165,7 +167,9 @@ def _writer(out: Path) -> Callable[[Path, list[Row]], None]:
     if out.suffix == ".parquet":
         return _write_parquet
     if out.suffix:
-        raise BadInput(f"{out} ends in '{out.suffix}'; use .jsonl, .parquet, or a folder's name.")
+        raise BadInput(
+            f"{out} ends in '{out.suffix}'; use .jsonl, .parquet or the name of a new folder."
+        )
     if out.exists():
         raise BadInput(f"{out} exists already; name a new folder.")
     return _write_folder

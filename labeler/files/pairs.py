@@ -60,13 +60,13 @@ def read_pairs(path: Path, rules: VoteRules) -> PairFile:
     found.pairs += _combined(votes, rules)
     if not found.pairs:
         why = f" Line {found.bad_lines[0][0]}: {found.bad_lines[0][1]}." if found.bad_lines else ""
-        raise BadInput(f"There is no labelled pair in {path}.{why}")
+        raise BadInput(f"There are no labelled pairs in {path}.{why}")
     return found
 
 
 def _preference(row: Any) -> ExportedPair:
     if not isinstance(row, dict) or not row.keys() >= PREFERENCE:
-        raise ValueError("it has no prompt, chosen and rejected")
+        raise ValueError("it needs prompt, chosen and rejected")
     return ExportedPair(
         messages=messages_of(row["prompt"]),
         response_a=_reply(row["chosen"]),
@@ -122,5 +122,5 @@ def _reply(value: Any) -> str:
     if isinstance(value, list) and value and isinstance(value[-1], dict):
         value = value[-1].get("content")
     if not isinstance(value, str) or not value.strip():
-        raise ValueError("a reply is empty or no text")
+        raise ValueError("a reply is empty or not text")
     return value

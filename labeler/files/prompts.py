@@ -40,7 +40,7 @@ class PromptFile:
         named = "; ".join(f"line {line}: {why}" for line, why in self.bad_lines[:shown])
         more = len(self.bad_lines) - shown
         rest = f"; and {more} more" if more > 0 else ""
-        return f"{len(self.bad_lines)} bad lines were left out ({named}{rest})."
+        return f"{len(self.bad_lines)} bad lines were skipped ({named}{rest})."
 
 
 def read_prompts(path: Path) -> PromptFile:
@@ -58,7 +58,7 @@ def read_prompts(path: Path) -> PromptFile:
         ) from error
     if not found.prompts:
         why = found.complaint() or "It is empty."
-        raise BadInput(f"There is no usable prompt in {path}. {why}")
+        raise BadInput(f"There are no usable prompts in {path}. {why}")
     return found
 
 
@@ -70,7 +70,7 @@ def add_first_prompts(settings: Settings, store: Store, say: Callable[[str], Non
     found = read_prompts(path or STARTER_PROMPTS)
     added, duplicates = store.prompts.add(found.prompts, now=time.time())
     if added:
-        say(f"{added} prompts added, {duplicates} were there already. {found.complaint()}".strip())
+        say(f"{added} prompts added, {duplicates} were already there. {found.complaint()}".strip())
 
 
 def rows_of(path: Path) -> Iterator[tuple[int, Any]]:
@@ -89,7 +89,7 @@ def rows_of(path: Path) -> Iterator[tuple[int, Any]]:
     elif path.suffix == ".parquet":
         yield from _numbered(_parquet(path))
     else:
-        raise BadInput(f"{path} is neither .jsonl, .csv, .parquet nor a folder of `datasets`.")
+        raise BadInput(f"{path} is not a .jsonl, .csv or .parquet file, nor a `datasets` folder.")
 
 
 def _json_lines(path: Path) -> Iterator[tuple[int, Any]]:
@@ -117,7 +117,7 @@ def _csv_lines(path: Path) -> Iterator[tuple[int, Any]]:
                             cells[name] = json.loads(cells[name])
                 yield rows.line_num, cells
         except (csv.Error, UnicodeDecodeError) as error:
-            where = f"{path} is no CSV in UTF-8 after line {rows.line_num}"
+            where = f"{path} is not valid UTF-8 CSV after line {rows.line_num}"
             raise BadInput(f"{where}: {error}.") from error
 
 
@@ -159,7 +159,7 @@ def messages_of(value: Any) -> Messages:
         raise ValueError("neither a text nor a list of messages")
     messages = [_message(message) for message in value]
     if messages[-1]["role"] != "user":
-        raise ValueError("the last message is not the user's")
+        raise ValueError("the last message is not from the user")
     if sum(len(message["content"]) for message in messages) > MAX_PROMPT_CHARS:
         raise ValueError(f"longer than {MAX_PROMPT_CHARS} characters")
     return messages
@@ -177,7 +177,7 @@ def _prompt_of(line: dict[str, Any]) -> Any:
 
 def _message(message: Any) -> dict[str, str]:
     if not isinstance(message, dict) or message.get("role") not in ROLES:
-        raise ValueError(f"a message needs a role out of {', '.join(ROLES)}")
+        raise ValueError(f"a message needs one of the roles {', '.join(ROLES)}")
     content = message.get("content")
     if not isinstance(content, str) or not content.strip():
         raise ValueError("empty text")

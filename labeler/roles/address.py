@@ -56,12 +56,12 @@ def refuse_open_door(settings: Settings, *, has_admin: bool) -> None:
     where = settings.public_url or f"the host '{settings.host}'"
     if is_reachable(settings) and not has_admin:
         raise BadInput(
-            f"At {where} others can reach the page, and there is no admin account yet; make one "
-            "with `livedpo raters add NAME --role admin` (and this data dir), or use "
+            f"Others can reach the page at {where}, but there is no admin account; add one with "
+            "`livedpo raters add NAME --role admin` (and this --data-dir), or use "
             "--host 127.0.0.1."
         )
     if (settings.tls_certificate is None) != (settings.tls_key is None):
-        raise BadInput("HTTPS takes both --tls-certificate and --tls-key, or neither.")
+        raise BadInput("HTTPS needs both --tls-certificate and --tls-key.")
     if settings.tls_certificate is not None:
         _check_certificate(settings)
 
@@ -71,8 +71,8 @@ def warning_of(settings: Settings) -> str | None:
     if settings.is_loopback or is_https(settings):
         return None
     return (
-        f"Passwords travel to {url_of(settings)} in the clear: whoever listens on the way can read "
-        "them. Give --tls-certificate and --tls-key, or put a proxy with HTTPS in front and give "
+        f"Passwords travel to {url_of(settings)} in the clear: anyone along the way can read them. "
+        "Give --tls-certificate and --tls-key, or put an HTTPS proxy in front and give "
         "--public-url."
     )
 
@@ -91,8 +91,8 @@ def _check_certificate(settings: Settings) -> None:
         context.load_cert_chain(settings.tls_certificate, settings.tls_key, password="")
     except (ssl.SSLError, ValueError) as error:
         raise BadInput(
-            f"The certificate {settings.tls_certificate} and the key {settings.tls_key} do not go "
-            "together, are not PEM, or are locked by a password."
+            f"The certificate {settings.tls_certificate} and the key {settings.tls_key} do not "
+            "match, are not PEM, or are protected by a password."
         ) from error
 
 
@@ -105,5 +105,5 @@ def _explanation(host: str, port: int, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
         return f"Port {port} is in use by another program; choose another with --port."
     if error.errno == errno.EACCES:
-        return f"Port {port} needs more rights than this user has; choose one above 1023: --port."
+        return f"Port {port} needs rights that this user lacks; choose one above 1023 with --port."
     return f"The page cannot listen on {host}:{port} ({error.strerror}); choose another --host."

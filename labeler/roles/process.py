@@ -68,7 +68,7 @@ def stop_on_signals() -> threading.Event:
 
 def _log_uncaught(*error: Any) -> None:
     """A bug: its traceback goes to the log file too."""
-    log.critical("It ended by an error of its own.", exc_info=error)
+    log.critical("Stopped by an unexpected error.", exc_info=error)
 
 
 def _log_to(folder: Path, name: str) -> None:

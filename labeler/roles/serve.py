@@ -60,8 +60,8 @@ def serve(settings: Settings, stop: threading.Event, say: Say) -> int:
     refuse_open_door(settings, has_admin=_has_admin(settings))
     if settings.judge_after == 0:
         raise BadInput(
-            "A judge that labels at once leaves people nothing; give --judge-after some seconds, "
-            "or run `livedpo judge`, the loop without a page."
+            "A judge that labels at once leaves nothing for people to rate; set --judge-after to "
+            "some seconds, or run `livedpo judge`, which has no page."
         )
     with hold_data_dir(settings):
         listen(settings.host, settings.port, stop).close()

@@ -162,12 +162,13 @@ class Supervisor:
         again = child.start_at - now
         file = self._settings.data_dir / "logs" / f"{child.name}.log"
         self._say(
-            f"The {child.name} ended with code {code} (see {file}); it starts again in "
-            f"{again:.1f} s."
+            f"The {child.name} ended with code {code} (see {file}); restarting in {again:.1f} s."
         )
         if child.recent_deaths(now) >= DEATHS_BEFORE_ALARM:
             times = child.recent_deaths(now)
-            self._alarm(child.name, f"The {child.name} died {times} times lately; see {file}.")
+            self._alarm(
+                child.name, f"The {child.name} died {times}times within minutes; see {file}."
+            )
 
 
 @contextmanager
@@ -179,8 +180,8 @@ def hold_data_dir(settings: Settings) -> Iterator[None]:
         lock.acquire()
     except Timeout as error:
         raise LivedpoError(
-            f"The data dir {settings.data_dir} is in use by another running service; stop that "
-            "one, or give another --data-dir."
+            f"The data dir {settings.data_dir} is in use by another service; stop it, or "
+            "choose another --data-dir."
         ) from error
     except OSError as error:
         raise BadInput(f"The data dir {settings.data_dir} cannot be used: {error}.") from error

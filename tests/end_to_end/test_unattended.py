@@ -285,7 +285,7 @@ def interrupt(run: Run) -> None:
     run.process.send_signal(signal.SIGINT)
     assert run.ended() == 0
     assert time.monotonic() - begun < CLEAN_SECONDS
-    assert "It was interrupted; the same command goes on with it." in run.lines[-1]
+    assert "Interrupted. Run the same command to resume." in run.lines[-1]
     assert not any(psutil.pid_exists(pid) for pid in pids.values())
 
 
@@ -371,7 +371,7 @@ def test_a_judge_that_never_says_anything_ends_the_run(
     silent = policy | {"judge": "py:tests.support.judges:absent", "stop_stalled_seconds": 1.0}
     with Run(tmp_path, **silent) as run:
         assert run.ended() == 1
-    assert "No update has gone on for 1 seconds" in run.lines[-1]
+    assert "There was no progress for 1 seconds" in run.lines[-1]
     assert "The judge gave no verdict on" in run.lines[-1]
     assert "unclear" in run.lines[-1]
     assert summary(run)["labels"] == 0

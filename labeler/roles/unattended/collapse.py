@@ -73,7 +73,7 @@ def _unfinished(first: Style, now: Style, rise: float) -> list[str]:
     if now.unfinished - first.unfinished <= rise:
         return []
     return [
-        f"{now.unfinished:.0%} of its responses do not end, of the first version's "
+        f"{now.unfinished:.0%} of its responses are cut off, of the first version's "
         f"{first.unfinished:.0%} (a rise of more than {rise:.0%})"
     ]
 

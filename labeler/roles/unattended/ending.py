@@ -54,8 +54,8 @@ def labels_in_vain(state: LoopState, settings: Settings) -> Ending | None:
     if state.is_updating or state.labels_since < LABELS_IN_VAIN * settings.labels_per_update:
         return None
     return Ending(
-        f"The last {state.labels_since} labels made no update due; the judge hardly ever decides, "
-        "and --ties drop leaves ties out.",
+        f"The last {state.labels_since} labels triggered no update: the judge rarely decides, "
+        "and --ties drop discards ties.",
         success=False,
     )
 
@@ -107,14 +107,14 @@ class Patience:
             self.mark, self.since = mark, now
         if now - self.since > self.limit_seconds:
             return Ending(
-                f"No update has gone on for {self.limit_seconds:g} seconds: "
+                f"There was no progress for {self.limit_seconds:g} seconds: "
                 f"{' '.join(state.alarms)}",
                 success=False,
             )
         silence = now - max(state.heard_at, self.begun)
         if silence > SILENT_SECONDS:
             return Ending(
-                f"The worker has said nothing for {silence:.0f} seconds; see its log.",
+                f"The worker has given no sign of life for {silence:.0f} seconds; see its log.",
                 success=False,
             )
         return None

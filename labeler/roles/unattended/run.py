@@ -39,7 +39,7 @@ MAX_LOOK_SECONDS = 60.0
 # A worker that is in the middle of something longer is killed: nothing is lost, that is done again.
 STOP_SECONDS = 5.0
 WINDOW_PAIRS = 16
-INTERRUPTED = "It was interrupted; the same command goes on with it."
+INTERRUPTED = "Interrupted. Run the same command to resume."
 
 
 def settings_for_judge(settings: Settings) -> Settings:
@@ -52,7 +52,7 @@ def settings_for_judge(settings: Settings) -> Settings:
     if judge is None and settings.policy == str(STARTER_POLICY):
         judge = "starter"
     if judge is None:
-        raise BadInput("Nobody is there to judge; name a --judge, such as rm:DIR_OR_HUB_ID.")
+        raise BadInput("No judge is set; name one with --judge, such as rm:DIR_OR_HUB_ID.")
     changes = {
         "judge": judge,
         "labels_per_update": min(
@@ -176,7 +176,7 @@ def judge(settings: Settings, stop: threading.Event, say: Say) -> int:
         store.queue.end_all_leases(now=time.time())  # left by a kill -9 of serve
         say(_first_words(settings))
         if (left := store.runs.last()) is not None and left.ended_at is None:
-            say(f"It goes on with a run that has worked for {tqdm.format_interval(left.seconds)}.")
+            say(f"Resuming a run that has worked for {tqdm.format_interval(left.seconds)}.")
         run = Unattended(settings, store, say, time.time())
         found: Ending | int | None = None
         try:

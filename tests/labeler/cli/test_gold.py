@@ -93,7 +93,7 @@ def test_gold_is_added_listed_and_removed_by_command(
     fill(store, 1)
     code, out, err = run(capsys, monkeypatch, "add", file, *where)
     assert (code, out) == (0, "2 gold pairs added, 0 duplicates skipped.\n")
-    assert "5 bad lines were left out" in err
+    assert "5 bad lines were skipped" in err
     assert run(capsys, monkeypatch, "add", file, *where)[1].startswith("0 gold pairs added, 2 dup")
     listed = run(capsys, monkeypatch, "list", *where)[1].splitlines()
     assert [line.split(maxsplit=5)[-1] for line in listed] == ["How do I make tea?", "And coffee?"]

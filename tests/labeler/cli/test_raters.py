@@ -46,7 +46,7 @@ def test_whoever_rated_without_an_account_is_told_how_to_go_on(
     first = raters(tmp_path, "add", "Ann", "--role", "admin")
     second = raters(tmp_path, "add", "Bob")
     assert "raters invite local" in first.output
-    assert "It is for this machine" in first.output
+    assert "It works on this machine only" in first.output
     assert "raters invite local" not in second.output
     assert "http://127.0.0.1:7860/login#invite=" in link_of(raters(tmp_path, "invite", "local"))
 
@@ -65,7 +65,7 @@ def test_accounts_are_listed_disabled_enabled_and_invited_again(
     with pytest.raises(BadInput, match="enable it first"):
         raters(tmp_path, "invite", "Ann")
     raters(tmp_path, "enable", "Ann")
-    assert "invited (the link ran out)" in raters(tmp_path, "list").output
+    assert "invited (the link has expired)" in raters(tmp_path, "list").output
     assert link_of(raters(tmp_path, "invite", "Ann"))
     assert "ran out" not in raters(tmp_path, "list").output
 

@@ -118,7 +118,7 @@ def test_a_chain_of_undone_votes_names_each_ones_successor(store: Store, tmp_pat
 def test_an_undone_vote_is_in_no_training_export(rated: Store, tmp_path: Path) -> None:
     for number in range(6):
         rated.votes.undo(undo_id=f"u{number}", rater_id=1, holder="tab", seconds=60, now=1020.0)
-    with pytest.raises(LivedpoError, match="no label yet"):
+    with pytest.raises(LivedpoError, match="no labels"):
         exported(rated, tmp_path / "out.jsonl", "preference")
     assert not (tmp_path / "out.jsonl").exists()
 

@@ -56,14 +56,14 @@ def test_bad_lines_are_named_and_the_good_ones_taken(tmp_path: Path) -> None:
     found = read_pairs(file, VoteRules())
     assert len(found.pairs) == 1
     assert found.bad_lines == [
-        (2, "it has no prompt, chosen and rejected"),
-        (3, "a reply is empty or no text"),
+        (2, "it needs prompt, chosen and rejected"),
+        (3, "a reply is empty or not text"),
     ]
 
 
 def test_a_file_without_any_labelled_pair_is_one_sentence(tmp_path: Path) -> None:
     tie = {"prompt": CHAT, "response_a": "yes", "response_b": "no", "choice": "tie"}
-    with pytest.raises(BadInput, match="no labelled pair in"):
+    with pytest.raises(BadInput, match="no labelled pairs in"):
         read_pairs(write(tmp_path / "t.jsonl", tie), VoteRules())
     with pytest.raises(BadInput, match="no file"):
         read_pairs(tmp_path / "nowhere.jsonl", VoteRules())

@@ -64,12 +64,12 @@ def test_good_lines_are_taken_and_bad_ones_named_by_number_and_reason(tmp_path: 
         2: "not JSON",
         3: "empty text",
         4: "no 'prompt' and no 'messages'",
-        6: "a message needs a role out of system, user, assistant",
-        7: "the last message is not the user's",
+        6: "a message needs one of the roles system, user, assistant",
+        7: "the last message is not from the user",
         8: "not JSON",
         9: "neither a text nor a list of messages",
     }
-    assert found.complaint().startswith("7 bad lines were left out (line 2: not JSON; ")
+    assert found.complaint().startswith("7 bad lines were skipped (line 2: not JSON; ")
 
 
 def test_a_csv_cell_may_hold_a_message_list_and_lines_are_numbered_as_in_the_file(
@@ -96,12 +96,12 @@ def test_splits_with_other_columns_are_read(tmp_path: Path) -> None:
     [
         ("p.jsonl", b"[" * 100_000 + b"\n", "line 1: not JSON"),
         ("p.jsonl", b'{"prompt": "a \\ud800 b"}\n', "half a character"),
-        ("p.csv", b"prompt\nCaf\xe9?\n", "no CSV in UTF-8"),
+        ("p.csv", b"prompt\nCaf\xe9?\n", "not valid UTF-8 CSV"),
         ("p.csv", b"prompt\n" + b"x" * 3_000_000 + b"\n", "field larger than"),
         ("p.jsonl", b"", "no usable prompt"),
         ("p.jsonl", b"nonsense\n", "line 1: not JSON"),
         ("p.parquet", b"nonsense", "not a Parquet file"),
-        ("p.txt", b"Tea?", "neither .jsonl"),
+        ("p.txt", b"Tea?", "not a .jsonl"),
         ("p.csv", b"question\nTea?\n", "no usable prompt"),
     ],
 )

@@ -92,8 +92,8 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         ("chain.pem", None, "both --tls-certificate and --tls-key"),
         ("chain.pem", "nowhere.pem", "nowhere.pem cannot be read"),
-        ("key.pem", "chain.pem", "do not go together"),
-        ("chain.pem", "locked.pem", "locked by a password"),
+        ("key.pem", "chain.pem", "do not match"),
+        ("chain.pem", "locked.pem", "protected by a password"),
     ],
 )
 def test_a_certificate_that_cannot_be_used_is_one_sentence(

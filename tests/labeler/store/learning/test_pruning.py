@@ -154,7 +154,7 @@ def test_the_command_line_keeps_a_version_lets_it_go_and_shows_what_was_pruned(
         return [line.split()[2] for line in lines]
 
     keep = livedpo("versions", "keep", 2, "--data-dir", tmp_path)
-    assert keep.stdout == "The folder of version 2 stays for good.\n"
+    assert keep.stdout == "The folder of version 2 is kept for good.\n"
     assert folders()[2] == "kept"
     livedpo("versions", "keep", 2, "--not", "--data-dir", tmp_path)
     assert folders()[2] not in ("kept", "pruned")

@@ -178,7 +178,7 @@ def test_an_export_comes_as_a_file_and_leaves_none_behind(
 ) -> None:
     nothing = client.get("/export/preference")
     assert nothing.status_code == 422
-    assert "no label yet" in nothing.json()["error"]
+    assert "no labels" in nothing.json()["error"]
     add_pairs(store, 3)
     vote(store, 3, now=time.time())
     answer = client.get("/export/raw?labels=human")
