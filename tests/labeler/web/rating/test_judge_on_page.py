@@ -83,7 +83,7 @@ def words(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def told_of_set(words: Any, spec: str, after_seconds: float | None, **state: Any) -> Any:
     """What the page says of a judge that has not spoken yet."""
     judge_set = {"spec": spec, "after_seconds": after_seconds}
-    return words("judge_words.js", "judge", {"judge": None, "judge_set": judge_set, **state})
+    return words("shared/judge_words.js", "judge", {"judge": None, "judge_set": judge_set, **state})
 
 
 @pytest.mark.parametrize(("spec", "name"), NAMES.items())
@@ -117,12 +117,12 @@ def test_the_page_says_whose_labels_made_the_version(
     update = {"state": "promoted", "version_id": 3, "metrics": known}
     if "mine" in metrics:
         update["my_labels"] = metrics["mine"]
-    assert words("words.js", "result", update, 3)["title"] == title
+    assert words("rating/words.js", "result", update, 3)["title"] == title
 
 
 def test_labels_of_the_judge_are_not_called_yours_when_they_are_kept(words: Any) -> None:
     update = {"state": "rejected", "version_id": 3, "metrics": {"labels": 16, "judged": 16}}
-    assert words("words.js", "result", update, 2)["lines"] == ["The labels are kept."]
+    assert words("rating/words.js", "result", update, 2)["lines"] == ["The labels are kept."]
 
 
 def test_every_cause_has_its_words(words: Any) -> None:
@@ -135,7 +135,7 @@ def test_every_cause_has_its_words(words: Any) -> None:
         "abstain_share": {"value": 1, "low": 0.8, "high": 1, "count": len(Cause)},
         "requests": 0, "tokens": 0, **dict.fromkeys(names, figure),
     }  # fmt: skip
-    told = words("judge_words.js", "judge", {"judge": report, "judge_set": None, "roles": {}})
+    told = words("shared/judge_words.js", "judge", {"judge": report, "judge_set": None, "roles": {}})
     causes = [name for name, _ in told["figures"] if name.startswith("\u2013")]
     assert len(set(causes)) == len(Cause)
     assert not [cause for cause in Cause if "_" in cause and f"\u2013 {cause}" in causes]
