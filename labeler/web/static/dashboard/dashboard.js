@@ -25,7 +25,7 @@ async function start() {
   showWho(document.getElementById("top"), me);
   const mayAct = me.role === "admin";
   const dashboard = new Dashboard(mayAct);
-  showRanges(looking);
+  showRanges(dashboard);
   dashboard.look();
   setInterval(() => document.hidden || dashboard.look(), LOOK_MS);
   document.addEventListener("visibilitychange", () => document.hidden || dashboard.look());
@@ -81,7 +81,7 @@ function showStale() {
   setText(place, "No answer from the service; these figures may be old. It is asked again every other second.");
 }
 
-function showRanges(looking) {
+function showRanges(dashboard) {
   const buttons = Object.entries(RANGES).map(([range, name]) => {
     const button = element("button", { type: "button", class: "button small", "data-range": range }, name);
     button.addEventListener("click", () => {
