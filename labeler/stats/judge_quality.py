@@ -228,6 +228,9 @@ def kappa_figure(table: Sequence[Sequence[int]], rng: random.Random) -> Figure:
 def kappa(table: Sequence[Sequence[float]]) -> float | None:
     """Cohen's kappa of a square table of counts; None where chance alone would always agree.
 
+    Not scikit-learn's: the interval takes hundreds of tables that are no counts, in processes that
+    load no array library, at every look at the judge.
+
     >>> kappa([[10, 0], [0, 10]])
     1.0
     """

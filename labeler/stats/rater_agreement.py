@@ -63,25 +63,6 @@ def share(hits: int, count: int, why: str) -> Figure:
     return Figure(hits / count, *wilson(hits, count), count=count)
 
 
-def two_sided_p(hits: int, count: int) -> float:
-    """How likely a fair coin is to fall as unevenly as this or more (exact binomial test).
-
-    >>> two_sided_p(9, 10)
-    0.021484375
-    """
-    if not count:
-        return 1.0
-    rarer = min(hits, count - hits)
-    logs = [
-        math.lgamma(count + 1)
-        - math.lgamma(k + 1)
-        - math.lgamma(count - k + 1)
-        - count * math.log(2)
-        for k in range(rarer + 1)
-    ]
-    return round(min(1.0, 2 * math.fsum(math.exp(log) for log in logs)), 12)
-
-
 def agreement(answers: Iterable[Answer], categories: Sequence[Any] = CATEGORIES) -> Agreement:
     """How far the raters of these answers agree; one answer a rater and pair."""
     by_pair: dict[int, list[Answer]] = {}
@@ -210,10 +191,17 @@ def _figure(statistic: Callable[[Floats, Floats], Floats], kinds: Kinds, count: 
 
 
 def _cohen(table: Floats) -> Figure:
+    """Cohen's kappa with its interval. Its value is scikit-learn's."""
+    from sklearn.metrics import cohen_kappa_score
+
+    value = float(cohen_kappa(table))
+    if not math.isnan(value):
+        first, second = np.indices(table.shape).reshape(2, -1)
+        value = float(cohen_kappa_score(first, second, sample_weight=table.ravel()))
     at_random = np.full(table.size, 1 / table.size)
     drawn = _drawn(table.ravel() + at_random, int(table.sum()))
     tables = drawn.reshape(-1, *table.shape)
-    return _between(float(cohen_kappa(table)), cohen_kappa(tables), int(table.sum()))
+    return _between(value, cohen_kappa(tables), int(table.sum()))
 
 
 def _answered_at_random(categories: int) -> tuple[Floats, Floats]:

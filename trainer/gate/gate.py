@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from labeler.domain.response_stats import Style
+from labeler.stats.coin import at_least
 
 # An agreement, or a win rate, on fewer than this says nothing about a version.
 MIN_LABELS = 8
@@ -165,15 +166,14 @@ def _disagrees(agreement: Agreement | None, limits: Limits) -> list[str]:
         return []
     found = []
     drop = agreement.live - agreement.candidate
-    by_chance = at_least(agreement.lost, agreement.won)
+    by_chance = at_least(agreement.lost, agreement.lost + agreement.won)
     large = drop > limits.max_agreement_drop and agreement.labels >= MIN_LABELS
     if large and by_chance <= CHANCE_OF_LOSS:
         found.append(
             f"it agrees with {agreement.candidate:.0%} of {agreement.labels} votes kept aside, the "
             f"live version with {agreement.live:.0%}"
         )
-    rest = agreement.held_out - agreement.against
-    if at_least(agreement.against, rest) <= CHANCE_OF_MOVING_AGAINST:
+    if at_least(agreement.against, agreement.held_out) <= CHANCE_OF_MOVING_AGAINST:
         found.append(
             f"it moved against {agreement.against} of {agreement.held_out} votes that it was not "
             "trained on"
@@ -188,13 +188,6 @@ def _loses(win_rate: WinRate | None) -> list[str]:
         f"the judge prefers it in {win_rate.rate:.0%} of {win_rate.pairs} pairs only "
         f"(at most {win_rate.high:.0%} with 95 % confidence)"
     ]
-
-
-def at_least(lost: int, won: int) -> float:
-    """P(at least `lost` of lost + won), were each as likely: a one-sided exact test."""
-    changed = lost + won
-    tail = sum(math.comb(changed, count) for count in range(lost, changed + 1))
-    return float(tail / 2**changed)
 
 
 def finite(value: float, digits: int = 6) -> float | None:

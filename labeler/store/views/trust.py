@@ -185,7 +185,8 @@ def _choices(cast: Sequence[Cast]) -> dict[tuple[int, int], Choice]:
 def _figures(
     cast: Sequence[Cast], said: Mapping[tuple[int, int], Choice], min_reading_seconds: float
 ) -> list[dict[str, Any]]:
-    from labeler.stats.rater_agreement import Answer, agreement, two_sided_p
+    from labeler.stats.coin import two_sided_p
+    from labeler.stats.rater_agreement import Answer, agreement
 
     answers: list[Answer] = [
         Answer(vote.pair_id, vote.rater_id, vote.choice)

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 
 import pytest
+from sklearn.metrics import cohen_kappa_score
 
 from labeler.domain.labels import Opinion, Preference, VoteRules, combine
 from labeler.domain.states import Choice
@@ -84,6 +85,19 @@ def test_kappa_of_three_categories_that_was_published() -> None:
     found = measure(pairs).kappa
     assert found.value == pytest.approx(0.4286, abs=5e-5)
     assert (found.low, found.high) == (pytest.approx(0.32, abs=0.03), pytest.approx(0.54, abs=0.03))
+
+
+def test_kappa_of_any_table_is_scikit_learns() -> None:
+    rng = random.Random(0)
+    cells = [(row, column) for row in range(3) for column in range(3)]
+    for _ in range(20):
+        table = [[rng.randrange(1, 30) for _ in range(3)] for _ in range(3)]
+        theirs = cohen_kappa_score(
+            [row for row, _ in cells],
+            [column for _, column in cells],
+            sample_weight=[table[row][column] for row, column in cells],
+        )
+        assert kappa(table) == pytest.approx(theirs)
 
 
 def test_brier_and_calibration_of_four_pairs_by_hand() -> None:

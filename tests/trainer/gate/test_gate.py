@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from labeler.domain.response_stats import Style
+from labeler.stats.coin import at_least
 from trainer.gate.examine import share
 from trainer.gate.gate import (
     Agreement,
     Evidence,
     Limits,
     WinRate,
-    at_least,
     broken,
     objections,
     unchanged,
@@ -73,8 +73,8 @@ def test_a_fall_in_agreement_counts_when_it_is_large_and_more_than_chance() -> N
 
     P(at least 6 of 6) = 1/64 = 0.016. P(at least 5 of 8) = (56 + 28 + 8 + 1) / 256 = 0.363.
     """
-    assert at_least(6, 0) == pytest.approx(1 / 64)
-    assert at_least(5, 3) == pytest.approx(93 / 256)
+    assert at_least(6, 6) == pytest.approx(1 / 64)
+    assert at_least(5, 8) == pytest.approx(93 / 256)
     fell = Agreement(live=0.9, candidate=0.6, lost=6, won=0, labels=20)
     by_chance = Agreement(live=0.7, candidate=0.6, lost=5, won=3, labels=20)
     small = Agreement(live=0.9, candidate=0.82, lost=5, won=0, labels=64)
@@ -89,7 +89,7 @@ def test_moving_against_held_out_votes_more_often_than_chance_is_an_objection() 
 
     Three of three are 1/8: so few votes never decide.
     """
-    assert at_least(11, 2) == pytest.approx(92 / 8192)
+    assert at_least(11, 13) == pytest.approx(92 / 8192)
     usual = Agreement(live=0.9, candidate=0.9, lost=0, won=0, labels=77)
     said = [
         objections(
