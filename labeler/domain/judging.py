@@ -13,9 +13,9 @@ from enum import StrEnum
 from typing import Literal, NamedTuple, Protocol
 
 from labeler.domain.labels import Preference
+from labeler.domain.messages import Messages
 from labeler.domain.states import Choice
 
-Messages = list[dict[str, str]]
 Inconsistent = Literal["tie", "abstain"]
 
 

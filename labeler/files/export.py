@@ -21,8 +21,8 @@ from typing import Any
 
 from labeler.domain.errors import BadInput, LivedpoError
 from labeler.domain.labels import DECISIVE
+from labeler.domain.messages import Messages
 from labeler.domain.states import Choice, PairState
-from labeler.store.records import Messages
 from labeler.store.tables import Pair
 from labeler.store.views.reports import VoteRow
 

@@ -17,9 +17,9 @@ from typing import Any
 
 from labeler.domain.errors import BadInput
 from labeler.domain.labels import Opinion, Preference, VoteRules, combine
+from labeler.domain.messages import Messages
 from labeler.domain.states import Choice, Source
 from labeler.files.prompts import messages_of, rows_of
-from labeler.store.records import Messages
 
 RAW = frozenset({"prompt", "response_a", "response_b", "choice"})
 PREFERENCE = frozenset({"prompt", "chosen", "rejected"})

@@ -18,10 +18,9 @@ from typing import Any
 
 from labeler.config.settings import STARTER_PROMPTS, Settings
 from labeler.domain.errors import BadInput
+from labeler.domain.messages import SPEAKERS, Messages
 from labeler.store import Store
-from labeler.store.records import Messages
 
-ROLES = ("system", "user", "assistant")
 MAX_PROMPT_CHARS = 1_000_000
 SURROGATES = re.compile("[\ud800-\udfff]")
 
@@ -176,8 +175,8 @@ def _prompt_of(line: dict[str, Any]) -> Any:
 
 
 def _message(message: Any) -> dict[str, str]:
-    if not isinstance(message, dict) or message.get("role") not in ROLES:
-        raise ValueError(f"a message needs one of the roles {', '.join(ROLES)}")
+    if not isinstance(message, dict) or message.get("role") not in SPEAKERS:
+        raise ValueError(f"a message needs one of the roles {', '.join(SPEAKERS)}")
     content = message.get("content")
     if not isinstance(content, str) or not content.strip():
         raise ValueError("empty text")

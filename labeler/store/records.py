@@ -5,9 +5,8 @@ from typing import Any
 
 from labeler.domain.judging import Question
 from labeler.domain.labels import TrainingLabel
+from labeler.domain.messages import Messages
 from labeler.domain.states import UpdateState
-
-Messages = list[dict[str, str]]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from itertools import combinations
 from typing import Literal
 
-from labeler.domain.judging import Judge, Messages, Question
+from labeler.domain.judging import Judge, Question
+from labeler.domain.messages import Messages
 
 CandidatePair = Literal["best_worst", "random"]
 

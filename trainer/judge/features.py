@@ -17,7 +17,8 @@ import torch
 from jinja2 import TemplateError
 from torch import Tensor
 
-from labeler.domain.judging import Cause, Messages, Question
+from labeler.domain.judging import Cause, Question
+from labeler.domain.messages import Messages
 from trainer.fast.head import head_of
 from trainer.judge.fence import neutral
 from trainer.judge.rows import budget, by_length, control_tokens, right_padded, without_control

@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
 
-from labeler.domain.judging import Messages
+from labeler.domain.messages import Messages
 
 # Names that stand in angle brackets, as <s>, </s> or <end_of_turn>, in the templates of Llama,
 # Gemma, Qwen, T5, BERT's descendants and the models that think or call tools.

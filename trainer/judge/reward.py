@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from labeler.domain.errors import BadInput
-from labeler.domain.judging import Cause, Judgement, Messages, Question
+from labeler.domain.judging import Cause, Judgement, Question
+from labeler.domain.messages import Messages
 from trainer.judge.rows import budget, by_length, control_tokens, right_padded, without_control
 
 Row = tuple[int, ...]

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from labeler.domain.judging import Messages
+from labeler.domain.messages import Messages
 from trainer.judge.fence import neutral
 
 CPU_TOKENS = 1024  # more at once is no faster, and takes memory

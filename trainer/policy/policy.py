@@ -24,6 +24,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, 
 from transformers.pytorch_utils import Conv1D
 
 from labeler.domain.errors import BadInput
+from labeler.domain.messages import Messages
 from trainer.fast.lora import make_lean
 from trainer.policy.batch import Batch
 from trainer.policy.token_logps import token_logps
@@ -31,7 +32,6 @@ from trainer.policy.token_logps import token_logps
 log = logging.getLogger(__name__)
 
 LIVE, CANDIDATE = "live", "candidate"
-Messages = list[dict[str, str]]
 
 
 @dataclass(frozen=True)

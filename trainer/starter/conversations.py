@@ -3,10 +3,9 @@
 import random
 from dataclasses import replace
 
+from labeler.domain.messages import Messages
 from trainer.starter import phrases
 from trainer.starter.grammar import TOPICS, Style, Topic, ask, sample_style, write_response
-
-Messages = list[dict[str, str]]
 
 
 def sample_conversation(rng: random.Random) -> Messages:

@@ -14,8 +14,9 @@ from jinja2 import TemplateError
 
 from labeler.config.settings import Settings
 from labeler.domain.judging import Judge
+from labeler.domain.messages import Messages
 from labeler.store import Store
-from labeler.store.records import Messages, NewPair
+from labeler.store.records import NewPair
 from labeler.store.tables import Prompt
 from trainer.gate.examine import Sample, logps
 from trainer.judge.choosing import choose

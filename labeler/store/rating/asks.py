@@ -19,12 +19,13 @@ from sqlmodel.sql.expression import SelectOfScalar
 from labeler.domain import sides
 from labeler.domain.errors import BadInput
 from labeler.domain.labels import DECISIVE
+from labeler.domain.messages import Messages
 from labeler.domain.states import AskState, Choice, PairState, Purpose, Source
 from labeler.store.database import Database
 from labeler.store.live_version import live_id
 from labeler.store.rating.prompts import unpooled
 from labeler.store.rating.queue import free_slot, is_disabled, leased_pair, new_lease, wait_again
-from labeler.store.records import LeasedPair, Messages, NewPair
+from labeler.store.records import LeasedPair, NewPair
 from labeler.store.tables import Ask, Lease, Pair, Prompt, Rater, Vote
 
 MAX_OPEN = 3

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
+from labeler.domain.messages import Messages
 from labeler.store.database import Database
-from labeler.store.records import Messages
 from labeler.store.tables import Prompt
 
 _USABLE = col(Prompt.set_aside).is_(None), col(Prompt.pooled)

@@ -8,6 +8,7 @@ from sqlmodel import Session, col, func, select
 
 from labeler.domain.alarms import Disk, alarms
 from labeler.domain.labels import VoteRules
+from labeler.domain.messages import Messages
 from labeler.domain.rules import DueRules
 from labeler.domain.states import Choice, PairState, RaterRole, Source, UpdateState
 from labeler.store.database import Database
@@ -19,7 +20,7 @@ from labeler.store.live_version import live_id
 from labeler.store.rating.asks import open_asks
 from labeler.store.rating.checks import free_slots, labels_on_checks, outstanding, standing_votes
 from labeler.store.rating.queue import count_ready
-from labeler.store.records import EndedUpdate, LoopState, Messages
+from labeler.store.records import EndedUpdate, LoopState
 from labeler.store.tables import (
     Lease,
     Pair,

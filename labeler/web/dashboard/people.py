@@ -4,11 +4,12 @@ import time
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from labeler.domain.errors import BadInput
 from labeler.domain.states import RaterRole
 from labeler.store import Store
+from labeler.web.body import Body
 from labeler.web.door.person import MAX_ID
 
 MAX_NAME_CHARS = 200  # that is looked at; the store says how long one may be
@@ -17,24 +18,20 @@ Id = Annotated[int, Field(ge=0, le=MAX_ID)]
 Role = Literal["rater", "reviewer", "admin"]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class InviteBody(_Body):
+class InviteBody(Body):
     """A new account."""
 
     name: str = Field(max_length=MAX_NAME_CHARS)
     role: Role = "rater"
 
 
-class RoleBody(_Body):
+class RoleBody(Body):
     """An account's new role."""
 
     role: Role
 
 
-class NothingBody(_Body):
+class NothingBody(Body):
     """A request that says all in its address."""
 
 

@@ -6,12 +6,13 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from labeler.config.settings import Settings
 from labeler.roles import promotion
 from labeler.roles.promotion import Changed
 from labeler.store import Store
+from labeler.web.body import Body
 from labeler.web.dashboard.figures import Figures
 from labeler.web.door.person import MAX_ID, PersonHere
 
@@ -24,10 +25,8 @@ Id = Annotated[int, Field(ge=0, le=MAX_ID)]
 Offset = Annotated[int, Query(ge=-MAX_AHEAD_SECONDS, le=MAX_AHEAD_SECONDS)]
 
 
-class ChangeBody(BaseModel):
+class ChangeBody(Body):
     """`live`: the version that the person saw live when they asked."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     live: Id | None = None
 

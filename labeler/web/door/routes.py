@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from labeler.config.settings import Settings
 from labeler.domain.passwords import (
@@ -27,6 +27,7 @@ from labeler.domain.passwords import (
 )
 from labeler.store import Store
 from labeler.store.people.logins import Attempt, Secret
+from labeler.web.body import Body
 from labeler.web.door.person import PersonHere
 from labeler.web.door.sessions import Sessions
 
@@ -44,32 +45,28 @@ BUSY = "Many people are logging in at this moment; try again in a few seconds."
 Password = Annotated[str, Field(max_length=4 * LONGEST)]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-class LoginBody(_Body):
+class LoginBody(Body):
     """Who one says to be."""
 
     name: str = Field(max_length=256)
     password: Password
 
 
-class AcceptBody(_Body):
+class AcceptBody(Body):
     """An invite, with the password that it shall set; without one it is only looked at."""
 
     invite: str = Field(max_length=128)
     password: Password | None = None
 
 
-class PasswordBody(_Body):
+class PasswordBody(Body):
     """Another password for oneself."""
 
     password: Password
     new_password: Password
 
 
-class LogoutBody(_Body):
+class LogoutBody(Body):
     """Nothing."""
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from labeler.config.settings import Settings
 from labeler.domain.states import Choice, PairState, Purpose, Source
@@ -14,6 +14,7 @@ from labeler.store import Store
 from labeler.store.tables import Verdict
 from labeler.store.views.labelled import OnePair, OneVote
 from labeler.store.views.search import MAX_SEARCH_CHARS, PairLine, Wanted, is_too_fast
+from labeler.web.body import Body
 from labeler.web.door.person import MAX_ID, PersonHere
 from labeler.web.rating.render import render_prompt, render_text
 
@@ -29,10 +30,8 @@ Id = Annotated[int | None, Query(ge=0, le=MAX_ID)]
 Time = Annotated[float | None, Query(allow_inf_nan=False)]
 
 
-class AsideBody(BaseModel):
+class AsideBody(Body):
     """Whether the pair is to be set aside, and why."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     aside: bool
     reason: str = Field("", max_length=MAX_REASON_CHARS)

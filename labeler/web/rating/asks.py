@@ -5,11 +5,12 @@ import time
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import StringConstraints
 
 from labeler.config.settings import Settings
 from labeler.store import Store
 from labeler.store.rating.asks import AskView
+from labeler.web.body import Body
 from labeler.web.door.person import RaterId
 from labeler.web.rating.routes import Id, on_screen
 
@@ -22,10 +23,8 @@ Text = Annotated[
 ]
 
 
-class AskBody(BaseModel):
+class AskBody(Body):
     """A prompt of the rater's own. `continues` is a vote whose preferred reply goes before it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     ask_id: Id
     text: Text

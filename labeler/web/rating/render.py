@@ -15,14 +15,13 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 
-from labeler.store.records import Messages
+from labeler.domain.messages import SPEAKERS, Messages
 
 MAX_MARKDOWN_CHARS = 50_000
 MAX_SHOWN_CHARS = 200_000
 MAX_LINE_CHARS = 160
 DEEPEST_NESTING = 40
 MAX_CELLS = 10_000
-ROLES = {"system": "Instruction", "user": "User", "assistant": "Assistant"}
 
 _OFF = ["image", "link", "autolink", "html_inline", "html_block", "reference"]
 _BLOCKS = {"paragraph_open", "heading_open", "blockquote_open", "list_item_open", "table_open"}
@@ -69,15 +68,15 @@ def prompt_line(messages: Messages) -> str:
 
 
 def render_prompt(messages: Messages) -> str:
-    """A prompt as HTML: the bare question if it is one, else a conversation with its roles."""
+    """A prompt as HTML: the bare question if it is one, else a conversation with its speakers."""
     if len(messages) == 1 and messages[0]["role"] == "user":
         return render_text(messages[0]["content"])
     return "".join(_turn(message["role"], message["content"]) for message in messages)
 
 
-def _turn(role: str, content: str) -> str:
-    name = escape(ROLES.get(role, role))
-    kind = role if role in ROLES else "other"
+def _turn(speaker: str, content: str) -> str:
+    name = escape(SPEAKERS.get(speaker, speaker))
+    kind = speaker if speaker in SPEAKERS else "other"
     return f'<div class="turn {kind}"><p class="role">{name}</p>{render_text(content)}</div>'
 
 

@@ -11,8 +11,6 @@ from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter, Depends
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     StringConstraints,
     field_validator,
@@ -24,6 +22,7 @@ from labeler.domain.rules import CheckRules
 from labeler.store import Store
 from labeler.store.rating.edits import MAX_EDIT_CHARS
 from labeler.store.records import Ballot, LeasedPair, PastVote, Undone
+from labeler.web.body import Body
 from labeler.web.rating.guidelines import guidelines_html
 from labeler.web.rating.judge import JudgeView
 from labeler.web.rating.loop import LoopView
@@ -50,11 +49,7 @@ SKIP_REASONS = (
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Explained(_Body):
+class Explained(Body):
     """What a rater adds to a vote if they like: reasons to tick, and words of their own."""
 
     reasons: list[Reason] = Field(default=[], max_length=MAX_REASONS)
@@ -71,7 +66,7 @@ class Explained(_Body):
         return _written(comment).strip() or None
 
 
-class PairsBody(_Body):
+class PairsBody(Body):
     """`wanted`: how many pairs the page wants to hold; `shown`: the leases that it has already."""
 
     holder: Id
@@ -107,7 +102,7 @@ class VoteBody(Explained):
         return self
 
 
-class VotesBody(_Body):
+class VotesBody(Body):
     """Votes in the order in which they were cast."""
 
     votes: list[VoteBody] = Field(min_length=1, max_length=MAX_VOTES)
@@ -119,7 +114,7 @@ class ReasonsBody(Explained):
     vote_id: Id
 
 
-class UndoBody(_Body):
+class UndoBody(Body):
     """`undo_id` is made by the page, once an undo, so that sending it again undoes no more.
 
     Without a `vote_id` the last vote of the page is meant.

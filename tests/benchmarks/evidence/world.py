@@ -18,8 +18,9 @@ import torch
 from labeler.config.load import load_settings
 from labeler.config.settings import STARTER_POLICY, STARTER_PROMPTS, Settings
 from labeler.domain.errors import BadInput
-from labeler.domain.judging import Messages, Question
+from labeler.domain.judging import Question
 from labeler.domain.labels import VoteRules
+from labeler.domain.messages import Messages
 from labeler.files.pairs import read_pairs
 from labeler.files.prompts import read_prompts
 from trainer.judge.reward import RewardModel

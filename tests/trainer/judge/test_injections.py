@@ -14,7 +14,8 @@ import torch
 from transformers import AutoTokenizer
 
 from labeler.config.settings import STARTER_REWARD
-from labeler.domain.judging import Messages, Question
+from labeler.domain.judging import Question
+from labeler.domain.messages import Messages
 from tests.support.faulty_server import Asked, Response, Server, says
 from tests.support.injections import CONTROL_TOKENS, INJECTIONS, Injection, ordinary
 from trainer.judge import api, fence
