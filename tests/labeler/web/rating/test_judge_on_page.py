@@ -135,7 +135,8 @@ def test_every_cause_has_its_words(words: Any) -> None:
         "abstain_share": {"value": 1, "low": 0.8, "high": 1, "count": len(Cause)},
         "requests": 0, "tokens": 0, **dict.fromkeys(names, figure),
     }  # fmt: skip
-    told = words("shared/judge_words.js", "judge", {"judge": report, "judge_set": None, "roles": {}})
+    state = {"judge": report, "judge_set": None, "roles": {}}
+    told = words("shared/judge_words.js", "judge", state)
     causes = [name for name, _ in told["figures"] if name.startswith("\u2013")]
     assert len(set(causes)) == len(Cause)
     assert not [cause for cause in Cause if "_" in cause and f"\u2013 {cause}" in causes]
