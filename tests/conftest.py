@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from labeler.store import Store, open_store
+from labeler.store.database import Database
 from tests.support.browser import chromium
 from tests.support.tiny import save_tiny_policy
 
@@ -16,9 +17,23 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    """An empty store in a real SQLite file."""
-    opened = open_store(f"sqlite:///{tmp_path / 'test.sqlite'}")
+def url(tmp_path: Path) -> str:
+    """Where the test has its database: a real SQLite file."""
+    return f"sqlite:///{tmp_path / 'test.sqlite'}"
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[Store]:
+    """An empty store."""
+    opened = open_store(url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def database(url: str, store: Store) -> Iterator[Database]:
+    """The tables of `store`, past its verbs."""
+    opened = Database(url)
     yield opened
     opened.close()
 

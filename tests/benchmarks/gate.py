@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from sqlmodel import select
 from tqdm import tqdm
 
 from labeler.config.load import load_settings
 from labeler.domain.states import UpdateState
 from labeler.stats.judge_quality import wilson
+from labeler.store.database import Database
 from labeler.store.tables import Update
 from tests.support.loop import PLANTS, Loop, planted, sure
+from tests.support.store import rows
 from trainer.starter.grammar import score
 
 
@@ -32,10 +33,9 @@ def of_seed(seed: int, updates: int, flags: dict[str, Any], taste: str = "noisy"
         loop = Loop(settings, {"noisy": score, "sure": sure}[taste])
         for _ in tqdm(range(updates), desc=f"seed {seed}", leave=False):
             loop.update()
-        with loop.store._database.read() as session:
-            rows = list(session.exec(select(Update).order_by(Update.id)))  # type: ignore[arg-type]
         good = [
-            {"state": str(row.state), "reason": row.reason, "metrics": row.metrics} for row in rows
+            {"state": str(row.state), "reason": row.reason, "metrics": row.metrics}
+            for row in rows(Database(settings.database_url), Update)
         ]
         bad = []
         for plant in PLANTS:

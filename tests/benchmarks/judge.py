@@ -31,6 +31,7 @@ from tqdm import tqdm
 
 from labeler.config.load import load_settings
 from labeler.store import open_store
+from labeler.store.database import Database
 from labeler.store.tables import Pair, Prompt
 from tests.benchmarks.processes import measured_alone
 from tests.support.service import settings_environment
@@ -81,10 +82,11 @@ def run(seed: int, labels: int, settings: Sequence[str]) -> JudgeRun:
 
 def examined(folder: Path, seed: int, seconds: float) -> JudgeRun:
     """What is in the data dir of a run that has ended."""
-    store = open_store(f"sqlite:///{folder / 'livedpo.sqlite'}")
+    url = f"sqlite:///{folder / 'livedpo.sqlite'}"
+    store = open_store(url)
     done = store.runs.last()
     assert done is not None
-    with store._database.read() as session:
+    with Database(url).read() as session:
         first = session.exec(select(Pair).order_by(Pair.id).limit(1)).one()  # type: ignore[arg-type]
         least = select(Prompt).order_by(Prompt.pairs_sampled, Prompt.digest)  # type: ignore[arg-type]
         prompts = [prompt.messages for prompt in session.exec(least.limit(PROMPTS))]

@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from labeler.config.load import load_settings
 from labeler.store import Store, open_store
+from labeler.store.database import Database
 from labeler.store.tables import PolicyVersion, Update
 from tests.support.browser import chromium
 from tests.support.page import RaterAtPage
@@ -63,7 +64,8 @@ def measure(updates: int, pace_seconds: float) -> Figures:
         begin = time.monotonic()
         with Service(data_dir) as service:
             first_pair = time.monotonic() - begin
-            store = open_store(f"sqlite:///{data_dir / 'livedpo.sqlite'}")
+            url = f"sqlite:///{data_dir / 'livedpo.sqlite'}"
+            store, database = open_store(url), Database(url)
             rater = RaterAtPage(browser.new_page(), service.url, score)
             seen_at = rate(rater, updates, pace_seconds)
             rater.wait_until_saved()
@@ -74,7 +76,7 @@ def measure(updates: int, pace_seconds: float) -> Figures:
             votes=len(rater.seen),
             vote_to_next_pair_p50_ms=round(statistics.median(latencies), 1),
             vote_to_next_pair_p95_ms=round(latencies[int(0.95 * len(latencies))], 1),
-            waits_from_the_last_needed_vote=waits(store, seen_at),
+            waits_from_the_last_needed_vote=waits(store, database, seen_at),
             score_by_labels=gains,
             labels_to_a_clear_rise=next((n for n, gain, half in gains if gain > half), None),
         )
@@ -103,10 +105,10 @@ def needed_votes(store: Store) -> dict[int, float]:
     return given
 
 
-def waits(store: Store, seen_at: dict[int, float]) -> list[Wait]:
+def waits(store: Store, database: Database, seen_at: dict[int, float]) -> list[Wait]:
     """How long each version took, from the last label that it needed."""
     needed = needed_votes(store)
-    with store._database.read() as session:
+    with database.read() as session:
         rows = session.exec(select(Update, PolicyVersion).join(PolicyVersion)).all()
     return [
         Wait(

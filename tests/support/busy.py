@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from labeler.store import Store
+from labeler.store.database import Database
 from labeler.store.tables import (
     Lease,
     LiveChange,
@@ -36,11 +36,11 @@ TOPICS = (
 PER_UPDATE = 32
 
 
-def fill_busy(store: Store, *, votes: int = 480, days: float = 5.0, now: float) -> None:
+def fill_busy(database: Database, *, votes: int = 480, days: float = 5.0, now: float) -> None:
     """Pairs, votes, verdicts, updates and versions, spread over the last days. Always the same."""
     rng = random.Random(7)
     rows = _Rows(votes, now - days * 86_400, now, rng)
-    with store._database.write() as session:
+    with database.write() as session:
         people = session.execute(sa.select(sa.func.max(Rater.__table__.c.id))).scalar() or 0
         rows.shift = people
         retired = sa.update(PolicyVersion).values(state="retired")

@@ -1,13 +1,21 @@
-"""Steps of the loop for the tests of the store: vote, open, claim, promote or reject."""
+"""Steps of the loop for the tests of the store, and a look at the tables past its verbs."""
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlmodel import SQLModel, select
 
 from labeler.domain.rules import DueRules
 from labeler.store import Store
+from labeler.store.database import Database
 from labeler.store.records import Ballot, Claim, NewVersion
 from tests.support.tiny import add_pairs
+
+Row = TypeVar("Row", bound=SQLModel)
 
 N = 4
 RULES = DueRules(labels_per_update=N, max_staleness=2, cooldown_seconds=0.0)
@@ -59,3 +67,32 @@ def make_version(store: Store, number: int, pairs: int = 12, now: float = 1010.0
     open_update(store, now + 1)
     promote(store, claim(store, now=now + 2), number, now=now + 3)
     add_pairs(store, pairs, version=number)
+
+
+def rows(database: Database, table: type[Row], *where: Any) -> list[Row]:
+    """The rows of a table for which all of `where` is true, in the order of their keys."""
+    wanted = select(table).where(*where).order_by(*sa.inspect(table).primary_key)
+    with database.read() as session:
+        return list(session.exec(wanted))
+
+
+def add(database: Database, *new: SQLModel) -> None:
+    """Rows that no verb would write so."""
+    with database.write() as session:
+        session.add_all(new)
+
+
+def change(database: Database, table: type[SQLModel], key: object, **values: object) -> None:
+    """Other values for one row, whatever the verbs would say to them."""
+    with database.write() as session:
+        row = session.get_one(table, key)
+        for name, value in values.items():
+            setattr(row, name, value)
+
+
+@contextmanager
+def only_writer(database: Database) -> Iterator[None]:
+    """Hold the right to write: a verb that wants it too waits half a minute, and fails."""
+    with database.write() as session:
+        session.execute(sa.text("SELECT 1"))  # only now does it begin
+        yield

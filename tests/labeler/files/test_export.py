@@ -12,9 +12,11 @@ from labeler.domain.states import PairState, Purpose
 from labeler.files.export import write_export
 from labeler.files.pairs import read_pairs
 from labeler.store import Store
+from labeler.store.database import Database
 from labeler.store.records import Ballot
 from labeler.store.tables import Pair
 from tests.labeler.store.rating.test_queue_and_votes import lease
+from tests.support.store import change
 from tests.support.tiny import fill
 
 RAW_COLUMNS = [
@@ -179,11 +181,11 @@ def test_an_edit_is_chosen_over_what_it_was_made_of(store: Store, tmp_path: Path
     assert second["source_pair_id"] == first["pair_id"]
 
 
-def test_checks_and_pairs_set_aside_are_in_raw_only(rated: Store, tmp_path: Path) -> None:
-    with rated._database.write() as session:
-        first, second = session.get_one(Pair, 1), session.get_one(Pair, 2)
-        first.state, first.purpose, first.answer = PairState.CHECK, Purpose.GOLD, "a"
-        second.aside_at, second.aside_reason = 1010.0, "private"
+def test_checks_and_pairs_set_aside_are_in_raw_only(
+    rated: Store, database: Database, tmp_path: Path
+) -> None:
+    change(database, Pair, 1, state=PairState.CHECK, purpose=Purpose.GOLD, answer="a")
+    change(database, Pair, 2, aside_at=1010.0, aside_reason="private")
     others = {"preference": 1, "conversational": 1, "unpaired": 4}
     for format_name, rows in others.items():
         assert len(exported(rated, tmp_path / "out.jsonl", format_name)) == rows

@@ -11,15 +11,16 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlmodel import SQLModel, select
+from sqlmodel import SQLModel
 
 from labeler.config.settings import Settings
 from labeler.domain.errors import BadInput, LivedpoError
 from labeler.domain.states import LabelRole
 from labeler.store import Store, open_store
-from labeler.store.database import MIGRATIONS
+from labeler.store.database import MIGRATIONS, Database
 from labeler.store.live_version import versions_since
 from labeler.store.tables import Prompt, UpdateLabel
+from tests.support.store import rows
 from tests.support.tiny import fill
 
 OLD_ROWS = """
@@ -56,9 +57,12 @@ def make_old_database(url: str) -> None:
     engine.dispose()
 
 
-def test_the_migrations_make_exactly_the_tables_that_the_code_declares(store: Store) -> None:
-    with store._database._engine.connect() as connection:
-        differences = compare_metadata(MigrationContext.configure(connection), SQLModel.metadata)
+def test_the_migrations_make_exactly_the_tables_that_the_code_declares(
+    database: Database,
+) -> None:
+    with database.read() as session:
+        context = MigrationContext.configure(session.connection())
+        differences = compare_metadata(context, SQLModel.metadata)
     assert differences == []
 
 
@@ -77,8 +81,9 @@ def test_a_database_of_the_first_version_opens_with_its_labels_and_versions(
         open_store(url, create=False)
     with contextlib.closing(open_store(url)) as store:
         assert store.reports.status(max_staleness=2)["labels"]["used"] == 1
-        with store._database.read() as session:
-            assert [row.role for row in session.exec(select(UpdateLabel))] == [LabelRole.TRAIN]
+        database = Database(url)
+        assert [row.role for row in rows(database, UpdateLabel)] == [LabelRole.TRAIN]
+        with database.read() as session:
             assert [versions_since(session, number) for number in range(3)] == [2, 1, 0]
         store.versions.make_live_again(store.versions.find(None).id, now=9.0)
         live = store.versions.live()
@@ -89,26 +94,26 @@ def test_a_database_of_the_first_version_opens_with_its_labels_and_versions(
 def test_an_upgraded_database_has_the_tables_of_a_new_one(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'old.sqlite'}"
     make_old_database(url)
-    store = open_store(url)
-    with contextlib.closing(store), store._database._engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), SQLModel.metadata) == []
+    open_store(url).close()
+    with Database(url).read() as session:
+        context = MigrationContext.configure(session.connection())
+        assert compare_metadata(context, SQLModel.metadata) == []
 
 
-def test_an_exception_rolls_everything_back(store: Store) -> None:
+def test_an_exception_rolls_everything_back(database: Database) -> None:
     def write_and_break() -> None:
-        with store._database.write() as session:
+        with database.write() as session:
             session.add(Prompt(messages=[], digest="x", created_at=1.0))
             session.flush()
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         write_and_break()
-    with store._database.read() as session:
-        assert session.exec(select(Prompt)).first() is None
+    assert rows(database, Prompt) == []
 
 
-def test_sqlite_runs_in_wal_with_full_sync_and_foreign_keys(store: Store) -> None:
-    with store._database.read() as session:
+def test_sqlite_runs_in_wal_with_full_sync_and_foreign_keys(database: Database) -> None:
+    with database.read() as session:
         settings = [
             session.execute(sa.text(f"PRAGMA {name}")).scalar_one()
             for name in ("journal_mode", "synchronous", "foreign_keys")
@@ -116,9 +121,9 @@ def test_sqlite_runs_in_wal_with_full_sync_and_foreign_keys(store: Store) -> Non
     assert settings == ["wal", 2, 1]
 
 
-def test_states_are_stored_by_value(store: Store) -> None:
+def test_states_are_stored_by_value(store: Store, database: Database) -> None:
     fill(store, 1)
-    with store._database.read() as session:
+    with database.read() as session:
         stored = session.execute(sa.text("SELECT state FROM pair")).scalars().all()
     assert stored == ["ready"]
 

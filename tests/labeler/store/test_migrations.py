@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import SQLModel
 
 from labeler.store import Store, open_store
-from labeler.store.database import MIGRATIONS
+from labeler.store.database import MIGRATIONS, Database
 from labeler.store.learning.pruning import tidy
 from labeler.store.records import Ballot
 
@@ -143,11 +143,12 @@ def shape(connection: sa.Connection) -> dict[str, object]:
 
 
 @pytest.fixture
-def old(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Store]:
+def old(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Database]:
     """A database of the revision that the test names, opened by this version."""
     url = f"sqlite:///{tmp_path / 'old.sqlite'}"
     make_database(url, request.param)
-    opened = open_store(url)
+    open_store(url).close()
+    opened = Database(url)
     yield opened
     opened.close()
 
@@ -160,8 +161,9 @@ def test_every_row_is_there_as_it_was(tmp_path: Path, revision: str) -> None:
     url = f"sqlite:///{tmp_path / 'old.sqlite'}"
     before = make_database(url, revision)
     assert all(len(found) > 1 for found in before.values()), "a table has no row"
-    store = open_store(url)
-    with store._database._engine.connect() as connection:
+    open_store(url).close()
+    with Database(url).read() as session:
+        connection = session.connection()
         after = {
             table: rows(connection, table, tuple(str(name) for name in found[0]))
             for table, found in before.items()
@@ -169,36 +171,38 @@ def test_every_row_is_there_as_it_was(tmp_path: Path, revision: str) -> None:
         assert after == before
         moves = connection.exec_driver_sql("SELECT version_id, at FROM live_change").all()
         assert [tuple(move) for move in moves] == [(0, 1.0), (1, 3.0)]
-    store.close()
 
 
 @OPENED
 def test_indexes_foreign_keys_and_columns_are_those_of_a_new_database(
-    old: Store, store: Store
+    old: Database, database: Database
 ) -> None:
-    with old._database._engine.connect() as theirs, store._database._engine.connect() as ours:
+    with old.read() as upgraded, database.read() as new:
+        theirs, ours = upgraded.connection(), new.connection()
         assert shape(theirs) == shape(ours)
         assert compare_metadata(MigrationContext.configure(theirs), SQLModel.metadata) == []
 
 
 @OPENED
-def test_no_reference_dangles_and_the_file_is_sound(old: Store) -> None:
-    with old._database._engine.connect() as connection:
+def test_no_reference_dangles_and_the_file_is_sound(old: Database) -> None:
+    with old.read() as session:
+        connection = session.connection()
         assert connection.exec_driver_sql("PRAGMA foreign_key_check").all() == []
         assert connection.exec_driver_sql("PRAGMA integrity_check").scalar_one() == "ok"
 
 
 @OPENED
 @pytest.mark.parametrize("what", FORBIDDEN)
-def test_what_must_not_be_is_refused_still(old: Store, what: str) -> None:
-    with pytest.raises(IntegrityError), old._database.write() as session:
+def test_what_must_not_be_is_refused_still(old: Database, what: str) -> None:
+    with pytest.raises(IntegrityError), old.write() as session:
         session.execute(sa.text(FORBIDDEN[what]))
 
 
 @OPENED
-def test_the_loop_goes_on_where_it_stopped(old: Store) -> None:
-    assert old.votes.record(Ballot("late", "l4", "left"), rater_id=1, now=10.0).saved
-    with old._database.write() as session:
+def test_the_loop_goes_on_where_it_stopped(old: Database) -> None:
+    store = Store(old)
+    assert store.votes.record(Ballot("late", "l4", "left"), rater_id=1, now=10.0).saved
+    with old.write() as session:
         session.execute(
             sa.text(
                 "INSERT INTO vote (id, pair_id, rater_id, choice, strength, shown_left, source,"
@@ -206,12 +210,12 @@ def test_the_loop_goes_on_where_it_stopped(old: Store) -> None:
                 " '[]', 1)"
             )
         )
-    assert old.versions.prune(keep=1, now=20.0) == []
-    assert tidy(old._database, now=1e9, most_expired=0) == 1
-    status = old.reports.status(max_staleness=2)
+    assert store.versions.prune(keep=1, now=20.0) == []
+    assert tidy(old, now=1e9, most_expired=0) == 1
+    status = store.reports.status(max_staleness=2)
     assert status["pairs"] == {"ready": 1, "leased": 0, "labelled": 2, "expired": 1}
     assert (status["labels"]["human"], status["labels"]["used"]) == (3, 1)
     assert status["updates"] == {"done": 1, "rejected": 1, "failed": 0, "running": 1}
-    assert {row.vote.id for row in old.reports.votes()} == {
+    assert {row.vote.id for row in store.reports.votes()} == {
         "v1", "v2", "v2 again", "v3", "late", "j",
     }  # fmt: skip

@@ -1,18 +1,19 @@
-"""Several processes lease, vote, undo, train, promote and roll back at once on one SQLite file."""
+"""Several processes lease, vote, undo, train, promote and roll back at once on one database."""
 
 import contextlib
 import multiprocessing
 import random
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Event
-from pathlib import Path
 
 from labeler.domain.errors import BadInput
 from labeler.domain.rules import DueRules
 from labeler.domain.states import RaterRole, UpdateState, VersionState
 from labeler.store import Store, open_store
+from labeler.store.database import Database
 from labeler.store.records import Ballot, Claim, ClaimLostError, NewVersion
 from labeler.store.tables import Rater
+from tests.support.store import add
 from tests.support.tiny import add_pairs, made_up_pair
 
 RATERS = 4
@@ -121,17 +122,16 @@ def steer(url: str, seed: int, done: Event, results: "Queue[object]") -> None:
 
 
 def test_no_pair_is_handed_out_twice_and_no_vote_is_lost_doubled_or_locked_out(
-    tmp_path: Path,
+    url: str, store: Store, database: Database
 ) -> None:
-    url = f"sqlite:///{tmp_path / 'stress.sqlite'}"
-    store = open_store(url)
     prompts = FIRST_PAIRS + UPDATES * PAIRS_A_VERSION
     store.versions.adopt_base(base="test", fingerprint="test", now=1.0)
     store.prompts.add([[{"role": "user", "content": f"{n}?"}] for n in range(prompts)], now=1.0)
     add_pairs(store, FIRST_PAIRS)
-    with store._database.write() as session:
-        for number in range(RATERS):
-            session.add(Rater(name=f"rater {number}", role=RaterRole.RATER, created_at=1.0))
+    add(
+        database,
+        *(Rater(name=f"rater {n}", role=RaterRole.RATER, created_at=1.0) for n in range(RATERS)),
+    )
 
     context = multiprocessing.get_context("spawn")
     results, done = context.Queue(), context.Event()

@@ -20,7 +20,13 @@ from tests.support.web import (
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
+def url(tmp_path: Path) -> str:
+    """The database of a service whose data dir is the test's folder."""
+    return f"sqlite:///{tmp_path / 'livedpo.sqlite'}"
+
+
+@pytest.fixture
+def store(url: str, tmp_path: Path) -> Iterator[Store]:
     opened = open_test_store(tmp_path)
     yield opened
     opened.close()

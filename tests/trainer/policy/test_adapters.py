@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 import torch
 from peft import PeftModel
-from sqlmodel import col, select
+from sqlmodel import col
 from transformers import AutoModelForCausalLM
 
 from labeler.domain.errors import LivedpoError
 from labeler.store import Store
+from labeler.store.database import Database
 from labeler.store.tables import PolicyVersion
-from tests.support.store import make_version
+from tests.support.store import change, make_version, rows
 from tests.support.tiny import fill
 from trainer.policy.adapters import (
     DamagedCheckpointError,
@@ -140,16 +141,15 @@ def test_folders_of_an_older_database_on_the_same_data_dir_stay(tmp_path: Path) 
 
 @pytest.mark.parametrize("done", ["nothing", "one folder", "half a folder", "all"])
 def test_a_crash_between_the_mark_and_the_end_of_the_folders_is_healed(
-    store: Store, tmp_path: Path, done: str
+    store: Store, database: Database, tmp_path: Path, done: str
 ) -> None:
     fill(store, 40)
     for number in range(1, 6):
         make_version(store, number, now=1000.0 + 10 * number)
     parent = tmp_path / "adapters"
-    with store._database.write() as session:
-        for row in session.exec(select(PolicyVersion).where(col(PolicyVersion.id) > 0)):
-            row.folder = f"v{row.id:04d}"
-            make_folders(parent, row.folder)
+    for row in rows(database, PolicyVersion, col(PolicyVersion.id) > 0):
+        change(database, PolicyVersion, row.id, folder=f"v{row.id:04d}")
+        make_folders(parent, f"v{row.id:04d}")
     pruned = store.versions.prune(keep=2, now=3000.0)
     assert pruned == ["v0001", "v0002", "v0003"]
     if done == "half a folder":

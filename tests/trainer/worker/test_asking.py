@@ -15,8 +15,10 @@ from labeler.config.settings import Settings
 from labeler.domain.states import AskState, UpdateState
 from labeler.roles.scheduler import open_due_update
 from labeler.store import Store
+from labeler.store.database import Database
 from labeler.store.rating.asks import AskView
 from labeler.store.tables import Ask, Pair
+from tests.support.store import only_writer
 from tests.support.tiny import Clock, worker_settings
 from tests.trainer.conftest import QUESTIONS, SAMPLING, load
 from tests.trainer.worker.test_worker import PROMPTS, N, vote, work
@@ -55,19 +57,19 @@ def look(store: Store, name: str) -> AskView:
     return found
 
 
-def own_pair(store: Store, name: str) -> Pair:
+def own_pair(database: Database, name: str) -> Pair:
     """The pair of an ask that was answered."""
-    with store._database.read() as session:
+    with database.read() as session:
         return session.get_one(Pair, session.get_one(Ask, name).pair_id)
 
 
 def test_own_prompts_are_answered_before_the_queue_is_filled_and_are_pairs_like_others(
-    worker: Worker, store: Store, policy: Policy, settings: Settings
+    worker: Worker, store: Store, database: Database, policy: Policy, settings: Settings
 ) -> None:
     ask(store, "a")
     ask(store, "bb")
     assert worker.step()
-    first, second = own_pair(store, "a"), own_pair(store, "bb")
+    first, second = own_pair(database, "a"), own_pair(database, "bb")
     assert first.response_a != first.response_b
     assert first.tokens_a != second.tokens_a  # the same prompt, asked again, is answered anew
     assert set(first.sampling) == {"temperature", "top_p", "max_new_tokens", "seed"}
@@ -83,7 +85,11 @@ def test_own_prompts_are_answered_before_the_queue_is_filled_and_are_pairs_like_
 
 
 def test_own_prompts_are_answered_between_the_steps_of_an_update(
-    worker: Worker, store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    worker: Worker,
+    store: Store,
+    database: Database,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     work(worker)
     vote(store, N)
@@ -104,14 +110,14 @@ def test_own_prompts_are_answered_between_the_steps_of_an_update(
     monkeypatch.setattr(store.updates, "beat", beat_and_ask)
     worker.step()
     assert seen[1] is UpdateState.TRAINING
-    assert own_pair(store, "a").version_id == 0
+    assert own_pair(database, "a").version_id == 0
     last = store.updates.last()
     assert last is not None
     assert last.state is UpdateState.PROMOTED
 
 
 def test_after_an_update_the_new_version_answers(
-    worker: Worker, store: Store, settings: Settings
+    worker: Worker, store: Store, database: Database, settings: Settings
 ) -> None:
     work(worker)
     vote(store, N)
@@ -119,17 +125,17 @@ def test_after_an_update_the_new_version_answers(
     worker.step()
     ask(store, "a")
     worker.step()
-    assert own_pair(store, "a").version_id == 1
+    assert own_pair(database, "a").version_id == 1
 
 
 def test_a_vote_on_an_own_prompt_trains_the_next_version(
-    worker: Worker, store: Store, settings: Settings
+    worker: Worker, store: Store, database: Database, settings: Settings
 ) -> None:
     ask(store, "a")
     work(worker)
     assert look(store, "a").pair is not None
     vote(store, N, holder="t")
-    assert own_pair(store, "a").id in {row.pair.id for row in store.reports.votes()}
+    assert own_pair(database, "a").id in {row.pair.id for row in store.reports.votes()}
     open_due_update(settings, store, now=2000.0)
     worker.step()
     assert store.reports.status(max_staleness=2)["labels"]["used"] == N
@@ -241,6 +247,6 @@ def test_progress_is_told_while_tokens_are_drawn(
         assert [told[-1][0], told[-1][1]] == drawn
 
 
-def test_without_an_ask_the_worker_only_reads(worker: Worker, store: Store) -> None:
-    with store._database.write():  # a second writer would wait for half a minute, and fail
+def test_without_an_ask_the_worker_only_reads(worker: Worker, database: Database) -> None:
+    with only_writer(database):
         assert not worker._asking.step(0)

@@ -6,15 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlmodel import col, select
+from sqlmodel import col
 
 from labeler.config.settings import Settings
 from labeler.domain.rules import CheckRules
 from labeler.domain.states import PairState, Purpose, UpdateState
 from labeler.roles.scheduler import open_due_update
 from labeler.store import Store
+from labeler.store.database import Database
 from labeler.store.records import Ballot, Gold
 from labeler.store.tables import Pair, Vote
+from tests.support.store import rows
 from tests.support.tiny import Clock, worker_settings
 from trainer.policy.policy import Policy
 from trainer.worker.worker import Worker
@@ -64,7 +66,7 @@ def rate(store: Store, rater: int, count: int, checks: CheckRules | None = None)
 
 
 def test_pairs_want_two_votes_and_a_rater_who_is_always_wrong_moves_no_label(
-    store: Store, worker: Worker, settings: Settings, clock: Clock
+    store: Store, database: Database, worker: Worker, settings: Settings, clock: Clock
 ) -> None:
     first = store.raters.local(now=1.0)
     store.raters.invite("second", "rater", now=1.0)
@@ -95,10 +97,9 @@ def test_pairs_want_two_votes_and_a_rater_who_is_always_wrong_moves_no_label(
     last = store.updates.last()
     assert last is not None
     assert last.state is UpdateState.PROMOTED
-    with store._database.read() as session:
-        new = session.exec(select(Pair).where(col(Pair.version_id) == 1)).all()
-        used = session.exec(select(Vote).where(col(Vote.used_in_update) == last.id)).all()
-        gold = session.exec(select(Pair).where(col(Pair.purpose) == Purpose.GOLD)).all()
+    new = rows(database, Pair, col(Pair.version_id) == 1)
+    used = rows(database, Vote, col(Vote.used_in_update) == last.id)
+    gold = rows(database, Pair, col(Pair.purpose) == Purpose.GOLD)
     assert {pair.votes_wanted for pair in new} == {2}
     assert len(used) == N
     assert {pair.state for pair in gold} == {PairState.CHECK}

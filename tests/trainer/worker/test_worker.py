@@ -8,15 +8,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from sqlmodel import select
 
 from labeler.config.settings import Settings
 from labeler.domain.errors import BadInput
 from labeler.domain.states import UpdateState
 from labeler.roles.scheduler import open_due_update
 from labeler.store import Store
+from labeler.store.database import Database
 from labeler.store.records import Ballot, LeasedPair
 from labeler.store.tables import Pair
+from tests.support.store import change, rows
 from tests.support.tiny import Clock, save_tiny_policy, worker_settings
 from tests.trainer.conftest import load
 from trainer.policy.adapters import DamagedCheckpointError, read_adapter
@@ -170,16 +171,20 @@ def test_a_full_disk_fails_the_update_gives_its_labels_back_and_the_worker_lives
     assert store.reports.status(max_staleness=2)["labels"]["used"] == N
 
 
+def break_references(database: Database) -> None:
+    """Reference values that make the loss NaN."""
+    nothing = float("-inf")
+    for pair in rows(database, Pair):
+        change(database, Pair, pair.id, reference_logp_a=nothing, reference_logp_b=nothing)
+
+
 def test_a_candidate_that_became_nan_is_rejected_and_the_live_policy_stays(
-    worker: Worker, store: Store, policy: Policy, settings: Settings
+    worker: Worker, store: Store, database: Database, policy: Policy, settings: Settings
 ) -> None:
     work(worker)
     vote(store, N)
     open_due_update(settings, store, now=2000.0)
-    with store._database.write() as session:
-        for pair in session.exec(select(Pair)):  # broken reference values make the loss NaN
-            pair.reference_logp_a = float("-inf")
-            pair.reference_logp_b = float("-inf")
+    break_references(database)
     before = policy.adapter_state(LIVE)
     worker.step()
     status = store.reports.status(max_staleness=2)
@@ -464,14 +469,12 @@ def lease_all(store: Store) -> list[LeasedPair]:
 
 
 def test_a_version_that_cannot_answer_cannot_be_promoted(
-    worker: Worker, store: Store, settings: Settings
+    worker: Worker, store: Store, database: Database, settings: Settings
 ) -> None:
     work(worker)
     vote(store, N)
     open_due_update(settings, store, now=2000.0)
-    with store._database.write() as session:
-        for pair in session.exec(select(Pair)):
-            pair.reference_logp_a = pair.reference_logp_b = float("-inf")
+    break_references(database)
     worker.step()
     with pytest.raises(BadInput, match="Version 1 cannot answer"):
         store.versions.find(1)

@@ -10,6 +10,7 @@ from sqlmodel import col, select
 from labeler.domain.labels import TrainingLabel, VoteRules
 from labeler.domain.states import LabelRole, RaterRole, Source
 from labeler.store import Store, open_store
+from labeler.store.database import Database
 from labeler.store.learning.label_selection import MAX_REMEMBERED
 from labeler.store.tables import Lease, Rater, UpdateLabel, Vote
 from tests.support.store import (
@@ -19,6 +20,7 @@ from tests.support.store import (
     make_version,
     open_update,
     promote,
+    rows,
     version,
     vote,
 )
@@ -36,22 +38,20 @@ def ids(labels: list[TrainingLabel]) -> set[str]:
     return {vote_id for label in labels for vote_id in label.vote_ids}
 
 
-def listed(store: Store, update_id: int) -> dict[LabelRole, set[str]]:
-    rows: dict[LabelRole, set[str]] = {role: set() for role in LabelRole}
-    with store._database.read() as session:
-        mine = select(UpdateLabel).where(col(UpdateLabel.update_id) == update_id)
-        for row in session.exec(mine):
-            rows[row.role].add(row.vote_id)
-    return rows
+def listed(database: Database, update_id: int) -> dict[LabelRole, set[str]]:
+    found: dict[LabelRole, set[str]] = {role: set() for role in LabelRole}
+    for row in rows(database, UpdateLabel, col(UpdateLabel.update_id) == update_id):
+        found[row.role].add(row.vote_id)
+    return found
 
 
 def fresh(store: Store) -> int:
     return int(store.reports.status(max_staleness=2)["labels"]["fresh"])
 
 
-def cast(store: Store, name: str, pair_id: int, choice: str, source: Source) -> str:
+def cast(database: Database, name: str, pair_id: int, choice: str, source: Source) -> str:
     """A vote of another rater or judge on a pair, straight into the tables."""
-    with store._database.write() as session:
+    with database.write() as session:
         rater = session.exec(select(Rater).where(col(Rater.name) == name)).first()
         if rater is None:
             rater = Rater(name=name, role=RaterRole.RATER, created_at=1.0)
@@ -131,10 +131,10 @@ def test_the_share_is_rounded_and_one_pair_at_least_is_trained_on(
     assert (len(claimed.labels), len(claimed.held_out)) == (N - held, held)
 
 
-def test_all_votes_of_a_pair_go_the_same_way(store: Store) -> None:
+def test_all_votes_of_a_pair_go_the_same_way(store: Store, database: Database) -> None:
     votes = vote(store, N, now=1002.0)
     pairs = [pair_of(store, vote_id) for vote_id in votes]
-    second = [cast(store, "second", pair_id, "a", Source.HUMAN) for pair_id in pairs]
+    second = [cast(database, "second", pair_id, "a", Source.HUMAN) for pair_id in pairs]
     open_update(store, held_out_share=0.5)
     claimed = claim(store)
     assert len(claimed.labels) == len(claimed.held_out) == 2
@@ -143,22 +143,26 @@ def test_all_votes_of_a_pair_go_the_same_way(store: Store) -> None:
     assert ids(claimed.labels) | ids(claimed.held_out) == set(votes + second)
 
 
-def test_a_pair_that_an_earlier_update_trained_on_is_not_held_out(store: Store) -> None:
+def test_a_pair_that_an_earlier_update_trained_on_is_not_held_out(
+    store: Store, database: Database
+) -> None:
     used = vote(store, N)
     open_update(store)
     promote(store, claim(store), 1)
-    late = {cast(store, "second", pair_of(store, vote_id), "b", Source.HUMAN) for vote_id in used}
+    late = {
+        cast(database, "second", pair_of(store, vote_id), "b", Source.HUMAN) for vote_id in used
+    }
     assert open_update(store, 1030.0, held_out_share=0.5) == 2
     claimed = claim(store)
     assert claimed.held_out == []
     assert ids(claimed.labels) == late
 
 
-def test_the_votes_of_raters_on_one_pair_make_one_label(store: Store) -> None:
+def test_the_votes_of_raters_on_one_pair_make_one_label(store: Store, database: Database) -> None:
     votes = vote(store, N)
     pair_id = pair_of(store, votes[0])
     first = next(row.vote.choice for row in store.reports.votes() if row.vote.id == votes[0])
-    cast(store, "second", pair_id, "b" if first == "a" else "a", Source.HUMAN)
+    cast(database, "second", pair_id, "b" if first == "a" else "a", Source.HUMAN)
     open_update(store)
     claimed = claim(store)
     both = next(label for label in claimed.labels if votes[0] in label.vote_ids)
@@ -181,18 +185,22 @@ def test_much_better_weighs_more(store: Store) -> None:
     assert [label.weight for label in claim(store, rules=LEARN).labels] == [3.0] * N
 
 
-def test_a_judges_label_is_fresh_only_where_no_person_has_spoken(store: Store) -> None:
+def test_a_judges_label_is_fresh_only_where_no_person_has_spoken(
+    store: Store, database: Database
+) -> None:
     rated = vote(store, 1, "tie")[0]
-    cast(store, "judge", pair_of(store, rated), "a", Source.JUDGE)
-    cast(store, "judge", 50, "a", Source.JUDGE)
+    cast(database, "judge", pair_of(store, rated), "a", Source.JUDGE)
+    cast(database, "judge", 50, "a", Source.JUDGE)
     assert fresh(store) == 1
 
 
-def test_a_judges_label_is_left_out_once_a_person_spoke_on_a_listed_pair(store: Store) -> None:
+def test_a_judges_label_is_left_out_once_a_person_spoke_on_a_listed_pair(
+    store: Store, database: Database
+) -> None:
     for pair_id in range(41, 41 + N):
-        cast(store, "judge", pair_id, "a", Source.JUDGE)
+        cast(database, "judge", pair_id, "a", Source.JUDGE)
     open_update(store)
-    cast(store, "second", 41, "b", Source.HUMAN)
+    cast(database, "second", 41, "b", Source.HUMAN)
     assert ids(claim(store).labels) == {f"judge on {pair}" for pair in range(42, 41 + N)}
 
 
@@ -235,7 +243,7 @@ def test_only_the_latest_are_remembered(store: Store) -> None:
 
 
 def test_as_many_are_remembered_though_the_latest_are_replayed(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: Store, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """4 fresh pairs and a share of 3/5 replay 6 of 8 older ones: the other two are remembered."""
     monkeypatch.setattr("labeler.store.learning.label_selection.MAX_REMEMBERED", 2)
@@ -243,7 +251,7 @@ def test_as_many_are_remembered_though_the_latest_are_replayed(
     make_version(store, 2, now=1030.0)
     vote(store, N, now=1060.0)
     open_update(store, 1061.0, replay_share=3 / 5)
-    roles = listed(store, 3)
+    roles = listed(database, 3)
     assert len(roles[LabelRole.REPLAY]) == 6
     assert len(roles[LabelRole.REMEMBERED]) == 2
 
@@ -261,13 +269,15 @@ def test_replayed_labels_are_the_given_share_of_what_is_trained_on(store: Store)
 
 def test_replay_is_drawn_by_lot_the_same_for_the_same_update(tmp_path: Path) -> None:
     def replayed_pairs(name: str) -> set[int]:
-        with contextlib.closing(open_store(f"sqlite:///{tmp_path / name}")) as store:
+        url = f"sqlite:///{tmp_path / name}"
+        with contextlib.closing(open_store(url)) as store:
             fill(store, 40)
             make_version(store, 1)
             make_version(store, 2, now=1030.0)
             vote(store, N, now=1060.0)
             open_update(store, 1061.0, replay_share=0.5)
-            return {pair_of(store, vote_id) for vote_id in listed(store, 3)[LabelRole.REPLAY]}
+            replayed = listed(Database(url), 3)[LabelRole.REPLAY]
+            return {pair_of(store, vote_id) for vote_id in replayed}
 
     first = replayed_pairs("one.sqlite")
     assert len(first) == N
@@ -285,7 +295,9 @@ def test_replay_leaves_out_versions_that_are_too_old(store: Store) -> None:
     assert {by_id[vote_id] for vote_id in replayed} == {1}
 
 
-def test_a_replayed_label_stays_with_the_update_that_used_it(store: Store) -> None:
+def test_a_replayed_label_stays_with_the_update_that_used_it(
+    store: Store, database: Database
+) -> None:
     make_version(store, 1)
     vote(store, N, now=1030.0)
     open_update(store, 1031.0, replay_share=0.5)
@@ -294,7 +306,7 @@ def test_a_replayed_label_stays_with_the_update_that_used_it(store: Store) -> No
     promote(store, claimed, 2, now=1040.0)
     used = [row.vote.used_in_update for row in store.reports.votes()]
     assert sorted(update for update in used if update) == [1] * N + [2] * N
-    assert len(listed(store, 2)[LabelRole.REPLAY]) == N
+    assert len(listed(database, 2)[LabelRole.REPLAY]) == N
 
 
 def test_an_undone_label_is_neither_replayed_nor_remembered(store: Store) -> None:

@@ -6,18 +6,30 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import col
 
 from labeler.domain.errors import BadInput
 from labeler.domain.judging import Cause
 from labeler.domain.states import PairState
 from labeler.store import Store
+from labeler.store.database import Database
 from labeler.store.learning.pruning import tidy
 from labeler.store.records import Ballot
 from labeler.store.tables import Lease, Pair, PolicyVersion, TidiedVerdicts, Verdict, Vote
 from tests.labeler.cli.test_main import fails, livedpo
 from tests.labeler.cli.test_main import make_versions as make_versions_with_folders
-from tests.support.store import N, claim, make_version, open_update, promote, version, vote
+from tests.support.store import (
+    N,
+    add,
+    claim,
+    make_version,
+    only_writer,
+    open_update,
+    promote,
+    rows,
+    version,
+    vote,
+)
 from tests.support.tiny import add_pairs, fill
 
 DAY = 86_400.0
@@ -164,9 +176,9 @@ def test_the_command_line_keeps_a_version_lets_it_go_and_shows_what_was_pruned(
     fails(livedpo("versions", "promote", 2, "--data-dir", tmp_path), 2, "Version 2 was pruned")
 
 
-def expire(store: Store) -> None:
+def expire(database: Database) -> None:
     """Retire every ready pair, as a new version does."""
-    with store._database.write() as session:
+    with database.write() as session:
         session.execute(
             sa.update(Pair)
             .where(col(Pair.state) == PairState.READY)
@@ -174,9 +186,8 @@ def expire(store: Store) -> None:
         )
 
 
-def left(store: Store, what: type[Pair] | type[Lease] | type[Verdict] = Pair) -> int:
-    with store._database.read() as session:
-        return session.exec(select(sa.func.count()).select_from(what)).one()
+def left(database: Database, what: type[Pair] | type[Lease] | type[Verdict] = Pair) -> int:
+    return len(rows(database, what))
 
 
 def lease(store: Store, count: int = 1, now: float = 1000.0) -> list[str]:
@@ -187,118 +198,122 @@ def lease(store: Store, count: int = 1, now: float = 1000.0) -> list[str]:
     return [pair.lease_id for pair in leased]
 
 
-def verdict(store: Store, pair_id: int, **changed: object) -> None:
+def verdict(database: Database, pair_id: int, **changed: object) -> None:
     row = {"pair_id": pair_id, "judge": "j", "requests": 2, "tokens": 30, "created_at": 1000.0}
-    with store._database.write() as session:
-        session.add(Verdict(**(row | changed)))
+    add(database, Verdict(**(row | changed)))
 
 
-def in_database(store: Store, look: Callable[[Session], object]) -> object:
-    with store._database.read() as session:
-        return look(session)
+def test_pairs_that_nobody_answered_go_but_for_the_newest(store: Store, database: Database) -> None:
+    expire(database)
+    assert tidy(database, now=NOW, most_expired=10) == 30
+    assert {pair.id for pair in rows(database, Pair)} == {*range(31, 41)}
+    assert tidy(database, now=NOW, most_expired=10) == 0
 
 
-def test_pairs_that_nobody_answered_go_but_for_the_newest(store: Store) -> None:
-    expire(store)
-    assert tidy(store._database, now=NOW, most_expired=10) == 30
-    assert in_database(store, lambda session: session.exec(select(Pair.id)).all()) == [
-        *range(31, 41)
-    ]
-    assert tidy(store._database, now=NOW, most_expired=10) == 0
-
-
-def test_ready_pairs_stay(store: Store) -> None:
-    assert tidy(store._database, now=NOW, most_expired=0) == 0
+def test_ready_pairs_stay(store: Store, database: Database) -> None:
+    assert tidy(database, now=NOW, most_expired=0) == 0
     assert store.queue.ready() == 40
 
 
 def test_more_pairs_than_a_batch_go_in_several_transactions(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: Store, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("labeler.store.learning.pruning.BATCH_ROWS", 7)
-    expire(store)
-    assert tidy(store._database, now=NOW, most_expired=0) == 40
+    expire(database)
+    assert tidy(database, now=NOW, most_expired=0) == 40
 
 
 @pytest.mark.parametrize("choice", ["left", "tie", "skip"])
-def test_a_pair_with_a_vote_stays_with_it_whatever_the_vote_says(store: Store, choice: str) -> None:
+def test_a_pair_with_a_vote_stays_with_it_whatever_the_vote_says(
+    store: Store, database: Database, choice: str
+) -> None:
     vote(store, 1, choice)
-    expire(store)
-    assert tidy(store._database, now=NOW, most_expired=0) == 39
+    expire(database)
+    assert tidy(database, now=NOW, most_expired=0) == 39
     assert len(store.reports.votes()) == 1
 
 
-def test_a_pair_whose_only_vote_was_undone_stays_with_it(store: Store) -> None:
+def test_a_pair_whose_only_vote_was_undone_stays_with_it(store: Store, database: Database) -> None:
     vote(store, 1)
     rater = store.raters.local(now=1.0)
     again = store.votes.undo(undo_id="u", rater_id=rater, holder="tab", seconds=9, now=1003.0).pair
     assert again is not None
     store.queue.give_back([again.lease_id], rater_id=rater, now=1004.0)
-    expire(store)
-    assert tidy(store._database, now=NOW, most_expired=0) == 39
+    expire(database)
+    assert tidy(database, now=NOW, most_expired=0) == 39
     assert [row.superseded_by for row in store.reports.votes()] == ["u"]
 
 
-def test_a_pair_that_somebody_holds_stays(store: Store) -> None:
+def test_a_pair_that_somebody_holds_stays(store: Store, database: Database) -> None:
     lease(store)
-    expire(store)
-    assert tidy(store._database, now=NOW, most_expired=0) == 39
+    expire(database)
+    assert tidy(database, now=NOW, most_expired=0) == 39
 
 
-def test_a_vote_that_comes_days_late_finds_its_pair_and_a_week_later_none(store: Store) -> None:
+def test_a_vote_that_comes_days_late_finds_its_pair_and_a_week_later_none(
+    store: Store, database: Database
+) -> None:
     early, late = lease(store, 2)
     store.queue.end_all_leases(now=2000.0)
-    expire(store)
-    assert tidy(store._database, now=2000.0 + WEEK - 1, most_expired=0) == 38
+    expire(database)
+    assert tidy(database, now=2000.0 + WEEK - 1, most_expired=0) == 38
     at = 2000.0 + WEEK
     assert store.votes.record(Ballot("early", early, "left"), rater_id=1, now=at).saved
-    assert tidy(store._database, now=at, most_expired=0) == 1
-    assert left(store, Lease) == 1
+    assert tidy(database, now=at, most_expired=0) == 1
+    assert left(database, Lease) == 1
     assert not store.votes.record(Ballot("late", late, "left"), rater_id=1, now=at).saved
 
 
 def test_what_a_judge_said_of_a_forgotten_pair_goes_with_it_after_a_day_and_its_cost_is_kept(
     store: Store,
+    database: Database,
 ) -> None:
-    verdict(store, 1, cause=Cause.UNCLEAR)
-    verdict(store, 1, probability=0.7)
-    verdict(store, 2, cause=Cause.UNCLEAR, created_at=NOW - DAY + 1)
-    expire(store)
-    assert tidy(store._database, now=NOW, most_expired=0) == 39
-    assert left(store, Verdict) == 1
-    assert tidy(store._database, now=NOW + DAY, most_expired=0) == 1
-    with store._database.read() as session:
-        rows = session.exec(select(TidiedVerdicts).order_by(col(TidiedVerdicts.cause))).all()
-    sums = [(row.judge, row.cause, row.verdicts, row.requests, row.tokens) for row in rows]
-    assert sums == [("j", "", 1, 2, 30), ("j", "unclear", 2, 4, 60)]
+    verdict(database, 1, cause=Cause.UNCLEAR)
+    verdict(database, 1, probability=0.7)
+    verdict(database, 2, cause=Cause.UNCLEAR, created_at=NOW - DAY + 1)
+    expire(database)
+    assert tidy(database, now=NOW, most_expired=0) == 39
+    assert left(database, Verdict) == 1
+    assert tidy(database, now=NOW + DAY, most_expired=0) == 1
+    sums = {
+        (row.judge, row.cause, row.verdicts, row.requests, row.tokens)
+        for row in rows(database, TidiedVerdicts)
+    }
+    assert sums == {("j", "", 1, 2, 30), ("j", "unclear", 2, 4, 60)}
 
 
-def test_failures_that_pass_go_after_a_day_though_their_pair_stays(store: Store) -> None:
-    verdict(store, 1, cause=Cause.TIMEOUT)
-    verdict(store, 1, cause=Cause.TIMEOUT, created_at=NOW - DAY + 1)
-    verdict(store, 2, cause=Cause.UNCLEAR)
-    verdict(store, 3, probability=0.5)
-    assert tidy(store._database, now=NOW) == 0
-    assert left(store, Verdict) == 3
-    assert left(store) == 40
+def test_failures_that_pass_go_after_a_day_though_their_pair_stays(
+    store: Store, database: Database
+) -> None:
+    verdict(database, 1, cause=Cause.TIMEOUT)
+    verdict(database, 1, cause=Cause.TIMEOUT, created_at=NOW - DAY + 1)
+    verdict(database, 2, cause=Cause.UNCLEAR)
+    verdict(database, 3, probability=0.5)
+    assert tidy(database, now=NOW) == 0
+    assert left(database, Verdict) == 3
+    assert left(database) == 40
 
 
-def test_a_verdict_that_became_a_label_stays_with_its_pair_and_its_vote(store: Store) -> None:
+def test_a_verdict_that_became_a_label_stays_with_its_pair_and_its_vote(
+    store: Store, database: Database
+) -> None:
     rater = store.raters.local(now=1.0)
-    with store._database.write() as session:
-        session.add(
-            Vote(id="v", pair_id=1, rater_id=rater, choice="a", shown_left="a", source="judge",
-                 staleness=0, created_at=1.0)
-        )  # fmt: skip
-    verdict(store, 1, probability=0.7, vote_id="v")
-    expire(store)
-    assert tidy(store._database, now=NOW, most_expired=0) == 39
-    assert (left(store), left(store, Verdict)) == (1, 1)
+    add(
+        database,
+        Vote(id="v", pair_id=1, rater_id=rater, choice="a", shown_left="a", source="judge",
+             staleness=0, created_at=1.0),
+    )  # fmt: skip
+    verdict(database, 1, probability=0.7, vote_id="v")
+    expire(database)
+    assert tidy(database, now=NOW, most_expired=0) == 39
+    assert (left(database), left(database, Verdict)) == (1, 1)
 
 
-def test_the_file_stays_as_large_as_it_was_while_pairs_come_and_go(store: Store) -> None:
+def test_the_file_stays_as_large_as_it_was_while_pairs_come_and_go(
+    store: Store, database: Database
+) -> None:
     def pages() -> tuple[int, int]:
-        with store._database.read() as session:
+        with database.read() as session:
             count, free = (
                 session.execute(sa.text(f"PRAGMA {name}")).scalar_one()
                 for name in ("page_count", "freelist_count")
@@ -308,38 +323,35 @@ def test_the_file_stays_as_large_as_it_was_while_pairs_come_and_go(store: Store)
     sizes = []
     for turn in range(12):
         add_pairs(store, 40)
-        expire(store)
-        tidy(store._database, now=NOW + turn, most_expired=40)
+        expire(database)
+        tidy(database, now=NOW + turn, most_expired=40)
         sizes.append(pages()[0])
     assert max(sizes[3:]) <= sizes[2] + 2
-    assert left(store) == 40
+    assert left(database) == 40
 
 
-def test_the_number_of_a_pair_is_never_given_to_another_one(store: Store) -> None:
+def test_the_number_of_a_pair_is_never_given_to_another_one(
+    store: Store, database: Database
+) -> None:
     seen: set[int | None] = set()
     for _ in range(3):
-        numbers = in_database(store, lambda session: session.exec(select(Pair.id)).all())
-        assert isinstance(numbers, list)
+        numbers = sorted(pair.id for pair in rows(database, Pair))
         assert seen.isdisjoint(numbers[1:])
         seen.update(numbers)
-        expire(store)
-        tidy(store._database, now=NOW, most_expired=1)
+        expire(database)
+        tidy(database, now=NOW, most_expired=1)
         add_pairs(store, 20)
 
 
-def test_nothing_to_do_takes_no_write_lock(store: Store) -> None:
+def test_nothing_to_do_takes_no_write_lock(store: Store, database: Database) -> None:
     make_versions(store, 2)
-    with store._database.write() as session:
-        session.execute(sa.text("SELECT 1"))  # only now does it begin
+    with only_writer(database):
         assert prune(store, 5) == []
-        assert tidy(store._database, now=NOW) == 0
+        assert tidy(database, now=NOW) == 0
 
 
-def test_every_version_with_a_folder_is_needed_or_pruned(store: Store) -> None:
+def test_every_version_with_a_folder_is_needed_or_pruned(store: Store, database: Database) -> None:
     make_versions(store, 5)
     pruned = prune(store, 2)
-    with store._database.read() as session:
-        every = session.exec(
-            select(PolicyVersion.folder).where(col(PolicyVersion.folder).is_not(None))
-        ).all()
-    assert sorted([*pruned, *store.versions.folders()]) == sorted(str(name) for name in every)
+    every = [row.folder for row in rows(database, PolicyVersion) if row.folder]
+    assert sorted([*pruned, *store.versions.folders()]) == sorted(every)

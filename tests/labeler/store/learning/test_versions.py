@@ -4,11 +4,11 @@ import random
 from collections.abc import Callable
 
 import pytest
-from sqlmodel import col, select
 
 from labeler.domain.errors import BadInput
 from labeler.domain.states import UpdateState, VersionState
 from labeler.store import Store
+from labeler.store.database import Database
 from labeler.store.live_version import versions_since, versions_up_to_age
 from labeler.store.records import Ballot, Claim, ClaimLostError
 from labeler.store.tables import LiveChange
@@ -18,6 +18,7 @@ from tests.support.store import (
     make_version,
     open_update,
     promote,
+    rows,
     states,
     version,
     vote,
@@ -120,6 +121,7 @@ def test_a_version_that_became_live_meanwhile_is_refused(store: Store) -> None:
 
 def test_the_age_of_a_pair_is_the_moves_of_the_live_pointer_since_its_version_was_live(
     store: Store,
+    database: Database,
 ) -> None:
     """Live were 0, 1, 2, 3 and then 1 again: since 3 was live it moved once, since 2 twice, since
     0 four times; 1 is live.
@@ -127,7 +129,7 @@ def test_the_age_of_a_pair_is_the_moves_of_the_live_pointer_since_its_version_wa
     for number in (1, 2, 3):
         make_version(store, number, now=1000.0 + 10 * number)
     rollback(store, 1)
-    with store._database.read() as session:
+    with database.read() as session:
         assert [versions_since(session, number) for number in range(4)] == [4, 0, 2, 1]
         assert versions_up_to_age(session, 1) == {1, 3}
         assert versions_up_to_age(session, 9) == {0, 1, 2, 3}
@@ -144,12 +146,10 @@ def test_a_vote_on_a_pair_of_a_version_that_is_live_again_is_not_stale(store: St
     assert store.reports.votes()[-1].vote.staleness == 0
 
 
-def test_every_move_of_the_live_pointer_is_kept(store: Store) -> None:
+def test_every_move_of_the_live_pointer_is_kept(store: Store, database: Database) -> None:
     make_version(store, 1)
     rollback(store)
-    with store._database.read() as session:
-        moves = session.exec(select(LiveChange).order_by(col(LiveChange.id))).all()
-    assert [move.version_id for move in moves] == [0, 1, 0]
+    assert [move.version_id for move in rows(database, LiveChange)] == [0, 1, 0]
 
 
 def test_an_update_that_trains_while_its_version_is_rolled_back_starts_again(store: Store) -> None:

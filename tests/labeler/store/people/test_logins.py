@@ -5,6 +5,7 @@ import pytest
 
 from labeler.domain.states import RaterRole
 from labeler.store import Store
+from labeler.store.database import Database
 from labeler.store.people.logins import (
     FREE_BY_ADDRESS,
     FREE_BY_BOTH,
@@ -15,6 +16,7 @@ from labeler.store.people.logins import (
     Secret,
     wait_seconds,
 )
+from tests.support.store import only_writer
 
 NONE = Attempt(0.0)
 
@@ -192,9 +194,9 @@ def test_guesses_at_the_same_moment_are_no_more_than_one_after_the_other(store: 
     assert len(allowed) == FREE_BY_BOTH
 
 
-def test_those_who_must_wait_keep_nobody_from_writing(store: Store) -> None:
+def test_those_who_must_wait_keep_nobody_from_writing(store: Store, database: Database) -> None:
     for _ in range(FREE_BY_BOTH):
         store.logins.attempt(name="Ann", address="10.0.0.1", now=10.0)
-    with store._database.write():  # a second write would wait for the first
+    with only_writer(database):
         late = store.logins.attempt(name="Ann", address="10.0.0.1", now=10.0)
     assert late == Attempt(15.0)

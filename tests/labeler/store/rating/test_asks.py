@@ -10,6 +10,7 @@ from labeler.domain.errors import BadInput
 from labeler.domain.rules import JudgeRules
 from labeler.domain.states import AskState, RaterRole
 from labeler.store import Store
+from labeler.store.database import Database
 from labeler.store.learning.pruning import tidy
 from labeler.store.rating.asks import MAX_OPEN, MAX_READY, MAX_TRIES, AskView
 from labeler.store.records import Ballot
@@ -266,13 +267,15 @@ def test_only_a_standing_vote_of_ones_own_that_prefers_a_reply_goes_on(
         ask(store, other(store), "hers", continues=mine)
 
 
-def test_pairs_nobody_answered_are_tidied_away_with_their_asks(store: Store, me: int) -> None:
+def test_pairs_nobody_answered_are_tidied_away_with_their_asks(
+    store: Store, database: Database, me: int
+) -> None:
     ask(store, me)
     store.asks.take(8, now=1001.0)
     store.asks.answer("a", PAIR, now=1001.0)
     make_version(store, 1)
     late = 1000.0 + 30 * 86_400
-    while tidy(store._database, now=late, most_expired=0):
+    while tidy(database, now=late, most_expired=0):
         pass
     assert look(store, me) is None
 

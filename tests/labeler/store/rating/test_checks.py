@@ -10,9 +10,10 @@ from labeler.domain.errors import BadInput
 from labeler.domain.rules import CheckRules
 from labeler.domain.states import PairState, Purpose
 from labeler.store import Store
+from labeler.store.database import Database
 from labeler.store.records import Ballot, Gold, LeasedPair
 from labeler.store.tables import Lease, Pair, Prompt, Vote
-from tests.support.store import RULES, claim, make_version, open_update, promote
+from tests.support.store import RULES, change, claim, make_version, open_update, promote, rows
 from tests.support.tiny import add_pairs, fill
 
 GOLD = CheckRules(gold_share=1.0)
@@ -61,8 +62,8 @@ def say(
         assert store.votes.record(ballot, rater_id=rater, now=at).saved
 
 
-def pair_of(store: Store, leased: LeasedPair) -> Pair:
-    with store._database.read() as session:
+def pair_of(database: Database, leased: LeasedPair) -> Pair:
+    with database.read() as session:
         return session.get_one(Pair, session.get_one(Lease, leased.lease_id).pair_id)
 
 
@@ -149,12 +150,13 @@ def test_nothing_learns_from_a_check_and_no_count_of_labels_has_it(
     assert len(claim(store).labels) == 4
 
 
-def test_the_answer_is_stored_on_a_side_drawn_by_lot(store: Store, rater: int) -> None:
+def test_the_answer_is_stored_on_a_side_drawn_by_lot(
+    store: Store, database: Database, rater: int
+) -> None:
     store.gold.add(
         [replace(GOLDS[0], better=f"yes {n}") for n in range(30)], now=1.0, rng=random.Random(1)
     )
-    with store._database.read() as session:
-        pairs = session.exec(select(Pair).where(col(Pair.purpose) == Purpose.GOLD)).all()
+    pairs = rows(database, Pair, col(Pair.purpose) == Purpose.GOLD)
     assert {pair.answer for pair in pairs} == {"a", "b"}
     for pair in pairs:
         better = pair.response_a if pair.answer == "a" else pair.response_b
@@ -178,7 +180,7 @@ def test_adding_gold_twice_counts_duplicates_and_removed_ones_come_back(
 
 
 def test_the_list_says_how_many_votes_on_each_gold_pair_were_right(
-    store: Store, rater: int
+    store: Store, database: Database, rater: int
 ) -> None:
     add_gold(store, 2)
     pairs = lease(store, rater, 2, GOLD)
@@ -187,7 +189,7 @@ def test_the_list_says_how_many_votes_on_each_gold_pair_were_right(
     say(store, rater, pairs[1:], "tie")
     rows = {row["id"]: (row["right"], row["votes"]) for row in store.gold.all()}
     assert sorted(rows.values()) == [(0, 1), (1, 1)]
-    assert rows[pair_of(store, pairs[0]).id] == (1, 1)
+    assert rows[pair_of(database, pairs[0]).id] == (1, 1)
 
 
 def test_gold_needs_a_policy_and_its_prompts_are_not_sampled_for(store: Store) -> None:
@@ -223,38 +225,40 @@ def vote_on(
 
 
 def test_repeats_begin_with_the_30th_vote_and_leave_out_the_last_twenty(
-    store: Store, rater: int
+    store: Store, database: Database, rater: int
 ) -> None:
     early = vote_on(store, rater, 10, now=1002.0)
     vote_on(store, rater, 19, now=1003.0)
-    assert pair_of(store, lease(store, rater, 1, REPEAT)[0]).purpose is Purpose.LOOP
+    assert pair_of(database, lease(store, rater, 1, REPEAT)[0]).purpose is Purpose.LOOP
     store.queue.end_all_leases(now=1004.0)
     vote_on(store, rater, 1, now=1005.0)
-    repeats = [pair_of(store, pair) for pair in lease(store, rater, 12, REPEAT)]
+    repeats = [pair_of(database, pair) for pair in lease(store, rater, 12, REPEAT)]
     copies = [pair for pair in repeats if pair.purpose is Purpose.REPEAT]
     assert len(copies) == 10
-    sources = {pair_of(store, pair).id: pair_of(store, pair) for pair in early}
+    sources = {pair_of(database, pair).id: pair_of(database, pair) for pair in early}
     assert {copy.source_pair_id for copy in copies} == set(sources)  # each once
     for copy in copies:
         source = sources[copy.source_pair_id]
         assert (copy.response_a, copy.response_b) == (source.response_a, source.response_b)
         assert (copy.prompt_id, copy.for_rater_id) == (source.prompt_id, rater)
         assert copy.state is PairState.CHECK
-    assert not [p for p in lease(store, second(store), 12, REPEAT) if pair_of(store, p) in copies]
+    assert not [
+        p for p in lease(store, second(store), 12, REPEAT) if pair_of(database, p) in copies
+    ]
 
 
 def test_skips_are_not_repeated_and_a_repeat_handed_out_in_vain_comes_first(
-    store: Store, rater: int
+    store: Store, database: Database, rater: int
 ) -> None:
     vote_on(store, rater, 9, "skip", now=1002.0)
     kept = vote_on(store, rater, 2, "tie", now=1003.0)
     vote_on(store, rater, 20, now=1004.0)
     (first,) = lease(store, rater, 1, REPEAT)
-    source = pair_of(store, first).source_pair_id
-    assert source in [pair_of(store, pair).id for pair in kept]
+    source = pair_of(database, first).source_pair_id
+    assert source in [pair_of(database, pair).id for pair in kept]
     store.queue.give_back([first.lease_id], rater_id=rater, now=1003.0)
     (again,) = lease(store, rater, 1, REPEAT)
-    assert pair_of(store, again).id == pair_of(store, first).id
+    assert pair_of(database, again).id == pair_of(database, first).id
 
 
 def page(store: Store, rater: int) -> tuple[int, int, int]:
@@ -265,13 +269,12 @@ def page(store: Store, rater: int) -> tuple[int, int, int]:
 @pytest.mark.parametrize("choice", ["left", "tie", "skip"])
 @pytest.mark.parametrize("votes_wanted", [1, 2])
 def test_the_counters_of_the_page_move_on_a_check_as_on_any_other_pair(
-    store: Store, rater: int, choice: str, votes_wanted: int
+    store: Store, database: Database, rater: int, choice: str, votes_wanted: int
 ) -> None:
     """Handed out, voted on, undone, voted on again: the same numbers, gold or not."""
     add_gold(store)
-    with store._database.write() as session:
-        for pair in session.exec(select(Pair).where(col(Pair.state) == PairState.READY)):
-            pair.votes_wanted = votes_wanted
+    for ready in rows(database, Pair, col(Pair.state) == PairState.READY):
+        change(database, Pair, ready.id, votes_wanted=votes_wanted)
     say(store, other := second(store), lease(store, other, 4))  # whose pairs come first
 
     def seen(checks: CheckRules | None) -> list[tuple[int, int, int]]:
@@ -374,14 +377,15 @@ def test_the_progress_never_says_that_an_update_is_due_when_it_is_not(
     assert fresh() == 0  # the checks went with the labels
 
 
-def test_an_update_lists_no_vote_on_a_check_even_beside_used_ones(store: Store, rater: int) -> None:
+def test_an_update_lists_no_vote_on_a_check_even_beside_used_ones(
+    store: Store, database: Database, rater: int
+) -> None:
     add_gold(store)
     say(store, rater, lease(store, rater, 4, GOLD))
     make_version(store, 1)
     make_version(store, 2, now=1040.0)
-    with store._database.read() as session:
-        checked = select(Vote).join(Pair, col(Pair.id) == col(Vote.pair_id))
-        votes = session.exec(checked.where(col(Pair.state) == PairState.CHECK)).all()
-        gold = session.exec(select(Prompt).where(col(Prompt.pooled).is_(False))).all()
+    checks = select(Pair.id).where(col(Pair.state) == PairState.CHECK)
+    votes = rows(database, Vote, col(Vote.pair_id).in_(checks))
+    gold = rows(database, Prompt, col(Prompt.pooled).is_(False))
     assert len(votes) == len(gold) == 4
     assert all(vote.used_in_update is None for vote in votes)

@@ -6,9 +6,11 @@ from labeler.domain.labels import VoteRules
 from labeler.domain.rules import DueRules
 from labeler.domain.states import Choice, PairState, Purpose
 from labeler.store import Store
+from labeler.store.database import Database
 from labeler.store.records import Ballot, LeasedPair, NewVersion, Undone
 from labeler.store.tables import Pair
 from tests.labeler.store.rating.test_queue_and_votes import lease, second_rater
+from tests.support.store import change
 from tests.support.tiny import add_pairs, fill
 
 RULES = DueRules(labels_per_update=1, max_staleness=2, cooldown_seconds=0)
@@ -45,10 +47,9 @@ def promote(store: Store) -> None:
     store.updates.promote(claim, made, [], trained_on=used, now=1011.0)
 
 
-def make_check(store: Store) -> None:
+def make_check(database: Database) -> None:
     """Turn the oldest pair into one that checks raters."""
-    with store._database.write() as session:
-        session.get_one(Pair, 1).state = PairState.CHECK
+    change(database, Pair, 1, state=PairState.CHECK)
 
 
 def past(store: Store, limit: int = 30) -> list[str]:
@@ -138,10 +139,12 @@ def test_undo_takes_the_edit_back_too_and_gives_its_text(store: Store) -> None:
     assert [one.text for one in store.edits.untokenised(9)] == ["Another one."]
 
 
-def test_nothing_learns_from_an_edit_of_a_pair_that_checks_raters(store: Store) -> None:
+def test_nothing_learns_from_an_edit_of_a_pair_that_checks_raters(
+    store: Store, database: Database
+) -> None:
     fill(store, 1)
     (shown,) = lease(store)
-    make_check(store)
+    make_check(database)
     vote(store, shown, edit="A better one.")
     assert store.edits.untokenised(9) == []
     assert store.reports.page(rater_id=1, rules=RULES)["fresh"] == 0
@@ -164,10 +167,12 @@ def test_the_history_tells_votes_by_side_newest_first_and_only_ones_own(store: S
     assert len(past(store, limit=1)) == 1
 
 
-def test_a_check_counts_as_learned_from_as_an_ordinary_vote_would(store: Store) -> None:
+def test_a_check_counts_as_learned_from_as_an_ordinary_vote_would(
+    store: Store, database: Database
+) -> None:
     fill(store, 3)
     shown = lease(store, 3)
-    make_check(store)
+    make_check(database)
     for number, pair in enumerate(shown):
         vote(store, pair, f"v{number}", choice="left" if number < 2 else "tie")
     promote(store)
@@ -201,7 +206,9 @@ def test_a_vote_of_somebody_else_or_of_an_edit_is_not_taken_back(store: Store) -
         assert "is not there any more" in undone.reason
 
 
-def test_a_vote_whose_pair_others_hold_is_taken_back_with_a_word_on_it(store: Store) -> None:
+def test_a_vote_whose_pair_others_hold_is_taken_back_with_a_word_on_it(
+    store: Store, database: Database
+) -> None:
     """The pair wanted two votes when this one was cast; since then it wants one, and is held."""
     fill(store, 0)
     store.prompts.add([[{"role": "user", "content": "?"}]], now=1.0)
@@ -209,8 +216,7 @@ def test_a_vote_whose_pair_others_hold_is_taken_back_with_a_word_on_it(store: St
     second_rater(store)
     vote(store, lease(store)[0], "mine")
     lease(store, rater=2, holder="other")
-    with store._database.write() as session:
-        session.get_one(Pair, 1).votes_wanted = 1
+    change(database, Pair, 1, votes_wanted=1)
     undone = undo(store, "mine")
     assert undone.was_taken_back
     assert undone.pair is None

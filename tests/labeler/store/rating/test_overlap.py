@@ -7,6 +7,7 @@ import pytest
 
 from labeler.domain.labels import VoteRules
 from labeler.store import Store
+from labeler.store.database import Database
 from labeler.store.rating.overlap import ACTIVE_SECONDS
 from labeler.store.records import Ballot, Claim
 from labeler.store.views.health import facts
@@ -73,14 +74,14 @@ def test_nobody_gets_a_pair_twice_and_the_second_rater_gets_the_waiting_ones_fir
 
 
 def test_pairs_that_wait_for_others_do_not_fill_the_queue(
-    store: Store, raters: tuple[int, int]
+    store: Store, database: Database, raters: tuple[int, int]
 ) -> None:
     """Or a rater who works alone would wait for new ones for ever."""
     vote(store, raters[0], 6)
     assert store.queue.ready() == 0
     assert store.reports.status(max_staleness=2)["pairs"]["ready"] == 6
     assert store.dashboard.now(RULES, now=1003.0).ready == 0, "nothing is there for who voted"
-    with store._database.read() as session:
+    with database.read() as session:
         assert facts(session).ready == 0, "so the queue has run dry"
 
 

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from labeler.domain.errors import BadInput
-from labeler.domain.states import Choice
+from labeler.domain.states import Choice, RaterRole
 from labeler.store import Store
 from labeler.store.rating.queue import MAX_HELD
 from labeler.store.records import Ballot, LeasedPair
@@ -36,14 +36,8 @@ def lease(
 
 
 def second_rater(store: Store) -> int:
-    from labeler.domain.states import RaterRole
-    from labeler.store.people.accounts import LOCAL_RATER
-    from labeler.store.tables import Rater
-
     store.raters.local(now=1.0)
-    with store._database.write() as session:
-        session.add(Rater(name="second", role=RaterRole.RATER, created_at=1.0))
-    assert LOCAL_RATER != "second"
+    store.raters.invite("second", RaterRole.RATER, now=1.0)
     return 2
 
 

@@ -3,15 +3,17 @@
 import random
 
 import pytest
+from sqlmodel import col
 
 from labeler.domain.errors import BadInput
 from labeler.domain.states import Choice, PairState, RaterRole, Source
 from labeler.store import Store
+from labeler.store.database import Database
 from labeler.store.records import Ballot
 from labeler.store.tables import Pair, Rater, Vote
 from labeler.store.views.search import FLAGS, Wanted
 from tests.support.busy import fill_busy
-from tests.support.store import claim, make_version, open_update, vote
+from tests.support.store import change, claim, make_version, open_update, rows, vote
 from tests.support.tiny import fill
 
 
@@ -27,13 +29,10 @@ def found(store: Store, **wanted: object) -> list[int]:
         cursor = page.cursor
 
 
-def by_hand(store: Store, **said: object) -> str:
+def by_hand(store: Store, database: Database, **said: object) -> str:
     """A vote on the next pair with more to it than a choice."""
     [vote_id] = vote(store, 1)
-    with store._database.write() as session:
-        row = session.get_one(Vote, vote_id)
-        for name, value in said.items():
-            setattr(row, name, value)
+    change(database, Vote, vote_id, **said)
     return vote_id
 
 
@@ -60,13 +59,14 @@ def test_a_cursor_that_is_none_is_refused(store: Store) -> None:
         store.labelled.page(Wanted(), cursor="{}")
 
 
-def test_text_is_found_in_prompts_replies_and_comments_whatever_it_holds(store: Store) -> None:
+def test_text_is_found_in_prompts_replies_and_comments_whatever_it_holds(
+    store: Store, database: Database
+) -> None:
     fill(store, 4)
     store.prompts.add([[{"role": "user", "content": 'Straße "100 %"_\\ 日本'}]], now=1.0)
     vote(store, 3)
-    by_hand(store, comment="quite_wrong")
-    with store._database.write() as session:
-        session.get_one(Pair, 2).prompt_id = 5
+    by_hand(store, database, comment="quite_wrong")
+    change(database, Pair, 2, prompt_id=5)
     first = store.labelled.pair(1).pair
     assert found(store, search=first.response_a.upper()) == [1]
     assert found(store, search="Straße") == found(store, search='"100 %"') == [2]
@@ -76,9 +76,9 @@ def test_text_is_found_in_prompts_replies_and_comments_whatever_it_holds(store: 
     assert found(store, search="quit__") == []
 
 
-def test_every_filter_leaves_what_its_count_says(store: Store) -> None:
+def test_every_filter_leaves_what_its_count_says(store: Store, database: Database) -> None:
     store.versions.adopt_base(base="test", fingerprint="f", now=1.0)
-    fill_busy(store, votes=200, now=1e9)
+    fill_busy(database, votes=200, now=1e9)
     facets = store.labelled.facets(fast_seconds=2.0)
     for name, kind in (("source", Source), ("choice", Choice), ("state", PairState)):
         for each in facets[name]:
@@ -94,10 +94,12 @@ def test_every_filter_leaves_what_its_count_says(store: Store) -> None:
     assert found(store, since=1e9 + 1) == []
 
 
-def test_people_who_disagree_are_found_and_a_judge_is_not_people(store: Store) -> None:
+def test_people_who_disagree_are_found_and_a_judge_is_not_people(
+    store: Store, database: Database
+) -> None:
     fill(store, 3)
     first, second = vote(store, 2)
-    with store._database.write() as session:
+    with database.write() as session:
         session.add(Rater(id=50, name="Bo", role=RaterRole.RATER, created_at=1.0))
         session.flush()
         for number, (vote_id, source) in enumerate([(first, Source.HUMAN), (second, Source.JUDGE)]):
@@ -106,8 +108,7 @@ def test_people_who_disagree_are_found_and_a_judge_is_not_people(store: Store) -
             against = Choice.B if known.choice is Choice.A else Choice.A
             session.add(Vote(**{**fields, "choice": against, "source": source}))
     pairs = {line.id for line in store.labelled.page(Wanted(flag="disagree")).pairs}
-    with store._database.read() as session:
-        assert pairs == {session.get_one(Vote, first).pair_id}
+    assert pairs == {vote.pair_id for vote in rows(database, Vote, col(Vote.id) == first)}
 
 
 def test_an_opened_pair_has_every_vote_and_what_used_it(store: Store) -> None:

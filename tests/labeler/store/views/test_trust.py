@@ -9,9 +9,11 @@ from sqlmodel import col, select
 from labeler.domain.rules import CheckRules
 from labeler.domain.states import Purpose
 from labeler.store import Store
+from labeler.store.database import Database
 from labeler.store.records import Ballot, Gold, LeasedPair
 from labeler.store.tables import Lease, Pair, Vote
 from labeler.store.views.trust import Weights
+from tests.support.store import change, rows
 from tests.support.tiny import add_pairs, fill
 
 NOW = 200_000.0
@@ -128,7 +130,9 @@ def test_gold_counts_who_is_right_and_a_tie_is_not(store: Store, raters: list[in
     assert figure(report(store), "gold")["count"] == 14
 
 
-def test_repeats_count_the_same_answer_whatever_the_sides(store: Store, raters: list[int]) -> None:
+def test_repeats_count_the_same_answer_whatever_the_sides(
+    store: Store, database: Database, raters: list[int]
+) -> None:
     ann = raters[0]
     add_pairs(store, 40)
     rate(store, ann, 40, good, now=NOW - 900)
@@ -139,9 +143,8 @@ def test_repeats_count_the_same_answer_whatever_the_sides(store: Store, raters: 
         lambda pair, n: good(pair) if n < 7 else bad(pair),
         checks=CheckRules(repeat_share=1.0),
     )
-    with store._database.read() as session:
-        leases = select(Lease.pair_id).where(col(Lease.id).in_([p.lease_id for p in again]))
-        pairs = session.exec(select(Pair).where(col(Pair.id).in_(leases))).all()
+    leases = select(Lease.pair_id).where(col(Lease.id).in_([p.lease_id for p in again]))
+    pairs = rows(database, Pair, col(Pair.id).in_(leases))
     assert {pair.purpose for pair in pairs} == {Purpose.REPEAT}
     repeats = figure(report(store), "repeats")
     assert (repeats["value"], repeats["count"]) == (0.7, 10)
@@ -167,7 +170,7 @@ def test_fast_votes_are_flagged_and_votes_without_a_time_are_not(
 
 
 def test_what_was_undone_skipped_edited_or_set_aside_does_not_count(
-    store: Store, raters: list[int]
+    store: Store, database: Database, raters: list[int]
 ) -> None:
     ann = raters[0]
     rate(store, ann, 3, good)
@@ -175,9 +178,8 @@ def test_what_was_undone_skipped_edited_or_set_aside_does_not_count(
     store.votes.undo(undo_id="u", rater_id=ann, holder=f"tab {ann}", seconds=60, now=NOW)
     store.votes.undo(undo_id="w", rater_id=ann, holder=f"tab {ann}", seconds=60, now=NOW)
     assert figure(report(store), "left")["count"] == 3
-    with store._database.write() as session:
-        voted = select(Vote.pair_id).where(col(Vote.superseded_by).is_(None))
-        session.get_one(Pair, session.exec(voted).first()).aside_at = NOW
+    first, *_ = rows(database, Vote, col(Vote.superseded_by).is_(None))
+    change(database, Pair, first.pair_id, aside_at=NOW)
     assert figure(report(store), "left")["count"] == 2
 
 
@@ -219,7 +221,7 @@ def test_weights_are_worked_out_anew_only_after_some_more_votes(
 
 
 def test_the_mark_changes_with_a_vote_an_undo_and_a_pair_set_aside(
-    store: Store, raters: list[int]
+    store: Store, database: Database, raters: list[int]
 ) -> None:
     ann = raters[0]
     marks = [store.trust.mark()]
@@ -228,8 +230,7 @@ def test_the_mark_changes_with_a_vote_an_undo_and_a_pair_set_aside(
     store.votes.undo(undo_id="u", rater_id=ann, holder=f"tab {ann}", seconds=60, now=NOW)
     marks.append(store.trust.mark())
     for pair_id in (1, 2):  # one back and another aside is a change too
-        with store._database.write() as session:
-            session.get_one(Pair, 1).aside_at = None
-            session.get_one(Pair, pair_id).aside_at = NOW + pair_id
+        change(database, Pair, 1, aside_at=None)
+        change(database, Pair, pair_id, aside_at=NOW + pair_id)
         marks.append(store.trust.mark())
     assert len(set(marks)) == len(marks)

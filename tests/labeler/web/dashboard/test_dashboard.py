@@ -10,11 +10,12 @@ import pytest
 
 from labeler.config.settings import Settings
 from labeler.store import Store
+from labeler.store.database import Database
 from labeler.store.tables import PolicyVersion, Vote
 from labeler.web.dashboard.figures import Figures
 from tests.support.adapter import write_folder
 from tests.support.busy import fill_busy
-from tests.support.store import claim, open_update, promote, vote
+from tests.support.store import change, claim, open_update, promote, vote
 from tests.support.web import add_pairs, serving
 
 
@@ -24,7 +25,7 @@ def client(store: Store, tmp_path: Path) -> Iterator[httpx.Client]:
         yield opened
 
 
-def make_versions(store: Store, folder: Path, count: int) -> None:
+def make_versions(store: Store, database: Database, folder: Path, count: int) -> None:
     """Versions whose folders are whole."""
     for number in range(1, count + 1):
         add_pairs(store, 4, version=number - 1)
@@ -32,16 +33,17 @@ def make_versions(store: Store, folder: Path, count: int) -> None:
         open_update(store, time.time())
         digest = write_folder(folder / "adapters" / f"v{number}", b"weights %d" % number)
         promote(store, claim(store, now=time.time()), number, now=time.time())
-        with store._database.write() as session:
-            session.get_one(PolicyVersion, number).sha256 = digest
+        change(database, PolicyVersion, number, sha256=digest)
 
 
 def live(client: httpx.Client) -> int:
     return int(client.get("/dashboard/figures").json()["tiles"]["live"])
 
 
-def test_the_figures_of_a_busy_service_add_up(store: Store, tmp_path: Path) -> None:
-    fill_busy(store, votes=300, now=(now := 1.7e9))
+def test_the_figures_of_a_busy_service_add_up(
+    store: Store, database: Database, tmp_path: Path
+) -> None:
+    fill_busy(database, votes=300, now=(now := 1.7e9))
     figures = Figures(Settings(data_dir=tmp_path), store)
     for name in ("hour", "day", "week", "month", "all"):
         found = figures.get(name, 7200.0, now=now)
@@ -60,13 +62,14 @@ def test_the_figures_of_a_busy_service_add_up(store: Store, tmp_path: Path) -> N
     assert json.dumps(found)
 
 
-def test_quartiles_and_days_begin_where_they_do(store: Store, tmp_path: Path) -> None:
+def test_quartiles_and_days_begin_where_they_do(
+    store: Store, database: Database, tmp_path: Path
+) -> None:
     add_pairs(store, 5)
     now = 86_400.0 * 20_000 + 3 * 3600  # 3 o'clock at night, UTC
     for number, seconds in enumerate([1.0, 2.0, 3.0, 4.0, 10.0]):
         [vote_id] = vote(store, 1, now=now - number)
-        with store._database.write() as session:
-            session.get_one(Vote, vote_id).seconds = seconds
+        change(database, Vote, vote_id, seconds=seconds)
     series = Figures(Settings(data_dir=tmp_path), store).get("month", -5 * 3600, now=now)["series"]
     # five hours to the west, a day begins at 5 o'clock UTC
     assert series["start"] % 86_400 == 5 * 3600
@@ -87,9 +90,9 @@ def test_local_times_of_a_second_each_are_worked_out_together(store: Store, tmp_
 
 
 def test_an_admin_rolls_back_accepts_and_rejects(
-    client: httpx.Client, store: Store, tmp_path: Path
+    client: httpx.Client, store: Store, database: Database, tmp_path: Path
 ) -> None:
-    make_versions(store, tmp_path, 2)
+    make_versions(store, database, tmp_path, 2)
     answer = client.post("/versions/rollback", json={"live": 2})
     assert answer.json()["sentence"] == "Version 1 is live now, in place of version 2."
     stale = client.post("/versions/2/promote", json={"live": 2})
@@ -108,9 +111,9 @@ def test_an_admin_rolls_back_accepts_and_rejects(
 
 
 def test_a_version_whose_folder_was_changed_does_not_go_live(
-    client: httpx.Client, store: Store, tmp_path: Path
+    client: httpx.Client, store: Store, database: Database, tmp_path: Path
 ) -> None:
-    make_versions(store, tmp_path, 2)
+    make_versions(store, database, tmp_path, 2)
     (tmp_path / "adapters" / "v1" / "adapter_model.safetensors").write_bytes(b"other")
     for path in ("/versions/rollback", "/versions/2/reject", "/versions/1/promote"):
         answer = client.post(path, json={})

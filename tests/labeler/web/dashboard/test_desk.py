@@ -9,21 +9,22 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from labeler.store import Store
+from labeler.store.database import Database
 from labeler.store.tables import Pair, PolicyVersion, Rater, Vote
 from tests.support.adapter import write_folder
 from tests.support.busy import fill_busy
+from tests.support.store import change
 from tests.support.web import Screen, Service, serving
 
 SERIOUS = ("serious", "critical")
 
 
 @pytest.fixture
-def busy(store: Store, tmp_path: Path) -> Iterator[Service]:
+def busy(store: Store, database: Database, tmp_path: Path) -> Iterator[Service]:
     """A service of some days, whose version 8 is live and whose version 7 is whole on disk."""
-    fill_busy(store, votes=260, now=time.time())
+    fill_busy(database, votes=260, now=time.time())
     digest = write_folder(tmp_path / "adapters" / "v0007")
-    with store._database.write() as session:
-        session.get_one(PolicyVersion, 7).sha256 = digest
+    change(database, PolicyVersion, 7, sha256=digest)
     with serving(store, tmp_path) as running:
         yield running
 
@@ -143,14 +144,12 @@ def test_labels_are_found_opened_and_set_aside_by_keyboard_alone(
 
 
 def test_a_link_leads_to_a_pair_and_a_hostile_one_does_nothing(
-    screen: Screen, store: Store
+    screen: Screen, database: Database
 ) -> None:
     table = "| a | b |\n|--:|:-:|\n| 1 | 2 |\n\n<img src=x onerror=alert(1)><style>p{}</style>"
-    with store._database.write() as session:
-        pair = session.get_one(Pair, 3)
-        pair.response_a = table
-        session.get_one(Vote, "vote-2").comment = "<b>bold</b>\u202e"
-        session.get_one(Rater, 1).name = "<script>alert(1)</script>"
+    change(database, Pair, 3, response_a=table)
+    change(database, Vote, "vote-2", comment="<b>bold</b>\u202e")
+    change(database, Rater, 1, name="<script>alert(1)</script>")
     page = screen.page
     page.on("dialog", lambda dialog: screen.complaints.append(dialog.message))
     go(page, f"{screen.url}/labels?flag=set_aside#pair=3")

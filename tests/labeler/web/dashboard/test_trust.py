@@ -14,6 +14,7 @@ from labeler.config.settings import Settings
 from labeler.domain.rules import CheckRules
 from labeler.domain.states import Purpose
 from labeler.store import Store
+from labeler.store.database import Database
 from labeler.store.records import Gold
 from labeler.store.tables import Lease, Pair
 from labeler.web.dashboard.trust import LOOK_SECONDS, TrustView
@@ -22,10 +23,10 @@ from tests.support.web import add_pairs, serving
 SHARES = {"gold_share": 0.3, "repeat_share": 0.4, "labels_per_update": 1000, "queue_pairs": 500}
 
 
-def purposes(store: Store) -> dict[str, Purpose]:
+def purposes(database: Database) -> dict[str, Purpose]:
     """What each lease is of."""
     rows = select(Lease.id, Pair.purpose).join(Pair, col(Pair.id) == col(Lease.pair_id))
-    with store._database.read() as session:
+    with database.read() as session:
         return dict(session.exec(rows).all())
 
 
@@ -41,7 +42,7 @@ def anonymous(value: Any) -> Any:
 
 
 def test_gold_repeated_and_ordinary_pairs_look_alike_in_every_answer(
-    store: Store, tmp_path: Path
+    store: Store, database: Database, tmp_path: Path
 ) -> None:
     """Pair, receipt, state, undo and history: the same keys, kinds and values but for the words."""
     add_pairs(store, 200)
@@ -78,7 +79,7 @@ def test_gold_repeated_and_ordinary_pairs_look_alike_in_every_answer(
             ]
             told = [anonymous(step) for step in steps] + [moved, sorted(history)]
             told[1]["receipts"][0]["vote_id"] = told[3]["receipts"][0]["vote_id"] = "…"
-            seen.setdefault(purposes(store)[pair["lease_id"]], []).append(told)
+            seen.setdefault(purposes(database)[pair["lease_id"]], []).append(told)
             before = after["state"]
     assert set(seen) == {Purpose.LOOP, Purpose.GOLD, Purpose.REPEAT}
     ordinary = seen[Purpose.LOOP][0]
