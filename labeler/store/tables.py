@@ -188,7 +188,7 @@ class Ask(SQLModel, table=True):
     messages: list[dict[str, str]] = Field(sa_column=_json())
     state: AskState = Field(sa_column=_enum(AskState, index=True))
     done_tokens: int = 0
-    max_tokens: int = Field(0, sa_column_kwargs={"name": "most_tokens"})
+    max_tokens: int = 0
     tries: int = 0
     pair_id: int | None = Field(default=None, foreign_key="pair.id", index=True)
     reason: str | None = None
@@ -331,7 +331,13 @@ class Update(SQLModel, table=True):
     """One DPO update, from the moment it is due to its end."""
 
     __table_args__ = (
-        Index("one_open_update", "mode", unique=True, **_where("finished_at IS NULL")),
+        # On what is true of every row in it, so that there is one row at most.
+        Index(
+            "one_open_update",
+            sa.text("(finished_at IS NULL)"),
+            unique=True,
+            **_where("finished_at IS NULL"),
+        ),
     )
 
     id: int | None = Field(default=None, primary_key=True)

@@ -20,6 +20,7 @@ from labeler.store import Store, open_store
 from labeler.store.database import MIGRATIONS, Database
 from labeler.store.live_version import versions_since
 from labeler.store.tables import Prompt, UpdateLabel
+from tests.labeler.store.test_migrations import BLIND
 from tests.support.store import rows
 from tests.support.tiny import fill
 
@@ -57,6 +58,7 @@ def make_old_database(url: str) -> None:
     engine.dispose()
 
 
+@BLIND
 def test_the_migrations_make_exactly_the_tables_that_the_code_declares(
     database: Database,
 ) -> None:
@@ -91,6 +93,7 @@ def test_a_database_of_the_first_version_opens_with_its_labels_and_versions(
         assert live.id == 1
 
 
+@BLIND
 def test_an_upgraded_database_has_the_tables_of_a_new_one(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'old.sqlite'}"
     make_old_database(url)

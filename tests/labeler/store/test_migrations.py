@@ -1,5 +1,6 @@
 """Databases of older versions, with rows in every table, are opened as if they were new ones."""
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from alembic.migration import MigrationContext
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import SQLModel
 
+from labeler.domain.labels import VoteRules
+from labeler.domain.rules import DueRules
+from labeler.domain.states import UpdateState
 from labeler.store import Store, open_store
 from labeler.store.database import MIGRATIONS, Database
 from labeler.store.learning.pruning import tidy
@@ -65,7 +69,20 @@ INSERT INTO run (id, judge, started_at, seconds, spent, ended_at, reason)
 """
 LIVE_CHANGES = "INSERT INTO live_change (id, version_id, at) VALUES (1, 0, 1), (2, 1, 3)"
 ROLES = "UPDATE update_label SET role = 'held_out' WHERE update_id = 3"
-OLD = pytest.mark.parametrize("revision", ["0001", "0002", "0003"])
+ACCOUNTS = """
+INSERT INTO login (id, rater_id, created_at, expires_at) VALUES ('l', 1, 1, 2);
+INSERT INTO failed_login (id, key, at) VALUES (1, 'k', 1);
+INSERT INTO ask (id, rater_id, messages, state, done_tokens, most_tokens, tries, pair_id,
+    created_at) VALUES ('a', 1, '[]', 'answered', 3, 8, 1, 5, 1),
+    ('b', 2, '[]', 'waiting', 0, 0, 0, NULL, 2);
+"""
+REVISIONS = ["0001", "0002", "0003", "0004"]
+RENAMED = {("ask", "most_tokens"): "max_tokens"}
+# No inspector can see an index on an expression, and two of them say so.
+BLIND = pytest.mark.filterwarnings(
+    "ignore:Skipped unsupported reflection of expression-based index one_open_update",
+    "ignore:autogenerate skipping metadata-specified expression-based index 'one_open_update'",
+)
 
 FORBIDDEN = {
     "a second live version": "UPDATE policy_version SET state = 'live' WHERE id = 2",
@@ -74,8 +91,9 @@ FORBIDDEN = {
     "a second standing vote": "INSERT INTO vote (id, pair_id, rater_id, choice, strength,"
     " shown_left, source, staleness, reasons, created_at)"
     " VALUES ('x', 2, 1, 'a', 1, 'a', 'human', 0, '[]', 1)",
-    "a second open update": 'INSERT INTO "update" (mode, state, opened_at, attempt, steps_done,'
-    " steps_total, metrics) VALUES ('streaming', 'open', 1, 0, 0, 0, '{}')",
+    "a second open update, whatever its mode": 'INSERT INTO "update" (mode, state, opened_at,'
+    " attempt, steps_done,"
+    " steps_total, metrics) VALUES ('iterative', 'open', 1, 0, 0, 0, '{}')",
     "a prompt twice": "INSERT INTO prompt (messages, digest, pairs_sampled, created_at)"
     " VALUES ('[]', 'd', 0, 1)",
     "a vote of a rater who is not there": "UPDATE vote SET rater_id = 9 WHERE id = 'v1'",
@@ -102,6 +120,7 @@ def make_database(url: str, revision: str) -> dict[str, list[tuple[object, ...]]
         connection.exec_driver_sql("PRAGMA foreign_keys=ON")
         later = {"0001": "", "0002": f"{LIVE_CHANGES};{ROLES}"}
         later["0003"] = f"{later['0002']};{JUDGED}"
+        later["0004"] = f"{later['0003']};{ACCOUNTS}"
         for statement in (part for part in (ROWS + later[revision]).split(";") if part.strip()):
             connection.exec_driver_sql(statement)
         assert connection.exec_driver_sql("PRAGMA foreign_key_check").all() == []
@@ -123,6 +142,10 @@ def rows(connection: sa.Connection, table: str, names: tuple[str, ...]) -> list[
     listed = ", ".join(f'"{name}"' for name in names)
     found = connection.exec_driver_sql(f'SELECT {listed} FROM "{table}"').all()
     return [names, *sorted((tuple(row) for row in found), key=repr)]
+
+
+def as_now(table: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(RENAMED.get((table, name), name) for name in names)
 
 
 def shape(connection: sa.Connection) -> dict[str, object]:
@@ -153,10 +176,10 @@ def old(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Database]:
     opened.close()
 
 
-OPENED = pytest.mark.parametrize("old", ["0001", "0002", "0003"], indirect=True)
+OPENED = pytest.mark.parametrize("old", REVISIONS, indirect=True)
 
 
-@OLD
+@pytest.mark.parametrize("revision", REVISIONS)
 def test_every_row_is_there_as_it_was(tmp_path: Path, revision: str) -> None:
     url = f"sqlite:///{tmp_path / 'old.sqlite'}"
     before = make_database(url, revision)
@@ -165,14 +188,15 @@ def test_every_row_is_there_as_it_was(tmp_path: Path, revision: str) -> None:
     with Database(url).read() as session:
         connection = session.connection()
         after = {
-            table: rows(connection, table, tuple(str(name) for name in found[0]))
-            for table, found in before.items()
+            table: [names, *rows(connection, table, as_now(table, names))[1:]]
+            for table, (names, *_) in before.items()
         }
         assert after == before
         moves = connection.exec_driver_sql("SELECT version_id, at FROM live_change").all()
         assert [tuple(move) for move in moves] == [(0, 1.0), (1, 3.0)]
 
 
+@BLIND
 @OPENED
 def test_indexes_foreign_keys_and_columns_are_those_of_a_new_database(
     old: Database, database: Database
@@ -196,6 +220,35 @@ def test_no_reference_dangles_and_the_file_is_sound(old: Database) -> None:
 def test_what_must_not_be_is_refused_still(old: Database, what: str) -> None:
     with pytest.raises(IntegrityError), old.write() as session:
         session.execute(sa.text(FORBIDDEN[what]))
+
+
+def test_of_two_open_updates_the_older_goes_on_and_the_labels_of_the_other_are_free(
+    tmp_path: Path,
+) -> None:
+    url = f"sqlite:///{tmp_path / 'old.sqlite'}"
+    make_database(url, "0004")
+    with sqlite3.connect(tmp_path / "old.sqlite") as connection:
+        connection.executescript(
+            """
+            INSERT INTO "update" (id, mode, state, opened_at, worker, attempt, steps_done,
+                steps_total, metrics) VALUES (4, 'iterative', 'training', 6, 'w', 1, 0, 0, '{}');
+            INSERT INTO update_label (update_id, vote_id, role) VALUES (4, 'v1', 'replay');
+            """
+        )
+    connection.close()
+    store = open_store(url)
+    claimed = store.updates.claim(worker="w", rules=VoteRules(), now=10.0)
+    assert claimed is not None
+    assert claimed.update_id == 3
+    last = store.updates.last()
+    assert last is not None
+    assert (last.id, last.state, last.reason) == (
+        4, UpdateState.FAILED, "another update was open already",
+    )  # fmt: skip
+    store.updates.fail(claimed, reason="so that another may open", now=11.0)
+    rules = DueRules(labels_per_update=1, max_staleness=9)
+    assert store.updates.open_if_due(rules, now=1e6) == 5
+    store.close()
 
 
 @OPENED
