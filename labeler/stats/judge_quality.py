@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from labeler.domain.estimate import Z_95, Estimate
 from labeler.domain.labels import Preference
 from labeler.domain.states import Choice
 
-Z_95 = 1.96
 # On fewer pairs that both decided, a low agreement pauses nobody.
 MIN_TO_PAUSE = 20
 CATEGORIES = (Choice.A, Choice.B, Choice.TIE)
@@ -75,19 +75,6 @@ class Double:
 
 
 @dataclass(frozen=True)
-class Figure:
-    """An estimate with its 95 % interval, from `count` pairs; all None, and `why` not, if there
-    is no such figure.
-    """
-
-    value: float | None
-    low: float | None
-    high: float | None
-    count: int
-    why: str | None = None
-
-
-@dataclass(frozen=True)
 class Bin:
     """Pairs on which the judge was about as sure: how sure on average, and how right.
 
@@ -113,15 +100,15 @@ class JudgeFigures:
     """
 
     pairs: int
-    agreement: Figure
-    agreement_with_ties: Figure
-    kappa: Figure
-    brier: Figure
-    calibration_error: Figure
+    agreement: Estimate
+    agreement_with_ties: Estimate
+    kappa: Estimate
+    brier: Estimate
+    calibration_error: Estimate
     bins: tuple[Bin, ...]
-    longer_judge: Figure
-    longer_people: Figure
-    longer_difference: Figure
+    longer_judge: Estimate
+    longer_people: Estimate
+    longer_difference: Estimate
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: four digits, and None where there is no figure."""
@@ -170,42 +157,31 @@ def paused_by_agreement(figures: JudgeFigures, floor: float) -> str | None:
     )
 
 
-def wilson(hits: float, count: float) -> tuple[float, float]:
-    """The 95 % interval of a share of at least one (Wilson 1927)."""
-    rate = hits / count
-    shrink = 1 + Z_95**2 / count
-    centre = (rate + Z_95**2 / (2 * count)) / shrink
-    half = Z_95 * math.sqrt(rate * (1 - rate) / count + Z_95**2 / (4 * count**2)) / shrink
-    return max(0.0, centre - half), min(1.0, centre + half)
-
-
-def difference(ours: Sequence[bool], theirs: Sequence[bool]) -> Figure:
+def difference(ours: Sequence[bool], theirs: Sequence[bool]) -> Estimate:
     """Share of `ours` minus that of `theirs` on the same pairs (Agresti and Min 2005)."""
     count = len(ours)
     if not count:
-        return _none(0, NONE_LONGER)
+        return Estimate.none(NONE_LONGER)
     pairs = list(zip(ours, theirs, strict=True))
     only_ours, only_theirs = pairs.count((True, False)), pairs.count((False, True))
     gained, lost, total = only_ours + 0.5, only_theirs + 0.5, count + 2
     centre = (gained - lost) / total
     half = Z_95 * math.sqrt(gained + lost - (gained - lost) ** 2 / total) / total
     value = (only_ours - only_theirs) / count
-    return Figure(value, max(-1.0, centre - half), min(1.0, centre + half), count)
+    return Estimate(value, max(-1.0, centre - half), min(1.0, centre + half), count)
 
 
-def _share(hits: Sequence[bool], why: str = NONE_DECIDED) -> Figure:
-    if not hits:
-        return _none(0, why)
-    return Figure(sum(hits) / len(hits), *wilson(sum(hits), len(hits)), count=len(hits))
+def _share(hits: Sequence[bool], why: str = NONE_DECIDED) -> Estimate:
+    return Estimate.share(sum(hits), len(hits), why)
 
 
-def _kappa(doubles: Sequence[Double], rng: random.Random) -> Figure:
+def _kappa(doubles: Sequence[Double], rng: random.Random) -> Estimate:
     said = [(double.people_say, double.judge_says) for double in doubles]
     table = [[said.count((row, column)) for column in CATEGORIES] for row in CATEGORIES]
-    return kappa_figure(table, rng) if doubles else _none(0, NO_PAIRS)
+    return kappa_figure(table, rng) if doubles else Estimate.none(NO_PAIRS)
 
 
-def kappa_figure(table: Sequence[Sequence[int]], rng: random.Random) -> Figure:
+def kappa_figure(table: Sequence[Sequence[int]], rng: random.Random) -> Estimate:
     """Kappa of counts, people by row and the judge by column.
 
     Interval: draws of the table from a Dirichlet distribution, one pair in all added evenly (Perks
@@ -215,14 +191,14 @@ def kappa_figure(table: Sequence[Sequence[int]], rng: random.Random) -> Figure:
     count = sum(sum(row) for row in table)
     value = kappa(table)
     if value is None:
-        return _none(count, "people and the judge said one and the same of every pair")
+        return Estimate.none("people and the judge said one and the same of every pair", count)
     prior = 1 / len(table) ** 2
     drawn = [
         kappa([[rng.gammavariate(cell + prior, 1.0) for cell in row] for row in table])
         for _ in range(DRAWS)
     ]
     low, high = _middle([one for one in drawn if one is not None])
-    return Figure(value, min(low, value), max(high, value), count)
+    return Estimate(value, min(low, value), max(high, value), count)
 
 
 def kappa(table: Sequence[Sequence[float]]) -> float | None:
@@ -244,13 +220,13 @@ def kappa(table: Sequence[Sequence[float]]) -> float | None:
     return (observed - by_chance) / (1 - by_chance)
 
 
-def _brier(doubles: Sequence[Double]) -> Figure:
+def _brier(doubles: Sequence[Double]) -> Estimate:
     """Normal interval, with one more pair of which half is a score of 0, and half one of 1.
 
     So the interval keeps a width where all scores are alike.
     """
     if not doubles:
-        return _none(0, NO_PAIRS)
+        return Estimate.none(NO_PAIRS)
     scores = [
         (double.judge - (double.human.target + double.human.tie / 2)) ** 2 for double in doubles
     ]
@@ -258,7 +234,7 @@ def _brier(doubles: Sequence[Double]) -> Figure:
     centre = (sum(scores) + 0.5) / count
     variance = (sum(score**2 for score in scores) + 0.5) / count - centre**2
     half = Z_95 * math.sqrt(variance / count)
-    return Figure(
+    return Estimate(
         sum(scores) / len(scores), max(0.0, centre - half), min(1.0, centre + half), len(scores)
     )
 
@@ -287,7 +263,7 @@ def _bins(doubles: Sequence[Double]) -> list[Bin]:
     ]
 
 
-def _calibration_error(bins: Sequence[Bin], rng: random.Random) -> Figure:
+def _calibration_error(bins: Sequence[Bin], rng: random.Random) -> Estimate:
     """The expected calibration error is never below zero, so chance alone makes it large.
 
     Interval: draws of how right the judge is in each bin, from a Beta distribution (Jeffreys); its
@@ -296,7 +272,7 @@ def _calibration_error(bins: Sequence[Bin], rng: random.Random) -> Figure:
     """
     count = sum(part.count for part in bins)
     if not count:
-        return _none(0, "the judge decided no pair")
+        return Estimate.none("the judge decided no pair")
     value = sum(part.count * abs(part.right - part.confidence) for part in bins) / count
     drawn = [_drawn_error(bins, count, rng) for _ in range(DRAWS)]
     by_chance = sorted(_error_by_chance(bins, count, rng) for _ in range(DRAWS))
@@ -304,7 +280,7 @@ def _calibration_error(bins: Sequence[Bin], rng: random.Random) -> Figure:
     low = max(0.0, min(low, 2 * value - high))
     if value <= by_chance[int(0.95 * DRAWS)]:
         low = 0.0
-    return Figure(value, min(low, value), max(high, value), count=count)
+    return Estimate(value, min(low, value), max(high, value), count=count)
 
 
 def _drawn_error(bins: Sequence[Bin], count: int, rng: random.Random) -> float:
@@ -326,10 +302,6 @@ def _middle(drawn: Sequence[float]) -> tuple[float, float]:
     """The bounds of the middle 95 %."""
     ordered = sorted(drawn)
     return ordered[int(0.025 * len(ordered))], ordered[int(0.975 * len(ordered))]
-
-
-def _none(count: int, why: str) -> Figure:
-    return Figure(None, None, None, count, why)
 
 
 def _rounded(value: Any) -> Any:

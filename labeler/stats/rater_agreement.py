@@ -23,8 +23,8 @@ import krippendorff
 import numpy as np
 from numpy.typing import NDArray
 
+from labeler.domain.estimate import Estimate
 from labeler.domain.states import Choice
-from labeler.stats.judge_quality import Figure, wilson
 
 CATEGORIES = (Choice.A, Choice.B, Choice.TIE, Choice.BOTH_BAD)
 DRAWS = 1000
@@ -49,18 +49,11 @@ class Answer(NamedTuple):
 class Agreement(NamedTuple):
     """How far raters agree, over pairs that two or more of them rated. `kappa_name` says which."""
 
-    percent: Figure
-    alpha: Figure
-    kappa: Figure
-    ac1: Figure
+    percent: Estimate
+    alpha: Estimate
+    kappa: Estimate
+    ac1: Estimate
     kappa_name: str
-
-
-def share(hits: int, count: int, why: str) -> Figure:
-    """A share with its Wilson interval (1927); `why` there is none if there is nothing to count."""
-    if not count:
-        return Figure(None, None, None, 0, why)
-    return Figure(hits / count, *wilson(hits, count), count=count)
 
 
 def agreement(answers: Iterable[Answer], categories: Sequence[Any] = CATEGORIES) -> Agreement:
@@ -74,7 +67,7 @@ def agreement(answers: Iterable[Answer], categories: Sequence[Any] = CATEGORIES)
     name = "Cohen's kappa" if two else "Fleiss' kappa"
     if len(shared) < MIN_PAIRS:
         why = f"only {len(shared)} of the {MIN_PAIRS} pairs it takes were rated by two people"
-        none = Figure(None, None, None, len(shared), why if shared else NO_OVERLAP)
+        none = Estimate.none(why if shared else NO_OVERLAP, len(shared))
         return Agreement(none, none, none, none, name)
     kinds = Kinds.of(by_pair.values(), categories)
     table = _table(shared.values(), raters, categories) if two else None
@@ -178,7 +171,7 @@ def _beyond_chance(observed: Floats, by_chance: Floats) -> Floats:
     return result
 
 
-def _figure(statistic: Callable[[Floats, Floats], Floats], kinds: Kinds, count: int) -> Figure:
+def _figure(statistic: Callable[[Floats, Floats], Floats], kinds: Kinds, count: int) -> Estimate:
     """A statistic of the pairs with its interval. Alpha's value is the `krippendorff` package's."""
     value = float(statistic(kinds.said, kinds.pairs))
     if statistic is alpha and not math.isnan(value):
@@ -190,7 +183,7 @@ def _figure(statistic: Callable[[Floats, Floats], Floats], kinds: Kinds, count: 
     return _between(value, statistic(every, drawn), count)
 
 
-def _cohen(table: Floats) -> Figure:
+def _cohen(table: Floats) -> Estimate:
     """Cohen's kappa with its interval. Its value is scikit-learn's."""
     from sklearn.metrics import cohen_kappa_score
 
@@ -218,11 +211,11 @@ def _drawn(weights: Floats, count: int) -> Floats:
     return rng.multinomial(count, weights / weights.sum(), size=DRAWS).astype(float)
 
 
-def _between(value: float, drawn: Floats, count: int) -> Figure:
+def _between(value: float, drawn: Floats, count: int) -> Estimate:
     if math.isnan(value):
-        return Figure(None, None, None, count, ALL_THE_SAME)
+        return Estimate.none(ALL_THE_SAME, count)
     low, high = np.nanquantile(drawn, [0.025, 0.975])
-    return Figure(value, min(float(low), value), max(float(high), value), count)
+    return Estimate(value, min(float(low), value), max(float(high), value), count)
 
 
 def _table(

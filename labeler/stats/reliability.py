@@ -22,8 +22,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from labeler.domain.estimate import Estimate, wilson
 from labeler.domain.states import Choice
-from labeler.stats.judge_quality import Figure, wilson
 from labeler.stats.rater_agreement import Answer
 
 MAX_ROUNDS = 100
@@ -47,7 +47,7 @@ Floats = NDArray[np.float64]
 class Reliability(NamedTuple):
     """How often a rater names the better response, and how many known answers that is worth."""
 
-    accuracy: Figure
+    accuracy: Estimate
     evidence_votes: float = 0.0
 
 
@@ -73,7 +73,7 @@ def reliabilities(answers: Iterable[Answer], truth: Mapping[int, Choice]) -> dic
     count = dict.fromkeys(sorted({answer.rater_id for answer in everybody}), 0)
     for answer in telling:
         count[answer.rater_id] += 1
-    found = {rater: Reliability(Figure(None, None, None, 0, NO_EVIDENCE)) for rater in count}
+    found = {rater: Reliability(Estimate.none(NO_EVIDENCE)) for rater in count}
     if telling:
         fit = _fit(telling, truth)
         alone = _alone(telling, truth)
@@ -183,9 +183,8 @@ def _alone(answers: Sequence[Answer], truth: Mapping[int, Choice]) -> set[int]:
 
 def _reliability(skill: float, worth: float, votes: int) -> Reliability:
     if worth < MIN_VOTES:
-        return Reliability(Figure(None, None, None, votes, NOT_TOLD_APART))
-    low, high = wilson(skill * worth, worth)
-    return Reliability(Figure(skill, low, high, votes), worth)
+        return Reliability(Estimate.none(NOT_TOLD_APART, votes))
+    return Reliability(Estimate(skill, *wilson(skill * worth, worth), votes), worth)
 
 
 def _log_odds(share: float) -> float:

@@ -17,8 +17,8 @@ import torch
 from tqdm import tqdm
 
 from labeler.config.load import load_settings
+from labeler.domain.estimate import wilson
 from labeler.domain.states import UpdateState
-from labeler.stats.judge_quality import wilson
 from labeler.store.database import Database
 from labeler.store.tables import Update
 from tests.support.loop import PLANTS, Loop, planted, sure

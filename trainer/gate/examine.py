@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from labeler.domain.estimate import wilson
 from labeler.domain.labels import TrainingLabel
 from labeler.domain.response_stats import Said, Style, style
-from labeler.stats.judge_quality import wilson
 from trainer.gate.gate import Agreement, Evidence, WinRate
 from trainer.learning.update import TrainingSettings, margins
 from trainer.policy.logps import pair_logps

@@ -6,10 +6,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, col, func, select
 
+from labeler.domain.estimate import wilson
 from labeler.domain.judging import is_consistent
 from labeler.domain.labels import VoteRules, combine
 from labeler.domain.states import Choice, Purpose, RaterRole
-from labeler.stats.judge_quality import Double, measure, wilson
+from labeler.stats.judge_quality import Double, measure
 from labeler.store.learning.label_selection import opinion_of
 from labeler.store.tables import Pair, Rater, RoleState, TidiedVerdicts, Verdict, Vote
 

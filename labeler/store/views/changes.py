@@ -10,9 +10,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
+from labeler.domain.estimate import wilson
 from labeler.domain.labels import VoteRules, trainable
 from labeler.domain.states import LabelRole, Source, UpdateState, VersionState
-from labeler.stats.judge_quality import wilson
 from labeler.store.database import Database
 from labeler.store.tables import LiveChange, PolicyVersion, Update, UpdateLabel, Vote
 

@@ -12,9 +12,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, col, func, select
 
+from labeler.domain.estimate import Z_95, Estimate
 from labeler.domain.rules import DueRules
 from labeler.domain.states import Choice, PairState, Source, UpdateState
-from labeler.stats.judge_quality import Z_95, Figure, wilson
 from labeler.store.database import Database
 from labeler.store.learning.label_selection import new_votes
 from labeler.store.learning.rounds import answered
@@ -46,7 +46,7 @@ class Now:
     leased: int
     aside: int
     active: int
-    accepted: Figure
+    accepted: Estimate
     updates: Mapping[str, int]
     open_update: Mapping[str, Any] | None
     roles: Sequence[Mapping[str, Any]]
@@ -76,16 +76,6 @@ class Series:
     human: Mapping[int, int]
     judge: Mapping[int, int]
     seconds: Sequence[tuple[int, float]] = field(default=())
-
-
-@dataclass(frozen=True)
-class Score:
-    """The judge's mean score of what a version says, with its 95 % interval, over pairs."""
-
-    value: float
-    low: float
-    high: float
-    pairs: int
 
 
 class Dashboard:
@@ -185,7 +175,7 @@ class Dashboard:
         with self._database.read() as session:
             return session.exec(scored.order_by(col(Verdict.id).desc()).limit(1)).first()
 
-    def scores(self, judge: str, versions: Sequence[int]) -> dict[int, Score]:
+    def scores(self, judge: str, versions: Sequence[int]) -> dict[int, Estimate]:
         """The mean score that this judge gives each of these versions, where it gave any."""
         mean = (col(Verdict.score_a) + col(Verdict.score_b)) / 2
         rows = (
@@ -243,7 +233,7 @@ def _active(session: Session, now: float) -> int:
     return len({*session.exec(voted.distinct()), *session.exec(holding.distinct())})
 
 
-def _accepted(session: Session) -> Figure:
+def _accepted(session: Session) -> Estimate:
     ended = (
         select(Update.state)
         .where(col(Update.finished_at).is_not(None))
@@ -251,10 +241,7 @@ def _accepted(session: Session) -> Figure:
         .limit(LAST_UPDATES)
     )
     states = list(session.exec(ended))
-    if not states:
-        return Figure(None, None, None, 0, NONE_ENDED)
-    live = states.count(UpdateState.PROMOTED)
-    return Figure(live / len(states), *wilson(live, len(states)), len(states))
+    return Estimate.share(states.count(UpdateState.PROMOTED), len(states), NONE_ENDED)
 
 
 def _update_counts(session: Session) -> dict[str, int]:
@@ -312,9 +299,9 @@ def _timed(session: Session, start: float, bucket: float) -> list[tuple[int, flo
     return [(int((at - start) / bucket), float(seconds or 0)) for at, seconds in session.exec(rows)]
 
 
-def _score(pairs: int, mean: float, square: float) -> Score:
+def _score(pairs: int, mean: float, square: float) -> Estimate:
     """The mean with its normal interval, whose half is 1.96 s / sqrt(n); none from one pair."""
     if pairs < 2:
-        return Score(mean, mean, mean, pairs)
+        return Estimate(mean, mean, mean, pairs)
     half = Z_95 * math.sqrt(max(0.0, square - mean**2) / (pairs - 1))
-    return Score(mean, mean - half, mean + half, pairs)
+    return Estimate(mean, mean - half, mean + half, pairs)

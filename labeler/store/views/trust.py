@@ -10,19 +10,19 @@ are asked for: they bring numpy and pandas along.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
+from labeler.domain.estimate import Estimate
 from labeler.domain.states import Choice, Purpose, Source
 from labeler.store.database import Database
 from labeler.store.tables import Pair, Rater, Vote
 
 if TYPE_CHECKING:
-    from labeler.stats.judge_quality import Figure
     from labeler.stats.reliability import Reliability
 
 MAX_VOTES = 20_000
@@ -100,9 +100,9 @@ class Trust:
                     "votes": votes,
                     "votes_last_day": last_day,
                     **_of_one(of_rater.get(rater_id, []), said, min_reading_seconds),
-                    "reliability": _json(reliable[rater_id].accuracy)
+                    "reliability": reliable[rater_id].accuracy.to_json()
                     if rater_id in reliable
-                    else _none(NO_VOTES),
+                    else Estimate.none(NO_VOTES).to_json(),
                     "weight": round(heavy.get(rater_id, 1.0), 3) if weighing else None,
                 }
                 for rater_id, name, votes, last_day in raters
@@ -244,9 +244,9 @@ def _of_one(
     return {
         "median_seconds": round(median(seconds), 2) if seconds else None,
         "too_fast": sum(one < min_reading_seconds for one in seconds),
-        "left_share": _json(_left(cast)),
-        "gold": _json(_gold(cast)),
-        "repeats": _json(_repeats(cast, said)),
+        "left_share": _left(cast).to_json(),
+        "gold": _gold(cast).to_json(),
+        "repeats": _repeats(cast, said).to_json(),
     }
 
 
@@ -255,17 +255,17 @@ def _sides(cast: Sequence[Cast]) -> list[bool]:
     return [vote.choice == vote.shown_left for vote in cast if vote.choice in (Choice.A, Choice.B)]
 
 
-def _left(cast: Sequence[Cast]) -> "Figure":
+def _left(cast: Sequence[Cast]) -> Estimate:
     return _share(_sides(cast), NO_VOTES)
 
 
-def _gold(cast: Sequence[Cast]) -> "Figure":
+def _gold(cast: Sequence[Cast]) -> Estimate:
     return _share(
         [vote.choice == vote.answer for vote in cast if vote.purpose is Purpose.GOLD], NO_GOLD
     )
 
 
-def _repeats(cast: Sequence[Cast], said: Mapping[tuple[int, int], Choice]) -> "Figure":
+def _repeats(cast: Sequence[Cast], said: Mapping[tuple[int, int], Choice]) -> Estimate:
     """Share of repeats with the answer of the first time, where that one stands and is recent."""
     same = [
         vote.choice is first
@@ -277,30 +277,16 @@ def _repeats(cast: Sequence[Cast], said: Mapping[tuple[int, int], Choice]) -> "F
     return _share(same, NO_REPEATS)
 
 
-def _too_fast(cast: Sequence[Cast], min_reading_seconds: float) -> "Figure":
+def _too_fast(cast: Sequence[Cast], min_reading_seconds: float) -> Estimate:
     """Votes without a time are not counted."""
     return _share(
         [vote.seconds < min_reading_seconds for vote in cast if vote.seconds is not None], NO_TIMES
     )
 
 
-def _share(hits: Sequence[bool], why: str) -> "Figure":
-    from labeler.stats.rater_agreement import share
-
-    return share(sum(hits), len(hits), why)
+def _share(hits: Sequence[bool], why: str) -> Estimate:
+    return Estimate.share(sum(hits), len(hits), why)
 
 
-def _named(name: str, title: str, unit: str, figure: "Figure", note: str) -> dict[str, Any]:
-    return {"id": name, "name": title, "unit": unit, "note": note, **_json(figure)}
-
-
-def _json(figure: "Figure") -> dict[str, Any]:
-    """Four digits, and None where there is no figure."""
-    return {
-        name: round(value, 4) if isinstance(value, float) else value
-        for name, value in asdict(figure).items()
-    }
-
-
-def _none(why: str) -> dict[str, Any]:
-    return {"value": None, "low": None, "high": None, "count": 0, "why": why}
+def _named(name: str, title: str, unit: str, figure: Estimate, note: str) -> dict[str, Any]:
+    return {"id": name, "name": title, "unit": unit, "note": note, **figure.to_json()}

@@ -12,10 +12,11 @@ from statistics import quantiles
 from typing import Any
 
 from labeler.config.settings import Settings
+from labeler.domain.estimate import Estimate
 from labeler.roles.disk import disk_of
 from labeler.store import Store
 from labeler.store.tables import PolicyVersion, Update
-from labeler.store.views.dashboard import Score, Series
+from labeler.store.views.dashboard import Series
 
 NOW_SECONDS = 1.0
 MAX_SECONDS = 15.0
@@ -45,7 +46,7 @@ class Figures:
         self._turn = threading.Lock()
         self._kept: dict[Any, tuple[float, Any]] = {}
         self._ready: deque[tuple[float, int]] = deque(maxlen=READY_POINTS)
-        self._scores: dict[int, Score] = {}
+        self._scores: dict[int, Estimate] = {}
         self._scored_by: str | None = None
 
     def get(self, range_name: str, offset: float, *, now: float) -> dict[str, Any]:
@@ -91,7 +92,7 @@ class Figures:
         return {
             "now": now,
             "alarms": self._store.reports.alarms(now=now, disk=disk),
-            "tiles": {**vars(found), "accepted": vars(found.accepted)},
+            "tiles": {**vars(found), "accepted": found.accepted.to_json()},
             "labels_per_update": self._settings.labels_per_update,
             "queue_pairs": self._settings.queue_pairs,
             "ready": list(self._ready),
@@ -109,7 +110,7 @@ class Figures:
             "history": history,
         }
 
-    def _latest_scores(self, versions: list[int]) -> dict[int, Score]:
+    def _latest_scores(self, versions: list[int]) -> dict[int, Estimate]:
         judge = self._store.dashboard.last_judge()
         if judge != self._scored_by:
             self._scores, self._scored_by = {}, judge
@@ -170,7 +171,7 @@ def _quartiles(seconds: list[float]) -> dict[str, Any] | None:
     }
 
 
-def _point(version: PolicyVersion, score: Score | None) -> dict[str, Any]:
+def _point(version: PolicyVersion, score: Estimate | None) -> dict[str, Any]:
     """A version in the plots."""
     metrics = version.metrics
     won = metrics.get("win_rate")
@@ -181,7 +182,7 @@ def _point(version: PolicyVersion, score: Score | None) -> dict[str, Any]:
         "win_rate": {"value": won["rate"], "low": won["low"], "high": won["high"]} | _pairs(won)
         if won
         else None,
-        "score": vars(score) if score else None,
+        "score": score.to_json() if score else None,
         "kl_live": metrics.get("kl_live"),
         "kl_reference": metrics.get("kl_reference"),
         "tokens": metrics.get("tokens_candidate"),

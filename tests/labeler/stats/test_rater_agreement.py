@@ -19,7 +19,6 @@ from labeler.stats.rater_agreement import (
     fleiss_kappa,
     gwet_ac1,
     percent_agreement,
-    share,
 )
 
 A, B, TIE, BAD = CATEGORIES
@@ -170,8 +169,6 @@ def test_what_is_undefined_says_why() -> None:
     assert (same.percent.value, same.alpha.value, same.kappa.value) == (1.0, None, None)
     assert "one and the same" in str(same.alpha.why)
     assert same.ac1.value == 1.0
-    nobody = share(0, 0, "nobody voted")
-    assert (nobody.value, nobody.why) == (None, "nobody voted")
 
 
 def test_raters_who_never_disagreed_so_far_still_get_an_interval_with_a_width() -> None:

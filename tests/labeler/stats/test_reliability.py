@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from labeler.domain.estimate import Estimate
 from labeler.domain.labels import Opinion, VoteRules, combine
 from labeler.domain.states import Choice
-from labeler.stats.judge_quality import Figure
 from labeler.stats.rater_agreement import Answer
 from labeler.stats.reliability import HEAVIEST, Reliability, reliabilities, weights
 
@@ -99,7 +99,7 @@ def test_what_is_undefined_says_why_and_weighs_as_usual() -> None:
 
 
 def rated(accuracy: float | None, evidence: float = 1000.0) -> Reliability:
-    return Reliability(Figure(accuracy, accuracy, accuracy, int(evidence)), evidence)
+    return Reliability(Estimate(accuracy, accuracy, accuracy, int(evidence)), evidence)
 
 
 def test_weights_are_log_odds_beside_the_median_clipped_at_both_ends() -> None:

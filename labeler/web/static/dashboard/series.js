@@ -81,7 +81,7 @@ export class VersionPlots {
     this.#score.draw({
       x,
       y: { title: "score", text: rounded },
-      series: [{ name: "score", kind: "points", values: figure("score", "value"), low: figure("score", "low"), high: figure("score", "high"), hollow, notes: made.map((version) => pairText(version.score?.pairs)) }],
+      series: [{ name: "score", kind: "points", values: figure("score", "value"), low: figure("score", "low"), high: figure("score", "high"), hollow, notes: made.map((version) => pairText(version.score?.count)) }],
       empty: none ?? (figure("score", "value").some(isNumber) ? null : "No judge has scored a response of these versions; judges that compare give no scores."),
     });
     const plain = (name) => made.map((version) => (isNumber(version[name]) ? version[name] : null));

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from labeler.domain.estimate import wilson
 from labeler.domain.states import RaterRole, UpdateState
-from labeler.stats.judge_quality import wilson
 from labeler.store import Store
 from labeler.store.records import Ballot, Claim, NewVersion
 from labeler.store.views.changes import NOT_COMPARED, Change, Example
