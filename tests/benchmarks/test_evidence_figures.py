@@ -13,7 +13,7 @@ import pytest
 from labeler.config.settings import Settings
 from labeler.domain.errors import BadInput
 from labeler.domain.states import Choice
-from tests.benchmarks.evidence import compare, plan, report
+from tests.benchmarks.evidence import compare, plan, report, words
 from tests.benchmarks.evidence.campaign import Campaign
 from tests.benchmarks.evidence.intervals import over_seeds, over_seeds_and_prompts
 from tests.benchmarks.evidence.measure import Look
@@ -161,6 +161,13 @@ def test_a_campaign_searches_half_as_many_points_on_more_seeds_and_compares_the_
     compared = {run.beta for run in pool.runs if run.stage == "curves" and run.arm != "start"}
     assert compared == {0.3}
     assert "not searched" not in (tmp_path / "README.md").read_text()
+
+
+def test_a_report_keeps_what_a_person_wrote_into_it() -> None:
+    written = f"{words.HAND_WRITTEN}\n\n- Online is ahead.\n\n### In short\n\nYes."
+    for rest in ("", "\n\n## After 64 labels\n\n| a |"):
+        assert words.hand_written(f"# Title\n\nText.\n\n{written}{rest}\n") == written
+    assert words.hand_written("# Title\n\n## After 64 labels\n") == ""
 
 
 def test_all_arms_have_the_same_votes_and_passes() -> None:

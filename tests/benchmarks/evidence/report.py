@@ -71,7 +71,9 @@ def write(
     found = summary(findings, shared)
     text = json.dumps(found, indent=2) + "\n"
     (results.folder / "summary.json").write_text(text, encoding="utf-8")
-    (results.folder / "README.md").write_text(words.text(findings, found), encoding="utf-8")
+    readme = results.folder / "README.md"
+    written = words.hand_written(readme.read_text(encoding="utf-8")) if readme.exists() else ""
+    readme.write_text(words.text(findings, found, written), encoding="utf-8")
     plots.curves(findings, results.folder / "curves.png")
     if findings.ablations():
         plots.ablations(findings.ablations(), results.folder / "ablations.png")

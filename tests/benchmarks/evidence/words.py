@@ -1,6 +1,7 @@
 """The report in words and tables: Markdown."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,17 +17,25 @@ from tests.benchmarks.evidence.plan import (
     plain,
 )
 
+HAND_WRITTEN = "## What it means"
 GOAL_WIN, GOAL_LOW, GOAL_SHARE = 0.66, 0.60, 0.5
 
 
-def text(findings: Findings, summary: Mapping[str, Any]) -> str:
-    """The whole report."""
+def hand_written(report: str) -> str:
+    """The section that a person wrote into a report; empty if there is none."""
+    found = re.search(rf"^{HAND_WRITTEN}\n.*?(?=^## |\Z)", report, re.MULTILINE | re.DOTALL)
+    return found.group().rstrip() if found else ""
+
+
+def text(findings: Findings, summary: Mapping[str, Any], written: str = "") -> str:
+    """The whole report, with the section that was `written` into an earlier one."""
     parts = [
         "# Does online beat offline, with how many labels, and what does it cost?",
         f"Written by `make evidence`. {_setting(findings, summary)}",
         *_missing(findings),
         *_goals(summary),
         "![Score, wins, distance from the start and length over labels](curves.png)",
+        *([written] if written else []),
         *(_arms_at(findings, labels) for labels in findings.scale.labels),
         _against(findings),
         _tuning(findings),
