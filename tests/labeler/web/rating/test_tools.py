@@ -135,6 +135,28 @@ def test_ways_to_look_are_kept_and_change_no_text(
     screen.page.close()
 
 
+def test_differences_of_very_long_replies_are_marked_or_given_up(
+    browser: Browser, service: Service, store: Store
+) -> None:
+    """Of 20,000 words, forty changed ones are found; where all differ, the page says so."""
+    lease_all(store)
+    words = [f"w{number % 3000}" for number in range(20_000)]
+    changed = ["other" if number % 500 == 250 else word for number, word in enumerate(words)]
+    add_pairs(store, 1, response_a=" ".join(words), response_b=" ".join(changed))
+    screen = start_alone(browser, service)
+    screen.open()
+    screen.press("d")
+    expect(screen.page.locator("#replies mark")).to_have_count(80)
+    add_pairs(store, 1, response_a=" ".join(words), response_b=" ".join(words[::-1]))
+    screen.press("t")
+    expect(screen.page.locator("#toggles .remark")).to_contain_text("too long to compare")
+    expect(screen.page.locator("#replies mark")).to_have_count(0)
+    screen.press("d")
+    expect(screen.page.locator("#toggles .remark")).to_be_empty()
+    screen.assert_clean()
+    screen.page.close()
+
+
 def test_practice_teaches_the_keys_and_stores_nothing(
     browser: Browser, service: Service, store: Store
 ) -> None:
