@@ -1,9 +1,10 @@
 // One figure with its interval: a name, a bar with a whisker, the number; or why there is none.
 
+import { axis } from "../shared/axes.js";
 import { element } from "../shared/dom.js";
 import { interval, isNumber, percent } from "../shared/numbers.js";
+import { svg } from "../shared/svg.js";
 
-const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 120;
 // What the ends of the bar stand for.
 const RANGES = { share: [0, 1], kappa: [-1, 1], plain: [0, 1] };
@@ -31,7 +32,8 @@ function countText({ count }) {
 
 function bar(figure, kind) {
   const [low, high] = RANGES[kind] ?? RANGES.plain;
-  const x = (value) => 2 + ((Math.max(low, Math.min(high, value)) - low) / (high - low)) * (WIDTH - 4);
+  const place = axis([low, high], [2, WIDTH - 2]);
+  const x = (value) => place(Math.max(low, Math.min(high, value)));
   const has = isNumber(figure.low) && isNumber(figure.high);
   return svg(
     "svg",
@@ -40,11 +42,4 @@ function bar(figure, kind) {
     ...(has ? [svg("path", { class: "range", d: `M${x(figure.low)},7H${Math.max(x(figure.high), x(figure.low) + 1)}` })] : []),
     svg("circle", { cx: x(figure.value), cy: 7, r: 4 }),
   );
-}
-
-function svg(tag, attributes, ...children) {
-  const made = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  made.append(...children);
-  return made;
 }

@@ -2,7 +2,7 @@
 
 import { counted } from "../shared/dom.js";
 import { isNumber, percent } from "../shared/numbers.js";
-import { Plot } from "../shared/plots.js";
+import { Plot } from "../shared/plot.js";
 import { moment, second, span, tick } from "../shared/times.js";
 
 const DAY = 86_400;

@@ -8,10 +8,10 @@
 // `kind` is "bars" (stacked), "line" or "points"; a value that is not known is null. `empty` says why
 // there is nothing to see.
 
+import { axis, frame, niceScale, spaced } from "./axes.js";
 import { element, setText } from "./dom.js";
-import { niceScale, spaced } from "./scale.js";
+import { svg } from "./svg.js";
 
-const SVG = "http://www.w3.org/2000/svg";
 const HEIGHT = 190;
 const EDGE = { top: 10, right: 10, bottom: 34, left: 58 };
 const NAME_WIDTH = 64;
@@ -153,29 +153,22 @@ function picture(spec, width, id) {
   const { x, y, series, mark } = spec;
   const count = x.names.length;
   const scale = niceScale(...extent(spec), 4, y.whole);
-  const top = (value) => HEIGHT - EDGE.bottom - ((value - scale.low) / (scale.high - scale.low)) * plotHeight();
-  const grid = scale.ticks.flatMap((tick) => [
-    svg("path", { class: "grid", d: `M${EDGE.left},${top(tick)}H${width - EDGE.right}` }),
-    svg("text", { x: EDGE.left - 6, y: top(tick) + 4, "text-anchor": "end" }, y.text(tick)),
-  ]);
-  const room = Math.floor((width - EDGE.left - EDGE.right) / NAME_WIDTH);
-  const names = spaced(count, room).map((index) => {
-    const at = place(index, count, width);
-    const anchor = at > width - 24 ? "end" : "middle";
-    return svg("text", { x: Math.min(at, width - 4), y: HEIGHT - 18, "text-anchor": anchor }, x.ticks?.[index] ?? x.names[index]);
-  });
-  const titles = [
-    svg("text", { class: "axis", x: EDGE.left + (width - EDGE.left - EDGE.right) / 2, y: HEIGHT - 3, "text-anchor": "middle" }, x.title),
-    svg("text", { class: "axis", x: 11, y: middle(), transform: `rotate(-90 11 ${middle()})`, "text-anchor": "middle" }, y.title),
-  ];
-  const line = mark ? [svg("path", { class: "mark", d: `M${EDGE.left},${top(mark.value)}H${width - EDGE.right}` })] : [];
+  const box = { left: EDGE.left, right: width - EDGE.right, top: EDGE.top, bottom: HEIGHT - EDGE.bottom };
+  const top = axis([scale.low, scale.high], [box.bottom, box.top]);
   const at = (index) => place(index, count, width);
+  const names = spaced(count, Math.floor((box.right - box.left) / NAME_WIDTH)).map((index) => {
+    const anchor = at(index) > width - 24 ? "end" : "middle";
+    return [Math.min(at(index), width - 4), x.ticks?.[index] ?? x.names[index], anchor];
+  });
+  const numbers = scale.ticks.map((tick) => [top(tick), y.text(tick)]);
+  const axes = frame(box, { ticks: names, title: x.title }, { ticks: numbers, title: y.title, grid: true });
+  const line = mark ? [svg("path", { class: "mark", d: `M${box.left},${top(mark.value)}H${box.right}` })] : [];
   const bars = stack(series.filter((each) => each.kind === "bars"), at, top, count, width, id);
   const others = series.flatMap((each, number) => {
     if (each.kind === "line") return lineOf(each, number, at, top);
     return each.kind === "points" ? pointsOf(each, number, at, top) : [];
   });
-  return [hatching(id), ...grid, ...line, ...names, ...titles, ...bars, ...others, svg("path", { class: "guide", d: "" })];
+  return [hatching(id), ...axes, ...line, ...bars, ...others, svg("path", { class: "guide", d: "" })];
 }
 
 function extent({ y, series, mark }) {
@@ -293,19 +286,4 @@ function valueText(each, index, y) {
 function summary(spec) {
   const names = spec.series.map((each) => each.name).join(", ");
   return `${names}; ${spec.x.names.length} places. ${lastLine(spec.x, spec.series, spec)}`;
-}
-
-function middle() {
-  return EDGE.top + plotHeight() / 2;
-}
-
-function plotHeight() {
-  return HEIGHT - EDGE.top - EDGE.bottom;
-}
-
-function svg(tag, attributes, ...children) {
-  const made = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  made.append(...children);
-  return made;
 }

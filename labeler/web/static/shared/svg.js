@@ -1,0 +1,11 @@
+// SVG elements.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** Make one: svg("text", { x: 4, y: 12 }, "text", child). */
+export function svg(tag, attributes, ...children) {
+  const made = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...children);
+  return made;
+}
