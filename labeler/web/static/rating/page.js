@@ -20,7 +20,7 @@ import { Practice } from "./practice.js";
 import { Rating } from "./rating.js";
 import { server } from "./server.js";
 import { View } from "./view.js";
-import { showWho, whoAmI } from "../shared/who.js";
+import { whoAmI } from "../shared/who.js";
 import { Why } from "./why.js";
 
 const TICK_MS = 500;
@@ -41,7 +41,7 @@ async function start() {
   document.documentElement.lang = "en";
   const me = await whoAmI();
   const commands = {};
-  const view = new View({ onWhy: () => commands.why() });
+  const view = new View({ me, onWhy: () => commands.why() });
   const holder = await claimHolder();
   const outbox = new Outbox(holder, me.rater_id);
   const reasons = new Outbox(holder, me.rater_id, REASONS);
@@ -52,7 +52,6 @@ async function start() {
   const own = new OwnPrompts({ holder, server, rating, raterId: me.rater_id });
   const changes = new Changes(server);
   Object.assign(commands, { ask: () => own.open(), changes: () => changes.look() });
-  showWho(document.getElementById("top"), me);
   listenToButtons(rating, commands);
   listenToKeys(rating, commands);
   rating.sync();

@@ -1,4 +1,4 @@
-// The header and the panel beside the pair: progress, what goes on, what the labels changed.
+// The panel beside the pair: progress, what goes on, what the labels changed.
 
 import { element, row, setText } from "../shared/dom.js";
 import { JudgeSection } from "./judge.js";
@@ -7,8 +7,7 @@ import { activity, isRunning, progress, result } from "./words.js";
 const SESSION_KEY = "livedpo.session-votes";
 
 export class Panel {
-  #version = element("span", { class: "chip version" });
-  #mini = element("span", { class: "chip mini" });
+  #header;
   #progressText = element("p", { class: "lead" });
   #bar = bar("Labels to the next update");
   #activity = element("p", { class: "activity" });
@@ -27,23 +26,19 @@ export class Panel {
   #resultShown = undefined; // update and live version
   #alarms = null;
 
-  constructor() {
-    const help = element("button", { id: "open-help", type: "button", "aria-label": "Help and keys" }, "?");
-    const history = element("button", { type: "button", id: "open-history", "aria-keyshortcuts": "H" }, "History");
-    const brand = element("h1", { class: "brand" }, "livedpo");
-    const slogan = element("span", { class: "slogan" }, "Your choices train the model that writes these replies.");
-    byId("top").setAttribute("role", "banner");
-    byId("top").append(brand, slogan, this.#mini, this.#version, history, help);
-    byId("panel").setAttribute("role", "complementary");
-    byId("panel").setAttribute("aria-label", "Progress");
+  constructor(header) {
+    this.#header = header;
+    const panel = document.getElementById("panel");
+    panel.setAttribute("role", "complementary");
+    panel.setAttribute("aria-label", "Progress");
     const sections = [this.#progressSection(), this.#resultSection(), this.#numbersSection()];
-    byId("panel").append(...sections, this.#judge.section);
+    panel.append(...sections, this.#judge.section);
     this.#showVotes();
   }
 
   see(state) {
     this.#votes = state.votes;
-    setText(this.#version, state.live === null ? "no version yet" : `Version ${state.live}`);
+    this.#header.see(state);
     setText(this.#ready, String(state.ready));
     this.#showProgress(state);
     this.#showActivity(state);
@@ -85,8 +80,6 @@ export class Panel {
   #showProgress(state) {
     const [done, wanted, sentence] = progress(state);
     setText(this.#progressText, sentence);
-    setText(this.#mini, `${done} / ${wanted}`);
-    this.#mini.title = sentence;
     fill(this.#bar, done, wanted);
   }
 
@@ -113,14 +106,14 @@ export class Panel {
     this.#resultMore.hidden = told.details.length === 0;
     this.#result.classList.toggle("bad", !told.good);
     this.#result.classList.toggle("news", isNews);
-    this.#version.classList.toggle("news", isNews && told.good);
+    this.#header.showNews(isNews && told.good);
   }
 
   #showAlarms(alarms) {
     const texts = JSON.stringify(alarms);
     if (texts === this.#alarms) return;
     this.#alarms = texts;
-    byId("alarms").replaceChildren(...alarms.map((alarm) => element("p", { role: "alert" }, alarm)));
+    document.getElementById("alarms").replaceChildren(...alarms.map((alarm) => element("p", { role: "alert" }, alarm)));
   }
 
   #showVotes() {
@@ -146,8 +139,4 @@ function fill(node, done, wanted) {
 
 function sessionVotes() {
   return Number(sessionStorage.getItem(SESSION_KEY) ?? 0);
-}
-
-function byId(id) {
-  return document.getElementById(id);
 }

@@ -2,6 +2,7 @@
 
 import { counted, element, setText } from "../shared/dom.js";
 import { button } from "../shared/dialog.js";
+import { Header } from "./header.js";
 import { Panel } from "./panel.js";
 import { Replies, prose } from "./replies.js";
 import { Stopwatch } from "./stopwatch.js";
@@ -22,7 +23,7 @@ export class View {
   #why;
   #complaint = element("p", { class: "complaint", role: "alert" });
   #count = element("span", { class: "sr-only", role: "status" });
-  #panel = new Panel();
+  #panel;
   #state = null;
   #lost = false;
   #trouble = null;
@@ -34,8 +35,9 @@ export class View {
   #tellFirst = null;
   #tellVote = null;
 
-  /** `onWhy`: the rater wants to say why. */
-  constructor({ onWhy }) {
+  /** `me`: whose page this is. `onWhy`: the rater wants to say why. */
+  constructor({ me, onWhy }) {
+    this.#panel = new Panel(new Header(me));
     this.#why = button("Why?", onWhy, { id: "open-why", title: "Say why (R)", "aria-keyshortcuts": "R" });
     this.#why.append(element("kbd", { "aria-hidden": "true" }, "R"));
     const pulse = element("div", { class: "pulse", "aria-hidden": "true" });
@@ -120,7 +122,7 @@ export class View {
   see(state) {
     if (!this.#state) this.#tellFirst?.(state);
     this.#state = state;
-    this.#panel.see(state, this.#waitingVotes);
+    this.#panel.see(state);
     this.#explainWaiting();
   }
 

@@ -1,0 +1,33 @@
+// The header: what this is, which version is live, the last votes, help, and who is logged in.
+
+import { element, setText } from "../shared/dom.js";
+import { showWho } from "../shared/who.js";
+import { progress } from "./words.js";
+
+export class Header {
+  #version = element("span", { class: "chip version" });
+  #mini = element("span", { class: "chip mini" }); // on narrow windows, in place of the panel's bar
+
+  constructor(me) {
+    const top = document.getElementById("top");
+    const brand = element("h1", { class: "brand" }, "livedpo");
+    const slogan = element("span", { class: "slogan" }, "Your choices train the model that writes these replies.");
+    const history = element("button", { type: "button", id: "open-history" }, "History");
+    const help = element("button", { type: "button", id: "open-help" }, "?");
+    top.setAttribute("role", "banner");
+    top.append(brand, slogan, this.#mini, this.#version, history, help);
+    showWho(top, me);
+  }
+
+  see(state) {
+    const [done, wanted, sentence] = progress(state);
+    setText(this.#version, state.live === null ? "no version yet" : `Version ${state.live}`);
+    setText(this.#mini, `${done} / ${wanted}`);
+    this.#mini.title = sentence;
+  }
+
+  /** Whether the live version is news. */
+  showNews(isNews) {
+    this.#version.classList.toggle("news", isNews);
+  }
+}
