@@ -16,6 +16,7 @@ from starlette.types import Scope
 from labeler.config.settings import Settings
 from labeler.domain.errors import BadInput, LivedpoError
 from labeler.store import Store
+from labeler.web.bounds import bounds_routes
 from labeler.web.dashboard.downloads import download_routes
 from labeler.web.dashboard.people import people_routes
 from labeler.web.dashboard.routes import dashboard_routes
@@ -46,6 +47,7 @@ def create_app(settings: Settings, store: Store) -> FastAPI:
     app.include_router(people_routes(store))
     app.include_router(download_routes(settings))
     app.include_router(trust_routes(settings, store))
+    app.include_router(bounds_routes())
     app.mount("/page", _PageFiles(directory=STATIC))
     app.add_exception_handler(LivedpoError, _explain)
     app.add_exception_handler(HTTPException, _refuse)

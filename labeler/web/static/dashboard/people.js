@@ -1,6 +1,7 @@
 // Accounts: invite, new link, role, disable. A link is shown once, and only here.
 
 import { ask } from "../shared/ask.js";
+import { MAX_NAME_CHARS } from "../shared/bounds.js";
 import { element, setText } from "../shared/dom.js";
 import { send } from "../shared/send.js";
 import { timeElement } from "../shared/times.js";
@@ -35,7 +36,7 @@ export class People {
   }
 
   #form() {
-    const name = element("input", { id: "invite-name", class: "field", maxlength: "64", required: "", autocomplete: "off", dir: "auto" });
+    const name = element("input", { id: "invite-name", class: "field", maxlength: MAX_NAME_CHARS, required: "", autocomplete: "off", dir: "auto" });
     const role = roleSelect("invite-role", this.#me.single_user ? "admin" : "rater");
     const labelled = (id, text, field) => element("div", {}, element("label", { for: id }, text), field);
     const button = element("button", { type: "submit", class: "button primary" }, "Invite");

@@ -1,10 +1,10 @@
 // The figures of this moment: alarms, tiles, and what each process does.
 
+import { SILENT_SECONDS } from "../shared/bounds.js";
 import { counted, element, setText } from "../shared/dom.js";
 import { interval, isNumber, percent } from "../shared/numbers.js";
 import { moment, span } from "../shared/times.js";
 
-const SILENT_SECONDS = 30;
 const STATES = [
   ["ready", "ready"],
   ["leased", "held"],

@@ -1,5 +1,6 @@
 // The filters: fields of a form, the query that they make, and how many pairs each choice has.
 
+import { MAX_SEARCH_CHARS } from "../shared/bounds.js";
 import { element, setText } from "../shared/dom.js";
 import { CHOICES, FLAGS, PURPOSES, SOURCES, STATES } from "./words.js";
 
@@ -23,7 +24,7 @@ export class Filters {
 
   constructor(form, changed) {
     this.#changed = changed;
-    const attributes = { id: "search", class: "field", type: "search", maxlength: "200", placeholder: "Search prompts, replies, comments", "aria-label": "Search prompts, replies and comments" };
+    const attributes = { id: "search", class: "field", type: "search", maxlength: MAX_SEARCH_CHARS, placeholder: "Search prompts, replies, comments", "aria-label": "Search prompts, replies and comments" };
     const search = this.#field("search", element("input", attributes));
     search.addEventListener("input", () => this.#soon());
     const main = element("div", { class: "fields" }, ...MAIN.map((each) => this.#choice(...each)));

@@ -2,6 +2,7 @@
 // put in as text.
 
 import { ask } from "../shared/ask.js";
+import { MAX_REASON_CHARS } from "../shared/bounds.js";
 import { element } from "../shared/dom.js";
 import { isNumber, percent } from "../shared/numbers.js";
 import { send } from "../shared/send.js";
@@ -92,7 +93,7 @@ function asideQuestion(pair) {
   const used = pair.votes.some((vote) => vote.update !== null);
   const lines = ["From now on no update trains on it, and exports of preferences leave it out. Its votes stay, and it can be put back."];
   if (used) lines.push("It was trained on already; that is not taken back.");
-  return { title: `Set pair ${pair.id} aside?`, lines, verb: "Set aside", field: { label: "Why (others will read it)", max: 500 } };
+  return { title: `Set pair ${pair.id} aside?`, lines, verb: "Set aside", field: { label: "Why (others will read it)", max: MAX_REASON_CHARS } };
 }
 
 function backQuestion(pair) {

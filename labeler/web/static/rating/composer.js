@@ -1,15 +1,14 @@
 // Where a rater types a prompt of their own, or goes on with the reply that they preferred.
 
+import { MAX_TEXT_CHARS } from "../shared/bounds.js";
 import { button } from "../shared/dialog.js";
 import { element, setText } from "../shared/dom.js";
-
-const LONGEST = 8_000; // the server's bound
 
 export class Composer {
   node = element("form", { class: "composer", hidden: "" });
   #kept;
   #onSend;
-  #text = element("textarea", { id: "ask-text", rows: "3", dir: "auto", maxlength: String(LONGEST) });
+  #text = element("textarea", { id: "ask-text", rows: "3", dir: "auto", maxlength: MAX_TEXT_CHARS });
   #label = element("label", { for: "ask-text" }, "Your prompt");
   #ways = element("div", { class: "ways", role: "group", "aria-label": "What the prompt starts from" });
   #fresh = button("New conversation", () => this.#continue(false));

@@ -3,10 +3,10 @@
 // What is typed is kept in this tab until it is saved or discarded, so that neither a reload nor a
 // wrong key loses it.
 
+import { MAX_EDIT_CHARS } from "../shared/bounds.js";
 import { Dialog, button } from "../shared/dialog.js";
 import { element, setText } from "../shared/dom.js";
 
-const LONGEST = 20_000; // the server's bound
 const DRAFT = "livedpo.draft"; // { leaseId, side, text }
 const NAMES = { left: "Reply 1", right: "Reply 2" };
 
@@ -85,9 +85,9 @@ export class Editor extends Dialog {
   #check() {
     const { length } = this.#text.value;
     const isBlank = !this.#text.value.trim();
-    const over = `${length.toLocaleString("en")} characters; at most ${LONGEST.toLocaleString("en")} can be saved.`;
-    setText(this.#remark, length > LONGEST ? over : isBlank ? "An empty reply cannot be saved." : "");
-    this.#save.setAttribute("aria-disabled", String(length > LONGEST || isBlank));
+    const over = `${length.toLocaleString("en")} characters; at most ${MAX_EDIT_CHARS.toLocaleString("en")} can be saved.`;
+    setText(this.#remark, length > MAX_EDIT_CHARS ? over : isBlank ? "An empty reply cannot be saved." : "");
+    this.#save.setAttribute("aria-disabled", String(length > MAX_EDIT_CHARS || isBlank));
   }
 
   #key(event) {

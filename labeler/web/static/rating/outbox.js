@@ -5,10 +5,10 @@
 // and a dead server. Each has an id made here, so sending one again counts once. They belong to the
 // person who cast them: somebody else who logs in in this browser leaves them where they are.
 
+import { byteLength } from "../shared/send.js";
 import { isGone } from "./holder.js";
-import { byteLength } from "./server.js";
 
-export const VOTES = "livedpo.outbox.";
+const VOTES = "livedpo.outbox.";
 export const REASONS = "livedpo.reasons.";
 const MAX_BYTES = 200_000; // of one request; edits are long
 

@@ -7,9 +7,9 @@
 
 import { Composer } from "./composer.js";
 import { newId } from "../shared/dom.js";
+import { Refused, Unreachable } from "../shared/send.js";
 import { isGone } from "./holder.js";
 import { OwnList } from "./own_list.js";
-import { Refused, Unreachable } from "./server.js";
 import { activity } from "./words.js";
 
 const LOOK_MS = 300;

@@ -4,17 +4,14 @@
 // server runs in one loop (`#work`), one request at a time: deliver votes, undo, refill. So votes
 // arrive in order, and an undo comes after the vote that it takes back.
 
+import { MAX_LEASES, MAX_PAIRS, MAX_SECONDS, MAX_VOTES } from "../shared/bounds.js";
 import { newId } from "../shared/dom.js";
+import { Refused, Unreachable } from "../shared/send.js";
 import { keepDraft } from "./edit.js";
-import { Refused, Unreachable } from "./server.js";
 
 const ON_HAND = 3; // pairs held: one on screen, two behind it
-const MAX_WANTED = 8; // the server's bound, as are the next
-const MAX_VOTES = 50;
-const MAX_LEASES = 64;
 const RENEW_MS = 60_000; // leases of a page in sight are prolonged this often
 const STATE_MS = 1_000;
-const MAX_SECONDS = 24 * 3600;
 const FIRST_RETRY_MS = 250;
 const MAX_RETRY_MS = 4_000;
 const NOT_UNDERSTOOD = 422;
@@ -270,7 +267,7 @@ export class Rating {
     if (!this.#isShort() && !stale.length && !renew) return;
     const given = new Set(stale.map((pair) => pair.leaseId));
     const shown = this.#held().filter((leaseId) => !given.has(leaseId));
-    const wanted = Math.min(ON_HAND + this.#outbox.size, MAX_WANTED);
+    const wanted = Math.min(ON_HAND + this.#outbox.size, MAX_PAIRS);
     const named = shown.slice(-MAX_LEASES); // the one on screen and those behind it are the last
     const body = { holder: this.#holder, shown: named, give_back: [...given], wanted };
     this.#buffer = this.#buffer.filter((pair) => !given.has(pair.leaseId));

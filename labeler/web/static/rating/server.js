@@ -2,8 +2,6 @@
 
 import { send } from "../shared/send.js";
 
-export { Refused, Unreachable, byteLength } from "../shared/send.js";
-
 export const server = {
   pairs: (body) => call("pairs", body),
   // keepalive: a vote that is under way when the page closes still arrives.

@@ -1,5 +1,6 @@
 // What is on screen: the pair, the waiting state, the saved mark, complaints.
 
+import { MAX_LINE_CHARS } from "../shared/bounds.js";
 import { counted, element, setText } from "../shared/dom.js";
 import { button } from "../shared/dialog.js";
 import { Header } from "./header.js";
@@ -11,7 +12,6 @@ import { choiceText, waiting } from "./words.js";
 const COMPLAINT_MS = 12_000;
 const FLASH_MS = 450;
 const MAX_MEASURES = 1000;
-const MAX_LINE_CHARS = 160;
 const BUTTON = { left: "vote-left", right: "vote-right", tie: "vote-tie", both_bad: "vote-both-bad", skip: "vote-skip" };
 
 export class View {

@@ -1,10 +1,9 @@
 // Why: reasons to tick and a comment for a vote that was cast, if the rater likes.
 
+import { MAX_COMMENT_CHARS } from "../shared/bounds.js";
 import { Dialog, button } from "../shared/dialog.js";
 import { element, setText } from "../shared/dom.js";
 import { choiceText } from "./words.js";
-
-const MAX_COMMENT_CHARS = 2000;
 
 export class Why extends Dialog {
   #guide;

@@ -4,9 +4,9 @@ import { element } from "./dom.js";
 
 /** Ask; resolves with true, or with the text if `field` asks for one, or with null for no.
  *
- * { title, lines, verb, field: { label, max, required }, danger } */
+ * { title, lines, verb, field: { label, max }, danger } */
 export function ask({ title, lines = [], verb, field = null, danger = false }) {
-  const input = field && element("textarea", { id: "ask-field", rows: "3", maxlength: String(field.max ?? 500) });
+  const input = field && element("textarea", { id: "ask-field", rows: "3", maxlength: field.max });
   const form = element(
     "form",
     { method: "dialog" },

@@ -1,0 +1,49 @@
+"""The bounds that the pages keep to as well: their module `/page/shared/bounds.js`, made from ours.
+
+So none is typed twice.
+"""
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from labeler.domain.alarms import SILENT_SECONDS
+from labeler.store.people.accounts import MAX_NAME_CHARS
+from labeler.store.rating.edits import MAX_EDIT_CHARS
+from labeler.store.views.search import MAX_SEARCH_CHARS
+from labeler.web.labels.routes import MAX_REASON_CHARS
+from labeler.web.rating.asks import MAX_TEXT_CHARS
+from labeler.web.rating.render import MAX_LINE_CHARS
+from labeler.web.rating.routes import (
+    MAX_COMMENT_CHARS,
+    MAX_LEASES,
+    MAX_PAIRS,
+    MAX_SECONDS,
+    MAX_VOTES,
+)
+
+BOUNDS = {
+    "MAX_COMMENT_CHARS": MAX_COMMENT_CHARS,
+    "MAX_EDIT_CHARS": MAX_EDIT_CHARS,
+    "MAX_LEASES": MAX_LEASES,
+    "MAX_LINE_CHARS": MAX_LINE_CHARS,
+    "MAX_NAME_CHARS": MAX_NAME_CHARS,
+    "MAX_PAIRS": MAX_PAIRS,
+    "MAX_REASON_CHARS": MAX_REASON_CHARS,
+    "MAX_SEARCH_CHARS": MAX_SEARCH_CHARS,
+    "MAX_SECONDS": MAX_SECONDS,
+    "MAX_TEXT_CHARS": MAX_TEXT_CHARS,
+    "MAX_VOTES": MAX_VOTES,
+    "SILENT_SECONDS": SILENT_SECONDS,
+}
+
+
+def bounds_routes() -> APIRouter:
+    """GET /page/shared/bounds.js."""
+    routes = APIRouter()
+    module = "".join(f"export const {name} = {bound};\n" for name, bound in BOUNDS.items())
+
+    @routes.get("/page/shared/bounds.js")
+    def bounds() -> Response:
+        return Response(module, media_type="text/javascript")
+
+    return routes

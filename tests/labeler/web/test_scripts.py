@@ -1,0 +1,38 @@
+"""The pages' scripts: what they import is there, and what they export is wanted."""
+
+import posixpath
+import re
+from pathlib import Path
+
+from labeler.web.app import STATIC
+from labeler.web.bounds import BOUNDS
+
+IMPORT = re.compile(r'^import \{([^}]*)\} from "([^"]+)";', re.MULTILINE)
+EXPORT = re.compile(r"^export (?:async )?(?:function|class|const|let) (\w+)", re.MULTILINE)
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(STATIC).as_posix()
+
+
+SCRIPTS = {name_of(path): path.read_text() for path in sorted(STATIC.rglob("*.js"))}
+
+
+def imported(name: str) -> set[tuple[str, str]]:
+    """What a script imports: the module and the name in it."""
+    folder = posixpath.dirname(name)
+    return {
+        (posixpath.normpath(posixpath.join(folder, source)), each.strip())
+        for names, source in IMPORT.findall(SCRIPTS[name])
+        for each in names.split(",")
+        if each.strip()
+    }
+
+
+def test_every_import_is_an_export_and_every_export_is_imported() -> None:
+    ours = [name for name in SCRIPTS if not name.startswith("vendor/")]
+    exports = {(name, each) for name in SCRIPTS for each in EXPORT.findall(SCRIPTS[name])}
+    exports |= {("shared/bounds.js", name) for name in BOUNDS}
+    wanted = {found for name in ours for found in imported(name)}
+    assert wanted - exports == set()
+    assert {found for found in exports - wanted if not found[0].startswith("vendor/")} == set()
