@@ -14,7 +14,6 @@ from labeler.store.records import Ballot
 from labeler.store.tables import Pair, Vote
 
 MAX_EDIT_CHARS = 20_000
-SIDES = {"left", "right"}
 
 
 @dataclass(frozen=True)
