@@ -1,5 +1,6 @@
 """Read-only views over the whole store: the counts for `status` and the rows for exports."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,7 +8,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, func, select
 
 from labeler.domain.alarms import Disk, alarms
-from labeler.domain.labels import VoteRules
+from labeler.domain.labels import VoteRules, trainable
 from labeler.domain.messages import Messages
 from labeler.domain.rules import DueRules
 from labeler.domain.states import Choice, PairState, RaterRole, Source, UpdateState
@@ -101,7 +102,7 @@ class Reports:
 
     def page(self, *, rater_id: int, rules: DueRules) -> dict[str, Any]:
         """What a rater sees of the loop beside the pair."""
-        return self.page_of(rater_id, self.shown_to_all(rules), rules.votes)
+        return self.page_of(rater_id, self.shown_to_all(rules), rules)
 
     def shown_to_all(self, rules: DueRules) -> dict[str, Any]:
         """The part of `page` that is the same for everybody, and that takes most of the time."""
@@ -118,21 +119,33 @@ class Reports:
             }
 
     def page_of(
-        self, rater_id: int, shown: dict[str, Any], votes: VoteRules = NO_TIES
+        self,
+        rater_id: int,
+        shown: dict[str, Any],
+        rules: DueRules,
+        *,
+        looked_at: float = math.inf,
     ) -> dict[str, Any]:
-        """What is `shown_to_all`, with what concerns this rater."""
+        """What was `shown_to_all` at that time, with what concerns this rater by now."""
         mine = (
             col(Vote.rater_id) == rater_id,
             col(Vote.superseded_by).is_(None),
             col(Vote.lease_id).is_not(None),  # an edit's vote came with another one
         )
-        result = shown["result"]
+        later = (
+            *mine,
+            col(Vote.created_at) > looked_at,
+            col(Vote.choice).in_(trainable(rules.votes)),
+        )
+        fresh, result = shown["fresh"], shown["result"]
         with self._database.read() as session:
+            with_mine = fresh + _count(session, Vote, *later)
             return shown | {
+                "fresh": max(fresh, min(with_mine, rules.labels_per_update - 1)),
                 "votes": _count(session, Vote, *mine),
                 "asks": open_asks(session, rater_id),
                 "result": result
-                and result | {"my_labels": labels_of(session, result["id"], rater_id, votes)},
+                and result | {"my_labels": labels_of(session, result["id"], rater_id, rules.votes)},
             }
 
     def judge(self) -> dict[str, Any] | None:

@@ -1,11 +1,10 @@
 """The dashboard's figures as JSON, each part worked out now and then and kept for all who look.
 
-What counts this moment is kept for a second. Other parts are kept for a hundred times as long as
-they took: with few labels all is live, and with very many no part takes much of a core.
+What counts this moment is kept for a second. Other parts are kept as long as it takes that none is
+busy for more than a hundredth of the time: with few labels all is live, and with very many no part
+takes much of a core.
 """
 
-import threading
-import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from statistics import quantiles
@@ -17,10 +16,12 @@ from labeler.roles.disk import disk_of
 from labeler.store import Store
 from labeler.store.tables import PolicyVersion, Update
 from labeler.store.views.dashboard import Series
+from labeler.web.kept import Kept
 
 NOW_SECONDS = 1.0
 MAX_SECONDS = 15.0
-TIMES_AS_LONG = 100
+BUSY_SHARE = 0.01
+MAX_KEPT = 100  # ranges of time in many time zones
 READY_POINTS = 900
 OFFSET_STEP = 900.0
 RANGES: Mapping[str, tuple[float, float]] = {
@@ -43,8 +44,7 @@ class Figures:
     def __init__(self, settings: Settings, store: Store) -> None:
         self._settings = settings
         self._store = store
-        self._turn = threading.Lock()
-        self._kept: dict[Any, tuple[float, Any]] = {}
+        self._kept: dict[Any, Kept[Any]] = {}
         self._ready: deque[tuple[float, int]] = deque(maxlen=READY_POINTS)
         self._scores: dict[int, Estimate] = {}
         self._scored_by: str | None = None
@@ -55,35 +55,28 @@ class Figures:
         It counts in quarters of an hour, as time zones do.
         """
         offset = OFFSET_STEP * round(offset / OFFSET_STEP)
-        with self._turn:
-            current = self._once("now", lambda: self._now(now), most=NOW_SECONDS)
-            totals = self._once("totals", self._store.dashboard.totals)
-            return {
-                **current,
-                "tiles": {**current["tiles"], **vars(totals)},
-                **self._once("versions", self._versions),
-                "judge": self._once("judge", self._store.reports.judge),
-                "judge_set": self._settings.judge,
-                "range": range_name,
-                "series": self._series(range_name, offset, now),
-            }
+        current = self._once("now", lambda: self._now(now), most=NOW_SECONDS)
+        totals = self._once("totals", self._store.dashboard.totals)
+        return {
+            **current,
+            "tiles": {**current["tiles"], **vars(totals)},
+            **self._once("versions", self._versions),
+            "judge": self._once("judge", self._store.reports.judge),
+            "judge_set": self._settings.judge,
+            "range": range_name,
+            "series": self._series(range_name, offset, now),
+        }
 
     def forget(self) -> None:
         """Look at everything again: somebody has just changed something."""
-        with self._turn:
-            self._kept.clear()
+        for kept in list(self._kept.values()):
+            kept.forget()
 
     def _once(self, key: Any, make: Callable[[], Any], *, most: float = MAX_SECONDS) -> Any:
         """What was made under this key, or made anew if that is to be; kept `most` seconds."""
-        found = self._kept.get(key)
-        if found is None or time.monotonic() >= found[0]:
-            started = time.thread_time()
-            made = make()
-            lasts = max(NOW_SECONDS, TIMES_AS_LONG * (time.thread_time() - started))
-            now = time.monotonic()
-            self._kept = {key: kept for key, kept in self._kept.items() if now < kept[0]}
-            found = self._kept[key] = (now + min(most, lasts), made)
-        return found[1]
+        if key not in self._kept and len(self._kept) >= MAX_KEPT:
+            self._kept.clear()
+        return self._kept.setdefault(key, Kept(most, busy_share=BUSY_SHARE)).get(make)
 
     def _now(self, now: float) -> dict[str, Any]:
         found = self._store.dashboard.now(self._settings.due_rules, now=now)

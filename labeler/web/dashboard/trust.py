@@ -2,14 +2,15 @@
 page that asks, for it takes up to some seconds.
 """
 
-import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import APIRouter
 
 from labeler.config.settings import Settings
 from labeler.store import Store
+from labeler.web.kept import Kept
 
 LOOK_SECONDS = 30.0
 HOUR_SECONDS = 3600.0  # a report tells of the last day, which moves on without a vote
@@ -18,31 +19,20 @@ HOUR_SECONDS = 3600.0  # a report tells of the last day, which moves on without 
 class TrustView:
     """The last report, shared by all pages of this process."""
 
-    def __init__(self, settings: Settings, store: Store) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._settings = settings
         self._store = store
-        self._turn = threading.Lock()
-        self._looked_at = float("-inf")
+        self._kept = Kept[dict[str, Any]](LOOK_SECONDS, clock=clock)
         self._mark: tuple[float, ...] | None = None
-        self._report: dict[str, Any] | None = None
+        self._report: dict[str, Any] = {}
 
-    def report(self, *, now: float, clock: float) -> dict[str, Any]:
-        """The report; a new one if the last is old, and votes came or an hour began since.
+    def report(self, *, now: float) -> dict[str, Any]:
+        """The report; a new one if the last is old, and votes came or an hour began since."""
+        return self._kept.get(lambda: self._look(now))
 
-        `clock`: seconds of a clock that never goes back. Who comes while it is worked out gets the
-        last one, or waits if there is none.
-        """
-        if self._turn.acquire(blocking=self._report is None):
-            try:
-                if clock - self._looked_at >= LOOK_SECONDS:
-                    self._look(now)
-                    self._looked_at = clock
-            finally:
-                self._turn.release()
-        assert self._report is not None
-        return self._report
-
-    def _look(self, now: float) -> None:
+    def _look(self, now: float) -> dict[str, Any]:
         mark = now // HOUR_SECONDS, *self._store.trust.mark()
         if mark != self._mark:
             self._report = self._store.trust.report(
@@ -51,6 +41,7 @@ class TrustView:
                 now=now,
             )
             self._mark = mark
+        return self._report
 
 
 def trust_routes(settings: Settings, store: Store) -> APIRouter:
@@ -60,6 +51,6 @@ def trust_routes(settings: Settings, store: Store) -> APIRouter:
 
     @routes.get("/trust")
     def trust() -> dict[str, Any]:
-        return view.report(now=time.time(), clock=time.monotonic())
+        return view.report(now=time.time())
 
     return routes

@@ -16,6 +16,7 @@ from labeler.store.views.labelled import OnePair, OneVote
 from labeler.store.views.search import MAX_SEARCH_CHARS, PairLine, Wanted, is_too_fast
 from labeler.web.body import Body
 from labeler.web.door.person import MAX_ID, PersonHere
+from labeler.web.kept import Kept
 from labeler.web.rating.render import render_prompt, render_text
 
 PAGE = Path(__file__).parents[1] / "static" / "labels" / "labels.html"
@@ -41,7 +42,7 @@ def labelled_routes(settings: Settings, store: Store) -> APIRouter:
     """The routes."""
     routes = APIRouter()
     fast = settings.min_reading_seconds
-    facets = _Facets(store, fast)
+    facets = Kept[dict[str, Any]](FACETS_SECONDS)  # counting them passes over all votes
 
     @routes.get("/labels", include_in_schema=False)
     def page() -> FileResponse:
@@ -76,7 +77,9 @@ def labelled_routes(settings: Settings, store: Store) -> APIRouter:
         )
         found = store.labelled.page(wanted, cursor=cursor)
         answer = {"pairs": [_line(line) for line in found.pairs], "cursor": found.cursor}
-        return answer if cursor else answer | {"facets": facets.get()}
+        if cursor:
+            return answer
+        return answer | {"facets": facets.get(lambda: store.labelled.facets(fast_seconds=fast))}
 
     @routes.get("/labels/pairs/{pair_id}")
     def pair(pair_id: Annotated[int, Field(ge=0, le=MAX_ID)]) -> dict[str, Any]:
@@ -95,26 +98,6 @@ def labelled_routes(settings: Settings, store: Store) -> APIRouter:
         return _opened(store.labelled.pair(pair_id), fast)
 
     return routes
-
-
-class _Facets:
-    """What there is to choose from, counted now and then: it passes over all votes."""
-
-    def __init__(self, store: Store, fast: float) -> None:
-        self._store = store
-        self._fast = fast
-        self._kept: tuple[float, dict[str, Any]] | None = None
-
-    def get(self) -> dict[str, Any]:
-        """The counts, of a few seconds ago at most."""
-        now = time.monotonic()
-        if self._kept is None or now - self._kept[0] > FACETS_SECONDS:
-            self._kept = now, self._store.labelled.facets(fast_seconds=self._fast)
-        return self._kept[1]
-
-    def forget(self) -> None:
-        """Count again next time."""
-        self._kept = None
 
 
 def _line(line: PairLine) -> dict[str, Any]:

@@ -6,12 +6,14 @@ the votes that measure the judge into its own. So the figures that set it beside
 steps of several pairs.
 """
 
-import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
 from labeler.config.settings import Settings
 from labeler.stats.judge_quality import measure
 from labeler.store import Store
+from labeler.web.kept import Kept
 
 LOOK_SECONDS = 10.0
 STEP_PAIRS = 5
@@ -22,47 +24,34 @@ TOO_FEW = f"fewer than {STEP_PAIRS} pairs are rated by both so far"
 class JudgeView:
     """The last report, shared by all pages of this process."""
 
-    def __init__(self, settings: Settings, store: Store) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._store = store
         self._set = (
             {"spec": settings.judge, "after_seconds": settings.judge_after}
             if settings.judge
             else None
         )
-        self._turn = threading.Lock()
-        self._looked_at = float("-inf")
+        self._kept = Kept[dict[str, Any] | None](LOOK_SECONDS, clock=clock)
         self._mark: tuple[Any, ...] | None = None
         self._report: dict[str, Any] | None = None
         self._figures = _no_figures()
 
-    def known(self) -> dict[str, Any]:
-        """For the page's state, at once: `judge`, the last report (None if none has spoken), and
-        `judge_set`, the judge of the settings. Nothing before the first look.
+    def page(self) -> dict[str, Any]:
+        """For the page's state: `judge`, the last report (None if none has spoken), and
+        `judge_set`, the judge of the settings.
         """
-        if self._mark is None:
-            return {}
-        return {"judge": self._report, "judge_set": self._set}
+        return {"judge": self._kept.get(self._look), "judge_set": self._set}
 
-    def look(self, *, now: float) -> None:
-        """Work the report out if it is old and something has changed.
-
-        `now`: seconds of a clock that never goes back. Threads that come meanwhile do not wait.
-        """
-        if not self._turn.acquire(blocking=False):
-            return
-        try:
-            if now - self._looked_at >= LOOK_SECONDS:
-                self._looked_at = now
-                self._refresh()
-        finally:
-            self._turn.release()
-
-    def _refresh(self) -> None:
+    def _look(self) -> dict[str, Any] | None:
+        """The report, worked out anew if something has changed."""
         mark = self._store.reports.judge_mark()
         if mark != self._mark:
             report = self._store.reports.judge()
             self._report = self._in_steps(report) if report else None
             self._mark = mark
+        return self._report
 
     def _in_steps(self, report: dict[str, Any]) -> dict[str, Any]:
         """The report with its figures beside people, or the last ones if these are too close."""

@@ -1,38 +1,44 @@
 """What every page shows of the loop, worked out once for all that ask at the same time.
 
 It takes some milliseconds, and fifty pages ask about once a second each: it would be half of a
-core's work. An answer to a vote must know that vote, others may be half a second old.
+core's work. So it may be half a second old, but what concerns the rater who asks is read anew.
 """
 
-import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from labeler.config.settings import Settings
 from labeler.store import Store
+from labeler.web.kept import Kept
+
+MAX_AGE_SECONDS = 0.5
 
 
 class LoopView:
-    """The last look at the loop, shared by all pages of this process.
+    """The last look at the loop, shared by all pages of this process."""
 
-    `clock`: seconds, of a clock that never goes back.
-    """
-
-    def __init__(self, settings: Settings, store: Store, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._store = store
         self._rules = settings.due_rules
-        self._clock = clock
-        self._turn = threading.Lock()
-        self._looked_at = float("-inf")
-        self._shown: dict[str, Any] = {}
+        self._kept = Kept[tuple[float, dict[str, Any]]](MAX_AGE_SECONDS, clock=clock)
 
-    def page(self, rater_id: int, *, oldest_seconds: float = 0.0) -> dict[str, Any]:
-        """The state for a rater's page, not older than that. Reads the database."""
-        oldest = self._clock() - oldest_seconds
-        with self._turn:
-            if self._looked_at < oldest:
-                looked_at = self._clock()  # before it, so that it tells all that was there by then
-                self._shown = self._store.reports.shown_to_all(self._rules)
-                self._looked_at = looked_at
-            shown = self._shown
-        return self._store.reports.page_of(rater_id, shown, self._rules.votes)
+    def page(self, rater_id: int, *, versions: Iterable[int] = ()) -> dict[str, Any]:
+        """The state for a rater's page. `versions`: those of the pairs that come with it.
+
+        Pages give back pairs that are not of the live version, so it must not be an earlier one.
+        """
+        looked_at, shown = self._kept.get(self._look)
+        if any(version != shown["live"] for version in versions):
+            self.forget()
+            looked_at, shown = self._kept.get(self._look)
+        return self._store.reports.page_of(rater_id, shown, self._rules, looked_at=looked_at)
+
+    def forget(self) -> None:
+        """Look anew next time: a vote was taken back."""
+        self._kept.forget()
+
+    def _look(self) -> tuple[float, dict[str, Any]]:
+        return time.time(), self._store.reports.shown_to_all(self._rules)

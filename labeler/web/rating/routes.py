@@ -6,7 +6,7 @@ Handlers are plain functions, which FastAPI runs in threads: the database may ma
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter, Depends
@@ -36,7 +36,6 @@ MAX_SECONDS = 7 * 24 * 3600.0
 MAX_COMMENT_CHARS = 2_000
 MAX_REASONS = 20
 PAST_VOTES = 30
-STATE_SECONDS = 0.5
 SKIP_REASONS = (
     "too long",
     "I do not understand it",
@@ -132,15 +131,12 @@ def rating_routes(settings: Settings, store: Store, rater: Callable[..., int]) -
     checks = CheckRules(settings.gold_share, settings.repeat_share)
     RaterId = Annotated[int, Depends(rater)]
     judge = JudgeView(settings, store)
-    loop = LoopView(settings, store, time.monotonic)
+    loop = LoopView(settings, store)
     rules_html = guidelines_html(settings)
 
-    def state_of(rater_id: int, *, oldest_seconds: float = 0.0) -> dict[str, Any]:
-        return {
-            **loop.page(rater_id, oldest_seconds=oldest_seconds),
-            "labels_per_update": settings.labels_per_update,
-            **judge.known(),
-        }
+    def state_of(rater_id: int, pairs: Iterable[LeasedPair] = ()) -> dict[str, Any]:
+        shown = loop.page(rater_id, versions=[pair.version_id for pair in pairs])
+        return {**shown, "labels_per_update": settings.labels_per_update}
 
     @routes.post("/pairs")
     def pairs(body: PairsBody, rater_id: RaterId) -> dict[str, Any]:
@@ -157,7 +153,8 @@ def rating_routes(settings: Settings, store: Store, rater: Callable[..., int]) -
             rng=rng,
             checks=checks,
         )
-        return {"pairs": [on_screen(pair) for pair in leased], "state": state_of(rater_id)}
+        state = state_of(rater_id, leased)
+        return {"pairs": [on_screen(pair) for pair in leased], "state": state}
 
     @routes.post("/votes")
     def votes(body: VotesBody, rater_id: RaterId) -> dict[str, Any]:
@@ -178,6 +175,7 @@ def rating_routes(settings: Settings, store: Store, rater: Callable[..., int]) -
             vote_id=body.vote_id,
             rules=settings.vote_rules,
         )
+        loop.forget()
         return {**_undone(undone), "state": state_of(rater_id)}
 
     @routes.post("/reasons")
@@ -196,8 +194,7 @@ def rating_routes(settings: Settings, store: Store, rater: Callable[..., int]) -
 
     @routes.get("/state")
     def state(rater_id: RaterId) -> dict[str, Any]:
-        judge.look(now=time.monotonic())  # only here, so that no vote waits for it
-        return state_of(rater_id, oldest_seconds=STATE_SECONDS)
+        return {**state_of(rater_id), **judge.page()}  # only here, so that no vote waits for it
 
     return routes
 

@@ -132,15 +132,21 @@ def cast(store: Store) -> Callable[[], None]:
 def test_the_report_is_worked_out_anew_only_after_a_while_and_if_somebody_voted(
     store: Store, tmp_path: Path, cast: Callable[[], None]
 ) -> None:
-    view = TrustView(Settings(data_dir=tmp_path), store)
-    first = view.report(now=10.0, clock=100.0)
-    assert view.report(now=10.0, clock=100.0 + LOOK_SECONDS) is first
+    clock = 100.0
+    view = TrustView(Settings(data_dir=tmp_path), store, lambda: clock)
+    first = view.report(now=10.0)
+    clock = 100.0 + LOOK_SECONDS
+    assert view.report(now=10.0) is first
     cast()
-    soon = view.report(now=10.0, clock=100.0 + 1.5 * LOOK_SECONDS)
+    clock = 100.0 + 1.5 * LOOK_SECONDS
+    soon = view.report(now=10.0)
     assert soon is first
-    later = view.report(now=10.0, clock=100.0 + 2.0 * LOOK_SECONDS)
+    clock = 100.0 + 2.0 * LOOK_SECONDS
+    later = view.report(now=10.0)
     assert [row["votes"] for row in later["raters"]] == [1]
     assert later["raters"][0]["votes_last_day"] == 1
-    assert view.report(now=20.0, clock=100.0 + 3.0 * LOOK_SECONDS) is later
-    next_day = view.report(now=90_000.0, clock=100.0 + 4.0 * LOOK_SECONDS)
+    clock = 100.0 + 3.0 * LOOK_SECONDS
+    assert view.report(now=20.0) is later
+    clock = 100.0 + 4.0 * LOOK_SECONDS
+    next_day = view.report(now=90_000.0)
     assert next_day["raters"][0]["votes_last_day"] == 0, "though nobody voted since"

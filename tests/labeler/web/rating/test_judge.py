@@ -22,8 +22,8 @@ class Look:
     """A view that is looked at every ten seconds; `count` says how often it was worked out."""
 
     def __init__(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._view = JudgeView(Settings(judge=JUDGE), store)
         self._now = 0.0
+        self._view = JudgeView(Settings(judge=JUDGE), store, lambda: self._now)
         self.count = 0
         real = store.reports.judge
 
@@ -35,8 +35,7 @@ class Look:
 
     def __call__(self, seconds: float = LOOK_SECONDS) -> Any:
         self._now += seconds
-        self._view.look(now=self._now)
-        return self._view.known()["judge"]
+        return self._view.page()["judge"]
 
 
 @pytest.fixture
