@@ -5,7 +5,7 @@ BIN := .venv/bin
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: serve test check lint format starter bench bench-update bench-sampling bench-loop bench-gate \
-	bench-optimizer bench-judge bench-learned bench-load evidence browser clean
+	bench-judge bench-learned bench-load evidence browser clean
 
 serve: .venv/.serve
 	$(BIN)/livedpo serve $(ARGS)
@@ -42,7 +42,7 @@ bench-sampling: .venv/.test
 bench-loop: .venv/.test
 	$(BIN)/python -m tests.benchmarks.trl_loop $(ARGS)
 
-# How often the gate errs, and whether AdamW's state is better carried over between updates.
+# How often the gate errs.
 bench-gate: .venv/.test
 	$(BIN)/python -m tests.benchmarks.gate $(ARGS)
 
@@ -62,9 +62,6 @@ bench-load: .venv/.test browser
 # `make evidence ARGS=--quick` takes minutes.
 evidence: .venv/.test
 	$(BIN)/python -m tests.benchmarks.evidence $(ARGS)
-
-bench-optimizer: .venv/.test
-	$(BIN)/python -m tests.benchmarks.optimizer_state $(ARGS)
 
 # The browser tests need a Chromium: the system's, or else one of Playwright's.
 browser: .venv/.test

@@ -62,15 +62,12 @@ OF_THE_SERVICE = {"store", "files", "roles"}
 
 # Walls that do not stand yet.
 NOT_YET: set[tuple[str, str]] = {
-    ("trainer.gate.candidate", "trainer.programs.setup"),
     ("trainer.gate.candidate", "trainer.worker.supply"),
     ("trainer.gate.examples", "labeler.store.tables"),
     ("trainer.gate.examples", "trainer.worker.supply"),
     ("trainer.judge.heads", "trainer.gate.examine"),
     ("trainer.judge.heads", "trainer.gate.gate"),
     ("trainer.judge.learned", "trainer.gate.gate"),
-    ("trainer.worker.supply", "trainer.programs.setup"),
-    ("trainer.worker.worker", "trainer.programs.setup"),
 }
 
 

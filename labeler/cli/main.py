@@ -17,7 +17,8 @@ from labeler.cli.gold import gold
 from labeler.cli.options import ALL, STORE, SectionedCommand, settings_options
 from labeler.cli.raters import raters
 from labeler.config.load import as_environment
-from labeler.config.settings import Settings
+from labeler.config.parts.part import Mark
+from labeler.config.settings import Settings, marked
 from labeler.domain.errors import LivedpoError
 from labeler.domain.sentences import judge_lines
 from labeler.domain.states import Source
@@ -25,13 +26,6 @@ from labeler.roles.disk import disk_of
 from labeler.roles.promotion import make_live
 from labeler.store import Store, open_store
 from labeler.store.views.reports import VersionRow
-
-ONLY_SERVE = (
-    *("host", "port", "public_url", "tls_certificate", "tls_key", "session_hours"),
-    *("queue_pairs", "lease_seconds", "judge_after", "judge_check_share"),
-    *("votes_per_pair", "gold_share", "repeat_share", "min_reading_seconds", "weigh_raters"),
-    *("guidelines", "reason_tags"),
-)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -54,7 +48,7 @@ def serve(settings: Settings) -> None:
 
 
 @cli.command(cls=SectionedCommand)
-@settings_options(*(name for name in ALL if name not in ONLY_SERVE), unattended=True)
+@settings_options(*(name for name in ALL if name not in marked(Mark.SERVE_ONLY)), unattended=True)
 def judge(settings: Settings) -> None:
     """Run the loop unattended: no web page; the judge labels, until a budget is spent.
 

@@ -1,4 +1,4 @@
-"""Settings as options of commands: each `Settings` field is a flag, listed under its section."""
+"""Settings as options of commands: each is a flag, listed under the heading of its part."""
 
 import os
 from collections.abc import Callable
@@ -7,28 +7,27 @@ from typing import Any
 
 import click
 
-from labeler.config.load import UNATTENDED, load_settings
-from labeler.config.sections import SECTIONS
-from labeler.config.settings import Settings
+from labeler.config.load import load_settings
+from labeler.config.settings import FIELDS, PARTS, UNATTENDED
 
-ALL = tuple(name for names in SECTIONS.values() for name in names)
+ALL = tuple(FIELDS)
 STORE = ("data_dir", "database")
 
 
 class SectionedCommand(click.Command):
-    """A command whose settings are listed under the headings of `SECTIONS`."""
+    """A command whose settings are listed part by part."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the command's own options, then the settings by section."""
+        """Write the command's own options, then the settings by part."""
         options = [p for p in self.get_params(ctx) if isinstance(p, click.Option)]
         records = {option.name: option.get_help_record(ctx) for option in options}
-        own = [record for name, record in records.items() if record and name not in ALL]
+        own = [record for name, record in records.items() if record and name not in FIELDS]
         with formatter.section("Options"):
             formatter.write_dl(own)
-        for title, names in SECTIONS.items():
-            rows = [record for name in names if (record := records.get(name))]
+        for part in PARTS:
+            rows = [record for name in part.model_fields if (record := records.get(name))]
             if rows:
-                with formatter.section(title):
+                with formatter.section((part.__doc__ or "").splitlines()[0]):
                     formatter.write_dl(rows)
 
 
@@ -46,7 +45,7 @@ def settings_options(
         run.__doc__, run.__name__ = command.__doc__, command.__name__
         run.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
         for name in reversed(names):
-            run = _option(name, UNATTENDED.get(name) if unattended else None)(run)
+            run = _option(name, unattended=unattended)(run)
         return click.option(
             "--config", metavar="FILE.toml", type=Path, help="Settings as a TOML file."
         )(run)
@@ -54,11 +53,11 @@ def settings_options(
     return decorate
 
 
-def _option(name: str, default: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """A flag for a setting, whose own default is another one for this command, perhaps."""
-    field = Settings.model_fields[name]
+def _option(name: str, *, unattended: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """A flag for a setting."""
+    field = FIELDS[name]
     text = field.description or ""
-    default = field.default if default is None else default
+    default = UNATTENDED.get(name, field.default) if unattended else field.default
     if default is not None and "Default" not in text:
         text += f" Default: {default}."
     kinds = {"Path": "PATH", "int": "N", "float": "X"}

@@ -2,9 +2,8 @@
 
 Later sources win, in that order. Every field is a flag (`--labels-per-update`), a TOML key
 (`labels_per_update`) and an environment variable (`LIVEDPO_LABELS_PER_UPDATE`). A policy folder may
-carry a `livedpo.toml` with the fields of `OWNED_BY_POLICY`, and with those of an unattended run in
-its table `judge`: what suits a 2M-parameter starter would break an 8B model, so such values travel
-with the weights.
+carry a `livedpo.toml` with the fields that are marked POLICY_MAY_SET, and with those of an
+unattended run in its table `judge`.
 """
 
 import tomllib
@@ -14,34 +13,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from labeler.config.settings import STARTER_POLICY, Settings
+from labeler.config.parts.part import Mark
+from labeler.config.settings import FIELDS, UNATTENDED, Settings, marked
+from labeler.config.starter import STARTER_POLICY
 from labeler.domain.errors import BadInput
 
 POLICY_FILE = "livedpo.toml"
 PREFIX = "LIVEDPO_"
 HANDED_DOWN = "LIVEDPO_SETTINGS"
-OWNED_BY_POLICY = frozenset(
-    {
-        "temperature",
-        "top_p",
-        "max_new_tokens",
-        "beta",
-        "length_alpha",
-        "learning_rate",
-        "decay_labels",
-        "passes",
-        "batch_pairs",
-        "lora_rank",
-        "lora_alpha",
-        "max_grad_norm",
-        "replay_share",
-        "replay_max_age",
-        "labels_per_update",
-        "gate_max_kl_live",
-        "gate_max_kl_reference",
-    }
-)
-UNATTENDED: dict[str, Any] = {"labels_per_update": 64}
 
 
 def load_settings(
@@ -91,7 +70,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
         if key.startswith(PREFIX) and key != HANDED_DOWN and value
     }
     for name in found:
-        if name not in Settings.model_fields and name != "config":
+        if name not in FIELDS and name != "config":
             raise BadInput(f"{_unknown(PREFIX + name.upper())} Unset it, or mend its name.")
     return found
 
@@ -99,7 +78,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
 def _from_toml(path: Path) -> dict[str, Any]:
     values = _read_toml(path)
     for name in values:
-        if name not in Settings.model_fields:
+        if name not in FIELDS:
             raise BadInput(f"{_unknown(name)} It stands in {path}.")
     return values
 
@@ -113,10 +92,9 @@ def _from_policy(policy: str, *, unattended: bool) -> dict[str, Any]:
         table = values.pop("judge")
         values |= table if unattended else {}
     for name in values:
-        if name not in OWNED_BY_POLICY:
-            raise BadInput(
-                f"{path} may not set '{name}', only {', '.join(sorted(OWNED_BY_POLICY))}."
-            )
+        if name not in marked(Mark.POLICY_MAY_SET):
+            allowed = ", ".join(sorted(marked(Mark.POLICY_MAY_SET)))
+            raise BadInput(f"{path} may not set '{name}', only {allowed}.")
     return values
 
 

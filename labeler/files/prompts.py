@@ -16,7 +16,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from labeler.config.settings import STARTER_PROMPTS, Settings
+from labeler.config.settings import Settings
+from labeler.config.starter import STARTER_PROMPTS
 from labeler.domain.errors import BadInput
 from labeler.domain.messages import SPEAKERS, Messages
 from labeler.store import Store

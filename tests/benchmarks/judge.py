@@ -37,7 +37,6 @@ from tests.benchmarks.processes import measured_alone
 from tests.support.service import settings_environment
 from trainer.policy.adapters import read_adapter
 from trainer.policy.policy import LIVE, load_policy
-from trainer.programs.setup import policy_settings, sampling_settings
 from trainer.sampling.local import Sampler
 from trainer.starter.grammar import score
 
@@ -112,12 +111,12 @@ def examined(folder: Path, seed: int, seconds: float) -> JudgeRun:
 def answers(folder: Path, live: Any, prompts: Sequence[Any]) -> list[tuple[float, float]]:
     """Mean score and mean tokens of the base and of the live version."""
     settings = load_settings({"data_dir": str(folder)}, {})
-    policy = load_policy(policy_settings(settings), folder / "adapters" / live.folder)
+    policy = load_policy(settings, folder / "adapters" / live.folder)
     policy.set_adapter_state(LIVE, read_adapter(folder / "adapters" / live.folder, live.sha256))
     sampler, rows = Sampler(policy), [policy.prompt_tokens(messages) for messages in prompts]
     found = []
     for adapter in (None, LIVE):
-        said = sampler.sample(adapter, rows, sampling_settings(settings), seed=7)
+        said = sampler.sample(adapter, rows, settings, seed=7)
         scores = [
             score(messages[-1]["content"], response.text)
             for messages, some in zip(prompts, said, strict=True)

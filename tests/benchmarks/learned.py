@@ -19,7 +19,7 @@ import torch
 from tqdm import tqdm
 
 from labeler.config.load import load_settings
-from labeler.config.settings import STARTER_PROMPTS, STARTER_REWARD
+from labeler.config.starter import STARTER_PROMPTS, STARTER_REWARD
 from labeler.domain.judging import Cause, Example, Judge, Question
 from labeler.domain.labels import Preference
 from trainer.gate.examine import share
@@ -27,7 +27,6 @@ from trainer.judge.features import Features
 from trainer.judge.learned import FEWEST, REFIT, LearnedJudge
 from trainer.judge.reward import RewardModel
 from trainer.policy.policy import LIVE, Policy, load_policy
-from trainer.programs.setup import policy_settings, sampling_settings
 from trainer.sampling.local import Sampler, worth_asking
 from trainer.starter.grammar import score
 
@@ -47,8 +46,8 @@ class Pair:
 def sampled(pairs: int, settings_seed: int = 0) -> tuple[Policy, list[Pair]]:
     """The starter, and pairs of its own responses."""
     settings = load_settings({"seed": settings_seed}, {})
-    policy = load_policy(policy_settings(settings))
-    sampler, drawing = Sampler(policy), sampling_settings(settings)
+    policy = load_policy(settings)
+    sampler = Sampler(policy)
     prompts = [json.loads(line)["prompt"] for line in STARTER_PROMPTS.read_text().splitlines()]
     found: list[Pair] = []
     asked_for = 0
@@ -57,7 +56,7 @@ def sampled(pairs: int, settings_seed: int = 0) -> tuple[Policy, list[Pair]]:
             texts = [prompts[(asked_for + place) % len(prompts)] for place in range(16)]
             asked = [[{"role": "user", "content": text}] for text in texts]
             tokens = [policy.prompt_tokens(messages) for messages in asked]
-            drawn = sampler.sample(LIVE, tokens, drawing, seed=asked_for)
+            drawn = sampler.sample(LIVE, tokens, settings, seed=asked_for)
             for text, messages, (a, b) in zip(texts, asked, drawn, strict=True):
                 if worth_asking((a, b)):
                     margin = score(text, a.text) - score(text, b.text)

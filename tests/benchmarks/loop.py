@@ -20,6 +20,7 @@ from sqlmodel import select
 from tqdm import tqdm
 
 from labeler.config.load import load_settings
+from labeler.config.parts.sampling import Sampling
 from labeler.store import Store, open_store
 from labeler.store.database import Database
 from labeler.store.tables import PolicyVersion, Update
@@ -27,8 +28,8 @@ from tests.support.browser import chromium
 from tests.support.page import RaterAtPage
 from tests.support.service import Service
 from trainer.policy.adapters import read_adapter
-from trainer.policy.policy import LIVE, Policy, PolicySettings, load_policy
-from trainer.sampling.local import SamplingSettings, sample_pairs
+from trainer.policy.policy import LIVE, Policy, load_policy
+from trainer.sampling.local import sample_pairs
 from trainer.starter.grammar import held_out_prompts, score
 
 LATENCIES = "() => performance.getEntriesByName('vote-to-paint').map((entry) => entry.duration)"
@@ -127,25 +128,22 @@ def score_gains(store: Store, data_dir: Path) -> list[tuple[int, float, float]]:
     Two responses a prompt; the interval is that of the mean of paired differences by prompt.
     """
     torch.set_num_threads(1)
-    settings = load_settings({"data_dir": data_dir}, {})
-    policy = load_policy(
-        PolicySettings(settings.policy, "cpu", "auto", settings.lora_rank, settings.lora_alpha, 0)
-    )
-    sampling = SamplingSettings(settings.temperature, settings.top_p, settings.max_new_tokens)
-    gains, labels, start = [], 0, scores(policy, sampling)
+    settings = load_settings({"data_dir": data_dir, "device": "cpu"}, {})
+    policy = load_policy(settings)
+    gains, labels, start = [], 0, scores(policy, settings)
     for version in tqdm(store.versions.all()[1:], desc="scoring versions"):
         if version.folder is None or version.sha256 is None:
             continue
         folder = settings.adapters_dir / version.folder
         policy.set_adapter_state(LIVE, read_adapter(folder, version.sha256))
-        differences = [b - a for a, b in zip(start, scores(policy, sampling), strict=True)]
+        differences = [b - a for a, b in zip(start, scores(policy, settings), strict=True)]
         labels += version.metrics["labels"]
         half = 1.96 * statistics.stdev(differences) / math.sqrt(len(differences))
         gains.append((labels, round(statistics.mean(differences), 3), round(half, 3)))
     return gains
 
 
-def scores(policy: Policy, sampling: SamplingSettings) -> list[float]:
+def scores(policy: Policy, sampling: Sampling) -> list[float]:
     """The mean score of two responses to each held-out wording, under the live adapter."""
     questions = [text for text, _ in held_out_prompts()]
     found = []

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+from labeler.config.parts.training import Training
 from labeler.domain.errors import BadInput
 from labeler.domain.judging import Question
 from labeler.domain.labels import Preference, TrainingLabel
@@ -22,7 +23,6 @@ from tests.benchmarks.evidence.plan import TRAINED, ArmName, Tuned
 from tests.benchmarks.evidence.rater import Rater
 from tests.benchmarks.evidence.world import NothingToAsk, Pair, Place, World
 from tests.trainer.judge.test_reward import save_reward
-from trainer.learning.update import TrainingSettings
 from trainer.policy.policy import LIVE, Policy
 
 ENVIRONMENT = {"LIVEDPO_MAX_NEW_TOKENS": "12", "LIVEDPO_LORA_RANK": "4", "LIVEDPO_DEVICE": "cpu"}
@@ -161,7 +161,9 @@ def test_used_labels_are_drawn_again_and_the_rate_falls(
     """Updates of 4 labels with half of them replayed: 4, then 4 + 4; the rate 1, then 1/2."""
     seen = []
 
-    def noted(policy: Policy, labels: list[TrainingLabel], settings: TrainingSettings) -> list[Any]:
+    def noted(
+        _: Policy, labels: list[TrainingLabel], settings: Training, *, seed: int
+    ) -> list[Any]:
         seen.append((len(labels), len({id(label) for label in labels}), settings.learning_rate))
         return []
 

@@ -25,14 +25,16 @@ from torch.profiler import ProfilerActivity, profile
 from tqdm import tqdm
 from transformers import AutoModelForCausalLM, ContinuousBatchingConfig, GenerationConfig
 
+from labeler.config.parts.model import Model
+from labeler.config.parts.sampling import Sampling
 from trainer.fast.matmul import linear
 from trainer.policy.batch import left_padded
-from trainer.policy.policy import LIVE, Policy, PolicySettings, load_policy
-from trainer.sampling.local import Response, Sampler, SamplingSettings
+from trainer.policy.policy import LIVE, Policy, load_policy
+from trainer.sampling.local import Response, Sampler
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 STARTER = ROOT / "data" / "starter" / "policy"
-SETTINGS = SamplingSettings(temperature=1.0, top_p=1.0, max_new_tokens=160)
+SETTINGS = Sampling(temperature=1.0, top_p=1.0, max_new_tokens=160)
 PROMPTS, COPIES, THREADS = 256, 2, 2
 BATCHES = (8, 16, 32, 64, 128, 256)
 FEW = 64  # prompts for what is slow, or only searched
@@ -118,7 +120,7 @@ def measure(rounds: int) -> Figures:
 
 def _starter() -> Policy:
     return load_policy(
-        PolicySettings(
+        Model(
             policy=str(STARTER), device="cpu", dtype="auto", lora_rank=16, lora_alpha=32.0, seed=0
         )
     )

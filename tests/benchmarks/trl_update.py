@@ -28,7 +28,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -91,14 +91,15 @@ def made_pairs(shape: str, count: int) -> Pairs:
             tuple([draw.randrange(2, 151_936) for _ in range(size)] for size in sizes)  # type: ignore[misc]
             for _ in range(count)
         ]
+    from labeler.config.parts.sampling import Sampling
     from trainer.policy.policy import LIVE
-    from trainer.sampling.local import SamplingSettings, sample_pairs
+    from trainer.sampling.local import sample_pairs
     from trainer.starter.grammar import prompts
 
     policy = our_policy(STARTER)
     asked = [policy.prompt_tokens([{"role": "user", "content": text}]) for text, _ in prompts()]
     chosen = random.Random(0).sample(asked, count)
-    settings = SamplingSettings(temperature=1.0, top_p=1.0, max_new_tokens=256)
+    settings = Sampling(temperature=1.0, top_p=1.0, max_new_tokens=256)
     with policy.adapter(LIVE):
         said = sample_pairs(policy, chosen, settings, seed=0)
     return [(prompt, a.tokens, b.tokens) for prompt, (a, b) in zip(chosen, said, strict=True)]
@@ -106,9 +107,10 @@ def made_pairs(shape: str, count: int) -> Pairs:
 
 def our_policy(folder: Path) -> Any:
     """The policy as the service loads it."""
-    from trainer.policy.policy import PolicySettings, load_policy
+    from labeler.config.parts.model import Model
+    from trainer.policy.policy import load_policy
 
-    settings = PolicySettings(
+    settings = Model(
         policy=str(folder), device="cpu", dtype="float32", lora_rank=RANK, lora_alpha=ALPHA, seed=0
     )
     return load_policy(settings)
@@ -124,9 +126,9 @@ def fill(weights: list[torch.nn.Parameter]) -> None:
 
 def run_ours(folder: Path, pairs: Pairs, shape: str, _batch: int) -> Measured:
     """`trainer.learning.update.train` on the pairs, twice over; the second pass is timed."""
+    from labeler.config.parts.training import Training
     from labeler.domain.labels import TrainingLabel
-    from trainer.learning.objective import Objective
-    from trainer.learning.update import TrainingSettings, train
+    from trainer.learning.update import train
     from trainer.policy.logps import pair_logps
     from trainer.policy.policy import LIVE
 
@@ -140,22 +142,23 @@ def run_ours(folder: Path, pairs: Pairs, shape: str, _batch: int) -> Measured:
         TrainingLabel((str(n),), 1.0, 1.0, *pair, *logps)  # type: ignore[arg-type]
         for n, (pair, logps) in enumerate(zip(pairs, reference, strict=True))
     ]
-    settings = TrainingSettings(
-        objective=Objective(loss="sigmoid", beta=0.1),
+    settings = Training(
+        loss="sigmoid",
+        beta=0.1,
         learning_rate=1e-5,
         passes=2,
         batch_pairs=BATCH_PAIRS[shape],
         max_grad_norm=1.0,
-        seed=0,
     )
     losses, times = [], [time.perf_counter()]
-    for step in train(policy, labels, settings):
+    for step in train(policy, labels, settings, seed=0):
         losses.append(step.loss)
         times.append(time.perf_counter())
     half = len(losses) // 2
     peak = high_water_mb() - base_mb
     some = labels[: 4 * BATCH_PAIRS[shape]]
-    profile = profiled(lambda: list(train(policy, some, replace(settings, passes=1))))
+    once = settings.model_copy(update={"passes": 1})
+    profile = profiled(lambda: list(train(policy, some, once, seed=0)))
     speed = len(pairs) / (times[-1] - times[half])
     return Measured("livedpo", speed, peak, statistics.fmean(losses[:half]), profile)
 

@@ -31,7 +31,6 @@ from labeler.store import Store, open_store
 from labeler.store.records import LoopState
 from tests.support.tiny import EASY, save_tiny_policy
 from trainer.policy.policy import load_policy
-from trainer.programs.setup import policy_settings
 from trainer.worker.worker import Worker
 
 WEEK_SECONDS = 7 * 86_400.0
@@ -71,7 +70,7 @@ def week_settings(policy: Path, data_dir: Path) -> Settings:
         policy=str(policy),
         data_dir=data_dir,
         judge="py:tests.support.judges:moody",
-        judge_after=0.0,
+        unattended=True,
         judge_check_share=0.0,
         labels_per_update=8,
         max_new_tokens=12,
@@ -97,7 +96,7 @@ class Week:
         self.store.runs.begin(str(settings.judge), now=self.now)
         self.worker = Worker(
             self.store,
-            load_policy(policy_settings(settings)),
+            load_policy(settings),
             settings,
             name="week",
             stop=threading.Event(),

@@ -20,7 +20,7 @@ def settings_for(policy: Path, data_dir: Path) -> Settings:
         policy=str(policy),
         data_dir=data_dir,
         judge="py:tests.support.judges:steady",
-        judge_after=0.0,
+        unattended=True,
         judge_check_share=0.0,
         max_labels=LABELS,
         labels_per_update=4,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from labeler.config.parts.training import Training
 from labeler.config.settings import Settings
 from labeler.domain.labels import TrainingLabel
 from labeler.files.prompts import add_first_prompts
@@ -19,9 +20,8 @@ from labeler.store import open_store
 from labeler.store.records import Ballot
 from trainer.gate.candidate import Candidates, Finding
 from trainer.judge.load import load_judge
-from trainer.learning.update import TrainingSettings, train
+from trainer.learning.update import decayed, train
 from trainer.policy.policy import CANDIDATE, Policy, load_policy
-from trainer.programs.setup import policy_settings, training_settings
 from trainer.starter.grammar import score
 from trainer.worker.supply import Supply
 from trainer.worker.worker import Worker
@@ -40,7 +40,7 @@ class Plant:
 
     name: str
     labels: Callable[[Sequence[TrainingLabel]], list[TrainingLabel]] = list
-    training: Callable[[TrainingSettings], TrainingSettings] = lambda training: training
+    training: Callable[[Training], Training] = lambda training: training
     nan: bool = False
 
 
@@ -49,16 +49,23 @@ def flipped(labels: Sequence[TrainingLabel]) -> list[TrainingLabel]:
     return [replace(label, target=1 - label.target - label.tie) for label in labels]
 
 
-def faster(factor: float) -> Callable[[TrainingSettings], TrainingSettings]:
+def faster(factor: float) -> Callable[[Training], Training]:
     """The learning rate times `factor`."""
-    return lambda training: replace(training, learning_rate=training.learning_rate * factor)
+    return lambda training: training.model_copy(
+        update={"learning_rate": training.learning_rate * factor}
+    )
+
+
+def longer(training: Training) -> Training:
+    """Sixteen passes over the labels."""
+    return training.model_copy(update={"passes": 16})
 
 
 PLANTS = (
     Plant("learning rate x 100", training=faster(100)),
     Plant("learning rate x 10", training=faster(10)),
     Plant("labels flipped", labels=flipped),
-    Plant("labels flipped, 4x passes", labels=flipped, training=lambda t: replace(t, passes=16)),
+    Plant("labels flipped, 4x passes", labels=flipped, training=longer),
     Plant("NaN in a weight", nan=True),
 )
 
@@ -71,7 +78,7 @@ class Loop:
         self._taste = taste
         self.store = open_store(settings.database_url)
         add_first_prompts(settings, self.store, lambda _: None)
-        self.policy: Policy = load_policy(policy_settings(settings))
+        self.policy: Policy = load_policy(settings)
         self.rng = random.Random(settings.seed)
         self.now = 1e9
         self.worker = Worker(
@@ -121,8 +128,9 @@ def planted(loop: Loop, plant: Plant) -> Finding:
     settings, store = loop.settings, loop.store
     claim = store.updates.claim(worker="bench", rules=settings.vote_rules, now=loop.now)
     assert claim is not None
-    training = training_settings(settings, claim.update_id, claim.used)
-    steps = list(train(loop.policy, plant.labels(claim.labels), plant.training(training)))
+    training = plant.training(decayed(settings, claim.used))
+    labels = plant.labels(claim.labels)
+    steps = list(train(loop.policy, labels, training, seed=claim.update_id))
     if plant.nan:
         with torch.no_grad():
             loop.policy.parameters(CANDIDATE)[0][0, 0] = math.nan

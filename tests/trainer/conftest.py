@@ -5,20 +5,22 @@ from pathlib import Path
 import pytest
 import torch
 
+from labeler.config.parts.model import Model
+from labeler.config.parts.sampling import Sampling
 from labeler.domain.labels import TrainingLabel
 from trainer.policy.logps import pair_logps
-from trainer.policy.policy import LIVE, Policy, PolicySettings, load_policy
-from trainer.sampling.local import SamplingSettings, sample_pairs
+from trainer.policy.policy import LIVE, Policy, load_policy
+from trainer.sampling.local import sample_pairs
 
 torch.set_num_threads(1)
 
 QUESTIONS = ["hello", "how do you make good tea?", "how are you, world?", "tea?"]
-SAMPLING = SamplingSettings(temperature=1.0, top_p=1.0, max_new_tokens=12)
+SAMPLING = Sampling(max_new_tokens=12)
 
 
 def load(folder: Path, adapter: Path | None = None, **changes: object) -> Policy:
-    settings = {"device": "cpu", "dtype": "auto", "lora_rank": 4, "lora_alpha": 8.0, "seed": 0}
-    return load_policy(PolicySettings(policy=str(folder), **(settings | changes)), adapter)  # type: ignore[arg-type]
+    settings = {"device": "cpu", "lora_rank": 4, "lora_alpha": 8.0}
+    return load_policy(Model(policy=str(folder), **(settings | changes)), adapter)
 
 
 @pytest.fixture

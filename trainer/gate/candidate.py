@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from labeler.config.parts.training import Training
 from labeler.config.settings import Settings
 from labeler.domain.errors import LivedpoError
 from labeler.domain.judging import Judge, Question
@@ -15,10 +16,9 @@ from labeler.domain.response_stats import Said, style
 from trainer.gate.examine import MarginCache, Sample, examine, logps, share, style_of
 from trainer.gate.examples import examples_of, shortest_prompts
 from trainer.gate.gate import WinRate, broken, finite, objections, unchanged
-from trainer.learning.update import Step, TrainingSettings
+from trainer.learning.update import Step
 from trainer.policy.adapters import write_adapter
 from trainer.policy.policy import CANDIDATE, LIVE, Policy
-from trainer.programs.setup import gate_limits
 from trainer.worker.supply import Sampled, Supply
 
 # On fewer responses of the live version than this, its style is measured on new ones.
@@ -56,7 +56,7 @@ class Candidates:
         parent: int,
         held_out: Sequence[TrainingLabel],
         remembered: Sequence[TrainingLabel],
-        training: TrainingSettings,
+        training: Training,
         live_responses: Sequence[Said],
     ) -> Finding:
         """Sample from the candidate, measure it, and say what speaks against it.
@@ -94,7 +94,7 @@ class Candidates:
             training=training,
             win_rate=win_rate,
         )
-        found = objections(evidence, gate_limits(self._settings))
+        found = objections(evidence, self._settings)
         metrics |= evidence.as_metrics() | self._to_show(sampled, answers, win_rate)
         return Finding(found, metrics, replace(sampled, reference=reference.tolist()))
 

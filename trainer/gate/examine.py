@@ -6,16 +6,18 @@ divergence on average because they are the candidate's own (at temperature 1 and
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from labeler.config.parts.training import Training
 from labeler.domain.estimate import wilson
 from labeler.domain.labels import TrainingLabel
 from labeler.domain.response_stats import Said, Style, style
 from trainer.gate.gate import Agreement, Evidence, WinRate
-from trainer.learning.update import TrainingSettings, margins
+from trainer.learning.objective import Objective
+from trainer.learning.update import margins
 from trainer.policy.logps import pair_logps
 from trainer.policy.policy import CANDIDATE, LIVE, Policy
 from trainer.sampling.local import Response
@@ -43,7 +45,7 @@ class MarginCache:
         self._known: dict[int, dict[Label, float]] = {}
 
     def of_live(
-        self, version: int, labels: Sequence[TrainingLabel], training: TrainingSettings
+        self, version: int, labels: Sequence[TrainingLabel], training: Training
     ) -> list[float]:
         """The margins of the live version, of each label."""
         known = self._known.get(version, {})
@@ -53,19 +55,19 @@ class MarginCache:
         return [known[_key(label)] for label in labels]
 
     def of_candidate(
-        self, version: int, labels: Sequence[TrainingLabel], training: TrainingSettings
+        self, version: int, labels: Sequence[TrainingLabel], training: Training
     ) -> list[float]:
         """The margins of the candidate, which is to be this version."""
         found = self._known[version] = self._measured(CANDIDATE, labels, training)
         return [found[_key(label)] for label in labels]
 
     def _measured(
-        self, adapter: str, labels: Sequence[TrainingLabel], training: TrainingSettings
+        self, adapter: str, labels: Sequence[TrainingLabel], training: Training
     ) -> dict[Label, float]:
         """From the base whatever the update's reference is: from itself, live would have none."""
         if not labels:
             return {}
-        from_base = replace(training, reference="base")
+        from_base = training.model_copy(update={"reference": "base"})
         found = margins(self._policy, adapter, labels, from_base).tolist()
         return {
             _key(label): margin if label.target > 1 - label.target - label.tie else -margin
@@ -83,7 +85,7 @@ def examine(
     live: Style,
     held_out: Sequence[TrainingLabel],
     remembered: Sequence[TrainingLabel],
-    training: TrainingSettings,
+    training: Training,
     win_rate: WinRate | None = None,
 ) -> Evidence:
     """The evidence on the candidate.
@@ -144,14 +146,14 @@ def _agreement(
     versions: tuple[int, int],
     held_out: Sequence[TrainingLabel],
     remembered: Sequence[TrainingLabel],
-    training: TrainingSettings,
+    training: Training,
 ) -> Agreement | None:
     labels = [*held_out, *remembered]
     if not labels:
         return None
     live = margin_cache.of_live(versions[0], labels, training)
     candidate = margin_cache.of_candidate(versions[1], labels, training)
-    rounding = training.objective.rounding
+    rounding = Objective(training).rounding
     right = [[_right(favour, rounding) for favour in version] for version in (live, candidate)]
     changes = [after - before for before, after in zip(*right, strict=True)]
     return Agreement(

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from labeler.config.parts.gate import Gate
 from labeler.domain.response_stats import Style
 from labeler.stats.coin import at_least
 
@@ -81,18 +82,6 @@ class Evidence:
         return metrics
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What the gate lets pass; the settings `gate_…` say what each means."""
-
-    max_kl_live: float
-    max_kl_reference: float
-    max_length_change: float
-    max_unfinished_rise: float
-    max_repetition_rise: float
-    max_agreement_drop: float
-
-
 def broken(candidate: Mapping[str, Tensor], losses: Sequence[float]) -> list[str]:
     """Why this adapter is no use to anyone, before anything is sampled from it."""
     found = []
@@ -108,7 +97,7 @@ def unchanged(candidate: Mapping[str, Tensor], live: Mapping[str, Tensor]) -> bo
     return all(torch.equal(weight, live[name]) for name, weight in candidate.items())
 
 
-def objections(evidence: Evidence, limits: Limits) -> list[str]:
+def objections(evidence: Evidence, limits: Gate) -> list[str]:
     """Why this candidate must not go live, a phrase each; empty if it may."""
     return [
         *_too_far(evidence, limits),
@@ -118,36 +107,36 @@ def objections(evidence: Evidence, limits: Limits) -> list[str]:
     ]
 
 
-def _too_far(evidence: Evidence, limits: Limits) -> list[str]:
+def _too_far(evidence: Evidence, limits: Gate) -> list[str]:
     """NaN is too far as well, so the comparisons are written the other way round."""
     found = []
-    if not evidence.kl_live <= limits.max_kl_live:
+    if not evidence.kl_live <= limits.gate_max_kl_live:
         found.append(
             f"it moved {evidence.kl_live:.2f} nats a token away from the live version, "
-            f"more than {limits.max_kl_live:g}"
+            f"more than {limits.gate_max_kl_live:g}"
         )
-    if not evidence.kl_reference <= limits.max_kl_reference:
+    if not evidence.kl_reference <= limits.gate_max_kl_reference:
         found.append(
             f"it is {evidence.kl_reference:.2f} nats a token away from the reference, "
-            f"more than {limits.max_kl_reference:g}"
+            f"more than {limits.gate_max_kl_reference:g}"
         )
     return found
 
 
-def _style(live: Style, candidate: Style, limits: Limits) -> list[str]:
+def _style(live: Style, candidate: Style, limits: Gate) -> list[str]:
     found = []
     change = max(candidate.tokens, 1.0) / max(live.tokens, 1.0)
-    if not 1 / limits.max_length_change <= change <= limits.max_length_change:
+    if not 1 / limits.gate_max_length_change <= change <= limits.gate_max_length_change:
         found.append(
             f"its responses have {candidate.tokens:.0f} tokens on average instead of "
             f"{live.tokens:.0f}"
         )
-    if candidate.unfinished - live.unfinished > limits.max_unfinished_rise:
+    if candidate.unfinished - live.unfinished > limits.gate_max_unfinished_rise:
         found.append(
             f"{candidate.unfinished:.0%} of its responses do not end, instead of "
             f"{live.unfinished:.0%}"
         )
-    if candidate.repetition - live.repetition > limits.max_repetition_rise:
+    if candidate.repetition - live.repetition > limits.gate_max_repetition_rise:
         found.append(
             f"{candidate.repetition:.0%} of its four-token sequences repeat earlier ones, instead "
             f"of {live.repetition:.0%}"
@@ -155,7 +144,7 @@ def _style(live: Style, candidate: Style, limits: Limits) -> list[str]:
     return found
 
 
-def _disagrees(agreement: Agreement | None, limits: Limits) -> list[str]:
+def _disagrees(agreement: Agreement | None, limits: Gate) -> list[str]:
     """Two questions: has it forgotten what people said, and does it learn the opposite?
 
     Labels of earlier updates are ranked right for good, so they show forgetting: a fall must be
@@ -167,7 +156,7 @@ def _disagrees(agreement: Agreement | None, limits: Limits) -> list[str]:
     found = []
     drop = agreement.live - agreement.candidate
     by_chance = at_least(agreement.lost, agreement.lost + agreement.won)
-    large = drop > limits.max_agreement_drop and agreement.labels >= MIN_LABELS
+    large = drop > limits.gate_max_agreement_drop and agreement.labels >= MIN_LABELS
     if large and by_chance <= CHANCE_OF_LOSS:
         found.append(
             f"it agrees with {agreement.candidate:.0%} of {agreement.labels} votes kept aside, the "

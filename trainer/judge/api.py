@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 import openai
 from pydantic import ValidationError
 
-from labeler.config.settings import LOOPBACK_HOSTS
+from labeler.config.parts.serving import LOOPBACK_HOSTS
 from labeler.domain.errors import BadInput
 from labeler.domain.judging import Cause, Inconsistent, Judgement, Question, both_orders
 from trainer.judge.fence import prompt_for

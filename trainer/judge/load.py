@@ -1,6 +1,7 @@
 """The judge of a `--judge` spec. The client of a server is imported only where one is asked."""
 
-from labeler.config.settings import STARTER_REWARD, Settings
+from labeler.config.settings import Settings
+from labeler.config.starter import STARTER_REWARD
 from labeler.domain.judging import Judge
 from trainer.judge.features import Features
 from trainer.judge.function import FunctionJudge

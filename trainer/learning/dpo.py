@@ -27,13 +27,13 @@ def per_token(logps_B: Tensor, tokens_B: Tensor) -> Tensor:
     return logps_B / tokens_B.clamp(min=1)
 
 
-def reward_margin(logps_a_B: Tensor, logps_b_B: Tensor, reference_margin_B: Tensor) -> Tensor:
+def reward_margin(log_ratio_a_B: Tensor, log_ratio_b_B: Tensor) -> Tensor:
     """Implicit reward of a minus that of b, divided by beta (B,).
 
-    r(x, y) = beta log pi(y|x) / pi_ref(y|x): Rafailov et al. 2023 (arXiv 2305.18290), eq. 5, in
-    which the partition function cancels.
+    r(x, y) = beta log pi(y|x) / pi_ref(y|x) + beta log Z(x): Rafailov et al. 2023
+    (arXiv 2305.18290), eq. 5. The partition function Z cancels.
     """
-    return (logps_a_B - logps_b_B) - reference_margin_B
+    return log_ratio_a_B - log_ratio_b_B
 
 
 def length_margin(tokens_a_B: Tensor, tokens_b_B: Tensor, *, alpha: float) -> Tensor:

@@ -7,16 +7,16 @@ the whole batch: the mean of its weighted losses, a weight being relative to the
 labels of the update.
 """
 
-import copy
 import logging
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
+from labeler.config.parts.training import Training
 from labeler.domain.errors import LivedpoError
 from labeler.domain.labels import TrainingLabel
 from trainer.fast.layout import TokenPair
@@ -29,31 +29,11 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class TrainingSettings:
-    """How an update learns. `batch_pairs` pairs make one AdamW step; `passes` over the labels.
-
-    `micro_tokens` are computed at once (0: by an estimate of the memory). `reference` says whose
-    log-probabilities the policy is held to: the labels carry those of the base, and those of the
-    previous version are computed under the live adapter before the first step.
-    """
-
-    objective: Objective
-    learning_rate: float
-    passes: int
-    batch_pairs: int
-    max_grad_norm: float
-    seed: int
-    micro_tokens: int = 0
-    reference: Literal["base", "previous"] = "base"
-
-
-@dataclass(frozen=True)
 class Step:
     """One optimiser step of `total`: mean loss of its pairs, and share of them ranked right.
 
     The loss is NaN if the loss or its gradient was not finite: nothing was changed then, and it is
-    the last step. `optimizer` is AdamW's state after the step, for `train` to go on from; its
-    tensors change with the next step.
+    the last step.
     """
 
     done: int
@@ -61,7 +41,6 @@ class Step:
     loss: float
     accuracy: float
     gradient_norm: float
-    optimizer: dict[str, Any] = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -102,24 +81,23 @@ class _Outcome:
 def train(
     policy: Policy,
     labels: Sequence[TrainingLabel],
-    settings: TrainingSettings,
-    optimizer_state: dict[str, Any] | None = None,
+    settings: Training,
+    *,
+    seed: int,
 ) -> Iterator[Step]:
     """Train the candidate, from the live adapter on, over `passes` shuffles of the labels.
 
-    AdamW starts afresh, or from the `optimizer_state` of an earlier update. Raises LivedpoError if
-    a label cannot be trained on, or if not even a single pair fits into memory.
+    AdamW starts afresh. The `seed` orders the labels. Raises LivedpoError if a label cannot be
+    trained on, or if not even a single pair fits into memory.
     """
     check(policy, labels)
     policy.copy_adapter(LIVE, CANDIDATE)
     weights = policy.parameters(CANDIDATE)
     optimizer = torch.optim.AdamW(weights, lr=settings.learning_rate, weight_decay=0.0, fused=True)
-    if optimizer_state is not None:
-        optimizer.load_state_dict(copy.deepcopy(optimizer_state))
     examples = _examples(policy, labels, settings)
     mean_weight = sum(label.weight for label in labels) / len(labels)
     micro = _MicroBatches(policy, settings, mean_weight)
-    batches = _batches(len(labels), settings)
+    batches = _batches(len(labels), settings, seed)
     for done, places in enumerate(batches, start=1):
         outcome = micro.accumulate(examples[places])
         norm = torch.nn.utils.clip_grad_norm_(weights, settings.max_grad_norm).item()
@@ -128,7 +106,7 @@ def train(
             optimizer.step()
         optimizer.zero_grad()
         loss = outcome.loss if finite else math.nan
-        yield Step(done, len(batches), loss, outcome.accuracy, norm, optimizer.state_dict())
+        yield Step(done, len(batches), loss, outcome.accuracy, norm)
         if not finite:
             log.warning(
                 "Training stopped at step %s: the loss or its gradient is not finite.", done
@@ -136,22 +114,26 @@ def train(
             return
 
 
-def evaluate(
-    policy: Policy, adapter: str, labels: Sequence[TrainingLabel], settings: TrainingSettings
-) -> float:
-    """Share of the labels that this adapter's implicit reward ranks as the raters did."""
-    examples = _examples(policy, labels, settings)
-    logps = _logps(policy, adapter, examples)
-    right = settings.objective.accuracy(logps, examples.column("target"), examples.column("tie"))
-    return right.mean().item()
+def decayed(settings: Training, used: int) -> Training:
+    """The same with the learning rate of an update that comes after `used` labels.
+
+    It falls as 1 / (1 + used / decay_labels): inverse-time decay, whose steps add up without bound
+    while their squares do not (Robbins and Monro 1951).
+    """
+    if not settings.decay_labels:
+        return settings
+    rate = settings.learning_rate / (1 + used / settings.decay_labels)
+    return settings.model_copy(update={"learning_rate": rate})
 
 
 def margins(
-    policy: Policy, adapter: str, labels: Sequence[TrainingLabel], settings: TrainingSettings
+    policy: Policy, adapter: str, labels: Sequence[TrainingLabel], settings: Training
 ) -> Tensor:
     """What this adapter ranks a over b by, for each label (L,), as the objective measures it."""
     examples = _examples(policy, labels, settings)
-    return settings.objective.margin(_logps(policy, adapter, examples))
+    with torch.no_grad(), policy.adapter(adapter):
+        logps = examples.logps(pair_logps(policy, examples.pairs))
+    return Objective(settings).margin(logps)
 
 
 def check(policy: Policy, labels: Sequence[TrainingLabel]) -> None:
@@ -170,9 +152,9 @@ def check(policy: Policy, labels: Sequence[TrainingLabel]) -> None:
             )
 
 
-def _batches(labels: int, settings: TrainingSettings) -> list[list[int]]:
+def _batches(labels: int, settings: Training, seed: int) -> list[list[int]]:
     """Which labels make each optimiser step: the passes, shuffled each by itself."""
-    order = torch.Generator().manual_seed(settings.seed)
+    order = torch.Generator().manual_seed(seed)
     shuffles = [torch.randperm(labels, generator=order).tolist() for _ in range(settings.passes)]
     size = settings.batch_pairs
     return [
@@ -180,30 +162,23 @@ def _batches(labels: int, settings: TrainingSettings) -> list[list[int]]:
     ]
 
 
-def _examples(
-    policy: Policy, labels: Sequence[TrainingLabel], settings: TrainingSettings
-) -> Examples:
+def _examples(policy: Policy, labels: Sequence[TrainingLabel], settings: Training) -> Examples:
     """The labels with the reference log-probabilities that the settings ask for."""
     cached = [(label.reference_logp_a, label.reference_logp_b) for label in labels]
     examples = Examples(labels, torch.tensor(cached, device=policy.device))
-    if settings.reference == "base" or not settings.objective.uses_reference:
+    if settings.reference == "base" or not settings.loss.traits.needs_reference:
         return examples
     with torch.no_grad(), policy.adapter(LIVE):
         return Examples(labels, pair_logps(policy, examples.pairs))
 
 
-def _logps(policy: Policy, adapter: str, examples: Examples) -> PairLogps:
-    with torch.no_grad(), policy.adapter(adapter):
-        return examples.logps(pair_logps(policy, examples.pairs))
-
-
 class _MicroBatches:
     """Computes optimiser batches in parts that fit into memory."""
 
-    def __init__(self, policy: Policy, settings: TrainingSettings, mean_weight: float) -> None:
+    def __init__(self, policy: Policy, settings: Training, mean_weight: float) -> None:
         self._policy = policy
         self._mean_weight = max(mean_weight, torch.finfo(torch.float32).tiny)
-        self._objective = settings.objective
+        self._objective = Objective(settings)
         self._tokens = settings.micro_tokens or training_tokens(policy.model.get_base_model())
 
     def accumulate(self, examples: Examples) -> _Outcome:

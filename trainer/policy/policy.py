@@ -10,7 +10,6 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
+from labeler.config.parts.model import Model
 from labeler.domain.errors import BadInput
 from labeler.domain.messages import Messages
 from trainer.fast.lora import make_lean
@@ -32,18 +32,6 @@ from trainer.policy.token_logps import token_logps
 log = logging.getLogger(__name__)
 
 LIVE, CANDIDATE = "live", "candidate"
-
-
-@dataclass(frozen=True)
-class PolicySettings:
-    """How to load a policy. `policy` is a folder or a hub id."""
-
-    policy: str
-    device: str
-    dtype: str
-    lora_rank: int
-    lora_alpha: float
-    seed: int
 
 
 class Policy:
@@ -194,7 +182,7 @@ class Policy:
         return self.model.peft_config[LIVE]
 
 
-def load_policy(settings: PolicySettings, adapter_folder: Path | None = None) -> Policy:
+def load_policy(settings: Model, adapter_folder: Path | None = None) -> Policy:
     """Load a base with adapters on it, shaped as in `adapter_folder` or else as the settings say.
 
     Raises BadInput if the policy is missing, is no causal language model, or has no chat template.
@@ -234,7 +222,7 @@ def load_policy(settings: PolicySettings, adapter_folder: Path | None = None) ->
         ) from error
 
 
-def _load_base(name: str, settings: PolicySettings) -> tuple[PreTrainedModel, Any]:
+def _load_base(name: str, settings: Model) -> tuple[PreTrainedModel, Any]:
     if _looks_like_a_path(name) and not Path(name).is_dir():
         raise BadInput(f"There is no policy folder '{name}'; give a model folder or a hub id.")
     device = _device(settings.device)

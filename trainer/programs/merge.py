@@ -19,7 +19,6 @@ from labeler.domain.errors import BadInput, LivedpoError
 from labeler.store import Store, open_store
 from trainer.policy.adapters import read_adapter
 from trainer.policy.policy import LIVE, Policy, load_policy
-from trainer.programs.setup import policy_settings
 
 
 def merge(store: Store, settings: Settings, version_id: int, out: Path) -> None:
@@ -28,7 +27,7 @@ def merge(store: Store, settings: Settings, version_id: int, out: Path) -> None:
         raise BadInput(f"{out} exists already; name a new folder.")
     version = store.versions.get(version_id)
     folder = settings.adapters_dir / version.folder if version.folder else None
-    policy = load_policy(policy_settings(settings), folder)
+    policy = load_policy(settings, folder)
     store.versions.check_base(base=policy.name, fingerprint=policy.fingerprint)
     if folder is not None and version.sha256 is not None:
         policy.set_adapter_state(LIVE, read_adapter(folder, version.sha256))

@@ -32,12 +32,11 @@ from labeler.store import Store, open_store
 from labeler.store.tables import PolicyVersion
 from trainer.gate.candidate import Candidates, Finding
 from trainer.judge.load import load_judge
-from trainer.learning.update import Step, TrainingSettings, train
+from trainer.learning.update import Step, train
 from trainer.policy.adapters import read_adapter
 from trainer.policy.logps import pair_logps
 from trainer.policy.policy import LIVE, Policy, load_policy
-from trainer.programs.setup import policy_settings, refuse_small_context, training_settings
-from trainer.sampling.local import batch_seed
+from trainer.sampling.local import batch_seed, refuse_small_context
 from trainer.worker.supply import Supply
 
 log = logging.getLogger(__name__)
@@ -77,16 +76,15 @@ class Offline:
         tested = min(tested, MAX_HELD_OUT, len(labels) - 1)
         order = torch.randperm(len(labels), generator=_generator(self._settings.seed)).tolist()
         held_out = [labels[place] for place in order[:tested]]
-        training = training_settings(self._settings, batch_seed(self._settings.seed, live.id))
         taught = [labels[place] for place in order[tested:]]
-        steps = self._train(taught, training, stop)
+        steps = self._train(taught, batch_seed(self._settings.seed, live.id), stop)
         finding = self._candidates.examine(
             self._store.versions.next_id(),
             steps,
             parent=live.id,
             held_out=held_out,
             remembered=(),
-            training=training,
+            training=self._settings,
             live_responses=(),
         )
         facts = {"labels": len(taught), "held_out": tested, "left_out": left_out, "file": name}
@@ -141,11 +139,11 @@ class Offline:
         return self._policy.response_tokens(reply, ended=ended)
 
     def _train(
-        self, labels: Sequence[TrainingLabel], training: TrainingSettings, stop: threading.Event
+        self, labels: Sequence[TrainingLabel], seed: int, stop: threading.Event
     ) -> list[Step]:
         steps = []
         with tqdm(desc="training", unit="step", disable=_quiet()) as bar:
-            for step in train(self._policy, labels, training):
+            for step in train(self._policy, labels, self._settings, seed=seed):
                 if stop.is_set():
                     raise LivedpoError("Stopped before the end; nothing was written.")
                 steps.append(step)
@@ -183,7 +181,7 @@ def run_offline(path: Path, settings: Settings, stop: threading.Event) -> str:
     with held:
         add_first_prompts(settings, store, log.info)
         torch.set_num_threads(settings.threads or (os.cpu_count() or 1))
-        policy = load_policy(policy_settings(settings), _live_folder(store, settings))
+        policy = load_policy(settings, _live_folder(store, settings))
         return Offline(store, policy, settings).run(found.pairs, name=path.name, stop=stop)
 
 

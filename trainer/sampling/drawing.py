@@ -14,19 +14,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from labeler.config.parts.sampling import Sampling
 from trainer.sampling.decoding import Cohort, Decoder
 
 # Hears after each step how many tokens every job has so far, all its copies together.
 Progress = Callable[[Mapping[int, int]], None]
-
-
-@dataclass(frozen=True)
-class SamplingSettings:
-    """How responses are drawn. Nothing but these shapes the distribution: no top-k, no penalty."""
-
-    temperature: float
-    top_p: float
-    max_new_tokens: int
 
 
 @dataclass(frozen=True)
@@ -61,7 +53,7 @@ class _Group:
 def draw_rows(
     decoder: Decoder,
     jobs: Sequence[Job],
-    settings: SamplingSettings,
+    settings: Sampling,
     *,
     copies: int,
     rows: int,
@@ -99,9 +91,7 @@ def draw_rows(
         groups = [group for group in groups if group.rows]
 
 
-def draw_tokens(
-    logits_RV: Tensor, uniform_R: Tensor, settings: SamplingSettings
-) -> tuple[Tensor, Tensor]:
+def draw_tokens(logits_RV: Tensor, uniform_R: Tensor, settings: Sampling) -> tuple[Tensor, Tensor]:
     """One token a row (R,), and its log-probability at temperature 1 and without a cut (R,).
 
     A token is where a uniform number falls in the cumulative distribution, summed in float64 so
@@ -136,7 +126,7 @@ def nucleus(probabilities_RV: Tensor, top_p: float) -> Tensor:
 def _admit(
     decoder: Decoder,
     jobs: Sequence[Job],
-    settings: SamplingSettings,
+    settings: Sampling,
     numbers: torch.Generator,
     copies: int,
 ) -> _Group:
@@ -153,7 +143,7 @@ def _admit(
 
 @torch.inference_mode()
 def _step(
-    decoder: Decoder, groups: Sequence[_Group], settings: SamplingSettings, ends: Collection[int]
+    decoder: Decoder, groups: Sequence[_Group], settings: Sampling, ends: Collection[int]
 ) -> list[Row]:
     """Give every row its next token. Returns the rows that are done; they have left."""
     logits = decoder.step([group.cohort for group in groups])

@@ -15,14 +15,13 @@ import torch
 from torch import Tensor
 from transformers import GenerationConfig, StoppingCriteriaList
 
+from labeler.config.parts.sampling import Sampling
 from labeler.domain.errors import BadInput
 from trainer.policy.batch import left_padded, make_batch
 from trainer.policy.policy import Policy
 from trainer.sampling.decoding import Decoder, objection
-from trainer.sampling.drawing import Job, Progress, SamplingSettings, draw_rows
+from trainer.sampling.drawing import Job, Progress, draw_rows
 from trainer.sampling.merged import MergedCopy, copy_fits, free_bytes
-
-__all__ = ["Response", "Sampler", "SamplingSettings", "batch_seed", "sample_pairs", "worth_asking"]
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +59,7 @@ class Sampler:
         self,
         adapter: str | None,
         prompts: Sequence[Sequence[int]],
-        settings: SamplingSettings,
+        settings: Sampling,
         *,
         seed: int,
         copies: int = 2,
@@ -97,7 +96,7 @@ class Sampler:
 
 
 def sample_pairs(
-    policy: Policy, prompts: Sequence[Sequence[int]], settings: SamplingSettings, *, seed: int
+    policy: Policy, prompts: Sequence[Sequence[int]], settings: Sampling, *, seed: int
 ) -> list[tuple[Response, Response]]:
     """Two responses for each prompt (token ids), under the adapter that is switched on.
 
@@ -108,6 +107,15 @@ def sample_pairs(
     answers = _answers(policy, decoder, jobs, settings, seed=seed, copies=2, rows=ROWS)
     found = dict(answers)
     return [(found[number][0], found[number][1]) for number in range(len(prompts))]
+
+
+def refuse_small_context(settings: Sampling, policy: Policy) -> None:
+    """Raise BadInput if responses alone would fill the policy's context."""
+    if settings.max_new_tokens >= policy.context_tokens:
+        raise BadInput(
+            f"'max_new_tokens' cannot be {settings.max_new_tokens}: the context of the policy is "
+            f"{policy.context_tokens} tokens, and prompts need some of it."
+        )
 
 
 def worth_asking(pair: tuple[Response, Response]) -> bool:
@@ -145,9 +153,7 @@ def _decoder(policy: Policy, copy: MergedCopy | None) -> Decoder | None:
     return None
 
 
-def _jobs(
-    policy: Policy, prompts: Sequence[Sequence[int]], settings: SamplingSettings
-) -> list[Job]:
+def _jobs(policy: Policy, prompts: Sequence[Sequence[int]], settings: Sampling) -> list[Job]:
     """Each prompt, with the tokens that a response may have in the context beside it."""
     context = policy.context_tokens
     for prompt in prompts:
@@ -165,7 +171,7 @@ def _answers(
     policy: Policy,
     decoder: Decoder | None,
     jobs: Sequence[Job],
-    settings: SamplingSettings,
+    settings: Sampling,
     *,
     seed: int,
     copies: int,
@@ -203,7 +209,7 @@ def _rows_that_fit(decoder: Decoder, jobs: Sequence[Job], rows: int) -> int:
 def _generated(
     policy: Policy,
     jobs: Sequence[Job],
-    settings: SamplingSettings,
+    settings: Sampling,
     *,
     seed: int,
     copies: int,

@@ -12,6 +12,7 @@ from typing import Any
 
 from jinja2 import TemplateError
 
+from labeler.config.parts.sampling import Sampling
 from labeler.config.settings import Settings
 from labeler.domain.judging import Judge
 from labeler.domain.messages import Messages
@@ -21,7 +22,6 @@ from labeler.store.tables import Prompt
 from trainer.gate.examine import Sample, logps
 from trainer.judge.choosing import choose
 from trainer.policy.policy import Policy
-from trainer.programs.setup import sampling_settings
 from trainer.sampling.drawing import Progress
 from trainer.sampling.local import Response, Sampler, batch_seed, worth_asking
 
@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 ROLE = "worker"
 EMPTY_BATCHES_BEFORE_ALARM = 5
+DRAWN_BY = set(Sampling.model_fields)
 # What a chat template says, in one way or another, of a prompt that it cannot take.
 REFUSALS = (TemplateError, ValueError, TypeError)
 
@@ -61,7 +62,6 @@ class Supply:
         self._policy = policy
         self._settings = settings
         self._judge = judge
-        self._sampling = sampling_settings(settings)
         self._sampler = Sampler(policy)
         self._useless_batches = 0
 
@@ -139,7 +139,7 @@ class Supply:
             reference_logp_b=reference[1],
             logp_a=a.logp,
             logp_b=b.logp,
-            sampling=vars(self._sampling) | {"seed": seed},
+            sampling=self._settings.model_dump(include=DRAWN_BY) | {"seed": seed},
         )
 
     def _draw(
@@ -152,7 +152,7 @@ class Supply:
         progress: Progress | None = None,
     ) -> list[tuple[Response, ...]]:
         return self._sampler.sample(
-            adapter, prompts, self._sampling, seed=seed, copies=copies, progress=progress
+            adapter, prompts, self._settings, seed=seed, copies=copies, progress=progress
         )
 
     def _chosen(self, sampled: Sampled) -> tuple[list[Sample], list[list[float]] | None]:

@@ -18,12 +18,12 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 import torch
 from filelock import FileLock, Timeout
 from transformers.utils.logging import disable_progress_bar
 
+from labeler.config.parts.training import Training
 from labeler.config.settings import Settings
 from labeler.domain.errors import LivedpoError
 from labeler.domain.states import UpdateState
@@ -35,7 +35,7 @@ from labeler.store.tables import PolicyVersion
 from labeler.store.views.trust import Weights
 from trainer.gate.candidate import Candidates, Finding
 from trainer.judge.load import load_judge
-from trainer.learning.update import Step, TrainingSettings, train
+from trainer.learning.update import Step, decayed, train
 from trainer.policy.adapters import (
     read_adapter,
     remove_folders,
@@ -43,8 +43,7 @@ from trainer.policy.adapters import (
     remove_unfinished,
 )
 from trainer.policy.policy import CANDIDATE, LIVE, Policy, load_policy
-from trainer.programs.setup import policy_settings, refuse_small_context, training_settings
-from trainer.sampling.local import batch_seed
+from trainer.sampling.local import batch_seed, refuse_small_context
 from trainer.worker.asking import Asking
 from trainer.worker.edits import tokenise_edits
 from trainer.worker.fallback import Fallback
@@ -93,7 +92,7 @@ class Worker:
         self._supply = Supply(store, policy, settings, judge)
         self._candidates = Candidates(policy, self._supply, settings, judge)
         self._fallback = Fallback(store, judge, settings, clock, self._say) if judge else None
-        self._unattended = settings.judge_after == 0
+        self._unattended = settings.unattended
         self._watch = Stopwatch()
         self._asking = Asking(store, policy, self._supply, settings, clock, self._say)
         self._untrained = policy.adapter_state(LIVE)
@@ -260,11 +259,12 @@ class Worker:
         }
         self._settle(claim, number, finding, facts | finding.metrics)
 
-    def _train(self, claim: Claim, training: TrainingSettings) -> list[Step]:
+    def _train(self, claim: Claim, training: Training) -> list[Step]:
         """All steps, between which people get pairs if they have none left."""
         people = self._settings.mode == "streaming" and not self._unattended
         steps: list[Step] = []
-        learning = train(self._policy, claim.labels, training)
+        seed = batch_seed(self._settings.seed, claim.update_id)
+        learning = train(self._policy, claim.labels, training, seed=seed)
         while True:
             with self._watch.timing("training"):
                 step = next(learning, None)
@@ -276,12 +276,12 @@ class Worker:
             if people and self._store.queue.ready() == 0:
                 self._top_up(claim.parent, SAMPLE_PAIRS)
 
-    def _training(self, claim: Claim) -> TrainingSettings:
+    def _training(self, claim: Claim) -> Training:
         """Half the learning rate for each refusal: the same step again would be refused again."""
         halvings = min(claim.refusals, MAX_HALVINGS)
-        seed = batch_seed(self._settings.seed, claim.update_id)
-        training = training_settings(self._settings, seed, claim.used)
-        return replace(training, learning_rate=training.learning_rate / 2**halvings)
+        training = decayed(self._settings, claim.used)
+        rate = training.learning_rate / 2**halvings
+        return training.model_copy(update={"learning_rate": rate})
 
     def _settle(
         self, claim: Claim, number: int, finding: Finding, metrics: dict[str, object]
@@ -357,7 +357,7 @@ def _work_with_one_policy(settings: Settings, store: Store, stop: threading.Even
     if live is not None and live.folder is not None:
         _weights_of(live, settings)  # a damaged folder is said before a large model is loaded
         folder = settings.adapters_dir / live.folder
-    policy = load_policy(policy_settings(settings), folder)
+    policy = load_policy(settings, folder)
     worker = Worker(store, policy, settings, name=worker_name(settings), stop=stop)
     with contextlib.closing(worker):
         worker.start()

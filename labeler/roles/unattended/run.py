@@ -14,7 +14,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from labeler.config.settings import STARTER_POLICY, Settings
+from labeler.config.settings import Settings
+from labeler.config.starter import STARTER_POLICY
 from labeler.domain.errors import BadInput, LivedpoError
 from labeler.files.prompts import add_first_prompts
 from labeler.roles.process import QUIET
@@ -58,7 +59,7 @@ def settings_for_judge(settings: Settings) -> Settings:
         "labels_per_update": min(
             settings.labels_per_update, settings.max_labels or settings.labels_per_update
         ),
-        "judge_after": 0.0,
+        "unattended": True,
         "judge_check_share": 0.0,
         "threads": settings.threads or os.cpu_count() or 1,
     }

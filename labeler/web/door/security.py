@@ -17,7 +17,8 @@ from starlette.datastructures import Headers
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from labeler.config.settings import LOOPBACK_HOSTS, Settings
+from labeler.config.parts.serving import LOOPBACK_HOSTS
+from labeler.config.settings import Settings
 from labeler.domain.errors import LivedpoError
 from labeler.domain.states import RaterRole
 from labeler.roles.address import is_https

@@ -13,7 +13,8 @@ from starlette.requests import cookie_parser
 from starlette.responses import Response
 from starlette.types import Scope
 
-from labeler.config.settings import LOOPBACK_HOSTS, Settings
+from labeler.config.parts.serving import LOOPBACK_HOSTS
+from labeler.config.settings import Settings
 from labeler.domain.states import RaterRole
 from labeler.roles.address import is_https
 from labeler.store import Store

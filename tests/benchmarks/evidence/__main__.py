@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from labeler.config.settings import ROOT, STARTER_POLICY, STARTER_PROMPTS
+from labeler.config.starter import ROOT, STARTER_POLICY, STARTER_PROMPTS
 from labeler.domain.errors import BadInput, LivedpoError
 from tests.benchmarks.evidence.campaign import Campaign, inside, processes
 from tests.benchmarks.evidence.plan import FULL, QUICK, TRAINED, ArmName

@@ -10,7 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from labeler.config.settings import ROOT
+from labeler.config.starter import ROOT
 from tests.benchmarks.evidence import plan, report
 from tests.benchmarks.evidence.plan import ArmName, Run, Scale, Tuned
 from tests.benchmarks.evidence.results import Results

@@ -15,14 +15,14 @@ from dataclasses import replace
 
 import torch
 
+from labeler.config.parts.training import Training
 from labeler.domain.labels import Preference, TrainingLabel, VoteRules, combine
 from tests.benchmarks.evidence.fitted import FittedReward
 from tests.benchmarks.evidence.measure import Look, Meter, look
 from tests.benchmarks.evidence.plan import Run
 from tests.benchmarks.evidence.rater import Rater
 from tests.benchmarks.evidence.world import NothingToAsk, Pair, World
-from trainer.learning.objective import Objective
-from trainer.learning.update import TrainingSettings, train
+from trainer.learning.update import decayed, train
 from trainer.policy.logps import pair_logps
 from trainer.policy.policy import CANDIDATE, LIVE
 
@@ -185,17 +185,19 @@ def update(
     """
     if not labels:
         return
-    decay = 1 + used / run.decay_labels if run.decay_labels else 1
-    settings = TrainingSettings(
-        objective=Objective(run.loss, run.beta, label_smoothing=run.label_smoothing),  # type: ignore[arg-type]
-        learning_rate=run.learning_rate / decay,
+    settings = Training(
+        loss=run.loss,
+        beta=run.beta,
+        label_smoothing=run.label_smoothing,
+        learning_rate=run.learning_rate,
+        decay_labels=run.decay_labels,
         passes=run.passes,
         batch_pairs=run.batch_pairs,
         max_grad_norm=world.settings.max_grad_norm,
-        seed=run.seed * 10_000 + seed,
         micro_tokens=world.settings.micro_tokens or MICRO_TOKENS,
         reference=run.reference,
     )
-    for _ in train(world.policy, labels, settings):
+    seed += run.seed * 10_000
+    for _ in train(world.policy, labels, decayed(settings, used), seed=seed):
         pass
     world.policy.copy_adapter(CANDIDATE, LIVE)

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from transformers import AutoTokenizer
 
-from labeler.config.settings import STARTER_POLICY
+from labeler.config.starter import STARTER_POLICY
 from tests.benchmarks.evidence.world import Place, World
 from trainer.policy.policy import LIVE
 from trainer.starter.policy import save_policy, train_policy

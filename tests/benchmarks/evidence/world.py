@@ -16,7 +16,8 @@ from typing import Literal, NamedTuple
 import torch
 
 from labeler.config.load import load_settings
-from labeler.config.settings import STARTER_POLICY, STARTER_PROMPTS, Settings
+from labeler.config.settings import Settings
+from labeler.config.starter import STARTER_POLICY, STARTER_PROMPTS
 from labeler.domain.errors import BadInput
 from labeler.domain.judging import Question
 from labeler.domain.labels import VoteRules
@@ -25,7 +26,6 @@ from labeler.files.pairs import read_pairs
 from labeler.files.prompts import read_prompts
 from trainer.judge.reward import RewardModel
 from trainer.policy.policy import LIVE, Policy, load_policy
-from trainer.programs.setup import policy_settings, sampling_settings
 from trainer.sampling.local import Sampler, worth_asking
 from trainer.starter.grammar import held_out_prompts, score
 
@@ -81,7 +81,7 @@ class World:
     def __post_init__(self) -> None:
         torch.set_num_threads(self.place.threads)
         self.settings = self.place.settings
-        self.policy = load_policy(policy_settings(self.settings))
+        self.policy = load_policy(self.settings)
         self.sampler = Sampler(self.policy)
         self.untrained = self.policy.adapter_state(LIVE)
         self.training_prompts, self.held_out = _split(self.place)
@@ -125,8 +125,7 @@ class World:
 
     def _sample(self, adapter: str, asked: Sequence[Messages], seed: int) -> list[Pair]:
         tokens = [self.policy.prompt_tokens(messages) for messages in asked]
-        drawing = sampling_settings(self.settings)
-        drawn = self.sampler.sample(adapter, tokens, drawing, seed=seed)
+        drawn = self.sampler.sample(adapter, tokens, self.settings, seed=seed)
         both = [(a, b) for a, b in drawn]
         questions = [
             Question(messages, a.text, b.text) for messages, (a, b) in zip(asked, both, strict=True)

@@ -5,8 +5,6 @@ from pathlib import Path
 import pytest
 
 from labeler.config.load import load_settings
-from labeler.config.sections import SECTIONS
-from labeler.config.settings import Settings
 from labeler.domain.errors import BadInput
 
 
@@ -73,12 +71,6 @@ def test_a_policys_own_file_may_set_only_what_belongs_to_the_model(tmp_path: Pat
     (tmp_path / "livedpo.toml").write_text("port = 1\n")
     with pytest.raises(BadInput, match="may not set 'port'"):
         load_settings({"policy": str(tmp_path)}, {})
-
-
-def test_every_setting_stands_in_one_section_of_the_help_and_says_what_it_is() -> None:
-    listed = [name for names in SECTIONS.values() for name in names]
-    assert sorted(listed) == sorted(Settings.model_fields)
-    assert all(field.description for field in Settings.model_fields.values())
 
 
 def test_an_unattended_run_has_defaults_of_its_own_and_the_policys_table_wins_over_them(

@@ -6,26 +6,26 @@ from dataclasses import replace
 import pytest
 import torch
 
+from labeler.config.parts.gate import Gate
 from labeler.domain.response_stats import Style
 from labeler.stats.coin import at_least
 from trainer.gate.examine import share
 from trainer.gate.gate import (
     Agreement,
     Evidence,
-    Limits,
     WinRate,
     broken,
     objections,
     unchanged,
 )
 
-LIMITS = Limits(
-    max_kl_live=0.3,
-    max_kl_reference=1.0,
-    max_length_change=2.0,
-    max_unfinished_rise=0.15,
-    max_repetition_rise=0.1,
-    max_agreement_drop=0.1,
+LIMITS = Gate(
+    gate_max_kl_live=0.3,
+    gate_max_kl_reference=1.0,
+    gate_max_length_change=2.0,
+    gate_max_unfinished_rise=0.15,
+    gate_max_repetition_rise=0.1,
+    gate_max_agreement_drop=0.1,
 )
 USUAL = Style(tokens=60.0, unfinished=0.05, repetition=0.02)
 GOOD = Evidence(live=USUAL, candidate=USUAL, kl_live=0.05, kl_reference=0.2)

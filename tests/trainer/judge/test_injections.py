@@ -13,7 +13,7 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
-from labeler.config.settings import STARTER_REWARD
+from labeler.config.starter import STARTER_REWARD
 from labeler.domain.judging import Question
 from labeler.domain.messages import Messages
 from tests.support.faulty_server import Asked, Response, Server, says

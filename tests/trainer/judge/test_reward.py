@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from labeler.config.settings import STARTER_REWARD
+from labeler.config.starter import STARTER_REWARD
 from labeler.domain.errors import BadInput
 from labeler.domain.judging import Cause, Judge, Question
 from labeler.domain.states import Choice

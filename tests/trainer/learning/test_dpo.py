@@ -62,20 +62,18 @@ def slope(losses: Callable[[Tensor], Tensor], at: Tensor) -> Tensor:
 
 def test_the_loss_is_log_two_where_the_policy_equals_its_reference() -> None:
     """Margin 0 gives -log sigmoid(0) = log 2, whatever the label and beta."""
-    margin = reward_margin(
-        torch.tensor([-5.0, -5.0]), torch.tensor([-7.0, -7.0]), torch.tensor([2.0, 2.0])
-    )
+    margin = reward_margin(torch.tensor([2.0, 2.0]), torch.tensor([2.0, 2.0]))
     losses = sigmoid_loss(margin, torch.tensor([1.0, 0.0]), beta=0.3)
     assert losses.tolist() == pytest.approx([math.log(2)] * 2)
 
 
 def test_the_sigmoid_loss_of_a_known_margin() -> None:
-    """logps -3 and -5, reference -4 and -4: m = (-3 + 5) - 0 = 2; beta 0.5 gives z = 1.
+    """logps -3 and -5, reference -4 and -4: m = (-3 + 4) - (-5 + 4) = 2; beta 0.5 gives z = 1.
 
     a preferred: log(1 + e^-1) = 0.313262; b preferred: log(1 + e) = 1.313262;
     a preferred with 3/4: 0.75 * 0.313262 + 0.25 * 1.313262 = 0.563262.
     """
-    margin = reward_margin(torch.tensor([-3.0]), torch.tensor([-5.0]), torch.tensor([0.0]))
+    margin = reward_margin(torch.tensor([-3.0 + 4.0]), torch.tensor([-5.0 + 4.0]))
     losses = sigmoid_loss(margin.expand(3), torch.tensor([1.0, 0.0, 0.75]), beta=0.5)
     assert losses.tolist() == pytest.approx([0.313262, 1.313262, 0.563262], abs=1e-6)
 

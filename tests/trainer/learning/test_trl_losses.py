@@ -11,7 +11,7 @@ thousandth fails them.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from peft.utils import set_peft_model_state_dict
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from labeler.config.parts.training import Training
 from tests.support.tiny import save_tiny_policy, tiny_model
 from tests.trainer.conftest import load
 from trainer.learning.objective import Objective, PairLogps
@@ -110,13 +111,30 @@ def pair_logps(policy: Policy) -> PairLogps:
     )
 
 
-def ours(policy: Policy, objective: Objective) -> Outcome:
+def objective(loss: str, **settings: float) -> Objective:
+    return Objective(Training(loss=loss, **settings))
+
+
+def rewards(logps: PairLogps, settings: Training) -> tuple[Tensor, Tensor]:
+    """The implicit rewards of a and of b (B,) as TRL logs them: of the summed log-ratios, also for
+    the losses that divide by the length; of the policy's own means for SimPO.
+    """
+    if settings.loss == "simpo":
+        means = logps.policy_a / logps.tokens_a, logps.policy_b / logps.tokens_b
+        return settings.beta * means[0], settings.beta * means[1]
+    return (
+        settings.beta * (logps.policy_a - logps.reference_a),
+        settings.beta * (logps.policy_b - logps.reference_b),
+    )
+
+
+def ours(policy: Policy, made: Objective) -> Outcome:
     logps = pair_logps(policy)
     target = torch.tensor([float(pair.prefers_a) for pair in PAIRS])
     policy.model.zero_grad()
-    loss = objective.losses(logps, target, torch.zeros(len(PAIRS))).mean()
+    loss = made.losses(logps, target, torch.zeros(len(PAIRS))).mean()
     loss.backward()
-    reward_a, reward_b = objective.rewards(logps)
+    reward_a, reward_b = rewards(logps, made.settings)
     return Outcome(
         loss=loss.item(),
         chosen=torch.where(target == 1, reward_a, reward_b).mean().item(),
@@ -234,24 +252,24 @@ def assert_same(found: Outcome, expected: Outcome) -> None:
 
 
 LOSSES = [
-    (Objective("sigmoid", beta=0.3), {"loss_type": "sigmoid"}),
-    (Objective("sigmoid_norm", beta=0.3), {"loss_type": "sigmoid_norm"}),
-    (Objective("ipo", beta=0.3), {"loss_type": "ipo"}),
-    (Objective("hinge", beta=0.3), {"loss_type": "hinge"}),
+    (objective("sigmoid", beta=0.3), {"loss_type": "sigmoid"}),
+    (objective("sigmoid_norm", beta=0.3), {"loss_type": "sigmoid_norm"}),
+    (objective("ipo", beta=0.3), {"loss_type": "ipo"}),
+    (objective("hinge", beta=0.3), {"loss_type": "hinge"}),
     (
-        Objective("robust", beta=0.3, label_smoothing=0.2),
+        objective("robust", beta=0.3, label_smoothing=0.2),
         {"loss_type": "robust", "label_smoothing": 0.2},
     ),
 ]
-by_name = [objective.loss for objective, _ in LOSSES]
+by_name = [made.settings.loss for made, _ in LOSSES]
 
 
-@pytest.mark.parametrize(("objective", "settings"), LOSSES, ids=by_name)
+@pytest.mark.parametrize(("made", "settings"), LOSSES, ids=by_name)
 def test_a_loss_with_a_reference_is_that_of_dpo_trainer(
-    objective: Objective, settings: dict[str, Any], tmp_path: Path
+    made: Objective, settings: dict[str, Any], tmp_path: Path
 ) -> None:
     policy = candidate(tmp_path, "llama")
-    assert_same(ours(policy, objective), trl_dpo(policy, beta=0.3, **settings))
+    assert_same(ours(policy, made), trl_dpo(policy, beta=0.3, **settings))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -259,25 +277,24 @@ def test_the_sigmoid_loss_is_that_of_dpo_trainer_on_every_architecture(
     kind: str, tmp_path: Path
 ) -> None:
     policy = candidate(tmp_path, kind)
-    assert_same(ours(policy, Objective("sigmoid", beta=0.3)), trl_dpo(policy, beta=0.3))
+    assert_same(ours(policy, objective("sigmoid", beta=0.3)), trl_dpo(policy, beta=0.3))
 
 
 @pytest.mark.parametrize("kind", ["llama", "gpt2"])
 def test_simpo_is_that_of_cpo_trainer(kind: str, tmp_path: Path) -> None:
     """TRL's `simpo_gamma` is gamma, as ours: it divides by beta itself, and multiplies again."""
     policy = candidate(tmp_path, kind)
-    found = ours(policy, Objective("simpo", beta=2.0, simpo_gamma=0.8))
+    found = ours(policy, objective("simpo", beta=2.0, simpo_gamma=0.8))
     assert_same(found, trl_simpo(policy, beta=2.0, simpo_gamma=0.8))
 
 
-@pytest.mark.parametrize(("objective", "settings"), LOSSES, ids=by_name)
+@pytest.mark.parametrize(("made", "settings"), LOSSES, ids=by_name)
 def test_a_beta_that_is_off_by_one_part_in_a_thousand_is_seen(
-    objective: Objective, settings: dict[str, Any], tmp_path: Path
+    made: Objective, settings: dict[str, Any], tmp_path: Path
 ) -> None:
     policy = candidate(tmp_path, "llama")
-    apart = differences(
-        ours(policy, replace(objective, beta=0.3003)), trl_dpo(policy, beta=0.3, **settings)
-    )
+    off = Objective(made.settings.model_copy(update={"beta": 0.3003}))
+    apart = differences(ours(policy, off), trl_dpo(policy, beta=0.3, **settings))
     assert apart["loss"] > LOSS_ABSOLUTE
     assert max(apart["chosen"], apart["rejected"]) > LOSS_ABSOLUTE
     assert apart["gradients"] > GRADIENT_SHARE
@@ -285,7 +302,7 @@ def test_a_beta_that_is_off_by_one_part_in_a_thousand_is_seen(
 
 def test_a_gamma_that_is_off_by_one_part_in_a_thousand_is_seen(tmp_path: Path) -> None:
     policy = candidate(tmp_path, "llama")
-    found = ours(policy, Objective("simpo", beta=2.0, simpo_gamma=0.8008))
+    found = ours(policy, objective("simpo", beta=2.0, simpo_gamma=0.8008))
     apart = differences(found, trl_simpo(policy, beta=2.0, simpo_gamma=0.8))
     assert apart["loss"] > LOSS_ABSOLUTE
     assert apart["gradients"] > GRADIENT_SHARE

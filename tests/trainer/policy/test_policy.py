@@ -7,7 +7,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
-from labeler.config.settings import STARTER_POLICY
+from labeler.config.starter import STARTER_POLICY
 from labeler.domain.errors import BadInput
 from tests.support.tiny import save_tiny_policy, tiny_model, tiny_tokenizer
 from tests.trainer.conftest import load

@@ -8,12 +8,13 @@ import torch
 from torch import Tensor
 from transformers import TopPLogitsWarper
 
+from labeler.config.parts.sampling import Sampling
 from tests.support.tiny import tiny_model
 from trainer.sampling.decoding import Cohort, Decoder
-from trainer.sampling.drawing import Job, Row, SamplingSettings, draw_rows, draw_tokens, nucleus
+from trainer.sampling.drawing import Job, Row, draw_rows, draw_tokens, nucleus
 
 PROMPTS = [[3, 20, 30, 0, 4], [3, 0, 4], [7], [9, 8, 7, 6, 5, 4, 3], [11, 12], [13, 14, 15]]
-SETTINGS = SamplingSettings(temperature=1.0, top_p=1.0, max_new_tokens=12)
+SETTINGS = Sampling(max_new_tokens=12)
 END = set(range(0, 320, 16))  # so many ends that rows finish at all times
 
 
@@ -50,7 +51,7 @@ def test_tokens_come_with_the_probabilities_of_the_softmax(temperature: float) -
     generator = torch.Generator().manual_seed(0)
     logits = 2 * torch.randn(30, generator=generator)
     uniform = torch.rand(40_000, generator=generator, dtype=torch.float64)
-    settings = SamplingSettings(temperature, 1.0, 1)
+    settings = Sampling(temperature=temperature)
     drawn, logps = draw_tokens(logits.expand(40_000, -1), uniform, settings)
     expected = 40_000 * (logits / temperature).softmax(-1)
     chi_square = ((drawn.bincount(minlength=30) - expected) ** 2 / expected).sum().item()

@@ -9,6 +9,7 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
 
+from labeler.config.parts.sampling import Sampling
 from labeler.domain.errors import BadInput
 from tests.support.tiny import save_tiny_policy, tiny_tokenizer
 from tests.trainer.conftest import SAMPLING, load
@@ -17,7 +18,6 @@ from trainer.policy.policy import CANDIDATE, LIVE, Policy
 from trainer.sampling.local import (
     Response,
     Sampler,
-    SamplingSettings,
     batch_seed,
     sample_pairs,
     worth_asking,
@@ -39,7 +39,7 @@ def tokens(answers: Sequence[tuple[Response, ...]]) -> list[list[int]]:
 
 
 def sampled(
-    policy: Policy, prompts: list[list[int]], settings: SamplingSettings, *, seed: int
+    policy: Policy, prompts: list[list[int]], settings: Sampling, *, seed: int
 ) -> list[tuple[Response, ...]]:
     return Sampler(policy).sample(LIVE, prompts, settings, seed=seed)
 
@@ -93,7 +93,7 @@ def test_responses_come_with_the_probabilities_that_the_policy_gives(
     if way == "generate":
         monkeypatch.setattr("trainer.sampling.local.objection", lambda decoder: "of the test")
     disturb(policy, LIVE)
-    two_tokens = SamplingSettings(temperature=0.7, top_p=1.0, max_new_tokens=2)
+    two_tokens = Sampling(temperature=0.7, top_p=1.0, max_new_tokens=2)
     prompt = PROMPTS[0]
     with policy.adapter(LIVE), torch.no_grad():
         first = (policy.model(torch.tensor([prompt])).logits[0, -1] / 0.7).softmax(-1)
@@ -148,7 +148,7 @@ def test_a_response_knows_its_log_probability_under_the_policy(
     if way == "generate":
         monkeypatch.setattr("trainer.sampling.local.objection", lambda decoder: "of the test")
     disturb(policy, LIVE)
-    cool = SamplingSettings(temperature=0.7, top_p=0.9, max_new_tokens=8)
+    cool = Sampling(temperature=0.7, top_p=0.9, max_new_tokens=8)
     answers = Sampler(policy).sample(LIVE, PROMPTS, cool, seed=1)
     rows = [(p, r.tokens) for p, answer in zip(PROMPTS, answers, strict=True) for r in answer]
     batch = make_batch(rows, pad=policy.pad_token_id, device=policy.device)

@@ -52,7 +52,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(data_dir=tmp_path, judge=Scripted.spec, judge_after=0.0, judge_concurrency=2)
+    return Settings(data_dir=tmp_path, judge=Scripted.spec, unattended=True, judge_concurrency=2)
 
 
 def labels(store: Store) -> int:
@@ -136,7 +136,7 @@ def test_without_a_time_to_wait_only_double_pairs_are_judged(
     store: Store, settings: Settings, clock: Clock
 ) -> None:
     fill(store, 5, now=clock.now)
-    checking = settings.model_copy(update={"judge_after": None})
+    checking = settings.model_copy(update={"unattended": False})
     judge = Scripted()
     assert not Fallback(store, judge, checking, clock, print).step()
     assert judge.asked == []

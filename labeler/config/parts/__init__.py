@@ -1,0 +1,1 @@
+"""The settings, a part each: a part is what its user takes, and its docstring its heading."""

@@ -1,0 +1,34 @@
+"""When pairs are made, and when they are learned from."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from labeler.config.parts.part import Mark, Part, Unattended
+from labeler.domain.rules import Mode
+
+
+class Loop(Part):
+    """The loop"""
+
+    mode: Mode = Field(
+        "streaming",
+        description="streaming: an update whenever enough fresh labels are there. iterative: "
+        "rounds of --labels-per-update pairs, all of one version, all labelled before the update.",
+    )
+    # A judge's labels are many where people's are few.
+    labels_per_update: Annotated[int, Mark.POLICY_MAY_SET, Unattended(64)] = Field(
+        16, ge=1, description="Fresh labels that start an update; in rounds, pairs of a round."
+    )
+    cooldown_seconds: float = Field(
+        0.0, ge=0, description="Seconds to wait between two updates, at least."
+    )
+    queue_pairs: Annotated[int, Mark.SERVE_ONLY] = Field(
+        24, ge=2, description="Pairs kept ready for raters."
+    )
+    lease_seconds: Annotated[float, Mark.SERVE_ONLY] = Field(
+        1800.0, gt=0, description="Seconds a rater may hold a pair before others get it."
+    )
+    max_staleness: int = Field(
+        2, ge=0, description="Versions a pair may lie behind the live policy and still count."
+    )

@@ -1,0 +1,36 @@
+"""The policy that is tuned, and where it computes."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from labeler.config.parts.part import Mark, Part
+from labeler.config.starter import STARTER_POLICY
+
+
+class Model(Part):
+    """What to tune"""
+
+    policy: str = Field(
+        str(STARTER_POLICY),
+        min_length=1,
+        description="Model to tune: a local folder or a hub id. Default: the starter.",
+    )
+    prompts: Path | None = Field(
+        None, description="File or folder with prompts to sample from. Default: the starter's."
+    )
+    lora_rank: Annotated[int, Mark.POLICY_MAY_SET] = Field(
+        16, ge=1, description="Rank of the LoRA adapter."
+    )
+    lora_alpha: Annotated[float, Mark.POLICY_MAY_SET] = Field(
+        32.0, gt=0, description="LoRA alpha: the adapter is scaled by alpha/rank."
+    )
+    seed: int = Field(0, ge=0, lt=2**63, description="Seed of sampling and training.")
+    device: str = Field("auto", description="Torch device: auto, cpu, cuda, cuda:1, mps.")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="Weights of the frozen base. auto: float32 on a CPU, else bfloat16."
+    )
+    threads: int = Field(
+        0, ge=0, description="Torch threads of the worker; 0: all cores but one, for the page."
+    )

@@ -1,0 +1,64 @@
+"""Where everything is: the data, and the page."""
+
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import quote
+
+from pydantic import Field
+
+from labeler.config.parts.part import Mark, Part
+
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class Serving(Part):
+    """Where"""
+
+    data_dir: Path = Field(
+        Path("data/run"), description="Folder for the database, the adapters and the logs."
+    )
+    database: str | None = Field(
+        None, description="Database URL. Default: an SQLite file in the data dir."
+    )
+    keep_versions: int = Field(
+        20,
+        ge=1,
+        description="Newest versions whose folders stay, beside the live one, its parent and kept "
+        "ones; older folders are removed.",
+    )
+    host: Annotated[str, Mark.SERVE_ONLY] = Field(
+        "127.0.0.1", min_length=1, description="Address the web page listens on."
+    )
+    port: Annotated[int, Mark.SERVE_ONLY] = Field(
+        7860, ge=1, le=65535, description="Port the web page listens on."
+    )
+    public_url: Annotated[str | None, Mark.SERVE_ONLY] = Field(
+        None,
+        pattern=r"^https?://[^/\s]+$",
+        description="Address that people open, if it is not that of host and port: behind a proxy "
+        "that speaks HTTPS, say. Default: none.",
+    )
+    tls_certificate: Annotated[Path | None, Mark.SERVE_ONLY] = Field(
+        None, description="File with the certificate chain (PEM), to serve HTTPS. Default: none."
+    )
+    tls_key: Annotated[Path | None, Mark.SERVE_ONLY] = Field(
+        None, description="File with its private key (PEM). Default: none."
+    )
+    session_hours: Annotated[float, Mark.SERVE_ONLY] = Field(
+        72.0, gt=0, le=8760, description="Hours after which a person has to log in again."
+    )
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach the page."""
+        return self.host in LOOPBACK_HOSTS
+
+    @property
+    def database_url(self) -> str:
+        """The database, with the default filled in."""
+        return self.database or "sqlite:///" + quote(str(self.data_dir / "livedpo.sqlite"))
+
+    @property
+    def adapters_dir(self) -> Path:
+        """Folder that holds one folder for each policy version."""
+        return self.data_dir / "adapters"

@@ -1,0 +1,8 @@
+"""Where what is shipped lies: a small policy, a reward model, and prompts to begin with."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+STARTER_POLICY = ROOT / "data" / "starter" / "policy"
+STARTER_REWARD = ROOT / "data" / "starter" / "reward"
+STARTER_PROMPTS = ROOT / "data" / "prompts.jsonl"
