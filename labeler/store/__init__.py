@@ -4,12 +4,8 @@ store = open_store(settings.database_url)
 store.votes.record(ballot, rater_id=1, now=time.time())
 """
 
-import os
-from pathlib import Path
-from urllib.parse import quote
-
 from labeler.domain.errors import BadInput
-from labeler.store.database import Database, checked_url
+from labeler.store.database import Database
 from labeler.store.learning.judging import Judging
 from labeler.store.learning.pruning import tidy
 from labeler.store.learning.updates import Updates
@@ -75,15 +71,7 @@ def open_store(url: str, *, create: bool = True) -> Store:
 
     Raises BadInput if there is none, or if it is of another version of livedpo.
     """
-    path = checked_url(url).database or ""
-    file = Path(path)
-    if not create and file.is_file() and not _is_written_to(file):
-        url = f"sqlite:///file:{quote(path)}?mode=ro&immutable=1&uri=true"
-    database = Database(url)
-    if create and not path.startswith("file:"):
-        _make_folder(file.parent)
-    elif not create and not path.startswith("file:") and not file.is_file():
-        raise BadInput(f"There is no database at {file} yet; start `livedpo serve` first.")
+    database = Database(url, create=create)
     if not database.is_current():
         if not create:
             raise BadInput(
@@ -92,15 +80,3 @@ def open_store(url: str, *, create: bool = True) -> Store:
             )
         database.migrate()
     return Store(database)
-
-
-def _is_written_to(file: Path) -> bool:
-    """Whether somebody may write: then readers need SQLite's files beside it, else they do not."""
-    return os.access(file.parent, os.W_OK) or Path(f"{file}-wal").exists()
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadInput(f"The folder {folder} cannot be made: {error.strerror}.") from error

@@ -166,6 +166,12 @@ def shape(connection: sa.Connection) -> dict[str, object]:
 
 
 @pytest.fixture
+def url(tmp_path: Path) -> str:
+    """A new database like the old ones, which are SQLite files all."""
+    return f"sqlite:///{tmp_path / 'test.sqlite'}"
+
+
+@pytest.fixture
 def old(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Database]:
     """A database of the revision that the test names, opened by this version."""
     url = f"sqlite:///{tmp_path / 'old.sqlite'}"

@@ -309,27 +309,6 @@ def test_a_verdict_that_became_a_label_stays_with_its_pair_and_its_vote(
     assert (left(database), left(database, Verdict)) == (1, 1)
 
 
-def test_the_file_stays_as_large_as_it_was_while_pairs_come_and_go(
-    store: Store, database: Database
-) -> None:
-    def pages() -> tuple[int, int]:
-        with database.read() as session:
-            count, free = (
-                session.execute(sa.text(f"PRAGMA {name}")).scalar_one()
-                for name in ("page_count", "freelist_count")
-            )
-        return count, free
-
-    sizes = []
-    for turn in range(12):
-        add_pairs(store, 40)
-        expire(database)
-        tidy(database, now=NOW + turn, most_expired=40)
-        sizes.append(pages()[0])
-    assert max(sizes[3:]) <= sizes[2] + 2
-    assert left(database) == 40
-
-
 def test_the_number_of_a_pair_is_never_given_to_another_one(
     store: Store, database: Database
 ) -> None:

@@ -1,0 +1,143 @@
+"""SQLite: one file, many readers, one writer at a time.
+
+Every writing transaction starts with BEGIN IMMEDIATE: a deferred one that reads before it writes
+fails with "database is locked" under load, and FOR UPDATE is silently dropped. WAL lets readers go
+on meanwhile; `synchronous=FULL` makes a committed vote survive a power cut.
+"""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import sqlalchemy as sa
+from filelock import FileLock
+
+from labeler.domain.errors import BadInput, LivedpoError
+
+BUSY_SECONDS = 30
+
+
+class Sqlite:
+    """The file that a URL names. Without `create` it must be there; its folder may be read-only.
+
+    Raises BadInput for a URL that names no file, and for a file or a folder that cannot be had.
+    """
+
+    def __init__(self, url: str, *, create: bool) -> None:
+        path = sa.make_url(url).database
+        if path in (None, "", ":memory:"):
+            raise BadInput(
+                f"'{url}' is a database in memory, which processes cannot share; name a file."
+            )
+        self._file = None if path.startswith("file:") else Path(path)
+        if self._file is not None and create:
+            _make_folder(self._file.parent)
+        elif self._file is not None:
+            if not self._file.is_file():
+                raise BadInput(
+                    f"There is no database at {self._file} yet; start `livedpo serve` first."
+                )
+            if not _is_written_to(self._file):
+                url = f"sqlite:///file:{quote(path)}?mode=ro&immutable=1&uri=true"
+        self._url = url
+        self.connections = sa.create_engine(
+            url,
+            connect_args={"timeout": BUSY_SECONDS},
+            hide_parameters=True,  # an error goes to the log, and what people wrote does not
+        )
+        sa.event.listen(self.connections, "connect", _prepare_connection)
+        sa.event.listen(self.connections, "begin", _begin)
+        self._writers = self.connections.execution_options(writes=True)
+        self._turn = threading.Lock()
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Engine]:
+        """Connections whose transactions write. Threads wait here: SQLite would poll for the lock,
+        and hold a connection meanwhile.
+        """
+        with self._turn:
+            yield self._writers
+
+    @contextmanager
+    def migrating(self) -> Iterator[sa.Connection]:
+        """A transaction that changes tables; processes that start at once take turns."""
+        with self._migration_lock():
+            self._use_wal()
+            with (
+                self._writers.connect() as connection,
+                _unchecked_references(connection),
+                connection.begin(),
+            ):
+                yield connection
+
+    def trouble(self, message: str) -> LivedpoError | None:
+        """What a user must know of a database's trouble; None for what would be a bug of ours."""
+        if "not a database" in message:
+            return LivedpoError(f"The file of {self._url} is not a database; name another one.")
+        if "unable to open" in message:
+            return LivedpoError(f"The database {self._url} cannot be opened; check its folder.")
+        if "readonly" in message:
+            return LivedpoError(
+                f"The database {self._url} is read-only; make its file and folder writable."
+            )
+        if "disk is full" in message or "disk I/O" in message:
+            return LivedpoError(
+                f"The database {self._url} cannot be written ({message}); free some space."
+            )
+        return None
+
+    def _migration_lock(self) -> AbstractContextManager[object]:
+        if self._file is None:
+            return nullcontext()
+        return FileLock(f"{self._file}.migrate.lock", timeout=BUSY_SECONDS)
+
+    def _use_wal(self) -> None:
+        """WAL is a property of the file, and is set outside a transaction."""
+        raw = self.connections.raw_connection()
+        raw.cursor().execute("PRAGMA journal_mode=WAL")
+        raw.close()
+
+
+def _is_written_to(file: Path) -> bool:
+    """Whether somebody may write: then readers need SQLite's files beside it, else they do not."""
+    return os.access(file.parent, os.W_OK) or Path(f"{file}-wal").exists()
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"The folder {folder} cannot be made: {error.strerror}.") from error
+
+
+def _prepare_connection(connection: Any, _record: object) -> None:
+    # The driver must not begin transactions by itself: `_begin` does.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _begin(connection: sa.Connection) -> None:
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def _unchecked_references(connection: sa.Connection) -> Iterator[None]:
+    """Foreign keys off, as SQLite asks for where a table is made anew under its old name.
+
+    It can only be said outside a transaction.
+    """
+    raw = connection.connection.driver_connection
+    assert raw is not None
+    raw.execute("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+    finally:
+        raw.execute("PRAGMA foreign_keys=ON")

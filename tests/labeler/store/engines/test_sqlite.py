@@ -1,0 +1,86 @@
+"""What is true of SQLite alone: its file, its folder, its journal."""
+
+import contextlib
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from labeler.config.settings import Settings
+from labeler.domain.errors import BadInput, LivedpoError
+from labeler.store import Store, open_store
+from labeler.store.database import Database
+from labeler.store.learning.pruning import tidy
+from tests.labeler.store.learning.test_pruning import NOW, expire
+from tests.support.tiny import add_pairs, fill
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'test.sqlite'}"
+
+
+def test_it_runs_in_wal_with_full_sync_and_foreign_keys(database: Database) -> None:
+    with database.read() as session:
+        settings = [
+            session.execute(sa.text(f"PRAGMA {name}")).scalar_one()
+            for name in ("journal_mode", "synchronous", "foreign_keys")
+        ]
+    assert settings == ["wal", 2, 1]
+
+
+def test_a_database_of_another_program_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "theirs.sqlite"
+    with contextlib.closing(sqlite3.connect(path)) as theirs:
+        theirs.execute("CREATE TABLE prompt (recipe TEXT)")
+        theirs.commit()
+    before = path.read_bytes()
+    with pytest.raises(BadInput, match="another program"):
+        open_store(f"sqlite:///{path}")
+    with pytest.raises(BadInput):
+        open_store(f"sqlite:///{path}", create=False)
+    assert path.read_bytes() == before
+
+
+def test_a_data_dir_may_have_any_name(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "what?x=1%20#ü")
+    fill(open_store(settings.database_url), 1)
+    assert (settings.data_dir / "livedpo.sqlite").is_file()
+
+
+def test_a_folder_that_nobody_may_write_to_can_still_be_read(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = open_store(url)
+    fill(writer, 2)
+    writer.close()
+    real = os.access  # root may write anywhere
+    ours = str(tmp_path)
+    monkeypatch.setattr(os, "access", lambda path, mode: str(path) != ours and real(path, mode))
+    reader = open_store(url, create=False)
+    assert reader.queue.ready() == 2
+    with pytest.raises(LivedpoError, match="read-only"):
+        fill(reader, 1)
+
+
+def test_the_file_stays_as_large_as_it_was_while_pairs_come_and_go(
+    store: Store, database: Database
+) -> None:
+    def pages() -> tuple[int, int]:
+        with database.read() as session:
+            count, free = (
+                session.execute(sa.text(f"PRAGMA {name}")).scalar_one()
+                for name in ("page_count", "freelist_count")
+            )
+        return count, free
+
+    fill(store, 40)
+    sizes = []
+    for turn in range(12):
+        add_pairs(store, 40)
+        expire(database)
+        tidy(database, now=NOW + turn, most_expired=40)
+        sizes.append(pages()[0])
+    assert max(sizes[3:]) <= sizes[2] + 2
