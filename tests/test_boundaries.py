@@ -55,6 +55,14 @@ TRAINER = {
     "programs": {"fast", "policy", "sampling", "learning", "judge", "gate", "worker"},
     "starter": set(),
 }
+# The rooms of the store stand on its loose modules, and on each other likewise.
+STORE = {
+    "engines": set(),
+    "rating": set(),
+    "people": {"rating"},
+    "learning": {"rating", "people"},
+    "views": {"rating", "people", "learning"},
+}
 # What a room of the trainer may use of the labeler; the first line is for each of them.
 SHARED = {"domain", "config", "stats"}
 KNOW_THE_STORE = {"worker", "programs"}
@@ -108,6 +116,24 @@ def test_imports_go_one_way() -> None:
         if not may_import(name_of(path), imported)
     }
     assert wrong == NOT_YET
+
+
+def test_imports_go_one_way_in_the_store() -> None:
+    def room_of(module: str) -> str | None:
+        return module.split(".")[2] if module.startswith(tuple(prefixes)) else None
+
+    prefixes = [f"labeler.store.{room}." for room in STORE]
+    assert not {
+        (name_of(path), imported)
+        for path in MODULES
+        if (room := room_of(name_of(path))) is not None
+        for imported in our_imports(path)
+        if (other := room_of(imported)) not in (None, room) and other not in STORE[room]
+    }
+
+
+def test_only_the_choice_of_an_engine_knows_one() -> None:
+    assert importers("labeler.store.engines") == {"labeler/store/database.py"}
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:

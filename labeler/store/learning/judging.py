@@ -37,7 +37,7 @@ from labeler.store.learning.judge_report import (
 from labeler.store.learning.label_selection import opinion_of
 from labeler.store.live_version import versions_since
 from labeler.store.people.accounts import account
-from labeler.store.rating.queue import settle
+from labeler.store.rating.pairs import settle
 from labeler.store.records import Waiting
 from labeler.store.tables import Lease, Pair, Prompt, TidiedVerdicts, Verdict, Vote
 

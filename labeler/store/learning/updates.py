@@ -23,7 +23,7 @@ from labeler.store.learning.label_selection import ALL_ALIKE, listed_labels, new
 from labeler.store.learning.rounds import is_over, pairs_left
 from labeler.store.learning.versions import new_row
 from labeler.store.live_version import live_id, move_to
-from labeler.store.rating.queue import add_pairs, retire_old_pairs
+from labeler.store.rating.pairs import add_pairs, retire_old_pairs
 from labeler.store.records import Claim, ClaimLostError, NewPair, NewVersion
 from labeler.store.tables import LiveChange, PolicyVersion, Update, UpdateLabel, Vote
 

@@ -10,7 +10,7 @@ from labeler.domain.states import LabelRole, UpdateState, VersionState
 from labeler.store.database import Database
 from labeler.store.learning.pruning import prunable
 from labeler.store.live_version import live_id, live_version, move_to
-from labeler.store.rating.queue import retire_old_pairs
+from labeler.store.rating.pairs import retire_old_pairs
 from labeler.store.records import NewVersion
 from labeler.store.tables import PolicyVersion, Service, Update, UpdateLabel, Vote
 

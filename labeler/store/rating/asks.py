@@ -23,8 +23,9 @@ from labeler.domain.messages import Messages
 from labeler.domain.states import AskState, Choice, PairState, Purpose, Source
 from labeler.store.database import Database
 from labeler.store.live_version import live_id
+from labeler.store.rating.pairs import free_slot, wait_again
 from labeler.store.rating.prompts import unpooled
-from labeler.store.rating.queue import free_slot, is_disabled, leased_pair, new_lease, wait_again
+from labeler.store.rating.queue import is_disabled, leased_pair, new_lease
 from labeler.store.records import LeasedPair, NewPair
 from labeler.store.tables import Ask, Lease, Pair, Prompt, Rater, Vote
 

@@ -8,7 +8,7 @@ from sqlmodel import Session, col, select
 
 from labeler.domain.states import PairState, Source
 from labeler.store.database import Database
-from labeler.store.rating.queue import close
+from labeler.store.rating.pairs import close
 from labeler.store.tables import Lease, Pair, Vote
 
 ACTIVE_SECONDS = 300.0

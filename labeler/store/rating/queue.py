@@ -1,9 +1,6 @@
-"""Pairs and leases: what waits for raters, and who holds what.
+"""The queue: pairs on their way to a page, and who holds them.
 
-A pair with `votes_wanted` = k has k slots. A slot is taken by an active lease or by a vote; a
-partial unique index makes two active leases on one slot impossible. Pairs that nobody holds are
-retired when a newer version goes live; held ones, when they are given back. A judge's label takes
-no slot: it ends the wait of a pair that nobody holds, and a person may still overrule it.
+What a lease or its end makes of a pair is said in `labeler.store.rating.pairs`.
 """
 
 import random
@@ -16,10 +13,18 @@ from sqlmodel import Session, col, select
 from labeler.domain import sides
 from labeler.domain.response_stats import Said
 from labeler.domain.rules import CheckRules
-from labeler.domain.states import Choice, PairState, Purpose, Source
+from labeler.domain.states import PairState, Purpose, Source
 from labeler.store.database import Database
 from labeler.store.live_version import live_at, live_id
 from labeler.store.rating.checks import check_for
+from labeler.store.rating.pairs import (
+    active_leases,
+    add_pairs,
+    count_new,
+    free_slot,
+    settle,
+    wait_again,
+)
 from labeler.store.records import LeasedPair, NewPair
 from labeler.store.tables import Lease, Pair, Prompt, Rater, Vote
 
@@ -100,9 +105,9 @@ class Queue:
         with self._database.write() as session:
             if is_disabled(session, rater_id):
                 return []
-            may_hold = MAX_HELD - len(_active(session, col(Lease.rater_id) == rater_id))
+            may_hold = MAX_HELD - len(active_leases(session, col(Lease.rater_id) == rater_id))
             may_hold -= _take_up_again(session, may_hold, *own, col(Lease.id).in_(named))
-            mine = _active(session, *own)
+            mine = active_leases(session, *own)
             for lease in mine:
                 lease.expires_at = now + seconds
             lost = [lease for lease in mine if lease.id not in named]
@@ -132,86 +137,33 @@ class Queue:
         """End leases of a rater that were not voted on."""
         with self._database.write() as session:
             mine = col(Lease.id).in_(lease_ids), col(Lease.rater_id) == rater_id
-            _end(session, _active(session, *mine), now)
+            _end(session, active_leases(session, *mine), now)
 
     def end_expired_leases(self, *, now: float) -> int:
         """Give back what ran out; returns how many leases that were."""
         with self._database.read() as session:
-            if not _active(session, col(Lease.expires_at) <= now):
+            if not active_leases(session, col(Lease.expires_at) <= now):
                 return 0
         with self._database.write() as session:
-            expired = _active(session, col(Lease.expires_at) <= now)
+            expired = active_leases(session, col(Lease.expires_at) <= now)
             _end(session, expired, now)
         return len(expired)
 
     def end_all_leases(self, *, now: float) -> None:
         """Give everything back, as at a clean stop; a page that votes later takes it up again."""
         with self._database.write() as session:
-            _end(session, _active(session), now)
-
-
-def add_pairs(
-    session: Session, pairs: Sequence[NewPair], *, now: float, votes_wanted: int = 1
-) -> None:
-    """Insert pairs within the caller's transaction."""
-    for pair in pairs:
-        row = Pair(**vars(pair), state=PairState.READY, votes_wanted=votes_wanted, created_at=now)
-        session.add(row)
+            _end(session, active_leases(session), now)
 
 
 def end_leases_of(session: Session, rater_id: int, *, now: float) -> None:
     """Give back all that a rater holds."""
-    _end(session, _active(session, col(Lease.rater_id) == rater_id), now)
+    _end(session, active_leases(session, col(Lease.rater_id) == rater_id), now)
 
 
 def is_disabled(session: Session, rater_id: int) -> bool:
     """Whether an account was shut out, perhaps after its request had passed the door."""
     rater = session.get(Rater, rater_id)
     return rater is not None and rater.disabled_at is not None
-
-
-def retire_old_pairs(session: Session) -> None:
-    """Retire the pairs of versions that are not live and that nobody holds."""
-    old = col(Pair.state) == PairState.READY, col(Pair.version_id) != live_id(session)
-    held = select(Lease.pair_id).where(col(Lease.ended_at).is_(None))
-    for pair in session.exec(select(Pair).where(*old, col(Pair.id).not_in(held))):
-        pair.state = _final_state(session, pair)
-
-
-def wait_again(pair: Pair) -> None:
-    """Let a settled pair wait for votes once more."""
-    if pair.state is not PairState.CHECK:
-        pair.state = PairState.READY
-
-
-def close(session: Session, pair: Pair) -> None:
-    """Settle a pair with the votes that it has."""
-    pair.state = _final_state(session, pair)
-
-
-def settle(session: Session, pair: Pair) -> None:
-    """Set the state that the pair's votes and leases now call for; a check stays one."""
-    if pair.state is PairState.CHECK:
-        return
-    votes = _votes(session, pair)
-    held = _active(session, col(Lease.pair_id) == pair.id)
-    stale = pair.version_id != live_id(session) and not held
-    judged = len(votes) > len(_people(votes)) and not held
-    full = len(_people(votes)) >= pair.votes_wanted
-    done = full or stale or judged
-    pair.state = _final_state(session, pair) if done else PairState.READY
-
-
-def free_slot(session: Session, pair: Pair) -> int | None:
-    """The lowest slot of a pair that is neither leased nor voted on; None if all are taken.
-
-    A judge takes none: a person's vote is welcome after it. A check has a slot for everyone.
-    """
-    taken = {lease.slot for lease in _active(session, col(Lease.pair_id) == pair.id)}
-    votes = len(_people(_votes(session, pair)))
-    if pair.state is not PairState.CHECK and len(taken) + votes >= pair.votes_wanted:
-        return None
-    return min(slot for slot in range(len(taken) + 1) if slot not in taken)
 
 
 def leased_pair(session: Session, lease: Lease) -> LeasedPair:
@@ -229,32 +181,6 @@ def leased_pair(session: Session, lease: Lease) -> LeasedPair:
         left_unfinished=left[1] == "length",
         right_unfinished=right[1] == "length",
     )
-
-
-def count_ready(session: Session, *conditions: sa.ColumnElement[bool]) -> int:
-    """Ready pairs that no lease holds, and that anybody may have who has not voted on them."""
-    held = select(Lease.pair_id).where(col(Lease.ended_at).is_(None))
-    waiting = (
-        col(Pair.state) == PairState.READY,
-        col(Pair.id).not_in(held),
-        col(Pair.for_rater_id).is_(None),
-        *conditions,
-    )
-    return session.exec(select(sa.func.count()).select_from(Pair).where(*waiting)).one()
-
-
-def count_new(session: Session) -> int:
-    """Ready pairs that nobody holds or voted on.
-
-    Those that wait for further raters are left out: whoever has voted on them would wait for other
-    ones in vain.
-    """
-    voted = select(Vote.id).where(
-        col(Vote.pair_id) == col(Pair.id),
-        col(Vote.superseded_by).is_(None),
-        col(Vote.source) == Source.HUMAN,
-    )
-    return count_ready(session, sa.or_(col(Pair.votes_wanted) == 1, ~voted.exists()))
 
 
 def _version_shown(session: Session, lease: Lease, pair: Pair) -> int:
@@ -323,11 +249,6 @@ def new_lease(
     return lease
 
 
-def _active(session: Session, *conditions: sa.ColumnElement[bool]) -> list[Lease]:
-    rows = select(Lease).where(col(Lease.ended_at).is_(None), *conditions)
-    return list(session.exec(rows.order_by(col(Lease.leased_at), col(Lease.pair_id))))
-
-
 def _take_up_again(session: Session, most: int, *conditions: sa.ColumnElement[bool]) -> int:
     """Revive ended leases whose slot is free and whose rater neither holds nor voted on the pair.
 
@@ -349,7 +270,7 @@ def _take_up_again(session: Session, most: int, *conditions: sa.ColumnElement[bo
         pair = session.get_one(Pair, lease.pair_id)
         same = col(Lease.pair_id) == pair.id, col(Lease.rater_id) == lease.rater_id
         slot = free_slot(session, pair)
-        if slot is not None and not _active(session, *same):
+        if slot is not None and not active_leases(session, *same):
             lease.slot, lease.ended_at = slot, None
             wait_again(pair)
             session.flush()
@@ -365,11 +286,6 @@ def _end(session: Session, leases: Sequence[Lease], now: float) -> None:
         settle(session, session.get_one(Pair, pair_id))
 
 
-def _votes(session: Session, pair: Pair) -> list[Vote]:
-    rows = select(Vote).where(col(Vote.pair_id) == pair.id, col(Vote.superseded_by).is_(None))
-    return list(session.exec(rows))
-
-
 def _responses(pairs: Iterable[Pair]) -> list[Said]:
     return [
         said
@@ -379,15 +295,6 @@ def _responses(pairs: Iterable[Pair]) -> list[Said]:
             Said(pair.tokens_b, pair.finish_b, pair.logp_b),
         )
     ]
-
-
-def _people(votes: Sequence[Vote]) -> list[Vote]:
-    return [vote for vote in votes if vote.source is Source.HUMAN]
-
-
-def _final_state(session: Session, pair: Pair) -> PairState:
-    says_something = any(vote.choice is not Choice.SKIP for vote in _votes(session, pair))
-    return PairState.LABELLED if says_something else PairState.EXPIRED
 
 
 def _id(pair: Pair) -> int:

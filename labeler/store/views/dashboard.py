@@ -20,7 +20,7 @@ from labeler.store.learning.label_selection import new_votes
 from labeler.store.learning.rounds import answered
 from labeler.store.live_version import live_version
 from labeler.store.rating.checks import labels_on_checks
-from labeler.store.rating.queue import count_new
+from labeler.store.rating.pairs import count_new
 from labeler.store.tables import Lease, Pair, PolicyVersion, RoleState, Update, Verdict, Vote
 
 ACTIVE_SECONDS = 300.0

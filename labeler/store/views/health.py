@@ -4,7 +4,7 @@ from sqlmodel import Session, col, func, select
 
 from labeler.domain.alarms import Facts, Sign
 from labeler.domain.states import UpdateState
-from labeler.store.rating.queue import count_new
+from labeler.store.rating.pairs import count_new
 from labeler.store.tables import Lease, Pair, RoleState, Run, Update, Vote
 
 LAST_UPDATES = 20

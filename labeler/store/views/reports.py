@@ -20,7 +20,7 @@ from labeler.store.learning.rounds import answered
 from labeler.store.live_version import live_id
 from labeler.store.rating.asks import open_asks
 from labeler.store.rating.checks import free_slots, labels_on_checks, outstanding, standing_votes
-from labeler.store.rating.queue import count_ready
+from labeler.store.rating.pairs import count_ready
 from labeler.store.records import EndedUpdate, LoopState
 from labeler.store.tables import (
     Lease,

@@ -1,0 +1,116 @@
+"""What becomes of a pair: its slots, its state, and how many pairs wait.
+
+A pair with `votes_wanted` = k has k slots. A slot is taken by an active lease or by a vote; a
+partial unique index makes two active leases on one slot impossible. Pairs that nobody holds are
+retired when a newer version goes live; held ones, when they are given back. A judge's label takes
+no slot: it ends the wait of a pair that nobody holds, and a person may still overrule it.
+"""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from labeler.domain.states import Choice, PairState, Source
+from labeler.store.live_version import live_id
+from labeler.store.records import NewPair
+from labeler.store.tables import Lease, Pair, Vote
+
+
+def add_pairs(
+    session: Session, pairs: Sequence[NewPair], *, now: float, votes_wanted: int = 1
+) -> None:
+    """Insert pairs within the caller's transaction."""
+    for pair in pairs:
+        row = Pair(**vars(pair), state=PairState.READY, votes_wanted=votes_wanted, created_at=now)
+        session.add(row)
+
+
+def count_ready(session: Session, *conditions: sa.ColumnElement[bool]) -> int:
+    """Ready pairs that no lease holds, and that anybody may have who has not voted on them."""
+    held = select(Lease.pair_id).where(col(Lease.ended_at).is_(None))
+    waiting = (
+        col(Pair.state) == PairState.READY,
+        col(Pair.id).not_in(held),
+        col(Pair.for_rater_id).is_(None),
+        *conditions,
+    )
+    return session.exec(select(sa.func.count()).select_from(Pair).where(*waiting)).one()
+
+
+def count_new(session: Session) -> int:
+    """Ready pairs that nobody holds or voted on.
+
+    Those that wait for further raters are left out: whoever has voted on them would wait for other
+    ones in vain.
+    """
+    voted = select(Vote.id).where(
+        col(Vote.pair_id) == col(Pair.id),
+        col(Vote.superseded_by).is_(None),
+        col(Vote.source) == Source.HUMAN,
+    )
+    return count_ready(session, sa.or_(col(Pair.votes_wanted) == 1, ~voted.exists()))
+
+
+def retire_old_pairs(session: Session) -> None:
+    """Retire the pairs of versions that are not live and that nobody holds."""
+    old = col(Pair.state) == PairState.READY, col(Pair.version_id) != live_id(session)
+    held = select(Lease.pair_id).where(col(Lease.ended_at).is_(None))
+    for pair in session.exec(select(Pair).where(*old, col(Pair.id).not_in(held))):
+        pair.state = _final_state(session, pair)
+
+
+def settle(session: Session, pair: Pair) -> None:
+    """Set the state that the pair's votes and leases now call for; a check stays one."""
+    if pair.state is PairState.CHECK:
+        return
+    votes = _votes(session, pair)
+    held = active_leases(session, col(Lease.pair_id) == pair.id)
+    stale = pair.version_id != live_id(session) and not held
+    judged = len(votes) > len(_people(votes)) and not held
+    full = len(_people(votes)) >= pair.votes_wanted
+    done = full or stale or judged
+    pair.state = _final_state(session, pair) if done else PairState.READY
+
+
+def close(session: Session, pair: Pair) -> None:
+    """Settle a pair with the votes that it has."""
+    pair.state = _final_state(session, pair)
+
+
+def wait_again(pair: Pair) -> None:
+    """Let a settled pair wait for votes once more."""
+    if pair.state is not PairState.CHECK:
+        pair.state = PairState.READY
+
+
+def free_slot(session: Session, pair: Pair) -> int | None:
+    """The lowest slot of a pair that is neither leased nor voted on; None if all are taken.
+
+    A judge takes none: a person's vote is welcome after it. A check has a slot for everyone.
+    """
+    taken = {lease.slot for lease in active_leases(session, col(Lease.pair_id) == pair.id)}
+    votes = len(_people(_votes(session, pair)))
+    if pair.state is not PairState.CHECK and len(taken) + votes >= pair.votes_wanted:
+        return None
+    return min(slot for slot in range(len(taken) + 1) if slot not in taken)
+
+
+def active_leases(session: Session, *conditions: sa.ColumnElement[bool]) -> list[Lease]:
+    """The leases that hold a slot, oldest first."""
+    rows = select(Lease).where(col(Lease.ended_at).is_(None), *conditions)
+    return list(session.exec(rows.order_by(col(Lease.leased_at), col(Lease.pair_id))))
+
+
+def _final_state(session: Session, pair: Pair) -> PairState:
+    says_something = any(vote.choice is not Choice.SKIP for vote in _votes(session, pair))
+    return PairState.LABELLED if says_something else PairState.EXPIRED
+
+
+def _votes(session: Session, pair: Pair) -> list[Vote]:
+    rows = select(Vote).where(col(Vote.pair_id) == pair.id, col(Vote.superseded_by).is_(None))
+    return list(session.exec(rows))
+
+
+def _people(votes: Sequence[Vote]) -> list[Vote]:
+    return [vote for vote in votes if vote.source is Source.HUMAN]
