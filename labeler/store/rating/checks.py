@@ -69,18 +69,19 @@ class GoldPairs:
             col(Vote.choice) != Choice.SKIP,
         )
         is_right = sa.cast(col(Vote.choice), sa.String) == col(Pair.answer)
+        votes = sa.func.count(col(Vote.id))
         rows = (
-            select(Pair.id, Prompt.messages, sa.func.count(col(Vote.id)), sa.func.sum(is_right))
+            select(Pair.id, Prompt.messages, votes, votes.filter(is_right))
             .join(Prompt, col(Prompt.id) == col(Pair.prompt_id))
             .join(Vote, stands, isouter=True)
             .where(*_handed_out())
-            .group_by(col(Pair.id))
+            .group_by(col(Pair.id), col(Prompt.id))
             .order_by(col(Pair.id))
         )
         with self._database.read() as session:
             return [
-                {"id": number, "messages": messages, "votes": votes, "right": right or 0}
-                for number, messages, votes, right in session.exec(rows)
+                {"id": number, "messages": messages, "votes": cast, "right": right}
+                for number, messages, cast, right in session.exec(rows)
             ]
 
     def remove(self, pair_id: int, *, now: float) -> None:
@@ -124,7 +125,7 @@ def free_slots(session: Session) -> int:
     waiting = select(sa.func.coalesce(sa.func.sum(free), 0)).where(
         col(Pair.state) == PairState.READY, col(Pair.for_rater_id).is_(None)
     )
-    return session.exec(waiting).one()
+    return int(session.exec(waiting).one())  # to some databases a sum of counts is a decimal
 
 
 def outstanding(session: Session) -> int:

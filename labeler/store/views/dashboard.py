@@ -266,7 +266,9 @@ def _roles(session: Session, now: float) -> list[dict[str, Any]]:
 
 
 def _bucketed(session: Session, source: Source, start: float, bucket: float) -> dict[int, int]:
-    place = sa.cast((col(Vote.created_at) - start) / bucket, sa.Integer)
+    passed = (col(Vote.created_at) - start) / bucket
+    nearest = sa.cast(passed, sa.Integer)  # databases differ in whether this rounds or cuts off
+    place = nearest - sa.case((nearest > passed, 1), else_=0)
     rows = (
         select(place, func.count())
         .where(

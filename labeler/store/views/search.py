@@ -212,18 +212,18 @@ def _too_fast(vote: Any, fast_seconds: float) -> tuple[sa.ColumnElement[bool], .
 
 
 def _says(search: str) -> sa.ColumnElement[bool]:
-    """Whether prompt, responses or a comment contain the text.
+    """Whether prompt, responses or a comment contain the text, in capitals or not.
 
     Messages are stored as JSON, where what is not ASCII stands as escapes.
     """
     vote = aliased(Vote)
     text = search[:MAX_SEARCH_CHARS]
     plain, in_json = _like(text), _like(json.dumps(text)[1:-1])
-    comment = col(vote.pair_id) == col(Pair.id), col(vote.comment).like(plain, escape="!")
+    comment = col(vote.pair_id) == col(Pair.id), col(vote.comment).ilike(plain, escape="!")
     return sa.or_(
-        col(Pair.response_a).like(plain, escape="!"),
-        col(Pair.response_b).like(plain, escape="!"),
-        sa.cast(col(Prompt.messages), sa.String).like(in_json, escape="!"),
+        col(Pair.response_a).ilike(plain, escape="!"),
+        col(Pair.response_b).ilike(plain, escape="!"),
+        sa.cast(col(Prompt.messages), sa.String).ilike(in_json, escape="!"),
         sa.select(col(vote.id)).where(*comment).exists(),
     )
 
