@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from labeler.store import Store, open_store
+from labeler.store import Store
 from labeler.store.database import Database
 from tests.support.browser import chromium
+from tests.support.empty_store import new_store
 from tests.support.tiny import save_tiny_policy
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -25,7 +26,7 @@ def url(tmp_path: Path) -> str:
 @pytest.fixture
 def store(url: str) -> Iterator[Store]:
     """An empty store."""
-    opened = open_store(url)
+    opened = new_store(url)
     yield opened
     opened.close()
 

@@ -1,8 +1,7 @@
 """kill -9 of the worker at every point of an update: labels counted once, never half a version."""
 
 import json
-import subprocess
-import sys
+import multiprocessing
 import threading
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from labeler.config.load import as_environment
 from labeler.config.settings import Settings
 from labeler.roles.scheduler import open_due_update
 from labeler.store import Store, open_store
+from tests.support.dying_role import run_with
 from tests.support.service import settings_environment
 from tests.support.tiny import EASY
 from tests.trainer.conftest import load
@@ -20,6 +20,9 @@ from trainer.policy.adapters import read_adapter
 from trainer.worker.worker import Worker, worker_name
 
 N = 4
+# A process that has loaded PyTorch and Transformers, once, for all the workers that die here.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["tests.support.dying_role", "trainer.worker.worker"])
 
 
 def settings_for(policy: Path, data_dir: Path) -> Settings:
@@ -37,9 +40,13 @@ def settings_for(policy: Path, data_dir: Path) -> Settings:
 
 
 def run_dying_worker(settings: Settings, point: str) -> int:
+    """The exit code of a worker that kills itself at this point."""
     environment = settings_environment() | as_environment(settings)
-    command = [sys.executable, "-m", "tests.support.dying_role", point]
-    return subprocess.run(command, env=environment, timeout=120).returncode
+    worker = PROCESSES.Process(target=run_with, args=(environment, point))
+    worker.start()
+    worker.join()
+    assert worker.exitcode is not None
+    return worker.exitcode
 
 
 def fresh_worker(store: Store, settings: Settings) -> Worker:

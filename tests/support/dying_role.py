@@ -27,6 +27,13 @@ def after(real: Callable[..., Any], calls: int = 1) -> Callable[..., Any]:
     return run
 
 
+def run_with(environment: dict[str, str], point: str) -> None:
+    """As `main`, in a process that was forked, with this environment."""
+    os.environ.clear()
+    os.environ.update(environment)
+    main(point)
+
+
 def main(point: str) -> None:
     """Arm the point, then run the role as ever."""
     from labeler.roles.process import run_role
