@@ -213,14 +213,14 @@ def _verdict(row: VersionRow) -> str:
     version = row.version
     if version.folder is None:
         return "the base policy"
-    words = f"{version.metrics.get('labels', 0)} labels, from version {version.parent_id}"
-    agreement = version.metrics.get("agreement")
-    if agreement:
+    finding, agrees = version.finding, version.finding.agreement_candidate
+    words = f"{finding.labels or 0} labels, from version {version.parent_id}"
+    if agrees.value is not None:
         words += (
-            f", agrees with people on {agreement['candidate']:.0%} of {agreement['labels']} "
-            f"votes kept aside (version {version.parent_id}: {agreement['live']:.0%})"
+            f", agrees with people on {agrees.value:.0%} of {agrees.count} votes kept aside "
+            f"(version {version.parent_id}: {finding.agreement_live.value:.0%})"
         )
-    objections = row.reason or version.metrics.get("objections")
+    objections = row.reason or finding.objection
     return words + (f"; the gate objects: {objections}" if objections else "")
 
 

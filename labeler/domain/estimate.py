@@ -32,6 +32,17 @@ class Estimate:
         return cls(hits / count, *wilson(hits, count), count) if count else cls.none(why)
 
     @classmethod
+    def rate(cls, rate: float, count: int) -> Self:
+        """A share of at least one, of which no more is known than how many it was of."""
+        return cls(rate, *wilson(rate * count, count), count)
+
+    def __format__(self, form: str) -> str:
+        """The figure and its interval, as f"{estimate:.0%}" is "61% [52%, 70%]"."""
+        if self.value is None:
+            return f"unknown ({self.why})"
+        return f"{self.value:{form}} [{self.low:{form}}, {self.high:{form}}]"
+
+    @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> Self:
         """The figure that `to_json` wrote."""
         return cls(**found)

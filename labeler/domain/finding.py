@@ -7,10 +7,10 @@ is read like any other.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
-from labeler.domain.estimate import Estimate, wilson
+from labeler.domain.estimate import Estimate
 
 NOT_COMPARED = Estimate.none("nobody has compared it with the version before")
 NONE_ASIDE = Estimate.none("no votes were kept aside")
@@ -85,6 +85,11 @@ class Finding:
     examples: tuple[Example, ...] = ()
     actions: tuple[Action, ...] = ()
 
+    @property
+    def objection(self) -> str:
+        """The objections in one line; empty if there is none."""
+        return SEPARATOR.join(self.objections)
+
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> Self:
         """What a row holds."""
@@ -101,6 +106,12 @@ class Finding:
             examples=tuple(Example(**example) for example in row.get("examples", ())),
             actions=tuple(Action(**action) for action in row.get("actions", ())),
         )
+
+    def figures(self) -> Self:
+        """The figures alone: without the examples, which are long, and without what people did to
+        the version, which has their names.
+        """
+        return replace(self, examples=(), actions=())
 
     def to_json(self) -> dict[str, Any]:
         """The row."""
@@ -119,7 +130,7 @@ class Finding:
         elif self.win_rate != NOT_COMPARED:
             row["not_compared"] = self.win_rate.why
         if self.objections:
-            row["objections"] = SEPARATOR.join(self.objections)
+            row["objections"] = self.objection
         if self.examples:
             row["examples"] = [asdict(example) for example in self.examples]
         if self.actions:
@@ -142,12 +153,11 @@ def _responses(row: Mapping[str, Any], side: str) -> Responses:
 
 
 def _agreement(row: Mapping[str, Any], side: str) -> Estimate:
-    """Rows have no interval; undecided pairs count half, so hits need not be whole."""
+    """Rows have the rate alone, without its interval."""
     agreement = row.get("agreement")
     if not agreement or not agreement["labels"]:
         return NONE_ASIDE
-    rate, count = agreement[side], agreement["labels"]
-    return Estimate(rate, *wilson(rate * count, count), count)
+    return Estimate.rate(agreement[side], agreement["labels"])
 
 
 def _win_rate(row: Mapping[str, Any]) -> Estimate:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from labeler.domain.finding import Finding
 from labeler.domain.judging import Question
 from labeler.domain.labels import TrainingLabel
 from labeler.domain.messages import Messages
@@ -163,7 +164,7 @@ class EndedUpdate:
     id: int
     state: UpdateState
     reason: str | None
-    metrics: dict[str, Any]
+    finding: Finding
 
 
 @dataclass(frozen=True)
@@ -196,7 +197,7 @@ class NewVersion:
     id: int
     folder: str
     sha256: str
-    metrics: dict[str, Any]
+    finding: Finding
 
 
 class ClaimLostError(Exception):

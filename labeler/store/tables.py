@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import JSON, Column, Field, Index, SQLModel
 
+from labeler.domain.finding import NOTHING, Finding
 from labeler.domain.states import (
     AskState,
     Choice,
@@ -39,6 +40,24 @@ def _where(condition: str) -> dict[str, Any]:
 
 def _json(nullable: bool = False) -> Column[Any]:
     return Column(JSON(none_as_null=True), nullable=nullable)
+
+
+class _FindingJson(sa.TypeDecorator[Finding]):
+    """A finding, in a column of JSON."""
+
+    impl = JSON
+    cache_ok = True
+
+    def process_bind_param(self, value: Finding | None, dialect: sa.Dialect) -> dict[str, Any]:
+        return (value or NOTHING).to_json()
+
+    def process_result_value(self, value: dict[str, Any] | None, dialect: sa.Dialect) -> Finding:
+        return Finding.from_json(value or {})
+
+
+def _finding() -> Column[Finding]:
+    """The column has had the name since before there was a `Finding`."""
+    return Column("metrics", _FindingJson(none_as_null=True), nullable=False)
 
 
 class Service(SQLModel, table=True):
@@ -79,7 +98,7 @@ class PolicyVersion(SQLModel, table=True):
     state: VersionState = Field(sa_column=_enum(VersionState))
     folder: str | None = None
     sha256: str | None = None
-    metrics: dict[str, Any] = Field(default_factory=dict, sa_column=_json())
+    finding: Finding = Field(default=NOTHING, sa_column=_finding())
     created_at: float
     live_at: float | None = None
     kept: bool = Field(default=False, sa_column_kwargs={"server_default": sa.false()})
@@ -350,7 +369,7 @@ class Update(SQLModel, table=True):
     steps_done: int = 0
     steps_total: int = 0
     version_id: int | None = Field(default=None, foreign_key="policy_version.id")
-    metrics: dict[str, Any] = Field(default_factory=dict, sa_column=_json())
+    finding: Finding = Field(default=NOTHING, sa_column=_finding())
     reason: str | None = None
     finished_at: float | None = None
 

@@ -34,7 +34,7 @@ def of_seed(seed: int, updates: int, flags: dict[str, Any], taste: str = "noisy"
         for _ in tqdm(range(updates), desc=f"seed {seed}", leave=False):
             loop.update()
         good = [
-            {"state": str(row.state), "reason": row.reason, "metrics": row.metrics}
+            {"state": str(row.state), "reason": row.reason, "metrics": row.finding.to_json()}
             for row in rows(Database(settings.database_url), Update)
         ]
         bad = []
@@ -45,7 +45,7 @@ def of_seed(seed: int, updates: int, flags: dict[str, Any], taste: str = "noisy"
                     "plant": plant.name,
                     "refused": bool(finding.objections),
                     "reason": "; ".join(finding.objections),
-                    "metrics": finding.metrics,
+                    "metrics": finding.to_json(),
                 }
             )
         loop.store.close()

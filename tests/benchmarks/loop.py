@@ -137,7 +137,7 @@ def score_gains(store: Store, data_dir: Path) -> list[tuple[int, float, float]]:
         folder = settings.adapters_dir / version.folder
         policy.set_adapter_state(LIVE, read_adapter(folder, version.sha256))
         differences = [b - a for a, b in zip(start, scores(policy, settings), strict=True)]
-        labels += version.metrics["labels"]
+        labels += version.finding.labels
         half = 1.96 * statistics.stdev(differences) / math.sqrt(len(differences))
         gains.append((labels, round(statistics.mean(differences), 3), round(half, 3)))
     return gains

@@ -87,7 +87,7 @@ def test_labels_count_once_and_the_old_or_the_new_version_is_live(
     survivor.step()
     live = store.versions.live()
     assert live is not None
-    assert (live.id, live.metrics["labels"]) == (1, N)
+    assert (live.id, live.finding.labels) == (1, N)
     assert live.sha256 is not None
     assert read_adapter(settings.adapters_dir / str(live.folder), live.sha256)
     assert [path.name for path in settings.adapters_dir.iterdir()] == ["v0001"]

@@ -6,6 +6,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from labeler.domain.estimate import Estimate
+from labeler.domain.finding import Finding, Responses
 from labeler.store.database import Database
 from labeler.store.tables import (
     Lease,
@@ -212,22 +214,22 @@ class _Rows:
             "created_at": pair["created_at"] + 20,
         }
 
-    def _metrics(self, number: int) -> dict[str, Any]:
+    def _finding(self, number: int) -> Finding:
         rate = 0.5 + 0.13 * math.sin(number * 1.7) + (-0.2 if _is_rejected(number) else 0.06)
-        return {
-            "labels": PER_UPDATE,
-            "judged": 8,
-            "replayed": 0,
-            "held_out": 6,
-            "learning_rate": 5e-4,
-            "seconds": 31.0 + number % 7,
-            "kl_live": 0.03 + 0.01 * (number % 4) + (0.31 if _is_rejected(number) else 0.0),
-            "kl_reference": round(0.9 * (1 - math.exp(-number / 8)), 4),
-            "tokens_live": 22.0,
-            "tokens_candidate": 22 + 5 * math.sin(number / 2),
-            "win_rate": {"rate": rate, "low": rate - 0.14, "high": rate + 0.13, "pairs": 16},
-            "agreement": {"live": 0.61, "candidate": 0.68, "labels": 28},
-        }
+        return Finding(
+            labels=PER_UPDATE,
+            judged=8,
+            held_out=6,
+            learning_rate=5e-4,
+            seconds=31.0 + number % 7,
+            kl_live=0.03 + 0.01 * (number % 4) + (0.31 if _is_rejected(number) else 0.0),
+            kl_reference=round(0.9 * (1 - math.exp(-number / 8)), 4),
+            live=Responses(tokens=22.0),
+            candidate=Responses(tokens=22 + 5 * math.sin(number / 2)),
+            win_rate=Estimate(rate, rate - 0.14, rate + 0.13, 16),
+            agreement_live=Estimate.rate(0.61, 28),
+            agreement_candidate=Estimate.rate(0.68, 28),
+        )
 
     def _versions(self, updates: int) -> list[dict[str, Any]]:
         live = _last_good(updates)
@@ -242,7 +244,7 @@ class _Rows:
                 else "retired",
                 "folder": f"v{number:04d}",
                 "sha256": "0" * 64,
-                "metrics": self._metrics(number),
+                "finding": self._finding(number),
                 "created_at": self._opened(number, updates) + 40,
                 "live_at": None if _is_rejected(number) else self._opened(number, updates) + 45,
                 "kept": False,
@@ -261,7 +263,7 @@ class _Rows:
                 "steps_done": 8,
                 "steps_total": 8,
                 "version_id": number,
-                "metrics": self._metrics(number),
+                "finding": self._finding(number),
                 "reason": "it moved 0.34 nats a token from version 3, more than 0.3"
                 if _is_rejected(number)
                 else None,

@@ -13,12 +13,13 @@ import torch
 
 from labeler.config.parts.training import Training
 from labeler.config.settings import Settings
+from labeler.domain.finding import Finding
 from labeler.domain.labels import TrainingLabel
 from labeler.files.prompts import add_first_prompts
 from labeler.roles.scheduler import open_due_update
 from labeler.store import open_store
 from labeler.store.records import Ballot
-from trainer.gate.candidate import Candidates, Finding
+from trainer.gate.candidate import Candidates
 from trainer.judge.load import load_judge
 from trainer.learning.update import decayed, train
 from trainer.policy.policy import CANDIDATE, Policy, load_policy
@@ -136,7 +137,7 @@ def planted(loop: Loop, plant: Plant) -> Finding:
             loop.policy.parameters(CANDIDATE)[0][0, 0] = math.nan
     judge = load_judge(settings, loop.policy)
     candidates = Candidates(loop.policy, Supply(store, loop.policy, settings), settings, judge)
-    finding = candidates.examine(
+    examined = candidates.examine(
         store.versions.next_id(),
         steps,
         parent=claim.parent,
@@ -146,4 +147,4 @@ def planted(loop: Loop, plant: Plant) -> Finding:
         live_responses=store.queue.responses(claim.parent),
     )
     store.updates.release(claim)
-    return finding
+    return examined.finding

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlmodel import SQLModel, select
 
+from labeler.domain.finding import Finding
 from labeler.domain.rules import DueRules
 from labeler.store import Store
 from labeler.store.database import Database
@@ -52,7 +53,7 @@ def claim(store: Store, worker: str = "w", now: float = 1011.0, rules: DueRules 
 
 
 def version(number: int) -> NewVersion:
-    return NewVersion(id=number, folder=f"v{number}", sha256="x", metrics={"labels": N})
+    return NewVersion(id=number, folder=f"v{number}", sha256="x", finding=Finding(labels=N))
 
 
 def promote(store: Store, claimed: Claim, number: int, now: float = 1020.0) -> None:

@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from labeler.config.parts.training import Training
-from labeler.domain.estimate import wilson
+from labeler.domain.estimate import Estimate
+from labeler.domain.finding import NOT_COMPARED
 from labeler.domain.labels import TrainingLabel
 from labeler.domain.response_stats import Said, Style, style
-from trainer.gate.gate import Agreement, Evidence, WinRate
+from trainer.gate.gate import Agreement, Evidence
 from trainer.learning.objective import Objective
 from trainer.learning.update import margins
 from trainer.policy.logps import pair_logps
@@ -86,7 +87,7 @@ def examine(
     held_out: Sequence[TrainingLabel],
     remembered: Sequence[TrainingLabel],
     training: Training,
-    win_rate: WinRate | None = None,
+    win_rate: Estimate = NOT_COMPARED,
 ) -> Evidence:
     """The evidence on the candidate.
 
@@ -122,12 +123,6 @@ def logps(policy: Policy, samples: Sequence[Sample], adapter: str | None) -> Ten
 def style_of(samples: Sequence[Sample]) -> Style:
     """How these responses look."""
     return style([Said(r.tokens, r.finish, r.logp) for sample in samples for r in sample.responses])
-
-
-def share(wins: float, pairs: int) -> WinRate:
-    """Wins of at least one pair with their 95 % interval; half-wins count half."""
-    low, high = wilson(wins, pairs)
-    return WinRate(wins / pairs, low, high, pairs)
 
 
 def _mean_gap(candidate: Tensor, other: Tensor, tokens: int) -> float:

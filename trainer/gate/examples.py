@@ -7,8 +7,8 @@ first; they say what the change is like, not how large it is.
 from collections.abc import Sequence
 from dataclasses import replace
 from difflib import SequenceMatcher
-from typing import Any
 
+from labeler.domain.finding import Example
 from labeler.store.tables import Prompt
 from trainer.gate.examine import Sample
 from trainer.sampling.local import Response
@@ -20,7 +20,7 @@ MAX_TEXT_CHARS = 4_000
 MAX_WORDS = 400
 
 
-def examples_of(sampled: Sampled, live: Sequence[Sample]) -> list[dict[str, Any]]:
+def examples_of(sampled: Sampled, live: Sequence[Sample]) -> tuple[Example, ...]:
     """Up to two prompts with what the live version said (`before`) and the candidate (`after`).
 
     `live` are its samples for the same prompts. Prompts too long to be read at a glance are left
@@ -32,14 +32,10 @@ def examples_of(sampled: Sampled, live: Sequence[Sample]) -> list[dict[str, Any]
             continue
         both = list(zip(old.responses, new.responses, strict=True))
         before, after = max(both, key=lambda pair: _worth_showing(*pair))
-        example = {
-            "prompt": prompt.messages,
-            "before": _cut(before.text),
-            "after": _cut(after.text),
-        }
+        example = Example(prompt.messages, _cut(before.text), _cut(after.text))
         found.append((_worth_showing(before, after), example))
     found.sort(key=lambda entry: entry[0], reverse=True)
-    return [example for _, example in found[:EXAMPLES]]
+    return tuple(example for _, example in found[:EXAMPLES])
 
 
 def shortest_prompts(sampled: Sampled) -> Sampled:

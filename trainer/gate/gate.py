@@ -8,12 +8,13 @@ whose win rate it takes into account where one is set.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from labeler.config.parts.gate import Gate
+from labeler.domain.estimate import Estimate
+from labeler.domain.finding import NONE_ASIDE, NOT_COMPARED, Finding, Responses
 from labeler.domain.response_stats import Style
 from labeler.stats.coin import at_least
 
@@ -44,42 +45,33 @@ class Agreement:
 
 
 @dataclass(frozen=True)
-class WinRate:
-    """Share of prompts whose candidate response the judge prefers, with its 95 % interval."""
-
-    rate: float
-    low: float
-    high: float
-    pairs: int
-
-
-@dataclass(frozen=True)
 class Evidence:
-    """What was measured of a candidate. KL is in nats a token, over the candidate's responses."""
+    """What was measured of a candidate. KL is in nats a token, over the candidate's responses.
+
+    `win_rate` is the share of them that the judge prefers to the live version's.
+    """
 
     live: Style
     candidate: Style
     kl_live: float
     kl_reference: float
     agreement: Agreement | None = None
-    win_rate: WinRate | None = None
+    win_rate: Estimate = NOT_COMPARED
 
-    def as_metrics(self) -> dict[str, Any]:
+    def as_finding(self) -> Finding:
         """The figures as they are stored with the version and shown on the page."""
-        metrics: dict[str, Any] = {
-            "kl_live": finite(self.kl_live),
-            "kl_reference": finite(self.kl_reference),
-        }
-        for name, style in (("live", self.live), ("candidate", self.candidate)):
-            known = {figure: value for figure, value in vars(style).items() if value is not None}
-            for figure, value in known.items():
-                metrics[f"{figure}_{name}"] = finite(value, 4)
-        if self.agreement is not None:
-            shares = {"live": self.agreement.live, "candidate": self.agreement.candidate}
-            metrics["agreement"] = shares | {"labels": self.agreement.labels}
-        if self.win_rate is not None:
-            metrics["win_rate"] = vars(self.win_rate)
-        return metrics
+        agreed = self.agreement
+        return Finding(
+            kl_live=finite(self.kl_live),
+            kl_reference=finite(self.kl_reference),
+            live=_responses(self.live),
+            candidate=_responses(self.candidate),
+            agreement_live=Estimate.rate(agreed.live, agreed.labels) if agreed else NONE_ASIDE,
+            agreement_candidate=(
+                Estimate.rate(agreed.candidate, agreed.labels) if agreed else NONE_ASIDE
+            ),
+            win_rate=self.win_rate,
+        )
 
 
 def broken(candidate: Mapping[str, Tensor], losses: Sequence[float]) -> list[str]:
@@ -170,13 +162,19 @@ def _disagrees(agreement: Agreement | None, limits: Gate) -> list[str]:
     return found
 
 
-def _loses(win_rate: WinRate | None) -> list[str]:
-    if win_rate is None or win_rate.pairs < MIN_LABELS or win_rate.high >= 0.5:
+def _loses(win_rate: Estimate) -> list[str]:
+    if win_rate.high is None or win_rate.count < MIN_LABELS or win_rate.high >= 0.5:
         return []
     return [
-        f"the judge prefers it in {win_rate.rate:.0%} of {win_rate.pairs} pairs only "
+        f"the judge prefers it in {win_rate.value:.0%} of {win_rate.count} pairs only "
         f"(at most {win_rate.high:.0%} with 95 % confidence)"
     ]
+
+
+def _responses(style: Style) -> Responses:
+    return Responses(
+        **{name: None if value is None else finite(value, 4) for name, value in vars(style).items()}
+    )
 
 
 def finite(value: float, digits: int = 6) -> float | None:

@@ -21,13 +21,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
-from trainer.gate.examine import share
-from trainer.gate.gate import WinRate
+from labeler.domain.estimate import Estimate
 
 MEMBERS = 8
 FOLDS = 8
 STRENGTHS = tuple(10 ** (half / 2) for half in range(-4, 7))  # of features in blocks of length 1
 STEPS = 80
+NONE_DECIDED = "no label prefers one of the two"
 PSEUDO_TIES = 0.5  # labels of either kind, at s = 0, that keep eta off its bounds
 
 
@@ -80,7 +80,7 @@ class Skill:
     """How a head did on labels that it had not seen: `right` of those that were decided."""
 
     strength: float
-    right: WinRate
+    right: Estimate
 
 
 def fit(span: Span, labels: Labels, weights: Tensor, strengths: Tensor) -> Heads:
@@ -156,7 +156,7 @@ def cross_validate(span: Span, labels: Labels, groups: Sequence[str], seed: int)
     decided = sides != 0
     wins = (0.5 + (unseen.sign() * sides)[decided] / 2).sum().item()
     best = int(by_fold.sum(dim=0).argmin())
-    return Skill(STRENGTHS[best], share(wins, int(decided.sum())))
+    return Skill(STRENGTHS[best], Estimate.share(wins, int(decided.sum()), NONE_DECIDED))
 
 
 def ensemble(

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from labeler.domain.estimate import Estimate
 from labeler.domain.judging import Cause, Example, Judgement, Question
 from labeler.domain.labels import Preference
-from trainer.gate.gate import WinRate
 from trainer.judge.features import Features
 from trainer.judge.heads import Heads, Labels, Skill, Span, cross_validate, ensemble
 
@@ -45,7 +45,7 @@ class Fit:
     """
 
     heads: Heads  # weights (D, M)
-    right: WinRate
+    right: Estimate
     is_trusted: bool
 
 
@@ -69,10 +69,7 @@ class LearnedJudge:
         if self.fit is None:
             return f"not used yet: it needs {FEWEST} decided labels, and has {self._decided}"
         right = self.fit.right
-        found = (
-            f"right on {right.rate:.0%} [{100 * right.low:.0f}, {100 * right.high:.0f}] of "
-            f"{right.pairs} labels it had not seen"
-        )
+        found = f"right on {right:.0%} of {right.count} labels it had not seen"
         if self.fit.is_trusted:
             return found
         return f"not used yet: {found}; the interval must stay above {0.5 + MARGIN:.0%}"
@@ -149,7 +146,9 @@ class LearnedJudge:
 
 def _is_good(skill: Skill | None) -> bool:
     """Whether it beats chance by the margin."""
-    return skill is not None and skill.right.pairs >= FEWEST and skill.right.low > 0.5 + MARGIN
+    if skill is None or skill.right.low is None:
+        return False
+    return skill.right.count >= FEWEST and skill.right.low > 0.5 + MARGIN
 
 
 def _judgement(heads: Heads, features: Tensor) -> Judgement:

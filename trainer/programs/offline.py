@@ -24,13 +24,14 @@ from transformers.utils.logging import disable_progress_bar
 from labeler.config.load import handed_down_settings
 from labeler.config.settings import Settings
 from labeler.domain.errors import BadInput, LivedpoError
+from labeler.domain.finding import Finding
 from labeler.domain.labels import TrainingLabel
 from labeler.files.pairs import ExportedPair, read_pairs
 from labeler.files.prompts import add_first_prompts
 from labeler.roles.process import stop_on_signals
 from labeler.store import Store, open_store
 from labeler.store.tables import PolicyVersion
-from trainer.gate.candidate import Candidates, Finding
+from trainer.gate.candidate import Candidates
 from trainer.judge.load import load_judge
 from trainer.learning.update import Step, train
 from trainer.policy.adapters import read_adapter
@@ -78,7 +79,7 @@ class Offline:
         held_out = [labels[place] for place in order[:tested]]
         taught = [labels[place] for place in order[tested:]]
         steps = self._train(taught, batch_seed(self._settings.seed, live.id), stop)
-        finding = self._candidates.examine(
+        examined = self._candidates.examine(
             self._store.versions.next_id(),
             steps,
             parent=live.id,
@@ -87,9 +88,10 @@ class Offline:
             training=self._settings,
             live_responses=(),
         )
-        facts = {"labels": len(taught), "held_out": tested, "left_out": left_out, "file": name}
-        number = self._register(finding, facts, live.id)
-        return _sentence(number, finding, len(taught), left_out)
+        finding = replace(
+            examined.finding, labels=len(taught), held_out=tested, left_out=left_out, file=name
+        )
+        return _sentence(self._register(finding, live.id), finding)
 
     def _labels(self, pairs: Sequence[ExportedPair]) -> tuple[list[TrainingLabel], int]:
         """Pairs as labels, with their reference log-probs; and how many the policy cannot take.
@@ -152,15 +154,13 @@ class Offline:
                 bar.update()
         return steps
 
-    def _register(self, finding: Finding, facts: dict[str, object], parent: int) -> int:
+    def _register(self, finding: Finding, parent: int) -> int:
         """Write the folder, then the version; returns its number."""
         folder, sha256 = self._candidates.write(f"offline-{int(time.time() * 1000)}")
-        if finding.objections:
-            facts = facts | {"objections": "; ".join(finding.objections)}
         return self._store.versions.add_candidate(
             folder=folder,
             sha256=sha256,
-            metrics=finding.metrics | facts,
+            finding=finding,
             parent=parent,
             now=time.time(),
         )
@@ -205,16 +205,18 @@ def _live_folder(store: Store, settings: Settings) -> Path | None:
     return settings.adapters_dir / live.folder if live is not None and live.folder else None
 
 
-def _sentence(number: int, finding: Finding, labels: int, unfit: int) -> str:
-    left_out = f" {unfit} pairs that the policy cannot take were left out." if unfit else ""
+def _sentence(number: int, finding: Finding) -> str:
+    left_out = ""
+    if finding.left_out:
+        left_out = f" {finding.left_out} pairs that the policy cannot take were left out."
     if finding.objections:
         return (
-            f"Version {number} was trained on {labels} pairs, and the gate objects: "
-            f"{'; '.join(finding.objections)}.{left_out}"
+            f"Version {number} was trained on {finding.labels} pairs, and the gate objects: "
+            f"{finding.objection}.{left_out}"
         )
     return (
-        f"Version {number} was trained on {labels} pairs, and the gate has nothing against it: "
-        f"`livedpo versions promote {number}` makes it live.{left_out}"
+        f"Version {number} was trained on {finding.labels} pairs, and the gate has nothing against "
+        f"it: `livedpo versions promote {number}` makes it live.{left_out}"
     )
 
 

@@ -18,6 +18,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from filelock import FileLock, Timeout
@@ -33,7 +34,7 @@ from labeler.store import Store
 from labeler.store.records import Claim, ClaimLostError, NewPair, NewVersion
 from labeler.store.tables import PolicyVersion
 from labeler.store.views.trust import Weights
-from trainer.gate.candidate import Candidates, Finding
+from trainer.gate.candidate import Candidates, Examined
 from trainer.judge.load import load_judge
 from trainer.learning.update import Step, decayed, train
 from trainer.policy.adapters import (
@@ -240,7 +241,7 @@ class Worker:
         self._beat(claim, UpdateState.GATING, steps[-1])
         number = self._store.versions.next_id()
         with self._watch.timing("gating"):
-            finding = self._candidates.examine(
+            examined = self._candidates.examine(
                 number,
                 steps,
                 parent=claim.parent,
@@ -249,15 +250,16 @@ class Worker:
                 training=training,
                 live_responses=self._store.queue.responses(claim.parent),
             )
-        facts = {
-            "labels": claim.fresh,
-            "judged": sum(label.judged for label in claim.labels[: claim.fresh]),
-            "replayed": claim.replayed,
-            "held_out": len(claim.held_out),
-            "learning_rate": training.learning_rate,
-            "seconds": round(self._clock() - started, 3),
-        }
-        self._settle(claim, number, finding, facts | finding.metrics)
+        finding = replace(
+            examined.finding,
+            labels=claim.fresh,
+            judged=sum(label.judged for label in claim.labels[: claim.fresh]),
+            replayed=claim.replayed,
+            held_out=len(claim.held_out),
+            learning_rate=training.learning_rate,
+            seconds=round(self._clock() - started, 3),
+        )
+        self._settle(claim, number, replace(examined, finding=finding))
 
     def _train(self, claim: Claim, training: Training) -> list[Step]:
         """All steps, between which people get pairs if they have none left."""
@@ -283,22 +285,20 @@ class Worker:
         rate = training.learning_rate / 2**halvings
         return training.model_copy(update={"learning_rate": rate})
 
-    def _settle(
-        self, claim: Claim, number: int, finding: Finding, metrics: dict[str, object]
-    ) -> None:
+    def _settle(self, claim: Claim, number: int, examined: Examined) -> None:
         """Write the candidate, and make it live with its first pairs, or keep it as rejected."""
         folder, sha256 = self._candidates.write(f"v{number:04d}")
-        version = NewVersion(id=number, folder=folder, sha256=sha256, metrics=metrics)
-        if finding.objections:
-            reason = "; ".join(finding.objections)
+        version = NewVersion(id=number, folder=folder, sha256=sha256, finding=examined.finding)
+        if examined.finding.objections:
+            reason = examined.finding.objection
             log.warning("Version %s was kept back: %s.", number, reason)
             self._store.updates.reject(claim, version, reason=reason, now=self._clock())
         else:
-            self._promote(claim, version, self._first_pairs(finding, number))
+            self._promote(claim, version, self._first_pairs(examined, number))
         self._spend()
 
-    def _first_pairs(self, finding: Finding, number: int) -> list[NewPair]:
-        pairs = self._supply.pairs(finding.sampled, number)
+    def _first_pairs(self, examined: Examined, number: int) -> list[NewPair]:
+        pairs = self._supply.pairs(examined.sampled, number)
         in_rounds = self._settings.mode == "iterative"
         return pairs[: self._settings.labels_per_update] if in_rounds else pairs
 

@@ -13,16 +13,18 @@ def log_odds(versions: Sequence[VersionFacts]) -> list[float]:
     win and half a loss are added to each, so that none is infinite. A version without a win rate
     counts as even. The errors of the links add up, and a judge's taste need not.
 
-    >>> log_odds([VersionFacts(1, "promoted", won=Won(0.5, 0.3, 0.7, 20))])
+    >>> even = Finding(win_rate=Estimate(0.5, 0.3, 0.7, 20))
+    >>> log_odds([VersionFacts(1, "promoted", even)])
     [0.0]
     """
     found = []
     live = 0.0
     for version in versions:
         here = live
-        if version.won is not None:
-            wins = version.won.rate * version.won.pairs
-            here += math.log((wins + 0.5) / (version.won.pairs - wins + 0.5))
+        won = version.finding.win_rate
+        if won.value is not None:
+            wins = won.value * won.count
+            here += math.log((wins + 0.5) / (won.count - wins + 0.5))
         found.append(here)
         live = here if version.state == "promoted" else live
     return found

@@ -55,23 +55,23 @@ def _score(axes: Axes, versions: Sequence[VersionFacts]) -> None:
         axes.set_title("Score")
         axes.set_ylabel("judge's mean score")
         return
-    known = any(version.won is not None for version in versions)
+    known = any(version.finding.win_rate.value is not None for version in versions)
     _series(axes, versions, list(log_odds(versions)) if known else [])
     axes.set_title("Score, from wins over the version before")
     axes.set_ylabel("log-odds, summed (nats)")
 
 
 def _length(axes: Axes, versions: Sequence[VersionFacts]) -> None:
-    _series(axes, versions, [version.tokens for version in versions])
+    _series(axes, versions, [version.finding.candidate.tokens for version in versions])
     axes.set_ylim(0, axes.get_ylim()[1] * 1.05)
     axes.set_title("Length")
     axes.set_ylabel("mean length (tokens)")
 
 
 def _kl(axes: Axes, versions: Sequence[VersionFacts]) -> None:
-    reference = [version.kl_reference for version in versions]
+    reference = [version.finding.kl_reference for version in versions]
     _series(axes, versions, reference, label="from the reference")
-    live = [version.kl_live for version in versions]
+    live = [version.finding.kl_live for version in versions]
     _series(axes, versions, live, label="from the live version", colour=ORANGE, form="s", line="--")
     axes.set_ylim(0, axes.get_ylim()[1] * 1.05)
     axes.set_title("KL")
@@ -84,15 +84,15 @@ def _gate(axes: Axes, versions: Sequence[VersionFacts]) -> None:
     kinds = (("promoted", "accepted", BLUE, "o"), ("rejected", "rejected", RED, REJECTED))
     for state, label, colour, form in kinds:
         some = [version for version in versions if version.state == state]
-        rates = [version.won for version in some]
+        won = [version.finding.win_rate for version in some]
         if not some:
             continue
         axes.errorbar(
             [version.number for version in some],
-            [won.rate if won else 0.0 for won in rates],
+            [one.value or 0.0 for one in won],
             yerr=[
-                [max(0.0, won.rate - won.low) if won else 0.0 for won in rates],
-                [max(0.0, won.high - won.rate) if won else 0.0 for won in rates],
+                [max(0.0, (one.value or 0.0) - (one.low or 0.0)) for one in won],
+                [max(0.0, (one.high or 0.0) - (one.value or 0.0)) for one in won],
             ],
             fmt=form,
             color=colour,

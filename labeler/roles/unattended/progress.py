@@ -88,7 +88,7 @@ def _facts(state: LoopState) -> str:
     newest = state.ended[0] if state.ended else None
     if newest is None:
         return facts
-    won = newest.metrics.get("win_rate")
-    if won:
-        facts += f", win rate {won['rate']:.0%} [{won['low']:.0%}, {won['high']:.0%}]"
+    won = newest.finding.win_rate
+    if won.value is not None:
+        facts += f", win rate {won:.0%}"
     return facts if newest.state is UpdateState.PROMOTED else f"{facts}, the last {newest.state}"

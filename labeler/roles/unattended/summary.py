@@ -8,12 +8,13 @@ import math
 import os
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from labeler.domain.estimate import Estimate
+from labeler.domain.finding import win_rate_to_json
 from labeler.roles.unattended.headline import headline
-from labeler.store.views.run_facts import RunFacts, VersionFacts, Won
+from labeler.store.views.run_facts import RunFacts, VersionFacts
 
 LAST_ROWS = 40
 
@@ -34,8 +35,26 @@ def write_summary(folder: Path, facts: RunFacts) -> Path:
 
 def as_json(facts: RunFacts) -> str:
     """All facts; numbers that are not finite are null."""
-    whole = asdict(facts) | {"shares": facts.shares}
+    versions = [_version(version) for version in facts.versions]
+    whole = vars(facts) | {"versions": versions, "shares": facts.shares}
     return json.dumps(_finite(whole), indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def _version(version: VersionFacts) -> dict[str, Any]:
+    finding = version.finding
+    return {
+        "number": version.number,
+        "state": version.state,
+        "labels": finding.labels or 0,
+        "won": win_rate_to_json(finding.win_rate),
+        "kl_live": finding.kl_live,
+        "kl_reference": finding.kl_reference,
+        "tokens": finding.candidate.tokens,
+        "unfinished": finding.candidate.unfinished,
+        "entropy": finding.candidate.entropy,
+        "score": version.score,
+        "rejected": version.rejected,
+    }
 
 
 def as_markdown(facts: RunFacts) -> str:
@@ -71,17 +90,16 @@ def _lines(facts: RunFacts) -> list[str]:
 
 def _agreement_lines(agreement: Mapping[str, Any]) -> list[str]:
     figures = {
-        "Agreement with people": ("agreement", "{:.0%}"),
-        "The same, ties counted": ("agreement_with_ties", "{:.0%}"),
-        "Cohen's kappa": ("kappa", "{:.2f}"),
-        "Prefers the longer one more often than people do, by": ("longer_difference", "{:+.0%}"),
+        "Agreement with people": ("agreement", ".0%"),
+        "The same, ties counted": ("agreement_with_ties", ".0%"),
+        "Cohen's kappa": ("kappa", ".2f"),
+        "Prefers the longer one more often than people do, by": ("longer_difference", "+.0%"),
     }
     lines = []
     for says, (name, form) in figures.items():
-        figure = agreement.get(name) or {}
-        if figure.get("value") is not None:
-            value, low, high = (form.format(figure[key]) for key in ("value", "low", "high"))
-            lines.append(f"{says}: {value} [{low}, {high}] of {figure['count']} pairs")
+        figure = Estimate.from_json(agreement[name])
+        if figure.value is not None:
+            lines.append(f"{says}: {figure:{form}} of {figure.count} pairs")
     return lines
 
 
@@ -90,26 +108,28 @@ def _table(versions: Sequence[VersionFacts]) -> str:
         return "No version was made."
     heads = ["version", "state", "labels", "win rate", "KL live", "KL reference"]
     heads += ["tokens", "unfinished", "entropy", "score", "why not"]
-    rows = [
-        [
-            str(version.number),
-            version.state,
-            str(version.labels or ""),
-            _won(version.won),
-            _number(version.kl_live, "{:.3f}"),
-            _number(version.kl_reference, "{:.3f}"),
-            _number(version.tokens, "{:.0f}"),
-            _number(version.unfinished, "{:.0%}"),
-            _number(version.entropy, "{:.2f}"),
-            _number(version.score, "{:.2f}"),
-            _cell(version.rejected or ""),
-        ]
-        for version in versions[-LAST_ROWS:]
-    ]
+    rows = [_row(version) for version in versions[-LAST_ROWS:]]
     lines = [heads, ["---"] * len(heads), *rows]
     table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     earlier = len(versions) - LAST_ROWS
     return table + (f"\n\n{earlier} earlier ones are in summary.json." if earlier > 0 else "")
+
+
+def _row(version: VersionFacts) -> list[str]:
+    finding, won = version.finding, version.finding.win_rate
+    return [
+        str(version.number),
+        version.state,
+        str(finding.labels or ""),
+        f"{won:.0%}" if won.value is not None else "",
+        _number(finding.kl_live, ".3f"),
+        _number(finding.kl_reference, ".3f"),
+        _number(finding.candidate.tokens, ".0f"),
+        _number(finding.candidate.unfinished, ".0%"),
+        _number(finding.candidate.entropy, ".2f"),
+        _number(version.score, ".2f"),
+        _cell(version.rejected or ""),
+    ]
 
 
 def _next(facts: RunFacts) -> list[str]:
@@ -130,12 +150,8 @@ def _next(facts: RunFacts) -> list[str]:
     ]
 
 
-def _won(won: Won | None) -> str:
-    return f"{won.rate:.0%} [{won.low:.0%}, {won.high:.0%}]" if won else ""
-
-
 def _number(value: float | None, form: str) -> str:
-    return "" if value is None else form.format(value)
+    return "" if value is None else format(value, form)
 
 
 def _cell(text: str) -> str:

@@ -156,7 +156,7 @@ class Updates:
                 _use(session, claim.update_id, [*trained_on, *claim.weightless])
                 retire_old_pairs(session)
                 add_pairs(session, pairs, now=now, votes_wanted=votes_wanted)
-                update.version_id, update.metrics = version.id, version.metrics
+                update.version_id, update.finding = version.id, version.finding
                 _finish(update, UpdateState.PROMOTED, now)
                 return
             _give_back(update)
@@ -169,7 +169,7 @@ class Updates:
             if _can_go_on(session, claim, version):
                 session.add(new_row(version, VersionState.REJECTED, parent=claim.parent, now=now))
                 session.flush()
-                update.version_id, update.metrics = version.id, version.metrics
+                update.version_id, update.finding = version.id, version.finding
                 _finish(update, UpdateState.REJECTED, now, reason=reason)
                 return
             _give_back(update)

@@ -1,11 +1,12 @@
 """Policy versions: exactly one is live, and any other whose folder stays can be made so again."""
 
-from typing import Any
+from dataclasses import replace
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from labeler.domain.errors import BadInput
+from labeler.domain.finding import Action, Finding
 from labeler.domain.states import LabelRole, UpdateState, VersionState
 from labeler.store.database import Database
 from labeler.store.learning.pruning import prunable
@@ -57,14 +58,14 @@ class Versions:
             return list(session.exec(select(PolicyVersion).order_by(col(PolicyVersion.id))))
 
     def add_candidate(
-        self, *, folder: str, sha256: str, metrics: dict[str, Any], parent: int, now: float
+        self, *, folder: str, sha256: str, finding: Finding, parent: int, now: float
     ) -> int:
         """Add a version that was trained apart from the loop, from `parent`; returns its number.
 
         The number is drawn here, so that it cannot be one that the worker's next version has taken.
         """
         with self._database.write() as session:
-            version = NewVersion(_next_id(session), folder, sha256, metrics)
+            version = NewVersion(_next_id(session), folder, sha256, finding)
             row = new_row(version, VersionState.CANDIDATE, parent=parent, now=now)
             session.add(row)
             return row.id
@@ -177,8 +178,8 @@ def _expect(session: Session, live: int | None) -> None:
 
 def _note(version: PolicyVersion, what: str, *, by: str | None, now: float) -> None:
     """Record with the version what a person did to it."""
-    actions = [*version.metrics.get("actions", []), {"what": what, "by": by, "at": now}]
-    version.metrics = {**version.metrics, "actions": actions}
+    actions = (*version.finding.actions, Action(what, by, now))
+    version.finding = replace(version.finding, actions=actions)
 
 
 def _next_id(session: Session) -> int:
@@ -220,7 +221,7 @@ def _find(session: Session, version_id: int | None) -> PolicyVersion:
     if wanted == live.id:
         raise BadInput(f"Version {wanted} is live already.")
     version = _get(session, wanted)
-    if version.metrics.get("broken"):
+    if version.finding.broken:
         raise BadInput(f"Version {wanted} cannot answer; its weights or its loss are not finite.")
     return version
 

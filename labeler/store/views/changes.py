@@ -4,30 +4,20 @@ A rater's part in an update is told by the times of their votes, so that nothing
 pair that checks raters from any other.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from labeler.domain.estimate import wilson
+from labeler.domain.estimate import Estimate
+from labeler.domain.finding import Example
 from labeler.domain.labels import VoteRules, trainable
 from labeler.domain.states import LabelRole, Source, UpdateState, VersionState
 from labeler.store.database import Database
 from labeler.store.tables import LiveChange, PolicyVersion, Update, UpdateLabel, Vote
 
-NOT_COMPARED = "nobody has compared it with the version before"
 NO_TIES = VoteRules()
-
-
-@dataclass(frozen=True)
-class Share:
-    """A share in [0, 1] with its 95 % interval, of `count` cases."""
-
-    rate: float
-    low: float
-    high: float
-    count: int
 
 
 @dataclass(frozen=True)
@@ -45,22 +35,13 @@ class Live:
 
 
 @dataclass(frozen=True)
-class Example:
-    """One prompt, answered by the version before (`before`) and by the new one (`after`)."""
-
-    prompt: list[dict[str, str]]
-    before: str
-    after: str
-
-
-@dataclass(frozen=True)
 class Change:
     """An update that ended.
 
     `labels` are those it trained on for the first time, `my_labels` how many this rater gave in its
     time, never more than there are. `parent` is the version that it started from. `win_rate` is
-    against that one, and `why` says why it is None. `agreement` is with votes kept aside, `before`
-    by the parent, `after` by the new version. `live` is None if the version never was.
+    against that one; `before` and `after` are the agreement with votes kept aside, of the parent
+    and of the new version. `live` is None if the version never was.
     """
 
     update_id: int
@@ -70,13 +51,12 @@ class Change:
     ended_at: float
     labels: int
     my_labels: int
-    win_rate: Share | None
-    why: str | None
-    before: Share | None
-    after: Share | None
+    win_rate: Estimate
+    before: Estimate
+    after: Estimate
     reason: str | None
     live: Live | None
-    examples: list[Example]
+    examples: Sequence[Example]
 
 
 class Changes:
@@ -124,8 +104,8 @@ def labels_of(session: Session, update_id: int, rater_id: int, rules: VoteRules 
 
 def _of_people(session: Session, update: Update) -> int:
     """How many labels of people an update trained on for the first time, or was to."""
-    if "labels" in update.metrics:
-        return int(update.metrics["labels"]) - int(update.metrics.get("judged", 0))
+    if update.finding.labels is not None:
+        return update.finding.labels - update.finding.judged
     listed = (
         select(sa.func.count())
         .select_from(UpdateLabel)
@@ -140,10 +120,8 @@ def _of_people(session: Session, update: Update) -> int:
 
 
 def _change(session: Session, update: Update, rater_id: int, rules: VoteRules) -> Change:
-    metrics = update.metrics
+    finding = update.finding
     version = session.get(PolicyVersion, update.version_id) if update.version_id else None
-    agreement = metrics.get("agreement") or {}
-    won = metrics.get("win_rate")
     assert update.id is not None
     assert update.finished_at is not None
     return Change(
@@ -152,24 +130,15 @@ def _change(session: Session, update: Update, rater_id: int, rules: VoteRules) -
         version_id=update.version_id,
         parent=version.parent_id if version else None,
         ended_at=update.finished_at,
-        labels=metrics.get("labels", 0),
+        labels=finding.labels or 0,
         my_labels=labels_of(session, update.id, rater_id, rules),
-        win_rate=Share(won["rate"], won["low"], won["high"], won["pairs"]) if won else None,
-        why=None if won else metrics.get("not_compared", NOT_COMPARED),
-        before=_agreement(agreement, "live"),
-        after=_agreement(agreement, "candidate"),
+        win_rate=finding.win_rate,
+        before=finding.agreement_live,
+        after=finding.agreement_candidate,
         reason=update.reason,
         live=_live(session, version) if version else None,
-        examples=[Example(**example) for example in metrics.get("examples", [])],
+        examples=finding.examples,
     )
-
-
-def _agreement(agreement: dict[str, Any], side: str) -> Share | None:
-    count = agreement.get("labels")
-    if not count:
-        return None
-    rate = agreement[side]
-    return Share(rate, *wilson(rate * count, count), count)
 
 
 def _live(session: Session, version: PolicyVersion) -> Live | None:

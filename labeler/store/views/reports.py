@@ -39,7 +39,6 @@ from labeler.store.views.health import facts
 from labeler.store.views.run_facts import RunFacts, run_facts
 
 NO_TIES = VoteRules()
-_NOT_SHOWN = ("examples", "actions")
 
 
 @dataclass(frozen=True)
@@ -293,7 +292,7 @@ def _labels(session: Session, votes: VoteRules, max_staleness: int) -> dict[str,
 
 def _ended(update: Update) -> EndedUpdate:
     assert update.id is not None
-    return EndedUpdate(update.id, update.state, update.reason, update.metrics)
+    return EndedUpdate(update.id, update.state, update.reason, update.finding)
 
 
 def _updates(session: Session) -> dict[str, int]:
@@ -323,9 +322,6 @@ def _result_view(session: Session) -> dict[str, Any] | None:
 
 
 def _view(update: Update) -> dict[str, Any]:
-    """What every page asks for once a second: without the examples, which are long, and without
-    what people did to the version, which has their names.
-    """
+    """What every page asks for once a second."""
     fields = {"id", "state", "steps_done", "steps_total", "version_id", "reason"}
-    metrics = {name: figure for name, figure in update.metrics.items() if name not in _NOT_SHOWN}
-    return update.model_dump(include=fields) | {"metrics": metrics}
+    return update.model_dump(include=fields) | {"metrics": update.finding.figures().to_json()}

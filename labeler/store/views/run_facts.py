@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from sqlmodel import Session, col, func, select
 
+from labeler.domain.finding import NOTHING, Finding
 from labeler.domain.states import Source, VersionState
 from labeler.store.learning.judge_report import judge_report
 from labeler.store.live_version import live_id
@@ -15,60 +16,18 @@ State = Literal["first", "promoted", "rejected"]
 
 
 @dataclass(frozen=True)
-class Won:
-    """Share of pairs in which the judge prefers a version to the one before, with its interval."""
-
-    rate: float
-    low: float
-    high: float
-    pairs: int
-
-
-@dataclass(frozen=True)
 class VersionFacts:
-    """A version as the gate found it; None is what nobody measured.
+    """A version: what its update came to, and the judge's mean score if it gives any.
 
-    KL and entropy are in nats a token, `tokens` is the mean length, `score` the judge's mean score
-    if it gives any. `rejected` says why, if it was. The policy that the run began with is "first".
+    `rejected` says why the gate kept it back, if it did. The policy that the run began with is
+    "first".
     """
 
     number: int
     state: State
-    labels: int = 0
-    won: Won | None = None
-    kl_live: float | None = None
-    kl_reference: float | None = None
-    tokens: float | None = None
-    unfinished: float | None = None
-    entropy: float | None = None
+    finding: Finding = NOTHING
     score: float | None = None
     rejected: str | None = None
-
-    @classmethod
-    def of(
-        cls,
-        number: int,
-        state: State,
-        metrics: Mapping[str, Any],
-        *,
-        score: float | None = None,
-        rejected: str | None = None,
-    ) -> Self:
-        """The facts of a version from the metrics that are stored with it."""
-        won = metrics.get("win_rate")
-        return cls(
-            number=number,
-            state=state,
-            labels=metrics.get("labels", 0),
-            won=Won(**won) if won else None,
-            kl_live=metrics.get("kl_live"),
-            kl_reference=metrics.get("kl_reference"),
-            tokens=metrics.get("tokens_candidate"),
-            unfinished=metrics.get("unfinished_candidate"),
-            entropy=metrics.get("entropy_candidate"),
-            score=score,
-            rejected=rejected,
-        )
 
 
 @dataclass(frozen=True)
@@ -136,10 +95,10 @@ def _versions(session: Session, judge: str) -> list[VersionFacts]:
         .order_by(col(PolicyVersion.id))
     )
     return [
-        VersionFacts.of(
+        VersionFacts(
             version.id,
             "first" if version.folder is None else "rejected" if reason else "promoted",
-            version.metrics,
+            version.finding,
             score=scores.get(version.id),
             rejected=reason,
         )

@@ -12,6 +12,7 @@ from typing import Any
 
 from labeler.config.settings import Settings
 from labeler.domain.estimate import Estimate
+from labeler.domain.finding import Finding
 from labeler.roles.disk import disk_of
 from labeler.store import Store
 from labeler.store.tables import PolicyVersion, Update
@@ -33,7 +34,6 @@ RANGES: Mapping[str, tuple[float, float]] = {
 ALL = "all"
 MAX_BUCKETS = 60
 BUCKETS = (60.0, 300.0, 1800.0, 3600.0, 6 * 3600.0, 86_400.0, 7 * 86_400.0, 28 * 86_400.0)
-NOT_SHOWN = ("actions", "examples")
 # The last versions still get verdicts; the mean score of older ones is known for good.
 MOVING_VERSIONS = 3
 
@@ -166,24 +166,17 @@ def _quartiles(seconds: list[float]) -> dict[str, Any] | None:
 
 def _point(version: PolicyVersion, score: Estimate | None) -> dict[str, Any]:
     """A version in the plots."""
-    metrics = version.metrics
-    won = metrics.get("win_rate")
+    finding = version.finding
     return {
         "id": version.id,
         "state": version.state,
-        "labels": metrics.get("labels"),
-        "win_rate": {"value": won["rate"], "low": won["low"], "high": won["high"]} | _pairs(won)
-        if won
-        else None,
+        "labels": finding.labels,
+        "win_rate": finding.win_rate.to_json(),
         "score": score.to_json() if score else None,
-        "kl_live": metrics.get("kl_live"),
-        "kl_reference": metrics.get("kl_reference"),
-        "tokens": metrics.get("tokens_candidate"),
+        "kl_live": finding.kl_live,
+        "kl_reference": finding.kl_reference,
+        "tokens": finding.candidate.tokens,
     }
-
-
-def _pairs(won: Mapping[str, Any]) -> dict[str, Any]:
-    return {"count": won.get("pairs")}
 
 
 def _update(update: Update, version: PolicyVersion | None) -> dict[str, Any]:
@@ -196,7 +189,7 @@ def _update(update: Update, version: PolicyVersion | None) -> dict[str, Any]:
         "state": update.state,
         "steps": [update.steps_done, update.steps_total],
         "reason": update.reason,
-        **_made(version, update.metrics),
+        **_made(version, update.finding),
     }
 
 
@@ -205,16 +198,16 @@ def _trained(version: PolicyVersion) -> dict[str, Any]:
     return {
         "update": None,
         "at": version.created_at,
-        "seconds": version.metrics.get("seconds"),
+        "seconds": version.finding.seconds,
         "state": "trained",
         "steps": [0, 0],
-        "reason": version.metrics.get("objections") or None,
-        **_made(version, version.metrics),
+        "reason": version.finding.objection or None,
+        **_made(version, version.finding),
     }
 
 
-def _made(version: PolicyVersion | None, metrics: Mapping[str, Any]) -> dict[str, Any]:
-    shown = {name: figure for name, figure in metrics.items() if name not in NOT_SHOWN}
+def _made(version: PolicyVersion | None, finding: Finding) -> dict[str, Any]:
+    shown = finding.figures().to_json()
     if version is None:
         return {"version": None, "metrics": shown}
     return {
@@ -223,8 +216,8 @@ def _made(version: PolicyVersion | None, metrics: Mapping[str, Any]) -> dict[str
             "parent": version.parent_id,
             "state": version.state,
             "pruned": version.pruned_at is not None,
-            "broken": bool(version.metrics.get("broken")),
-            "actions": version.metrics.get("actions", []),
+            "broken": version.finding.broken,
+            "actions": [vars(action) for action in version.finding.actions],
         },
         "metrics": shown,
     }

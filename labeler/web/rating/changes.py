@@ -5,8 +5,10 @@ from typing import Any
 from fastapi import APIRouter
 
 from labeler.config.settings import Settings
+from labeler.domain.estimate import Estimate
+from labeler.domain.finding import Example
 from labeler.store import Store
-from labeler.store.views.changes import Change, Example
+from labeler.store.views.changes import Change
 from labeler.web.door.person import RaterId
 from labeler.web.rating.render import render_prompt, render_text
 
@@ -34,17 +36,23 @@ def _on_screen(change: Change) -> dict[str, Any]:
         "ended_at": change.ended_at,
         "labels": change.labels,
         "my_labels": change.my_labels,
-        "win_rate": vars(change.win_rate) if change.win_rate else None,
-        "why": change.why,
+        "win_rate": _share(change.win_rate),
+        "why": change.win_rate.why,
         "agreement": (
-            {"before": vars(change.before), "after": vars(change.after)}
-            if change.before and change.after
+            {"before": before, "after": _share(change.after)}
+            if (before := _share(change.before)) is not None
             else None
         ),
         "reason": change.reason,
         "live": vars(change.live) if change.live else None,
         "examples": [_example(example) for example in change.examples],
     }
+
+
+def _share(found: Estimate) -> dict[str, Any] | None:
+    if found.value is None:
+        return None
+    return {"rate": found.value, "low": found.low, "high": found.high, "count": found.count}
 
 
 def _example(example: Example) -> dict[str, str]:

@@ -11,6 +11,8 @@ import pytest
 from labeler.cli.main import ALL, cli
 from labeler.config.settings import Settings
 from labeler.domain.adapter_folder import WEIGHTS
+from labeler.domain.estimate import Estimate
+from labeler.domain.finding import Finding
 from labeler.store import Store, open_store
 from labeler.store.records import NewVersion
 from tests.support.adapter import write_folder
@@ -108,8 +110,12 @@ def make_versions(data_dir: Path) -> Store:
     fill(store, 12)
     for number, now in ((1, 1010.0), (2, 1030.0)):
         sha256 = write_folder(data_dir / "adapters" / f"v{number}", b"%d" % number)
-        metrics = {"labels": 4, "agreement": {"live": 0.5, "candidate": 0.75, "labels": 8}}
-        made = NewVersion(number, f"v{number}", sha256, metrics)
+        finding = Finding(
+            labels=4,
+            agreement_live=Estimate.rate(0.5, 8),
+            agreement_candidate=Estimate.rate(0.75, 8),
+        )
+        made = NewVersion(number, f"v{number}", sha256, finding)
         listed = vote(store, 4, now=now)
         open_update(store, now + 1)
         claimed = claim(store, now=now + 2)

@@ -42,22 +42,22 @@ def live(*texts: str) -> list[Sample]:
 def test_the_two_that_changed_the_most_are_shown_and_finished_ones_first() -> None:
     new = sampled(twice("a b c d"), twice("a b x y"), twice("u v w z", "length"), twice("p q r s"))
     found = examples_of(new, live("a b c e", "a b c d", "a b c d", "a b c d"))
-    assert [example["after"] for example in found] == ["p q r s", "a b x y"]
-    assert [example["before"] for example in found] == ["a b c d", "a b c d"]
-    assert found[0]["prompt"] == [{"role": "user", "content": "q 3"}]
+    assert [example.after for example in found] == ["p q r s", "a b x y"]
+    assert [example.before for example in found] == ["a b c d", "a b c d"]
+    assert found[0].prompt == [{"role": "user", "content": "q 3"}]
 
 
 def test_of_the_two_responses_to_a_prompt_the_one_that_changed_more_is_shown() -> None:
     new = sampled((response("a b c"), response("x y z")))
-    assert examples_of(new, live("a b c"))[0]["after"] == "x y z"
+    assert examples_of(new, live("a b c"))[0].after == "x y z"
 
 
 def test_long_prompts_are_left_out_and_long_texts_are_cut() -> None:
     new = sampled(twice("w" * (MAX_TEXT_CHARS + 5)), question="q" * MAX_PROMPT_CHARS)
-    assert examples_of(new, live("a")) == []
+    assert examples_of(new, live("a")) == ()
     assert shortest_prompts(new).samples == []
     new = sampled(twice("w" * (MAX_TEXT_CHARS + 5)))
-    assert len(examples_of(new, live("a"))[0]["after"]) == MAX_TEXT_CHARS + 2
+    assert len(examples_of(new, live("a"))[0].after) == MAX_TEXT_CHARS + 2
 
 
 def test_where_the_live_version_must_be_asked_it_is_about_two_finished_prompts() -> None:
@@ -85,4 +85,4 @@ def test_an_update_keeps_two_examples_and_says_that_nobody_has_compared_them(
     assert len(change.examples) == 2
     assert all(example.before and example.after for example in change.examples)
     assert change.my_labels == N
-    assert change.why == NO_JUDGE
+    assert change.win_rate == NO_JUDGE

@@ -7,13 +7,12 @@ import pytest
 import torch
 
 from labeler.config.parts.gate import Gate
+from labeler.domain.estimate import Estimate
 from labeler.domain.response_stats import Style
 from labeler.stats.coin import at_least
-from trainer.gate.examine import share
 from trainer.gate.gate import (
     Agreement,
     Evidence,
-    WinRate,
     broken,
     objections,
     unchanged,
@@ -33,7 +32,7 @@ GOOD = Evidence(live=USUAL, candidate=USUAL, kl_live=0.05, kl_reference=0.2)
 
 def test_a_good_candidate_passes() -> None:
     agreement = Agreement(live=0.6, candidate=0.7, lost=2, won=5, labels=30)
-    won = WinRate(rate=0.6, low=0.45, high=0.74, pairs=32)
+    won = Estimate(0.6, 0.45, 0.74, 32)
     assert objections(replace(GOOD, agreement=agreement, win_rate=won), LIMITS) == []
 
 
@@ -47,7 +46,7 @@ def test_a_good_candidate_passes() -> None:
         ({"candidate": replace(USUAL, tokens=29.0)}, "29 tokens on average instead of 60"),
         ({"candidate": replace(USUAL, unfinished=0.21)}, "21% of its responses do not end"),
         ({"candidate": replace(USUAL, repetition=0.13)}, "13% of its four-token sequences"),
-        ({"win_rate": WinRate(0.2, 0.1, 0.4, 32)}, "prefers it in 20% of 32 pairs"),
+        ({"win_rate": Estimate(0.2, 0.1, 0.4, 32)}, "prefers it in 20% of 32 pairs"),
     ],
 )
 def test_each_limit_fires_just_beyond_it(change: dict[str, object], says: str) -> None:
@@ -60,8 +59,8 @@ def test_each_limit_fires_just_beyond_it(change: dict[str, object], says: str) -
     [
         {"kl_live": 0.3, "kl_reference": 1.0},
         {"candidate": Style(tokens=120.0, unfinished=0.19, repetition=0.12)},
-        {"win_rate": WinRate(0.4, 0.25, 0.57, 32)},
-        {"win_rate": WinRate(0.0, 0.0, 0.4, 7)},
+        {"win_rate": Estimate(0.4, 0.25, 0.57, 32)},
+        {"win_rate": Estimate(0.0, 0.0, 0.4, 7)},
     ],
 )
 def test_no_limit_fires_at_it(change: dict[str, object]) -> None:
@@ -103,10 +102,10 @@ def test_moving_against_held_out_votes_more_often_than_chance_is_an_objection() 
 
 def test_the_figures_of_both_styles_are_stored_and_those_that_are_unknown_left_out() -> None:
     candidate = replace(USUAL, distinct=0.512345, entropy=math.nan)
-    metrics = replace(GOOD, candidate=candidate).as_metrics()
-    assert (metrics["tokens_live"], metrics["distinct_candidate"]) == (60.0, 0.5123)
-    assert "entropy_live" not in metrics
-    assert metrics["entropy_candidate"] is None, "NaN is no JSON"
+    finding = replace(GOOD, candidate=candidate).as_finding()
+    assert (finding.live.tokens, finding.candidate.distinct) == (60.0, 0.5123)
+    assert finding.live.entropy is None
+    assert finding.candidate.entropy is None, "NaN is no JSON"
 
 
 def test_broken_weights_are_named_without_any_sampling() -> None:
@@ -124,10 +123,12 @@ def test_an_update_that_changed_nothing_is_noticed() -> None:
 
 def test_the_interval_of_a_win_rate_is_wilsons() -> None:
     """8 of 10: centre (0.8 + 0.192) / 1.384 = 0.717, half 1.96 * sqrt(0.0256) / 1.384 = 0.227."""
-    found = share(8.0, 10)
+    found = Estimate.share(8.0, 10, "none")
     assert (found.low, found.high) == (
         pytest.approx(0.490, abs=2e-3),
         pytest.approx(0.943, abs=2e-3),
     )
-    assert share(10.0, 10).high == pytest.approx(1.0)
-    assert share(10.0, 10).low < 0.75
+    always = Estimate.share(10.0, 10, "none")
+    assert always.high == pytest.approx(1.0)
+    assert always.low is not None
+    assert always.low < 0.75

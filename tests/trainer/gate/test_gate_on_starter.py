@@ -29,7 +29,8 @@ def test_a_good_update_passes(loop: Loop) -> None:
     live = loop.store.versions.live()
     assert live is not None
     assert live.id == 1
-    assert live.metrics["win_rate"]["rate"] > 0.5
+    assert live.finding.win_rate.value is not None
+    assert live.finding.win_rate.value > 0.5
 
 
 @pytest.mark.parametrize(

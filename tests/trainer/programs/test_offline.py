@@ -62,7 +62,13 @@ def test_a_file_becomes_a_candidate_version_that_learnt_it_and_the_live_one_stay
     assert "`livedpo versions promote 1`" in said
     version = store.versions.get(1)
     assert version.state is VersionState.CANDIDATE
-    assert version.metrics["agreement"]["candidate"] > version.metrics["agreement"]["live"]
+    live, candidate = (
+        version.finding.agreement_live.value,
+        version.finding.agreement_candidate.value,
+    )
+    assert live is not None
+    assert candidate is not None
+    assert candidate > live
     live = store.versions.live()
     assert live is not None
     assert live.id == 0

@@ -76,7 +76,7 @@ def test_an_edit_gets_its_tokens_and_is_trained_on_like_any_label(
     assert worker.step()
     live = store.versions.live()
     assert live is not None
-    assert live.metrics["labels"] == 2
+    assert live.finding.labels == 2
     assert store.reports.votes()[-1].vote.used_in_update == 1
 
 

@@ -102,9 +102,12 @@ def test_an_open_update_is_run_and_its_version_becomes_live_with_its_first_pairs
     saved = read_adapter(settings.adapters_dir / live.folder, live.sha256)
     now_live = policy.adapter_state(LIVE)
     assert all(torch.equal(saved[name], weight) for name, weight in now_live.items())
-    assert live.metrics["loss_last"] < live.metrics["loss_first"]
-    assert live.metrics["labels"] == N
-    assert live.metrics["kl_live"] != 0
+    finding = live.finding
+    assert finding.loss_first is not None
+    assert finding.loss_last is not None
+    assert finding.loss_last < finding.loss_first
+    assert finding.labels == N
+    assert finding.kl_live != 0
     last = store.updates.last()
     assert last is not None
     assert (last.state, last.steps_done, last.steps_total) == (UpdateState.PROMOTED, 2, 2)
@@ -194,7 +197,7 @@ def test_a_candidate_that_became_nan_is_rejected_and_the_live_policy_stays(
     assert last is not None
     assert last.reason is not None
     assert "NaN" in last.reason
-    assert last.metrics["loss_last"] is None, "NaN is no JSON"
+    assert last.finding.loss_last is None, "NaN is no JSON"
     after = policy.adapter_state(LIVE)
     assert all(torch.equal(weight, after[name]) for name, weight in before.items())
     assert worker._top_up(0, 4)
@@ -323,8 +326,8 @@ def test_held_out_labels_examine_the_update_and_train_the_next(
     worker.step()
     first = store.updates.last()
     assert first is not None
-    assert (first.metrics["labels"], first.metrics["held_out"]) == (3, 1)
-    assert first.metrics["agreement"]["labels"] == 1
+    assert (first.finding.labels, first.finding.held_out) == (3, 1)
+    assert first.finding.agreement_live.count == 1
     assert store.reports.status(max_staleness=2)["labels"]["used"] == 3
     work(worker)
     vote(store, 3)
@@ -332,7 +335,7 @@ def test_held_out_labels_examine_the_update_and_train_the_next(
     worker.step()
     second = store.updates.last()
     assert second is not None
-    assert second.metrics["agreement"]["labels"] == 4, "one held out, three remembered"
+    assert second.finding.agreement_live.count == 4, "one held out, three remembered"
     assert store.reports.status(max_staleness=2)["labels"]["used"] == 6
 
 
@@ -375,7 +378,7 @@ def test_after_a_refusal_the_next_update_is_gentler_until_one_passes(
         worker.step()
         last = store.updates.last()
         assert last is not None
-        rates.append(last.metrics["learning_rate"])
+        rates.append(last.finding.learning_rate)
     assert rates == [1e-2, 5e-3, 2.5e-3, 1e-2]
 
 
@@ -395,7 +398,7 @@ def test_the_learning_rate_falls_with_the_labels_that_were_learned_from(
         worker.step()
         last = store.updates.last()
         assert last is not None
-        rates.append(last.metrics["learning_rate"])
+        rates.append(last.finding.learning_rate)
     assert rates == pytest.approx([1e-2, 1e-2 / 2, 1e-2 / 3])
 
 

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
+from labeler.domain.estimate import Estimate
+from labeler.domain.finding import Finding, Responses
 from labeler.domain.labels import Preference
 from labeler.roles.unattended.headline import log_odds
 from labeler.roles.unattended.summary import (
     RunFacts,
     VersionFacts,
-    Won,
     as_json,
     as_markdown,
     write_summary,
@@ -22,21 +23,17 @@ from labeler.roles.unattended.summary import (
 from labeler.stats.judge_quality import Double, measure
 
 PNG = b"\x89PNG\r\n\x1a\n"
-METRICS = {
-    "labels": 13,
-    "kl_live": 0.05,
-    "kl_reference": 0.11,
-    "tokens_live": 60.0,
-    "tokens_candidate": 66.4,
-    "unfinished_candidate": 0.02,
-    "repetition_candidate": 0.01,
-    "distinct_candidate": 0.7,
-    "entropy_candidate": 0.27,
-    "win_rate": {"rate": 0.75, "low": 0.57, "high": 0.87, "pairs": 32},
-}
-FIRST = VersionFacts(0, "first", tokens=60.0, score=1.0)
-ONE = VersionFacts.of(1, "promoted", METRICS, score=1.5)
-TWO = VersionFacts.of(2, "rejected", METRICS, rejected="it moved | too far\nand more")
+FINDING = Finding(
+    labels=13,
+    kl_live=0.05,
+    kl_reference=0.11,
+    live=Responses(tokens=60.0),
+    candidate=Responses(66.4, 0.02, 0.01, 0.7, 0.27),
+    win_rate=Estimate(0.75, 0.57, 0.87, 32),
+)
+FIRST = VersionFacts(0, "first", Finding(candidate=Responses(tokens=60.0)), score=1.0)
+ONE = VersionFacts(1, "promoted", FINDING, score=1.5)
+TWO = VersionFacts(2, "rejected", FINDING, rejected="it moved | too far\nand more")
 RUN = RunFacts(
     judge="starter",
     reason="The 32 labels of --max-labels are there.",
@@ -52,10 +49,23 @@ RUN = RunFacts(
 
 
 def test_the_facts_of_a_version_are_those_that_the_gate_stored() -> None:
-    assert ONE.won == Won(0.75, 0.57, 0.87, 32)
-    assert (ONE.tokens, ONE.entropy, ONE.kl_reference, ONE.labels) == (66.4, 0.27, 0.11, 13)
-    broken = VersionFacts.of(3, "rejected", {"loss_last": None, "broken": True})
-    assert (broken.won, broken.tokens, broken.kl_live) == (None, None, None)
+    broken = VersionFacts(3, "rejected", Finding(broken=True), rejected="its loss is NaN")
+    told = json.loads(as_json(replace(RUN, versions=(ONE, broken))))["versions"]
+    assert told[0] == {
+        "number": 1,
+        "state": "promoted",
+        "labels": 13,
+        "won": {"rate": 0.75, "low": 0.57, "high": 0.87, "pairs": 32},
+        "kl_live": 0.05,
+        "kl_reference": 0.11,
+        "tokens": 66.4,
+        "unfinished": 0.02,
+        "entropy": 0.27,
+        "score": 1.5,
+        "rejected": None,
+    }
+    assert told[1].keys() == told[0].keys()
+    assert (told[1]["won"], told[1]["tokens"], told[1]["kl_live"]) == (None, None, None)
 
 
 def test_what_was_not_timed_is_the_rest() -> None:
@@ -70,12 +80,13 @@ def test_log_odds_add_up_over_promoted_versions_only() -> None:
 
     0, then 0.847, then 0.847 - 0.847 which is not kept, then 0.847 + 0.847, then even.
     """
-    good, bad = Won(0.75, 0.3, 0.95, 4), Won(0.25, 0.05, 0.7, 4)
+    good = Finding(win_rate=Estimate(0.75, 0.3, 0.95, 4))
+    bad = Finding(win_rate=Estimate(0.25, 0.05, 0.7, 4))
     versions = [
         VersionFacts(0, "first"),
-        VersionFacts(1, "promoted", won=good),
-        VersionFacts(2, "rejected", won=bad),
-        VersionFacts(3, "promoted", won=good),
+        VersionFacts(1, "promoted", good),
+        VersionFacts(2, "rejected", bad),
+        VersionFacts(3, "promoted", good),
         VersionFacts(4, "promoted"),
     ]
     link = math.log(3.5 / 1.5)
@@ -83,9 +94,8 @@ def test_log_odds_add_up_over_promoted_versions_only() -> None:
 
 
 def test_a_judge_that_always_prefers_the_new_one_has_finite_log_odds() -> None:
-    assert log_odds([VersionFacts(1, "promoted", won=Won(1.0, 0.9, 1.0, 32))]) == [
-        pytest.approx(math.log(65))
-    ]
+    always = Finding(win_rate=Estimate(1.0, 0.9, 1.0, 32))
+    assert log_odds([VersionFacts(1, "promoted", always)]) == [pytest.approx(math.log(65))]
 
 
 def test_the_page_says_why_it_ended_how_it_went_and_what_to_do_next() -> None:
@@ -124,7 +134,9 @@ def test_a_long_run_keeps_its_page_short_and_its_json_whole() -> None:
 
 
 def test_a_figure_that_is_not_finite_is_null_in_json() -> None:
-    facts = json.loads(as_json(replace(RUN, versions=(replace(ONE, kl_live=math.nan),))))
+    facts = json.loads(
+        as_json(replace(RUN, versions=(replace(ONE, finding=replace(FINDING, kl_live=math.nan)),)))
+    )
     assert facts["versions"][0]["kl_live"] is None
     assert facts["versions"][0]["kl_reference"] == 0.11
     assert facts["shares"]["rest"] == pytest.approx(0.02)
@@ -138,7 +150,10 @@ def test_a_figure_that_is_not_finite_is_null_in_json() -> None:
         (ONE,),
         (TWO,),
         (FIRST, ONE, TWO),
-        (VersionFacts(1, "promoted"), replace(ONE, number=2, kl_live=math.nan)),
+        (
+            VersionFacts(1, "promoted"),
+            VersionFacts(2, "promoted", replace(FINDING, kl_live=math.nan)),
+        ),
     ],
     ids=["none", "first", "accepted", "rejected", "three", "hardly measured"],
 )

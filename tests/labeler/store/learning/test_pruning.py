@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from labeler.domain.errors import BadInput
+from labeler.domain.finding import Finding
 from labeler.domain.judging import Cause
 from labeler.domain.states import PairState
 from labeler.store import Store
@@ -62,7 +63,7 @@ def test_all_but_the_newest_versions_are_pruned_once_and_their_rows_stay(store: 
     assert prune(store, 3) == []
     rows = store.versions.all()
     assert [row.id for row in rows if row.pruned_at == 3000.0] == [1, 2, 3]
-    assert [row.metrics for row in rows[1:]] == [{"labels": N}] * 6
+    assert [row.finding for row in rows[1:]] == [Finding(labels=N)] * 6
     assert store.versions.folders() == {"v4", "v5", "v6"}
 
 
@@ -88,7 +89,9 @@ def test_a_marked_version_stays_until_the_mark_is_taken_back(store: Store) -> No
 
 
 def test_a_candidate_that_nobody_has_promoted_stays(store: Store) -> None:
-    store.versions.add_candidate(folder="offline-1", sha256="x", metrics={}, parent=0, now=1500.0)
+    store.versions.add_candidate(
+        folder="offline-1", sha256="x", finding=Finding(), parent=0, now=1500.0
+    )
     for number in (2, 3, 4):
         make_version(store, number, now=1600.0 + 10 * number)
     assert prune(store, 1) == ["v2"]
@@ -115,7 +118,9 @@ def test_the_version_that_an_open_update_started_from_stays_though_it_is_live_no
     open_update(store, 1101.0)
     claimed = claim(store, now=1102.0)
     rollback(store, 2)
-    store.versions.add_candidate(folder="offline-1", sha256="x", metrics={}, parent=2, now=2001.0)
+    store.versions.add_candidate(
+        folder="offline-1", sha256="x", finding=Finding(), parent=2, now=2001.0
+    )
     assert (claimed.parent, prune(store, 1)) == (5, ["v3", "v4"])
     store.updates.release(claimed)
     again = claim(store, now=2002.0)
@@ -170,7 +175,9 @@ def test_the_command_line_keeps_a_version_lets_it_go_and_shows_what_was_pruned(
     assert folders()[2] == "kept"
     livedpo("versions", "keep", 2, "--not", "--data-dir", tmp_path)
     assert folders()[2] not in ("kept", "pruned")
-    store.versions.add_candidate(folder="offline-1", sha256="x", metrics={}, parent=1, now=1500.0)
+    store.versions.add_candidate(
+        folder="offline-1", sha256="x", finding=Finding(), parent=1, now=1500.0
+    )
     assert store.versions.prune(keep=1, now=2000.0) == ["v2"]
     assert folders()[2] == "pruned"
     fails(livedpo("versions", "promote", 2, "--data-dir", tmp_path), 2, "Version 2 was pruned")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from labeler.domain.errors import BadInput
+from labeler.domain.finding import Finding
 from labeler.domain.states import UpdateState, VersionState
 from labeler.store import Store
 from labeler.store.database import Database
@@ -230,7 +231,7 @@ def test_a_candidate_trained_apart_gets_a_number_of_its_own_and_can_be_made_live
     store: Store,
 ) -> None:
     number = store.versions.add_candidate(
-        folder="offline", sha256="y", metrics={"labels": 9}, parent=0, now=1500.0
+        folder="offline", sha256="y", finding=Finding(labels=9), parent=0, now=1500.0
     )
     assert number == 1
     assert states(store) == ["live", VersionState.CANDIDATE]
@@ -244,7 +245,7 @@ def test_a_number_taken_while_an_update_trained_makes_it_start_again(store: Stor
     vote(store, N)
     open_update(store)
     claimed = claim(store)
-    store.versions.add_candidate(folder="x", sha256="y", metrics={}, parent=0, now=1012.0)
+    store.versions.add_candidate(folder="x", sha256="y", finding=Finding(), parent=0, now=1012.0)
     with pytest.raises(ClaimLostError):
         promote(store, claimed, 1)
     promote(store, claim(store, now=1021.0), store.versions.next_id(), now=1022.0)

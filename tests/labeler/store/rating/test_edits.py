@@ -2,6 +2,7 @@
 
 import pytest
 
+from labeler.domain.finding import Finding
 from labeler.domain.labels import VoteRules
 from labeler.domain.rules import DueRules
 from labeler.domain.states import Choice, PairState, Purpose
@@ -43,7 +44,7 @@ def promote(store: Store) -> None:
     claim = store.updates.claim(worker="w", rules=RULES.votes, now=1010.0)
     assert claim is not None
     used = [vote_id for label in claim.labels for vote_id in label.vote_ids]
-    made = NewVersion(id=1, folder="v1", sha256="x", metrics={})
+    made = NewVersion(id=1, folder="v1", sha256="x", finding=Finding())
     store.updates.promote(claim, made, [], trained_on=used, now=1011.0)
 
 

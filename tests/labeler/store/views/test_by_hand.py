@@ -3,6 +3,7 @@
 import pytest
 
 from labeler.domain.errors import BadInput
+from labeler.domain.finding import Action, Finding
 from labeler.store import Store
 from labeler.store.records import ClaimLostError
 from tests.support.store import (
@@ -29,13 +30,13 @@ def test_rejecting_the_live_version_makes_its_parent_live(store: Store) -> None:
     make_version(store, 2, now=1030.0)
     assert store.versions.reject(2, now=2000.0, by="Ada") == 1
     assert states(store) == ["retired", "live", "rejected"]
-    [done] = store.versions.all()[2].metrics["actions"]
-    assert done == {"what": "rejected", "by": "Ada", "at": 2000.0}
+    [done] = store.versions.all()[2].finding.actions
+    assert done == Action("rejected", "Ada", 2000.0)
     assert store.dashboard.totals().used == 2 * N
 
 
 def test_a_rejected_candidate_moves_nothing(store: Store) -> None:
-    store.versions.add_candidate(folder="v1", sha256="x", metrics={}, parent=0, now=5.0)
+    store.versions.add_candidate(folder="v1", sha256="x", finding=Finding(), parent=0, now=5.0)
     assert store.versions.reject(1, now=6.0) is None
     assert states(store) == ["live", "rejected"]
     with pytest.raises(BadInput, match="rejected already"):
@@ -63,7 +64,7 @@ def test_nothing_is_made_live_for_someone_who_saw_another_version(store: Store) 
     with pytest.raises(BadInput, match="Version 1 went live meanwhile, in place of 0"):
         store.versions.make_live_again(0, now=2000.0, live=0)
     assert store.versions.make_live_again(0, now=2000.0, by="Ada", live=1) == 1
-    assert store.versions.all()[0].metrics["actions"][0]["what"] == "made live"
+    assert store.versions.all()[0].finding.actions[0].what == "made live"
 
 
 def test_the_counts_are_those_of_the_rows(store: Store) -> None:

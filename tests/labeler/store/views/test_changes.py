@@ -1,24 +1,27 @@
 """What the store tells a rater of the updates that their votes went into."""
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from labeler.domain.estimate import wilson
+from labeler.domain.estimate import Estimate, wilson
+from labeler.domain.finding import NOT_COMPARED, Example, Finding
 from labeler.domain.states import RaterRole, UpdateState
 from labeler.store import Store
 from labeler.store.records import Ballot, Claim, NewVersion
-from labeler.store.views.changes import NOT_COMPARED, Change, Example
+from labeler.store.views.changes import Change
 from tests.support.store import RULES, N, claim, make_version, open_update, vote
 from tests.support.tiny import add_pairs, fill
 
-METRICS = {
-    "labels": N,
-    "agreement": {"live": 0.5, "candidate": 0.75, "labels": 20},
-    "win_rate": {"rate": 0.61, "low": 0.52, "high": 0.7, "pairs": 110},
-    "examples": [{"prompt": [{"role": "user", "content": "q"}], "before": "b", "after": "a"}],
-}
+FINDING = Finding(
+    labels=N,
+    agreement_live=Estimate.rate(0.5, 20),
+    agreement_candidate=Estimate.rate(0.75, 20),
+    win_rate=Estimate(0.61, 0.52, 0.7, 110),
+    examples=(Example([{"role": "user", "content": "q"}], "b", "a"),),
+)
 
 
 @pytest.fixture
@@ -35,8 +38,8 @@ def vote_as(store: Store, rater: int, count: int) -> None:
         assert store.votes.record(ballot, rater_id=rater, now=1002.0).saved
 
 
-def end(store: Store, claimed: Claim, number: int, *, promoted: bool, **metrics: Any) -> None:
-    made = NewVersion(number, f"v{number}", "x", {**METRICS, **metrics})
+def end(store: Store, claimed: Claim, number: int, *, promoted: bool, **changed: Any) -> None:
+    made = NewVersion(number, f"v{number}", "x", replace(FINDING, **changed))
     used = [vote_id for label in claimed.labels for vote_id in label.vote_ids]
     if promoted:
         store.updates.promote(claimed, made, [], trained_on=used, now=1020.0)
@@ -70,27 +73,24 @@ def test_figures_come_with_their_intervals_and_examples_stay_out_of_the_state(
     open_update(store)
     end(store, claim(store), 1, promoted=True)
     change = last(store, me)
-    assert change.win_rate is not None
-    assert (change.win_rate.rate, change.win_rate.count, change.why) == (0.61, 110, None)
-    assert change.before is not None
-    assert change.after is not None
+    assert change.win_rate == Estimate(0.61, 0.52, 0.7, 110)
     assert (change.before.low, change.before.high) == wilson(10, 20)
     assert (change.after.low, change.after.high) == wilson(15, 20)
-    assert change.examples == [Example([{"role": "user", "content": "q"}], "b", "a")]
+    assert change.examples == FINDING.examples
     result = store.reports.page(rater_id=me, rules=RULES)["result"]
-    assert result["metrics"] == {name: METRICS[name] for name in METRICS if name != "examples"}
+    assert result["metrics"] == replace(FINDING, examples=()).to_json()
 
 
 def test_without_a_win_rate_it_says_why(store: Store, me: int) -> None:
     vote(store, N)
     open_update(store)
-    end(store, claim(store), 1, promoted=True, win_rate=None, not_compared="no judge is set")
-    assert (last(store, me).win_rate, last(store, me).why) == (None, "no judge is set")
+    end(store, claim(store), 1, promoted=True, win_rate=Estimate.none("no judge is set"))
+    assert last(store, me).win_rate == Estimate.none("no judge is set")
     add_pairs(store, N, version=1)
     vote(store, N, now=1030.0)
     open_update(store, 1040.0)
-    end(store, claim(store, now=1041.0), 2, promoted=True, win_rate=None)
-    assert last(store, me).why == NOT_COMPARED
+    end(store, claim(store, now=1041.0), 2, promoted=True, win_rate=NOT_COMPARED)
+    assert last(store, me).win_rate == NOT_COMPARED
 
 
 def test_a_version_tells_whether_it_is_live_still_and_who_took_its_place(
@@ -143,5 +143,5 @@ def test_an_update_that_failed_has_no_version_and_the_last_ten_come_newest_first
         store.updates.fail(claim(store, now=at), reason="loss is NaN", now=at)
     found = store.changes.of(me, last=10)
     assert [change.update_id for change in found] == list(range(12, 2, -1))
-    assert (found[0].version_id, found[0].live, found[0].examples) == (None, None, [])
+    assert (found[0].version_id, found[0].live, found[0].examples) == (None, None, ())
     assert found[0].reason == "loss is NaN"

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
+from labeler.domain.finding import Finding
 from labeler.domain.rules import DueRules
 from labeler.domain.states import Choice, UpdateState
 from labeler.store import Store
@@ -78,7 +79,9 @@ def claim_update(store: Store) -> Claim:
 def promote(store: Store, version: int) -> None:
     """Make a version live from the fresh labels, with pairs of its own."""
     claim = claim_update(store)
-    made = NewVersion(id=version, folder=f"v{version}", sha256="x", metrics=METRICS)
+    made = NewVersion(
+        id=version, folder=f"v{version}", sha256="x", finding=Finding.from_json(METRICS)
+    )
     pairs = [new_pair(90 + number, 1, version) for number in range(4)]
     trained_on = [vote_id for label in claim.labels for vote_id in label.vote_ids]
     store.updates.promote(claim, made, pairs, trained_on=trained_on, now=time.time())
@@ -423,7 +426,7 @@ def test_a_version_that_was_kept_back_is_told_with_its_reasons(
 ) -> None:
     screen.press("1")
     screen.wait_saved()
-    made = NewVersion(id=1, folder="v1", sha256="x", metrics={"labels": 1})
+    made = NewVersion(id=1, folder="v1", sha256="x", finding=Finding(labels=1))
     reason = "9 % of its responses do not end; it agrees with fewer votes"
     store.updates.reject(claim_update(store), made, reason=reason, now=time.time())
     screen.refresh()
