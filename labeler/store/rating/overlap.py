@@ -52,7 +52,7 @@ def _overdue(session: Session, wait_seconds: float, now: float) -> list[Pair]:
     for number, rater_id, at in session.exec(votes):
         raters.setdefault(number, set()).add(rater_id)
         last[number] = max(at, last.get(number, at))
-    active = _active(session, now - ACTIVE_SECONDS) if raters else set()
+    active = active_raters(session, since=now - ACTIVE_SECONDS) if raters else set()
     overdue = [
         number
         for number, voted in raters.items()
@@ -61,10 +61,12 @@ def _overdue(session: Session, wait_seconds: float, now: float) -> list[Pair]:
     return [session.get_one(Pair, number) for number in overdue]
 
 
-def _active(session: Session, since: float) -> set[int]:
+def active_raters(session: Session, *, since: float) -> set[int]:
     """Raters who were handed a pair that they hold, or voted, since then."""
     voted = select(Vote.rater_id).where(
-        col(Vote.created_at) > since, col(Vote.source) == Source.HUMAN
+        col(Vote.source) == Source.HUMAN,
+        col(Vote.superseded_by).is_(None),
+        col(Vote.created_at) > since,
     )
     holding = select(Lease.rater_id).where(
         col(Lease.ended_at).is_(None), col(Lease.leased_at) > since

@@ -16,14 +16,20 @@ from labeler.domain.estimate import Z_95, Estimate
 from labeler.domain.rules import DueRules
 from labeler.domain.states import Choice, PairState, Source, UpdateState
 from labeler.store.database import Database
-from labeler.store.learning.label_selection import new_votes
-from labeler.store.learning.rounds import answered
 from labeler.store.live_version import live_version
 from labeler.store.rating.checks import labels_on_checks
+from labeler.store.rating.overlap import ACTIVE_SECONDS, active_raters
 from labeler.store.rating.pairs import count_new
-from labeler.store.tables import Lease, Pair, PolicyVersion, RoleState, Update, Verdict, Vote
+from labeler.store.tables import Pair, PolicyVersion, RoleState, Update, Verdict, Vote
+from labeler.store.views.counts import (
+    count,
+    held_pairs,
+    labels_by_source,
+    labels_to_update,
+    pairs_by_state,
+    updates_by_state,
+)
 
-ACTIVE_SECONDS = 300.0
 LAST_UPDATES = 20  # that the accept rate is of
 SHOWN_UPDATES = 50
 SHOWN_VERSIONS = 200
@@ -88,22 +94,21 @@ class Dashboard:
         """The counts of this moment."""
         with self._database.read() as session:
             live = live_version(session)
-            held = select(func.count(sa.distinct(col(Lease.pair_id)))).where(
-                col(Lease.ended_at).is_(None)
-            )
             recent = col(Vote.created_at) > now - 3600
             return Now(
                 live=live.id if live else None,
                 live_since=live.live_at if live else None,
                 parent=live.parent_id if live else None,
-                fresh=_fresh(session, rules),
-                labels_hour=sum(count for count, _ in _labels(session, recent).values()),
+                fresh=labels_to_update(session, rules),
+                labels_hour=sum(
+                    standing for standing, _ in labels_by_source(session, recent).values()
+                ),
                 ready=count_new(session),
-                leased=session.exec(held).one(),
-                aside=_aside(session),
-                active=_active(session, now),
+                leased=held_pairs(session),
+                aside=count(session, Pair, col(Pair.aside_at).is_not(None)),
+                active=len(active_raters(session, since=now - ACTIVE_SECONDS)),
                 accepted=_accepted(session),
-                updates=_update_counts(session),
+                updates=updates_by_state(session),
                 open_update=_open_update(session),
                 roles=_roles(session, now),
             )
@@ -111,11 +116,11 @@ class Dashboard:
     def totals(self) -> Totals:
         """The counts of all time; passes once over two indexes."""
         with self._database.read() as session:
-            labels = _labels(session)
-            states = _pair_states(session)
+            labels = labels_by_source(session)
+            states = pairs_by_state(session)
             return Totals(
-                human=labels.get(Source.HUMAN, (0, 0))[0],
-                judge=labels.get(Source.JUDGE, (0, 0))[0],
+                human=labels[Source.HUMAN][0],
+                judge=labels[Source.JUDGE][0],
                 used=sum(used for _, used in labels.values()),
                 labelled=states.get(PairState.LABELLED, 0),
                 expired=states.get(PairState.EXPIRED, 0),
@@ -189,50 +194,6 @@ class Dashboard:
             return {version: _score(*figures) for version, *figures in session.exec(rows)}
 
 
-def _labels(session: Session, *conditions: sa.ColumnElement[bool]) -> dict[str, tuple[int, int]]:
-    """Standing labels by source, as `status` counts them: how many, and how many are used."""
-    rows = (
-        select(Vote.source, func.count(), func.count(col(Vote.used_in_update)))
-        .where(col(Vote.superseded_by).is_(None), col(Vote.choice) != Choice.SKIP, *conditions)
-        .where(col(Vote.source).in_(list(Source)))
-        .group_by(col(Vote.source))
-    )
-    found = {source: (count, used) for source, count, used in session.exec(rows)}
-    if Source.HUMAN in found:
-        count, used = found[Source.HUMAN]
-        found[Source.HUMAN] = count - len(labels_on_checks(session, *conditions)), used
-    return found
-
-
-def _fresh(session: Session, rules: DueRules) -> int:
-    if rules.mode == "iterative":
-        return answered(session, rules)
-    return len(new_votes(session, rules.votes, rules.max_staleness))
-
-
-def _pair_states(session: Session) -> dict[str, int]:
-    rows = select(Pair.state, func.count()).group_by(col(Pair.state))
-    return dict(session.exec(rows).all())
-
-
-def _aside(session: Session) -> int:
-    aside = select(func.count()).select_from(Pair).where(col(Pair.aside_at).is_not(None))
-    return session.exec(aside).one()
-
-
-def _active(session: Session, now: float) -> int:
-    """People who voted or were handed a pair a moment ago."""
-    voted = select(Vote.rater_id).where(
-        col(Vote.source) == Source.HUMAN,
-        col(Vote.superseded_by).is_(None),
-        col(Vote.created_at) > now - ACTIVE_SECONDS,
-    )
-    holding = select(Lease.rater_id).where(
-        col(Lease.ended_at).is_(None), col(Lease.leased_at) > now - ACTIVE_SECONDS
-    )
-    return len({*session.exec(voted.distinct()), *session.exec(holding.distinct())})
-
-
 def _accepted(session: Session) -> Estimate:
     ended = (
         select(Update.state)
@@ -242,11 +203,6 @@ def _accepted(session: Session) -> Estimate:
     )
     states = list(session.exec(ended))
     return Estimate.share(states.count(UpdateState.PROMOTED), len(states), NONE_ENDED)
-
-
-def _update_counts(session: Session) -> dict[str, int]:
-    rows = select(Update.state, func.count()).group_by(col(Update.state))
-    return {str(state): count for state, count in session.exec(rows)}
 
 
 def _open_update(session: Session) -> dict[str, Any] | None:

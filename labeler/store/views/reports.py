@@ -4,26 +4,23 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import sqlalchemy as sa
 from sqlmodel import Session, col, func, select
 
 from labeler.domain.alarms import Disk, alarms
 from labeler.domain.labels import VoteRules, trainable
 from labeler.domain.messages import Messages
 from labeler.domain.rules import DueRules
-from labeler.domain.states import Choice, PairState, RaterRole, Source, UpdateState
+from labeler.domain.states import PairState, RaterRole, Source, UpdateState
 from labeler.store.database import Database
 from labeler.store.learning.judge_report import ROLE as JUDGE_ROLE
 from labeler.store.learning.judge_report import judge_labels, judge_report
-from labeler.store.learning.label_selection import cast_votes, fresh_votes, new_votes
-from labeler.store.learning.rounds import answered
+from labeler.store.learning.label_selection import cast_votes, fresh_votes
 from labeler.store.live_version import live_id
 from labeler.store.rating.asks import open_asks
-from labeler.store.rating.checks import free_slots, labels_on_checks, outstanding, standing_votes
+from labeler.store.rating.checks import free_slots, outstanding, standing_votes
 from labeler.store.rating.pairs import count_ready
 from labeler.store.records import EndedUpdate, LoopState
 from labeler.store.tables import (
-    Lease,
     Pair,
     PolicyVersion,
     Prompt,
@@ -35,6 +32,14 @@ from labeler.store.tables import (
     Vote,
 )
 from labeler.store.views.changes import labels_of
+from labeler.store.views.counts import (
+    count,
+    held_pairs,
+    labels_by_source,
+    labels_to_update,
+    pairs_by_state,
+    updates_by_state,
+)
 from labeler.store.views.health import facts
 from labeler.store.views.run_facts import RunFacts, run_facts
 
@@ -77,18 +82,18 @@ class Reports:
                 "policy": {
                     "live": live_id(session),
                     "base": service.base if service else None,
-                    "versions": _count(session, PolicyVersion),
+                    "versions": count(session, PolicyVersion),
                 },
                 "updates": _updates(session),
-                "raters": _count(session, Rater, col(Rater.role) != RaterRole.JUDGE),
+                "raters": count(session, Rater, col(Rater.role) != RaterRole.JUDGE),
                 "prompts": {
-                    "usable": _count(
+                    "usable": count(
                         session,
                         Prompt,
                         col(Prompt.pooled).is_(True),
                         col(Prompt.set_aside).is_(None),
                     ),
-                    "set_aside": _count(session, Prompt, col(Prompt.set_aside).is_not(None)),
+                    "set_aside": count(session, Prompt, col(Prompt.set_aside).is_not(None)),
                 },
                 "judge": judge_report(session),
                 "alarms": [f"{role.name}: {role.alarm}" for role in session.exec(alarms)],
@@ -138,10 +143,10 @@ class Reports:
         )
         fresh, result = shown["fresh"], shown["result"]
         with self._database.read() as session:
-            with_mine = fresh + _count(session, Vote, *later)
+            with_mine = fresh + count(session, Vote, *later)
             return shown | {
                 "fresh": max(fresh, min(with_mine, rules.labels_per_update - 1)),
-                "votes": _count(session, Vote, *mine),
+                "votes": count(session, Vote, *mine),
                 "asks": open_asks(session, rater_id),
                 "result": result
                 and result | {"my_labels": labels_of(session, result["id"], rater_id, rules.votes)},
@@ -158,8 +163,8 @@ class Reports:
             role = session.get(RoleState, JUDGE_ROLE)
             return (
                 session.exec(select(func.max(Verdict.id))).one(),
-                _count(session, Vote),
-                _count(session, Vote, col(Vote.superseded_by).is_not(None)),
+                count(session, Vote),
+                count(session, Vote, col(Vote.superseded_by).is_not(None)),
                 (role.says, role.alarm) if role else None,
             )
 
@@ -171,12 +176,12 @@ class Reports:
             last_opened = updates[0].opened_at if updates else since
             still_open = [update for update in updates if update.finished_at is None]
             roles = {role.name: role for role in session.exec(select(RoleState))}
-            missing = rules.labels_per_update - _progress(session, rules)
+            missing = rules.labels_per_update - labels_to_update(session, rules)
             return LoopState(
                 labels=judge_labels(session),
                 labels_since=judge_labels(session, since=last_opened),
                 labels_missing=max(0, missing),
-                updates=_count(session, Update, col(Update.state) == UpdateState.PROMOTED),
+                updates=count(session, Update, col(Update.state) == UpdateState.PROMOTED),
                 live=live_id(session),
                 pairs=session.exec(select(func.max(Pair.id))).one() or 0,
                 is_updating=bool(still_open),
@@ -236,18 +241,33 @@ def _successors(votes: list[Vote]) -> dict[str, str]:
     return found
 
 
-def _count(session: Session, table: Any, *conditions: sa.ColumnElement[bool]) -> int:
-    return session.exec(select(func.count()).select_from(table).where(*conditions)).one()
-
-
 def _pairs(session: Session) -> dict[str, int]:
-    held = select(func.count(sa.distinct(col(Lease.pair_id)))).where(col(Lease.ended_at).is_(None))
+    states = pairs_by_state(session)
     return {
         "ready": count_ready(session),
-        "leased": session.exec(held).one(),
-        "labelled": _count(session, Pair, col(Pair.state) == PairState.LABELLED),
-        "expired": _count(session, Pair, col(Pair.state) == PairState.EXPIRED),
+        "leased": held_pairs(session),
+        "labelled": states.get(PairState.LABELLED, 0),
+        "expired": states.get(PairState.EXPIRED, 0),
     }
+
+
+def _labels(session: Session, votes: VoteRules, max_staleness: int) -> dict[str, int]:
+    labels = labels_by_source(session)
+    return {
+        "human": labels[Source.HUMAN][0],
+        "judge": labels[Source.JUDGE][0],
+        "fresh": len(fresh_votes(session, votes, max_staleness)),
+        "used": sum(used for _, used in labels.values()),
+    }
+
+
+def _updates(session: Session) -> dict[str, int]:
+    states = updates_by_state(session)
+    done, rejected, failed = (
+        states.pop(state, 0)
+        for state in (UpdateState.PROMOTED, UpdateState.REJECTED, UpdateState.FAILED)
+    )
+    return {"done": done, "rejected": rejected, "failed": failed, "running": sum(states.values())}
 
 
 def _progress_shown(session: Session, rules: DueRules) -> int:
@@ -268,40 +288,9 @@ def _progress_shown(session: Session, rules: DueRules) -> int:
     return max(due, min(seen, rules.labels_per_update - 1))
 
 
-def _progress(session: Session, rules: DueRules) -> int:
-    """Labels towards the next update; in rounds, pairs of this one that have their label."""
-    if rules.mode == "iterative":
-        return answered(session, rules)
-    return len(new_votes(session, rules.votes, rules.max_staleness))
-
-
-def _labels(session: Session, votes: VoteRules, max_staleness: int) -> dict[str, int]:
-    counts = (
-        select(Vote.source, func.count(), func.count(col(Vote.used_in_update)))
-        .where(col(Vote.superseded_by).is_(None), col(Vote.choice) != Choice.SKIP)
-        .group_by(col(Vote.source))
-    )
-    found = {source: (standing, used) for source, standing, used in session.exec(counts)}
-    return {
-        "human": found.get(Source.HUMAN, (0, 0))[0] - len(labels_on_checks(session)),
-        "judge": found.get(Source.JUDGE, (0, 0))[0],
-        "fresh": len(fresh_votes(session, votes, max_staleness)),
-        "used": sum(used for _, used in found.values()),
-    }
-
-
 def _ended(update: Update) -> EndedUpdate:
     assert update.id is not None
     return EndedUpdate(update.id, update.state, update.reason, update.finding)
-
-
-def _updates(session: Session) -> dict[str, int]:
-    return {
-        "done": _count(session, Update, col(Update.state) == UpdateState.PROMOTED),
-        "rejected": _count(session, Update, col(Update.state) == UpdateState.REJECTED),
-        "failed": _count(session, Update, col(Update.state) == UpdateState.FAILED),
-        "running": _count(session, Update, col(Update.finished_at).is_(None)),
-    }
 
 
 def _update_view(session: Session) -> dict[str, Any] | None:
