@@ -37,16 +37,16 @@ def raters() -> None:
 def add(settings: Settings, name: str, role: str) -> None:
     """Make an account; print its one-time link."""
     store = open_store(settings.database_url)
-    was_open = store.accounts.is_single_user()
-    token = store.accounts.invite(name, RaterRole(role), now=time.time())
+    was_open = store.raters.is_single_user()
+    token = store.raters.invite(name, RaterRole(role), now=time.time())
     click.echo(f"'{name}' can join as {role} with this link:")
     _print_link(settings, token)
-    if was_open and any(account.name == LOCAL_RATER for account in store.accounts.all()):
+    if was_open and any(account.name == LOCAL_RATER for account in store.raters.all()):
         click.echo(
             "From now on everyone must log in; `livedpo raters invite local` lets the person who "
             "rated without an account keep their votes."
         )
-    if not store.accounts.has_admin():
+    if not store.raters.has_admin():
         click.echo("There is no admin yet; `livedpo raters add NAME --role admin` adds one.")
 
 
@@ -54,7 +54,7 @@ def add(settings: Settings, name: str, role: str) -> None:
 @settings_options(*STORE)
 def list_(settings: Settings) -> None:
     """List the accounts: number, name, role, state, since when."""
-    for account in _existing(settings).accounts.all():
+    for account in _existing(settings).raters.all():
         since = time.strftime("%Y-%m-%d", time.localtime(account.created_at))
         state = _state(account, time.time())
         click.echo(f"{account.id:4}  {account.name:20}  {account.role:8}  {since}  {state}")
@@ -65,7 +65,7 @@ def list_(settings: Settings) -> None:
 @settings_options(*STORE)
 def disable(settings: Settings, name: str) -> None:
     """Shut an account out at once. Its votes stay."""
-    accounts = _existing(settings).accounts
+    accounts = _existing(settings).raters
     account = accounts.find(name)
     accounts.disable(account.id, now=time.time())
     click.echo(f"'{account.name}' is disabled and logged out everywhere; the votes stay.")
@@ -76,7 +76,7 @@ def disable(settings: Settings, name: str) -> None:
 @settings_options(*STORE)
 def enable(settings: Settings, name: str) -> None:
     """Let a disabled account in again, with the password it had."""
-    accounts = _existing(settings).accounts
+    accounts = _existing(settings).raters
     account = accounts.find(name)
     accounts.enable(account.id)
     click.echo(f"'{account.name}' may log in again.")
@@ -92,7 +92,7 @@ def invite(settings: Settings, name: str) -> None:
     Older links are void. `livedpo raters invite local` gives the person of a service without
     accounts a password, and keeps their votes.
     """
-    accounts = _existing(settings).accounts
+    accounts = _existing(settings).raters
     account = accounts.find(name)
     token = accounts.reinvite(account.id, now=time.time())
     click.echo(f"'{account.name}' can set a new password with this link:")

@@ -52,7 +52,7 @@ def _has_admin(settings: Settings) -> bool:
     except BadInput:
         return False
     with contextlib.closing(store):
-        return store.accounts.has_admin()
+        return store.raters.has_admin()
 
 
 def serve(settings: Settings, stop: threading.Event, say: Say) -> int:

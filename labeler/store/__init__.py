@@ -46,7 +46,7 @@ class Store:
         self.history = History(database)
         self.updates = Updates(database)
         self.versions = Versions(database)
-        self.accounts = self.raters = Accounts(database)
+        self.raters = Accounts(database)
         self.logins = Logins(database)
         self.roles = Roles(database)
         self.judging = Judging(database)

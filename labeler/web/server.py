@@ -31,7 +31,7 @@ def run_web(settings: Settings, store: Store, stop: threading.Event) -> None:
     """Serve the page until `stop` is set. Raises BadInput if the address cannot be had, or if it
     would be open to all.
     """
-    refuse_open_door(settings, has_admin=store.accounts.has_admin())
+    refuse_open_door(settings, has_admin=store.raters.has_admin())
     if (warning := warning_of(settings)) is not None:
         log.warning("%s", warning)
     with listen(settings.host, settings.port, stop) as listener:

@@ -223,7 +223,7 @@ def _answers(port: int) -> bool:
 
 def _invite(store: Store, number: int) -> str:
     role = RaterRole.RATER if number else RaterRole.ADMIN
-    return str(store.accounts.invite(f"rater {number}", role, now=time.time()))
+    return str(store.raters.invite(f"rater {number}", role, now=time.time()))
 
 
 def _accept(url: str, invite: str) -> str:

@@ -12,7 +12,7 @@ from tests.support.web import Service
 
 def member(store: Store, name: str, role: RaterRole, *, seconds: float = 3600.0) -> str:
     """An account whose password nobody knows; returns the token of a login of it."""
-    invite = store.accounts.invite(name, role, now=time.time())
+    invite = store.raters.invite(name, role, now=time.time())
     token = store.logins.accept(invite, "no hash at all", seconds=seconds, now=time.time())
     assert token is not None
     return token

@@ -41,33 +41,33 @@ def people_routes(store: Store) -> APIRouter:
 
     @routes.get("")
     def people() -> dict[str, Any]:
-        return {"people": [vars(account) for account in store.accounts.all()]}
+        return {"people": [vars(account) for account in store.raters.all()]}
 
     @routes.post("")
     def invite(body: InviteBody) -> dict[str, Any]:
-        if store.accounts.is_single_user() and RaterRole(body.role) is not RaterRole.ADMIN:
+        if store.raters.is_single_user() and RaterRole(body.role) is not RaterRole.ADMIN:
             raise BadInput(
                 "The first account must be an admin's: from then on everybody logs in, you too."
             )
-        return {"token": store.accounts.invite(body.name, RaterRole(body.role), now=time.time())}
+        return {"token": store.raters.invite(body.name, RaterRole(body.role), now=time.time())}
 
     @routes.post("/{rater_id}/invite")
     def reinvite(rater_id: Id, body: NothingBody) -> dict[str, Any]:
-        return {"token": store.accounts.reinvite(rater_id, now=time.time())}
+        return {"token": store.raters.reinvite(rater_id, now=time.time())}
 
     @routes.post("/{rater_id}/disable")
     def disable(rater_id: Id, body: NothingBody) -> dict[str, Any]:
-        store.accounts.disable(rater_id, now=time.time())
+        store.raters.disable(rater_id, now=time.time())
         return people()
 
     @routes.post("/{rater_id}/enable")
     def enable(rater_id: Id, body: NothingBody) -> dict[str, Any]:
-        store.accounts.enable(rater_id)
+        store.raters.enable(rater_id)
         return people()
 
     @routes.post("/{rater_id}/role")
     def role(rater_id: Id, body: RoleBody) -> dict[str, Any]:
-        store.accounts.set_role(rater_id, RaterRole(body.role))
+        store.raters.set_role(rater_id, RaterRole(body.role))
         return people()
 
     return routes

@@ -90,13 +90,13 @@ class Sessions:
     def _local(self, headers: Headers) -> Person | None:
         if not self._may_be_open:
             return None
-        if not self._store.accounts.is_single_user():
+        if not self._store.raters.is_single_user():
             self._may_be_open = False  # an account is there to stay
             return None
         if self.is_proxied(headers):
             return None
         if self._local_id is None:
-            self._local_id = self._store.accounts.local(now=time.time())
+            self._local_id = self._store.raters.local(now=time.time())
         return Person(self._local_id, LOCAL_RATER, RaterRole.ADMIN, single_user=True)
 
     def _set(self, answer: Response, value: str, seconds: int) -> None:

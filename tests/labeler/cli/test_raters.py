@@ -36,13 +36,13 @@ def test_adding_prints_a_link_that_works_once(store: Store, tmp_path: Path) -> N
     assert "There is no admin yet" in run.output
     assert store.logins.accept(token, "kept", seconds=9.0, now=time.time())
     assert store.logins.accept(token, "kept", seconds=9.0, now=time.time()) is None
-    assert [(a.name, a.role) for a in store.accounts.all()] == [("Ann", "reviewer")]
+    assert [(a.name, a.role) for a in store.raters.all()] == [("Ann", "reviewer")]
 
 
 def test_whoever_rated_without_an_account_is_told_how_to_go_on(
     store: Store, tmp_path: Path
 ) -> None:
-    store.accounts.local(now=1.0)
+    store.raters.local(now=1.0)
     first = raters(tmp_path, "add", "Ann", "--role", "admin")
     second = raters(tmp_path, "add", "Bob")
     assert "raters invite local" in first.output

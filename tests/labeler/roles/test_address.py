@@ -112,7 +112,7 @@ def test_https_is_served_with_cookies_for_it_only(certificate: Path, tmp_path: P
     settings = Settings(data_dir=tmp_path, port=port, **files)
     trusted = ssl.create_default_context(cafile=certificate / "chain.pem")
     stop, store = threading.Event(), open_store(settings.database_url)
-    invite = store.accounts.invite("Ann", RaterRole.ADMIN, now=time.time())
+    invite = store.raters.invite("Ann", RaterRole.ADMIN, now=time.time())
     thread = threading.Thread(target=run_web, args=(settings, store, stop))
     thread.start()
     try:

@@ -225,7 +225,7 @@ def client(store: Store, tmp_path: Path) -> Iterator[tuple[Service, httpx.Client
     with serving(store, tmp_path, **ALONE) as service:
         token = member(store, "the admin", RaterRole.ADMIN)
         for hostile in NAMES:
-            store.accounts.invite(hostile.text, RaterRole.RATER, now=1.0)
+            store.raters.invite(hostile.text, RaterRole.RATER, now=1.0)
         with client_of(service, token) as opened:
             _vote_on_all(opened)
             yield service, opened

@@ -23,7 +23,7 @@ NONE = Attempt(0.0)
 
 @pytest.fixture
 def secret(store: Store) -> Secret:
-    invite = store.accounts.invite("Ann", RaterRole.RATER, now=1.0)
+    invite = store.raters.invite("Ann", RaterRole.RATER, now=1.0)
     assert store.logins.accept(invite, "kept", seconds=60.0, now=1.0)
     found = store.logins.secret_of("ANN")
     assert found is not None
@@ -56,7 +56,7 @@ def test_logging_in_again_ends_what_the_browser_had(store: Store, secret: Secret
 
 def test_another_password_ends_every_login_and_link(store: Store, secret: Secret) -> None:
     token = store.logins.log_in(secret, NONE, seconds=99.0, now=10.0)
-    invite = store.accounts.reinvite(secret.rater_id, now=10.0)
+    invite = store.raters.reinvite(secret.rater_id, now=10.0)
     fresh = store.logins.change_password(secret, "other", NONE, seconds=99.0, now=11.0)
     assert store.logins.person_of_token(str(token), now=12.0) is None
     assert store.logins.invited(invite, now=12.0) is None
@@ -72,14 +72,14 @@ def test_a_password_that_changed_while_it_was_checked_opens_nothing(
 
 
 def test_an_account_that_was_disabled_meanwhile_opens_nothing(store: Store, secret: Secret) -> None:
-    store.accounts.disable(secret.rater_id, now=10.0)
+    store.raters.disable(secret.rater_id, now=10.0)
     assert store.logins.log_in(secret, NONE, seconds=99.0, now=11.0) is None
     assert store.logins.person_of_token("", now=11.0) is None
 
 
 def test_a_role_counts_from_the_next_request_on(store: Store, secret: Secret) -> None:
     token = str(store.logins.log_in(secret, NONE, seconds=99.0, now=10.0))
-    store.accounts.set_role(secret.rater_id, RaterRole.ADMIN)
+    store.raters.set_role(secret.rater_id, RaterRole.ADMIN)
     owner = store.logins.person_of_token(token, now=11.0)
     assert owner is not None
     assert owner.role is RaterRole.ADMIN
@@ -96,7 +96,7 @@ def test_the_database_holds_no_token_and_no_name_that_was_tried(
     store: Store, secret: Secret, tmp_path: Path
 ) -> None:
     token = str(store.logins.log_in(secret, NONE, seconds=9e9, now=10.0))
-    invite = store.accounts.reinvite(secret.rater_id, now=10.0)
+    invite = store.raters.reinvite(secret.rater_id, now=10.0)
     store.logins.attempt(name="my secret password", address="10.1.2.3", now=11.0)
     store.close()
     raw = b"".join(file.read_bytes() for file in tmp_path.iterdir())

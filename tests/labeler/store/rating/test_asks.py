@@ -28,8 +28,8 @@ def me(store: Store) -> int:
 
 def other(store: Store) -> int:
     """Another rater."""
-    store.accounts.invite("Ada", RaterRole.RATER, now=1.0)
-    return store.accounts.find("Ada").id
+    store.raters.invite("Ada", RaterRole.RATER, now=1.0)
+    return store.raters.find("Ada").id
 
 
 def ask(store: Store, rater: int, name: str = "a", text: str = "Mine?", **changed: Any) -> AskView:
@@ -291,9 +291,9 @@ def test_a_disabled_account_asks_nothing_and_its_asks_wait_until_it_is_enabled(
     theirs = other(store)
     ask(store, theirs, "theirs")
     ask(store, me, "mine", now=1001.0)
-    store.accounts.disable(theirs, now=1002.0)
+    store.raters.disable(theirs, now=1002.0)
     with pytest.raises(BadInput, match="is disabled"):
         ask(store, theirs, "late")
     assert [asked.id for asked in store.asks.take(8, now=1003.0)] == ["mine"]
-    store.accounts.enable(theirs)
+    store.raters.enable(theirs)
     assert store.asks.take(8, now=1004.0)[0].id == "theirs"

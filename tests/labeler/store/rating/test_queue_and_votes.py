@@ -249,7 +249,7 @@ def test_an_account_that_is_disabled_behind_the_door_votes_and_leases_no_more(st
     cast, held = lease(store, 2, rater=other)
     ballot = Ballot("v", cast.lease_id, "left")
     assert store.votes.record(ballot, rater_id=other, now=1002.0).saved
-    store.accounts.disable(other, now=1003.0)
+    store.raters.disable(other, now=1003.0)
     late = store.votes.record(Ballot("w", held.lease_id, "left"), rater_id=other, now=1004.0)
     assert (late.saved, late.reason) == (False, "this account is disabled")
     assert lease(store, 2, rater=other, shown=[held.lease_id]) == []
@@ -262,7 +262,7 @@ def test_disabling_retires_what_was_held_of_an_older_version(store: Store) -> No
     other = second_rater(store)
     lease(store, 1, rater=other)
     make_version(store, 1, pairs=1)
-    store.accounts.disable(other, now=1030.0)
+    store.raters.disable(other, now=1030.0)
     assert store.reports.status(max_staleness=2)["pairs"]["ready"] == 1
     assert [pair.version_id for pair in lease(store, 3, now=1031.0)] == [1]
 

@@ -52,8 +52,8 @@ def last(store: Store, rater: int) -> Change:
 
 
 def test_an_update_tells_each_rater_their_part_in_it(store: Store, me: int) -> None:
-    store.accounts.invite("Ada", RaterRole.RATER, now=1.0)
-    ada = store.accounts.find("Ada").id
+    store.raters.invite("Ada", RaterRole.RATER, now=1.0)
+    ada = store.raters.find("Ada").id
     vote(store, N - 1)
     vote_as(store, ada, 1)
     open_update(store)

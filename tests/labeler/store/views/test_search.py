@@ -127,7 +127,7 @@ def test_a_pair_set_aside_is_neither_listed_nor_trained_on_until_it_is_put_back(
 ) -> None:
     fill(store, 12)
     vote(store, 5)
-    rater = store.accounts.local(now=1.0)
+    rater = store.raters.local(now=1.0)
     store.labelled.set_aside(1, reason=" A customer's name. ", by=rater, now=1003.0)
     assert open_update(store) is not None
     store.labelled.set_aside(2, reason="", by=rater, now=1012.0)  # listed, not claimed yet
@@ -149,7 +149,7 @@ def test_a_pair_set_aside_is_neither_listed_nor_trained_on_until_it_is_put_back(
 def test_an_edit_goes_aside_with_its_pair_and_comes_back_with_it(store: Store) -> None:
     """But not one that was set aside for itself."""
     fill(store, 2)
-    rater = store.accounts.local(now=1.0)
+    rater = store.raters.local(now=1.0)
     first, second = store.queue.lease(
         rater_id=rater, holder="tab", wanted=2, seconds=60, now=1.0, rng=random.Random(0)
     )
@@ -170,7 +170,7 @@ def test_an_edit_goes_aside_with_its_pair_and_comes_back_with_it(store: Store) -
 
 def test_an_edit_of_a_pair_that_was_set_aside_meanwhile_is_set_aside_too(store: Store) -> None:
     fill(store, 1)
-    rater = store.accounts.local(now=1.0)
+    rater = store.raters.local(now=1.0)
     [shown] = store.queue.lease(
         rater_id=rater, holder="tab", wanted=1, seconds=60, now=1.0, rng=random.Random(0)
     )

@@ -97,7 +97,7 @@ def people(house: Service) -> Iterator[dict[str, httpx.Client]]:
         "a disabled account": member(store, "Out", RaterRole.ADMIN),
     }
     store.logins.log_out(tokens["a login that ended"], now=1.0)
-    store.accounts.disable(store.accounts.find("Out").id, now=1.0)
+    store.raters.disable(store.raters.find("Out").id, now=1.0)
     with contextlib.ExitStack() as stack:
         clients = {
             name: stack.enter_context(client_of(house, token)) for name, token in tokens.items()

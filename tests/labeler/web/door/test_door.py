@@ -46,7 +46,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 def name(request: pytest.FixtureRequest, house: Service, kept: str) -> str:
     """A rater of this test's own, with a password."""
     made = f"rater {abs(hash(request.node.nodeid)) % 10**12}"
-    invite = house.store.accounts.invite(made, RaterRole.RATER, now=time.time())
+    invite = house.store.raters.invite(made, RaterRole.RATER, now=time.time())
     assert house.store.logins.accept(invite, kept, seconds=1.0, now=time.time())
     return made
 
@@ -127,7 +127,7 @@ def test_guessing_is_slowed_down_and_says_for_how_long(
 def test_an_invite_is_looked_at_often_and_redeemed_once(
     house: Service, visitor: httpx.Client
 ) -> None:
-    invite = house.store.accounts.invite("Invited", RaterRole.REVIEWER, now=time.time())
+    invite = house.store.raters.invite("Invited", RaterRole.REVIEWER, now=time.time())
     for _ in range(2):
         assert visitor.post("/door/accept", json={"invite": invite}).json() == {"name": "Invited"}
     easy = visitor.post("/door/accept", json={"invite": invite, "password": "easy"})
@@ -188,7 +188,7 @@ def test_a_disabled_account_is_out_at_once_even_in_the_middle_of_a_crowd(house: 
         thread.start()
     while answers.count(200) < 16:
         assert any(thread.is_alive() for thread in threads)
-    house.store.accounts.disable(house.store.accounts.find("Crowd").id, now=time.time())
+    house.store.raters.disable(house.store.raters.find("Crowd").id, now=time.time())
     done.set()
     for thread in threads:
         thread.join()
@@ -198,7 +198,7 @@ def test_a_disabled_account_is_out_at_once_even_in_the_middle_of_a_crowd(house: 
 def test_only_who_knows_the_password_learns_that_an_account_is_disabled(
     house: Service, visitor: httpx.Client, name: str
 ) -> None:
-    house.store.accounts.disable(house.store.accounts.find(name).id, now=time.time())
+    house.store.raters.disable(house.store.raters.find(name).id, now=time.time())
     assert log_in(visitor, name, "wrong password").status_code == 401
     answer = log_in(visitor, name)
     assert answer.status_code == 403
@@ -250,7 +250,7 @@ def test_the_first_account_closes_a_service_that_was_open_and_takes_no_restart(
     with serving(store, tmp_path) as service, client_of(service, None) as client:
         me = client.get("/door/me").json()
         assert (me["name"], me["role"], me["single_user"]) == ("local", "admin", True)
-        store.accounts.invite("Ann", RaterRole.RATER, now=time.time())
+        store.raters.invite("Ann", RaterRole.RATER, now=time.time())
         assert client.get("/door/me").status_code == 401
         assert client.get("/").status_code == 303
 
@@ -298,7 +298,7 @@ def test_a_service_with_a_public_address_is_never_open(store: Store, tmp_path: P
 def test_behind_a_proxy_with_https_cookies_and_origins_are_those_of_its_address(
     store: Store, tmp_path: Path, kept: str
 ) -> None:
-    invite = store.accounts.invite("Ann", RaterRole.RATER, now=time.time())
+    invite = store.raters.invite("Ann", RaterRole.RATER, now=time.time())
     assert store.logins.accept(invite, kept, seconds=1.0, now=time.time())
     body = {"name": "Ann", "password": PASSWORD}
     with serving(store, tmp_path, public_url="https://livedpo.example:443") as service:
@@ -369,7 +369,7 @@ def test_no_secret_is_in_any_log(
 ) -> None:
     """Logins, failures, a redeemed invite, and a crash with all of them at hand."""
     caplog.set_level(logging.DEBUG)
-    invite = store.accounts.invite("Ann", RaterRole.RATER, now=time.time())
+    invite = store.raters.invite("Ann", RaterRole.RATER, now=time.time())
     secrets = [PASSWORD, invite, "wrong password", "query-secret"]
     with serving(store, tmp_path) as service, client_of(service, None) as client:
         client.post("/door/accept", json={"invite": invite, "password": PASSWORD})

@@ -20,7 +20,7 @@ def people(store: Store) -> None:
     """Ann, who rates, and Boss, who may do everything, with the same password."""
     kept = hash_password(PASSWORD)
     for name, role in (("Ann", RaterRole.RATER), ("Boss", RaterRole.ADMIN)):
-        invite = store.accounts.invite(name, role, now=time.time())
+        invite = store.raters.invite(name, role, now=time.time())
         assert store.logins.accept(invite, kept, seconds=1.0, now=time.time())
 
 
@@ -97,7 +97,7 @@ def test_the_login_says_what_a_proxy_takes_that_the_service_was_not_told_of(
 def test_an_invite_leaves_the_address_bar_and_lets_in_once(
     service: Service, store: Store, page: Page
 ) -> None:
-    invite = store.accounts.invite("Zoë", RaterRole.REVIEWER, now=time.time())
+    invite = store.raters.invite("Zoë", RaterRole.REVIEWER, now=time.time())
     link = f"{service.url}/login#invite={invite}"
     page.goto(link)
     expect(page.get_by_role("heading", name="Welcome, Zoë")).to_be_visible()
