@@ -17,7 +17,7 @@ import torch
 from tqdm import tqdm
 
 from labeler.config.load import load_settings
-from labeler.domain.estimate import wilson
+from labeler.domain.estimate import Estimate
 from labeler.domain.states import UpdateState
 from labeler.store.database import Database
 from labeler.store.tables import Update
@@ -54,8 +54,7 @@ def of_seed(seed: int, updates: int, flags: dict[str, Any], taste: str = "noisy"
 
 def share(hits: int, of: int) -> str:
     """A share with its interval."""
-    low, high = wilson(hits, of)
-    return f"{hits}/{of} = {hits / of:.0%} [{low:.0%}, {high:.0%}]"
+    return f"{hits}/{of} = {Estimate.share(hits, of, 'none'):.0%}"
 
 
 def print_table(results: Sequence[dict[str, Any]]) -> None:

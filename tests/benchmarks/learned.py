@@ -20,9 +20,9 @@ from tqdm import tqdm
 
 from labeler.config.load import load_settings
 from labeler.config.starter import STARTER_PROMPTS, STARTER_REWARD
+from labeler.domain.estimate import Estimate
 from labeler.domain.judging import Cause, Example, Judge, Question
 from labeler.domain.labels import Preference
-from trainer.gate.examine import share
 from trainer.judge.features import Features
 from trainer.judge.learned import FEWEST, REFIT, LearnedJudge
 from trainer.judge.reward import RewardModel
@@ -158,7 +158,7 @@ def false_trust(features: Features, train: list[Pair], runs: int, most: int) -> 
             looks += now
             was |= now
         ever += was
-    found = share(ever, runs)
+    found = Estimate.share(ever, runs, "no run")
     print(
         f"coin flips, looked at every {REFIT} labels to {most}: trusted at some look in "
         f"{ever}/{runs} runs [{found.low:.1%}, {found.high:.1%}], {looks / runs:.2f} looks a run"
@@ -185,8 +185,8 @@ def main() -> None:
     if options.seeds:
         curve(features, train, test, options.seeds)
         result = result_of(RewardModel(str(STARTER_REWARD), policy.device), test)
-        starter = share(result.all * result.pairs, result.pairs)
-        print(f"starter: {starter.rate:.1%} [{starter.low:.1%}, {starter.high:.1%}] on all")
+        starter = Estimate.rate(result.all, result.pairs)
+        print(f"starter: {starter:.1%} on all")
     if options.coins:
         false_trust(features, train, options.coins, min(options.coin_labels, len(train)))
 

@@ -65,7 +65,7 @@ def test_noise_flips_that_share_of_a_sure_raters_votes(noise: float) -> None:
 def test_an_interval_over_seeds_is_students() -> None:
     """Of 1, 2, 3: variance 1, standard error 1 / sqrt(3), t(0.975, 2) = 4.3027: half 2.4841."""
     found = over_seeds([1.0, 2.0, 3.0])
-    assert (found.low, found.mean, found.high) == pytest.approx(
+    assert (found.low, found.value, found.high) == pytest.approx(
         (2 - 2.4841, 2, 2 + 2.4841), abs=1e-4
     )
     assert over_seeds([1.0]).high == math.inf
@@ -88,7 +88,7 @@ def test_each_answer_is_compared_with_both_of_the_other_side() -> None:
     theirs = np.array([[[1.0, 1.0], [1.0, 0.0]]])
     found = compare.record(ours, theirs)
     assert (found.win, found.tie, found.loss) == (0.5, 0.25, 0.25)
-    assert found.points.mean == 0.625
+    assert found.points.value == 0.625
 
 
 def test_the_labels_to_anothers_best_are_read_off_the_line_between_two_looks() -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.benchmarks.evidence.intervals import Interval, over_seeds_and_prompts
+from labeler.domain.estimate import Estimate
+from tests.benchmarks.evidence.intervals import as_json, over_seeds_and_prompts
 from tests.benchmarks.evidence.measure import Look
 
 Scores = NDArray[np.float64]
@@ -21,14 +22,14 @@ class Record:
     win: float
     tie: float
     loss: float
-    points: Interval
+    points: Estimate
 
     def as_json(self, labels: int, seeds: int) -> dict[str, Any]:
         """As `summary.json` has it."""
         found: dict[str, Any] = {
             name: round(getattr(self, name), 4) for name in ("win", "tie", "loss")
         }
-        bounds = self.points.as_json()
+        bounds = as_json(self.points)
         return (
             found
             | {"low": bounds["low"], "high": bounds["high"]}
@@ -60,12 +61,12 @@ def record(ours: Scores, theirs: Scores) -> Record:
     )
 
 
-def mean(of: Scores) -> Interval:
+def mean(of: Scores) -> Estimate:
     """The mean score."""
     return over_seeds_and_prompts(of.mean(axis=2))
 
 
-def difference(ours: Scores, theirs: Scores) -> Interval:
+def difference(ours: Scores, theirs: Scores) -> Estimate:
     """By how much ours is higher, seed by seed and prompt by prompt."""
     return over_seeds_and_prompts(ours.mean(axis=2) - theirs.mean(axis=2))
 

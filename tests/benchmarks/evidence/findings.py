@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from labeler.config.settings import Settings
+from labeler.domain.estimate import Estimate
 from tests.benchmarks.evidence import compare, plan
 from tests.benchmarks.evidence.compare import Record, Scores
-from tests.benchmarks.evidence.intervals import Interval, over_seeds
+from tests.benchmarks.evidence.intervals import over_seeds
 from tests.benchmarks.evidence.measure import Look
 from tests.benchmarks.evidence.plan import ArmName, Run, Scale, Tuned
 from tests.benchmarks.evidence.results import Results
@@ -20,8 +21,8 @@ class Ablation:
 
     group: str
     variant: str
-    score: Interval
-    gain: Interval | None
+    score: Estimate
+    gain: Estimate | None
     seeds: int
 
 
@@ -68,11 +69,11 @@ class Findings:
             self.scores(ours, labels)[:seeds], self.scores(theirs, labels)[:seeds]
         )
 
-    def over_seeds(self, arm: str, labels: int, name: str) -> Interval:
+    def over_seeds(self, arm: str, labels: int, name: str) -> Estimate:
         """A figure of the looks that is one number a run."""
         return over_seeds([getattr(look, name) for look in self.looks(arm, labels)])
 
-    def length(self, arm: str, labels: int) -> Interval:
+    def length(self, arm: str, labels: int) -> Estimate:
         """Tokens of an answer."""
         return over_seeds([float(np.mean(look.lengths)) for look in self.looks(arm, labels)])
 

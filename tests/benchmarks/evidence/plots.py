@@ -8,10 +8,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from labeler.domain.estimate import Estimate
 from labeler.roles.unattended.plots import LOOK
 from tests.benchmarks.evidence import compare
 from tests.benchmarks.evidence.findings import Ablation, Findings
-from tests.benchmarks.evidence.intervals import Interval
+from tests.benchmarks.evidence.intervals import excludes_zero
 from tests.benchmarks.evidence.plan import TITLES
 
 # Okabe and Ito's colours; marks and lines differ as well.
@@ -55,9 +56,9 @@ def ablations(found: Sequence[Ablation], path: Path) -> None:
         axes = figure.subplots()
         for place, one in enumerate(shown):
             assert one.gain is not None
-            colour = "#0072B2" if one.gain.excludes_zero else GREY
+            colour = "#0072B2" if excludes_zero(one.gain) else GREY
             axes.plot([one.gain.low, one.gain.high], [place, place], color=colour, linewidth=2)
-            axes.plot(one.gain.mean, place, marker="o", color=colour)
+            axes.plot(one.gain.value, place, marker="o", color=colour)
         axes.axvline(0, color=GREY, linewidth=1, linestyle=":")
         axes.set_yticks(range(len(shown)), [f"{one.group}: {one.variant}" for one in shown])
         axes.invert_yaxis()
@@ -67,7 +68,7 @@ def ablations(found: Sequence[Ablation], path: Path) -> None:
 
 def _score(axes: Axes, findings: Findings) -> None:
     start = compare.mean(findings.scores("start", 0))
-    axes.axhline(start.mean, color=GREY, linewidth=1, linestyle=":")
+    axes.axhline(start.value, color=GREY, linewidth=1, linestyle=":")
     for arm in findings.arms:
         found = [compare.mean(findings.scores(arm, n)) for n in findings.scale.labels]
         _line(axes, findings.scale.labels, found, arm)
@@ -85,7 +86,10 @@ def _wins(axes: Axes, findings: Findings) -> None:
     for arm in findings.arms:
         if arm != "online":
             points = [findings.versus("online", arm, n).points for n in findings.scale.labels]
-            found = [Interval(*(100 * value for value in vars(one).values())) for one in points]
+            found = [
+                Estimate(100 * one.value, 100 * one.low, 100 * one.high, one.count)
+                for one in points
+            ]
             _line(axes, findings.scale.labels, found, arm)
 
 
@@ -94,8 +98,8 @@ def _frontier(axes: Axes, findings: Findings) -> None:
         colour, mark, line = STYLES[arm]
         labels = findings.scale.labels
         axes.plot(
-            [findings.over_seeds(arm, n, "kl").mean for n in labels],
-            [compare.mean(findings.scores(arm, n)).mean for n in labels],
+            [findings.over_seeds(arm, n, "kl").value for n in labels],
+            [compare.mean(findings.scores(arm, n)).value for n in labels],
             color=colour,
             marker=mark,
             linestyle=line,
@@ -115,7 +119,7 @@ def _panel(axes: Axes, findings: Findings, name: str, title: str, unit: str) -> 
 
 
 def _length(axes: Axes, findings: Findings) -> None:
-    start = findings.length("start", 0).mean
+    start = findings.length("start", 0).value
     axes.axhline(start, color=GREY, linewidth=1, linestyle=":")
     for arm in findings.arms:
         found = [findings.length(arm, n) for n in findings.scale.labels]
@@ -124,17 +128,21 @@ def _length(axes: Axes, findings: Findings) -> None:
     axes.set_ylabel("tokens an answer")
 
 
-def _line(axes: Axes, labels: Sequence[int], found: Sequence[Interval], arm: str) -> None:
+def _percent(share: Estimate) -> Estimate:
+    return Estimate(100 * share.value, 100 * share.low, 100 * share.high, share.count)
+
+
+def _line(axes: Axes, labels: Sequence[int], found: Sequence[Estimate], arm: str) -> None:
     """Means with their intervals, each arm a little beside the others."""
     colour, mark, line = STYLES[arm]
     beside = 1.03 ** (list(STYLES).index(arm) - len(STYLES) / 2)
     low, high = (
-        [abs(getattr(one, side) - one.mean) if np.isfinite(one.low) else 0.0 for one in found]
+        [abs(getattr(one, side) - one.value) if np.isfinite(one.low) else 0.0 for one in found]
         for side in ("low", "high")
     )
     axes.errorbar(
         [count * beside for count in labels],
-        [one.mean for one in found],
+        [one.value for one in found],
         yerr=[low, high],
         color=colour,
         marker=mark,

@@ -16,6 +16,7 @@ import numpy as np
 from labeler.config.settings import Settings
 from tests.benchmarks.evidence import compare, plots, words
 from tests.benchmarks.evidence.findings import Findings
+from tests.benchmarks.evidence.intervals import as_json
 from tests.benchmarks.evidence.measure import Look
 from tests.benchmarks.evidence.plan import ArmName, Run, Scale, Tuned
 from tests.benchmarks.evidence.results import Results
@@ -102,8 +103,8 @@ def summary(findings: Findings, shared: Mapping[str, Any]) -> dict[str, Any]:
         {
             "group": one.group,
             "variant": one.variant,
-            "score": one.score.as_json(),
-            "gain": one.gain.as_json() if one.gain else None,
+            "score": as_json(one.score),
+            "gain": as_json(one.gain) if one.gain else None,
             "seeds": one.seeds,
         }
         for one in findings.ablations()
@@ -117,12 +118,12 @@ def _against(findings: Findings, ours: str, theirs: str, labels: int) -> dict[st
 
 
 def _figures(findings: Findings, arm: str, labels: int) -> dict[str, Any]:
-    found: dict[str, Any] = {"score": compare.mean(findings.scores(arm, labels)).as_json()}
+    found: dict[str, Any] = {"score": as_json(compare.mean(findings.scores(arm, labels)))}
     found["seeds"] = findings.seeds(arm)
-    found["kl"] = findings.over_seeds(arm, labels, "kl").as_json()
-    found["tokens"] = findings.length(arm, labels).as_json()
+    found["kl"] = as_json(findings.over_seeds(arm, labels, "kl"))
+    found["tokens"] = as_json(findings.length(arm, labels))
     for name in ("unfinished", "seconds", "cpu_seconds", "peak_mb"):
-        found[name] = findings.over_seeds(arm, labels, name).as_json()
+        found[name] = as_json(findings.over_seeds(arm, labels, name))
     for other in ("start", "online"):
         if other in findings.by_arm and arm not in ("start", other):
             found[f"against_{other}"] = _against(findings, arm, other, labels)

@@ -5,9 +5,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from labeler.domain.estimate import Estimate
 from tests.benchmarks.evidence.compare import Record, mean
 from tests.benchmarks.evidence.findings import Ablation, Findings
-from tests.benchmarks.evidence.intervals import Interval
+from tests.benchmarks.evidence.intervals import excludes_zero
 from tests.benchmarks.evidence.plan import (
     FULL,
     TITLES,
@@ -186,7 +187,7 @@ def _ablations(findings: Findings, ablations: Sequence[Ablation]) -> str:
     rows, before = [], ""
     for one in ablations:
         gain = "" if one.gain is None else _number(one.gain, sign="+")
-        if one.gain is not None and one.gain.excludes_zero:
+        if one.gain is not None and excludes_zero(one.gain):
             gain = f"**{gain}**"
         group = "" if one.group == before else one.group
         rows.append([group, one.variant, _number(one.score), gain, str(one.seeds)])
@@ -237,9 +238,10 @@ def _shares(record: Mapping[str, Any]) -> str:
     return f"{shares} win/tie/loss, wins and half the ties in [{bounds}]"
 
 
-def _number(value: Interval, digits: int = 2, *, scale: float = 1, sign: str = "") -> str:
-    mean, low, high = (f"{scale * number:{sign}.{digits}f}" for number in vars(value).values())
-    is_bounded = value.low < value.high < math.inf  # one seed alone bounds nothing
+def _number(found: Estimate, digits: int = 2, *, scale: float = 1, sign: str = "") -> str:
+    numbers = (found.value, found.low, found.high)
+    mean, low, high = (f"{scale * number:{sign}.{digits}f}" for number in numbers)
+    is_bounded = found.low < found.high < math.inf  # one seed alone bounds nothing
     return f"{mean} [{low}, {high}]" if is_bounded else mean
 
 

@@ -72,7 +72,7 @@ def test_labels_of_one_prompt_are_left_out_together() -> None:
     prompts = [str(number // 2) for number in range(80)]
     skill = cross_validate(Span.of(differences), labels, prompts, 0)
     assert skill is not None
-    assert skill.right.rate == pytest.approx(0.5)  # unseen prompts score 0: half-right each
+    assert skill.right.value == pytest.approx(0.5)  # unseen prompts score 0: half-right each
 
 
 def test_members_are_the_same_for_the_same_seed_and_differ_among_each_other() -> None:
@@ -227,7 +227,7 @@ def test_labels_with_ties_are_learned_from(policy: Policy) -> None:
     judge = judge_of(policy, tied)
     assert judge.fit is not None
     assert judge.fit.heads.eta.min() > 0
-    assert judge.fit.right.pairs == 48
+    assert judge.fit.right.count == 48
 
 
 def test_features_are_the_same_alone_and_beside_others(policy: Policy) -> None:
