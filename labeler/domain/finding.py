@@ -11,15 +11,12 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 from labeler.domain.estimate import Estimate
+from labeler.domain.messages import Messages
 
 NOT_COMPARED = Estimate.none("nobody has compared it with the version before")
 NONE_ASIDE = Estimate.none("no votes were kept aside")
 SIDES = ("live", "candidate")
 SEPARATOR = "; "
-PLAIN = (
-    *("labels", "judged", "replayed", "held_out", "left_out", "file"),
-    *("learning_rate", "seconds", "loss_first", "loss_last", "broken", "kl_live", "kl_reference"),
-)
 
 
 @dataclass(frozen=True)
@@ -37,7 +34,7 @@ class Responses:
 class Example:
     """One prompt, answered by the version before (`before`) and by the new one (`after`)."""
 
-    prompt: list[dict[str, str]]
+    prompt: Messages
     before: str
     after: str
 
@@ -115,7 +112,7 @@ class Finding:
 
     def to_json(self) -> dict[str, Any]:
         """The row."""
-        row = {name: vars(self)[name] for name in PLAIN if vars(self)[name] != vars(NOTHING)[name]}
+        row = {name: value for name, value in vars(self).items() if value != PLAIN.get(name, value)}
         for side, responses in zip(SIDES, (self.live, self.candidate), strict=True):
             known = {name: value for name, value in vars(responses).items() if value is not None}
             row |= {f"{name}_{side}": value for name, value in known.items()}
@@ -139,6 +136,12 @@ class Finding:
 
 
 NOTHING = Finding()
+# The fields that stand in a row by their own names, with what each is where nothing is known.
+PLAIN = {
+    name: value
+    for name, value in vars(NOTHING).items()
+    if not isinstance(value, Responses | Estimate | tuple)
+}
 
 
 def win_rate_to_json(won: Estimate) -> dict[str, Any] | None:
