@@ -1,8 +1,10 @@
 # Two commands set everything up: `make serve` and `make test`. See README.md.
 PYTHON ?= python3
 BIN := .venv/bin
-# A file's tests share a process; in the order of the folders, so that the longest come first.
-PARALLEL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# A file's tests share a process; in the order of the folders, so that the longest come first. One
+# process more than there are cores: many tests wait for processes of their own.
+PROCESSES := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+PARALLEL := -n $(PROCESSES) --maxprocesses 5 --dist loadfile --no-loadscope-reorder
 
 .PHONY: serve test check lint format starter bench bench-update bench-sampling bench-loop bench-gate \
 	bench-judge bench-learned bench-load evidence browser clean

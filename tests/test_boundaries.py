@@ -3,14 +3,17 @@
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+CLOCKS = {"time.monotonic", "time.perf_counter", "time.process_time", "time.time"}
 MODULES = sorted([*ROOT.glob("labeler/**/*.py"), *ROOT.glob("trainer/**/*.py")])
 
 
+@cache
 def imports(path: Path) -> set[str]:
     """Full names of all that a module imports, at the top or inside a function."""
     found = set()
@@ -194,10 +197,15 @@ def test_settings_load_no_database() -> None:
         ("labeler.roles.scheduler", ["torch", "gradio", "transformers", "datasets"]),
         (
             "labeler.web.server",
-            ["torch", "transformers", "trainer", "datasets", "matplotlib", "crowdkit"],
+            ["torch", "transformers", "peft", "trainer", "datasets", "matplotlib", "crowdkit"],
         ),
-        ("trainer.worker.worker", ["gradio", "fastapi", "apscheduler", "matplotlib", "openai"]),
-        ("trainer.worker.worker", ["trainer.judge.api", "crowdkit", "krippendorff"]),
+        (
+            "trainer.worker.worker",
+            [
+                *("gradio", "fastapi", "apscheduler", "matplotlib", "openai"),
+                *("trainer.judge.api", "crowdkit", "krippendorff"),
+            ],
+        ),
     ],
 )
 def test_a_process_does_not_load_what_it_does_not_use(module: str, absent: list[str]) -> None:
@@ -215,6 +223,42 @@ def test_only_an_update_and_a_users_own_code_may_raise_anything() -> None:
         and (node.type is None or ast.unparse(node.type) in ("Exception", "BaseException"))
     }
     assert broad == {"trainer/worker/worker.py", "trainer/judge/function.py"}
+
+
+def reads_clock(node: ast.AST, known: set[str]) -> bool:
+    """Whether a value is the clock's or worked out from it; `known` are variables that are.
+
+    What is only handed to a function does not count: `now` is an argument of many verbs.
+    """
+    match node:
+        case ast.Call():
+            return ast.unparse(node.func) in CLOCKS
+        case ast.Name():
+            return node.id in known
+    return any(reads_clock(child, known) for child in ast.iter_child_nodes(node))
+
+
+def asserts_on_clock(function: ast.AST) -> bool:
+    """Whether an assertion of this function compares what it read off a clock."""
+    nodes = list(ast.walk(function))
+    known: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Assign) and reads_clock(node.value, known):
+            targets = [part for target in node.targets for part in ast.walk(target)]
+            known |= {name.id for name in targets if isinstance(name, ast.Name)}
+    return any(isinstance(node, ast.Assert) and reads_clock(node.test, known) for node in nodes)
+
+
+def test_no_test_asserts_how_long_something_takes() -> None:
+    """How fast it is, `tests/benchmarks` measure: a busy machine is no fault of the product."""
+    guilty = {
+        f"{path.relative_to(ROOT)}::{function.name}"
+        for path in (ROOT / "tests").glob("**/*.py")
+        if "benchmarks" not in path.parts
+        for function in ast.walk(ast.parse(path.read_text()))
+        if isinstance(function, ast.FunctionDef) and asserts_on_clock(function)
+    }
+    assert guilty == set()
 
 
 def test_no_module_outgrows_a_screenful_of_nouns() -> None:

@@ -12,9 +12,11 @@ the processes, which is over when the first pair is there.
 """
 
 import argparse
+import contextlib
 import json
 import math
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -34,6 +36,7 @@ from labeler.store import open_store
 from labeler.store.database import Database
 from labeler.store.tables import Pair, Prompt
 from tests.benchmarks.processes import measured_alone
+from tests.support.patience import wait_until
 from tests.support.service import settings_environment
 from trainer.policy.adapters import read_adapter
 from trainer.policy.policy import LIVE, load_policy
@@ -134,6 +137,31 @@ def trl_seconds(pairs: int) -> float:
     return pairs / float(found["pairs_per_second"])
 
 
+def seconds_to_end(words: str, settings: Sequence[str]) -> float:
+    """From Ctrl-C to the end of the command, while its worker says that it does this."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = ["judge", "--judge", "starter", "--max-labels", "512", "--data-dir", folder]
+        run = subprocess.Popen(
+            [sys.executable, "-m", "labeler.cli.main", *command, *settings],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=settings_environment(),
+        )
+        wait_until(lambda: says(Path(folder) / "livedpo.sqlite", words), words)
+        begin = time.perf_counter()
+        run.send_signal(signal.SIGINT)
+        run.wait()
+        return time.perf_counter() - begin
+
+
+def says(database: Path, words: str) -> bool:
+    """Whether one of a run's processes says that it does this."""
+    if not database.exists():
+        return False
+    with contextlib.closing(open_store(f"sqlite:///{database}")) as store:
+        return any(words in role.says for role in store.roles.all())
+
+
 def interval(values: Sequence[float]) -> tuple[float, float, float]:
     """The mean with its 95 % interval by Student's t."""
     mean, count = statistics.fmean(values), len(values)
@@ -183,10 +211,14 @@ def main() -> None:
         tqdm.write(line_of(runs[-1]), file=sys.stderr)
         if seed < options.trl:
             trl.append(trl_seconds(options.labels))
+    ends = {words: seconds_to_end(words, settings) for words in ("Sampling pairs", "Training on")}
     if options.json:
-        print(json.dumps({"runs": [asdict(one) for one in runs], "trl_seconds": trl}))
+        found = {"runs": [asdict(one) for one in runs], "trl_seconds": trl, "seconds_to_end": ends}
+        print(json.dumps(found))
     else:
         print(report(runs, trl, options.labels))
+        for words, seconds in ends.items():
+            print(f"Ctrl-C while it says '{words}': {seconds:.1f} s to the end, goal 10 s")
 
 
 if __name__ == "__main__":

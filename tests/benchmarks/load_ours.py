@@ -36,7 +36,8 @@ from tests.benchmarks.crowd import (
     spread,
 )
 from tests.support.page import RaterAtPage
-from tests.support.service import Service, free_port, settings_environment, wait_until
+from tests.support.patience import wait_until
+from tests.support.service import Service, free_port, settings_environment
 from tests.support.tiny import add_pairs, fill
 
 LATENCIES = "() => performance.getEntriesByName('vote-to-paint').map((entry) => entry.duration)"

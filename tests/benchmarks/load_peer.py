@@ -21,7 +21,8 @@ from typing import Any
 import httpx
 
 from tests.benchmarks.crowd import LOST, Connection, Crowd, Figures, Plan, Tally, figures
-from tests.support.service import free_port, wait_until
+from tests.support.patience import wait_until
+from tests.support.service import free_port
 
 VERSION = "1.23.0"
 START_SECONDS = 300.0

@@ -8,6 +8,7 @@ seconds are those of the machine it ran on.
 import argparse
 import json
 import math
+import random
 import statistics
 import tempfile
 import time
@@ -21,9 +22,11 @@ from tqdm import tqdm
 
 from labeler.config.load import load_settings
 from labeler.config.parts.sampling import Sampling
+from labeler.stats.rater_agreement import agreement
 from labeler.store import Store, open_store
 from labeler.store.database import Database
 from labeler.store.tables import PolicyVersion, Update
+from tests.labeler.stats.test_rater_agreement import crowd
 from tests.support.browser import chromium
 from tests.support.page import RaterAtPage
 from tests.support.service import Service
@@ -50,6 +53,8 @@ class Figures:
     """What was measured. Times in seconds unless the name says milliseconds."""
 
     seconds_to_first_pair: float
+    seconds_to_end: float
+    agreement_of_5000_pairs_ms: float
     votes: int
     vote_to_next_pair_p50_ms: float
     vote_to_next_pair_p95_ms: float
@@ -71,9 +76,13 @@ def measure(updates: int, pace_seconds: float) -> Figures:
             seen_at = rate(rater, updates, pace_seconds)
             rater.wait_until_saved()
             latencies = sorted(rater.page.evaluate(LATENCIES))
+            begin = time.monotonic()
+        ending = time.monotonic() - begin
         gains = score_gains(store, data_dir)
         return Figures(
             seconds_to_first_pair=round(first_pair, 2),
+            seconds_to_end=round(ending, 2),
+            agreement_of_5000_pairs_ms=agreement_ms(5000),
             votes=len(rater.seen),
             vote_to_next_pair_p50_ms=round(statistics.median(latencies), 1),
             vote_to_next_pair_p95_ms=round(latencies[int(0.95 * len(latencies))], 1),
@@ -81,6 +90,14 @@ def measure(updates: int, pace_seconds: float) -> Figures:
             score_by_labels=gains,
             labels_to_a_clear_rise=next((n for n, gain, half in gains if gain > half), None),
         )
+
+
+def agreement_ms(pairs: int) -> float:
+    """Milliseconds for the figures of how far raters agree, which the dashboard shows."""
+    answers = crowd(random.Random(0), pairs, right=0.7)
+    begin = time.perf_counter()
+    agreement(answers)
+    return round(1000 * (time.perf_counter() - begin), 1)
 
 
 def rate(rater: RaterAtPage, updates: int, pace_seconds: float) -> dict[int, float]:
@@ -164,6 +181,8 @@ def print_table(figures: Figures) -> None:
     all_waits = figures.waits_from_the_last_needed_vote
     rows: list[tuple[str, object]] = [
         ("seconds to first pair", figures.seconds_to_first_pair),
+        ("seconds from Ctrl-C to the end", figures.seconds_to_end),
+        ("agreement of 5000 pairs, ms, goal 300", figures.agreement_of_5000_pairs_ms),
         ("key to next pair, p50 ms", figures.vote_to_next_pair_p50_ms),
         ("key to next pair, p95 ms", figures.vote_to_next_pair_p95_ms),
         ("votes", figures.votes),

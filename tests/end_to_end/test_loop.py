@@ -10,12 +10,12 @@ from typing import Any
 import psutil
 from playwright.sync_api import Browser
 
-from labeler.store import open_store
+from labeler.store import Store, open_store
 from tests.support.page import RaterAtPage, Shown
 from tests.support.service import Service, settings_environment
 from trainer.starter.phrases import CLOSERS, OPENERS
 
-UPDATES = 5
+UPDATES = 3
 LABELS_PER_UPDATE = 16
 SHORT = 200  # characters; at first the mean is about 250
 WARM = [text.split("{")[0] for text in (*OPENERS["warm"], *CLOSERS["warm"]) if text]
@@ -48,15 +48,18 @@ def test_votes_by_keyboard_change_the_policy_that_the_next_pairs_come_from(
     data_dir = tmp_path / "run"
     with (
         Service(data_dir, labels_per_update=LABELS_PER_UPDATE) as service,
+        closing(open_store(f"sqlite:///{data_dir / 'livedpo.sqlite'}")) as store,
         closing(browser.new_page()) as page,
     ):
         rater = RaterAtPage(page, service.url, shorter_polite)
         for number in range(1, UPDATES + 1):
-            while promoted(data_dir) < number:
-                if waiting_labels(data_dir) < LABELS_PER_UPDATE:
-                    rater.vote()
-                    rater.wait_until_saved()
-        live = counts(data_dir)["policy"]["live"]
+            while promoted(store) < number:
+                if is_busy(store):
+                    page.wait_for_timeout(200)
+                    continue
+                rater.vote()
+                rater.wait_until_saved()
+        live = counts(store)["policy"]["live"]
         while sum(pair.version == live for pair in rater.seen) < 15:
             rater.vote()
         rater.wait_until_saved()
@@ -77,19 +80,18 @@ def test_votes_by_keyboard_change_the_policy_that_the_next_pairs_come_from(
             assert row["choice"] == ("a" if a else "b")
 
 
-def counts(data_dir: Path) -> dict[str, Any]:
-    store = open_store(f"sqlite:///{data_dir / 'livedpo.sqlite'}")
+def counts(store: Store) -> dict[str, Any]:
     return store.reports.status(max_staleness=2)
 
 
-def waiting_labels(data_dir: Path) -> int:
-    """Labels since the last update was opened; a due one counts until it opens."""
-    now = counts(data_dir)
-    return LABELS_PER_UPDATE if now["updates"]["running"] else int(now["labels"]["fresh"])
+def is_busy(store: Store) -> bool:
+    """Whether an update runs, or is due."""
+    now = counts(store)
+    return bool(now["updates"]["running"] or now["labels"]["fresh"] >= LABELS_PER_UPDATE)
 
 
-def promoted(data_dir: Path) -> int:
-    return int(counts(data_dir)["updates"]["done"])
+def promoted(store: Store) -> int:
+    return int(counts(store)["updates"]["done"])
 
 
 def assert_light(web: psutil.Process) -> None:

@@ -4,9 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.support.service import Client, Service, settings_environment, wait_until
+from tests.support.patience import wait_until
+from tests.support.service import Client, Service, settings_environment
+from tests.support.tiny import EASY
 
-LABELS_PER_UPDATE = 8
+LABELS_PER_UPDATE = 4
+SMALL = {"max_new_tokens": 8, "learning_rate": 1e-2, "lora_rank": 4, "threads": 1}
 
 
 def versions(service: Service, *words: str) -> str:
@@ -20,8 +23,11 @@ def versions_shown(url: str) -> set[int]:
     return {pair["version"] for pair in Client(url).pairs(2)}
 
 
-def test_rollback_and_promotion_take_effect_on_a_running_service(tmp_path: Path) -> None:
-    with Service(tmp_path / "run", labels_per_update=LABELS_PER_UPDATE) as service:
+def test_rollback_and_promotion_take_effect_on_a_running_service(
+    tmp_path: Path, tiny_policy: Path
+) -> None:
+    settings = {"policy": tiny_policy, "labels_per_update": LABELS_PER_UPDATE, **SMALL, **EASY}
+    with Service(tmp_path / "run", **settings) as service:
         client = Client(service.url)
         for _ in range(LABELS_PER_UPDATE):
             client.vote_on_next(lambda _: "left")

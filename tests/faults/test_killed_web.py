@@ -9,13 +9,14 @@ import httpx
 import pytest
 
 from labeler.store import open_store
-from tests.support.service import Client, free_port, settings_environment, wait_until
+from tests.support.patience import PATIENCE_SECONDS, wait_until
+from tests.support.service import Client, free_port, settings_environment
 from tests.support.tiny import fill
 
 
 def is_up(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/rating/state", timeout=5).is_success
+        return httpx.get(f"{url}/rating/state", timeout=30).is_success
     except httpx.HTTPError:
         return False
 
@@ -41,7 +42,7 @@ def test_a_vote_whose_answer_was_lost_counts_once_when_it_is_sent_again(
         lease = client.pairs(1)[0]["lease_id"]
         with pytest.raises(httpx.HTTPError):
             client.vote(lease, vote_id="the-vote")
-        assert dying.wait(timeout=30) == -signal.SIGKILL
+        assert dying.wait(timeout=PATIENCE_SECONDS) == -signal.SIGKILL
     assert len(store.reports.votes()) == votes_before_the_retry
 
     with subprocess.Popen(

@@ -3,6 +3,8 @@
 import os
 import signal
 import socket
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -10,16 +12,19 @@ import psutil
 import pytest
 
 from labeler.store import open_store
-from tests.support.service import Client, Service, wait_until
-from tests.support.tiny import EASY, fill, save_tiny_policy
+from tests.support.patience import wait_until
+from tests.support.service import Client, Service
+from tests.support.tiny import EASY, fill
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> dict[str, object]:
-    prompts = tmp_path / "prompts.jsonl"
-    prompts.write_text("".join(f'"how do you make good tea {n}?"\n' for n in range(200)))
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory, tiny_policy: Path) -> dict[str, object]:
+    """Settings for a tiny policy, and for 200 prompts after two lines that are none."""
+    prompts = tmp_path_factory.mktemp("prompts") / "prompts.jsonl"
+    lines = ['{"prompt": ""}', "nonsense", *(f'"how do you make tea {n}?"' for n in range(200))]
+    prompts.write_text("\n".join(lines))
     return {
-        "policy": save_tiny_policy(tmp_path / "policy"),
+        "policy": tiny_policy,
         "prompts": prompts,
         "max_new_tokens": 8,
         "queue_pairs": 8,
@@ -28,6 +33,54 @@ def settings(tmp_path: Path) -> dict[str, object]:
         "threads": 1,
         **EASY,
     }
+
+
+@pytest.fixture(scope="module")
+def service(
+    settings: dict[str, object], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    """One service for the tests that let it go on."""
+    with Service(tmp_path_factory.mktemp("shared") / "run", **settings) as running:
+        yield running
+
+
+def test_bad_prompt_lines_are_named_and_the_good_ones_served(service: Service) -> None:
+    line = service.wait_for_line("prompts added")
+    assert "200 prompts added" in line
+    assert "line 1: empty text; line 2: not JSON" in line
+    with closing(open_store(f"sqlite:///{service.data_dir / 'livedpo.sqlite'}")) as store:
+        assert len(store.prompts.all()) == 200
+
+
+def test_a_second_service_on_the_same_data_dir_is_one_sentence(
+    service: Service, settings: dict[str, object]
+) -> None:
+    second = Service(service.data_dir, **settings)
+    assert second.wait_for_end() == 1
+    assert len(second.lines) == 1
+    assert "in use by another running service" in second.lines[0]
+    assert Client(service.url).state()["live"] == 0
+
+
+def test_a_role_that_is_killed_starts_again_and_no_vote_is_lost(service: Service) -> None:
+    client = Client(service.url)
+    client.vote_on_next(lambda _: "tie")
+    before = service.pids()
+    assert set(before) == {"web", "scheduler", "worker"}
+    for pid in before.values():
+        os.kill(pid, signal.SIGKILL)
+    wait_until(
+        lambda: (
+            set(now := service.pids()) == set(before)
+            and set(now.values()).isdisjoint(before.values())
+        ),
+        "new roles",
+    )
+    wait_until(lambda: _answers(client), "the page")
+    for _ in range(4):
+        client.vote_on_next(lambda _: "left")
+    wait_until(lambda: client.state()["live"] == 1, "version 1")
+    assert client.state()["votes"] == 5
 
 
 def test_votes_train_a_version_and_ctrl_c_stops_cleanly(
@@ -50,33 +103,10 @@ def test_votes_train_a_version_and_ctrl_c_stops_cleanly(
     assert status["updates"]["running"] == 0
 
 
-def test_a_role_that_is_killed_starts_again_and_no_vote_is_lost(
-    tmp_path: Path, settings: dict[str, object]
-) -> None:
-    with Service(tmp_path / "run", **settings) as service:
-        client = Client(service.url)
-        client.vote_on_next(lambda _: "tie")
-        before = service.pids()
-        assert set(before) == {"web", "scheduler", "worker"}
-        for pid in before.values():
-            os.kill(pid, signal.SIGKILL)
-        wait_until(
-            lambda: (
-                set(now := service.pids()) == set(before)
-                and set(now.values()).isdisjoint(before.values())
-            ),
-            "new roles",
-        )
-        wait_until(lambda: _answers(client), "the page")
-        for _ in range(4):
-            client.vote_on_next(lambda _: "left")
-        wait_until(lambda: client.state()["live"] == 1, "version 1")
-        assert client.state()["votes"] == 5
-
-
 def test_kill_9_of_everything_and_the_same_command_again(
     tmp_path: Path, settings: dict[str, object]
 ) -> None:
+    """The second time the supervisor alone is killed, and the roles end with it."""
     with Service(tmp_path / "run", **settings) as service:
         client = Client(service.url)
         for _ in range(3):
@@ -89,27 +119,10 @@ def test_kill_9_of_everything_and_the_same_command_again(
         assert client.state()["votes"] == 3
         client.vote_on_next(lambda _: "left")
         wait_until(lambda: client.state()["live"] == 1, "version 1")
-
-
-def test_the_roles_end_with_a_supervisor_that_was_killed(
-    tmp_path: Path, settings: dict[str, object]
-) -> None:
-    with Service(tmp_path / "run", **settings) as service:
-        pids = list(service.pids().values())
-        service.process.kill()
-        service.wait_for_end()
+        pids = list(again.pids().values())
+        again.process.kill()
+        again.wait_for_end()
         wait_until(lambda: not any(psutil.pid_exists(pid) for pid in pids), "the roles' end")
-
-
-def test_a_second_service_on_the_same_data_dir_is_one_sentence(
-    tmp_path: Path, settings: dict[str, object]
-) -> None:
-    with Service(tmp_path / "run", **settings) as first:
-        second = Service(tmp_path / "run", **settings)
-        assert second.wait_for_end() == 1
-        assert len(second.lines) == 1
-        assert "in use by another running service" in second.lines[0]
-        assert Client(first.url).state()["live"] == 0
 
 
 def test_a_port_in_use_is_one_sentence(tmp_path: Path, settings: dict[str, object]) -> None:
@@ -143,17 +156,6 @@ def test_a_policy_that_cannot_be_loaded_ends_the_service_with_one_sentence(
     assert len(errors) == 1
     assert "nowhere" in errors[0]
     assert not any("Traceback" in line for line in service.lines)
-
-
-def test_bad_prompt_lines_are_named_and_the_good_ones_served(
-    tmp_path: Path, settings: dict[str, object]
-) -> None:
-    Path(str(settings["prompts"])).write_text('"Tea?"\n{"prompt": ""}\nnonsense\n"Coffee?"\n')
-    with Service(tmp_path / "run", **settings) as service:
-        line = service.wait_for_line("prompts added")
-    assert "2 prompts added" in line
-    assert "line 2: empty text; line 3: not JSON" in line
-    assert len(open_store(f"sqlite:///{tmp_path / 'run' / 'livedpo.sqlite'}").prompts.all()) == 2
 
 
 def _answers(client: Client) -> bool:

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 
 from playwright.sync_api import Browser, expect, sync_playwright
 
+from tests.support.patience import PATIENCE_SECONDS
+
 NAMES = ("chromium", "google-chrome", "chromium-browser")
 QUIET = [
     "--no-sandbox",
@@ -16,7 +18,7 @@ QUIET = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PATIENCE_MS = 30_000  # of what is expected on a page; a machine shared with others can be slow
+PATIENCE_MS = 1000 * PATIENCE_SECONDS
 
 expect.set_options(timeout=PATIENCE_MS)
 

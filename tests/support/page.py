@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from playwright.sync_api import Page, expect
 
+from tests.support.browser import PATIENCE_MS
+
 READ = """() => [
     document.querySelector("#prompt .text").innerText,
     document.querySelector("#reply-left .text").innerText,
@@ -36,7 +38,7 @@ class RaterAtPage:
 
     def look(self) -> Shown:
         """The pair on screen, as soon as there is one."""
-        self.page.wait_for_selector("body:not(.is-waiting) #reply-left .text", timeout=60_000)
+        self.page.wait_for_selector("body:not(.is-waiting) #reply-left .text", timeout=PATIENCE_MS)
         prompt, left, right, note = self.page.evaluate(READ)
         return Shown(prompt, left, right, int(note.split()[-1]))
 
@@ -52,4 +54,4 @@ class RaterAtPage:
     def wait_until_saved(self) -> None:
         """Until the server has confirmed every vote."""
         mark = self.page.locator("#saved .mark")
-        expect(mark).to_have_attribute("data-kind", "saved", timeout=30_000)
+        expect(mark).to_have_attribute("data-kind", "saved")

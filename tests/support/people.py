@@ -7,6 +7,7 @@ import httpx
 from labeler.domain.states import RaterRole
 from labeler.store import Store
 from labeler.web.door.sessions import Sessions
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.web import Service
 
 
@@ -26,4 +27,4 @@ def cookie_of(service: Service, token: str) -> dict[str, str]:
 def client_of(service: Service, token: str | None) -> httpx.Client:
     """A browser without a browser: logged in with this token, or not at all."""
     headers = cookie_of(service, token) if token else {}
-    return httpx.Client(base_url=service.url, headers=headers, timeout=30)
+    return httpx.Client(base_url=service.url, headers=headers, timeout=PATIENCE_SECONDS)

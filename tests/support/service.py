@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 import uuid
 from collections.abc import Callable
 from functools import partial
@@ -19,8 +18,7 @@ from typing import Any
 import httpx
 
 from labeler.config.load import PREFIX
-
-WAIT_SECONDS = 90.0
+from tests.support.patience import PATIENCE_SECONDS, wait_until
 
 
 def free_port() -> int:
@@ -28,17 +26,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def wait_until(condition: Callable[[], Any], what: str, seconds: float = WAIT_SECONDS) -> Any:
-    """The condition's value, as soon as it is true."""
-    pause, end = threading.Event(), time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        assert time.monotonic() < end, f"waited {seconds} s for {what}"
-        pause.wait(0.05)
 
 
 def settings_environment(**settings: object) -> dict[str, str]:
@@ -84,7 +71,7 @@ class Service:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(timeout=30)
+                self.process.wait(timeout=PATIENCE_SECONDS)
         if self.process.poll() is None:
             self.process.kill()
         self.wait_for_end()
@@ -99,8 +86,8 @@ class Service:
         return str(wait_until(found, words))
 
     def wait_for_end(self) -> int:
-        code = self.process.wait(timeout=60)
-        self._reader.join(timeout=10)
+        code = self.process.wait(timeout=PATIENCE_SECONDS)
+        self._reader.join(timeout=PATIENCE_SECONDS)
         return code
 
     def status(self) -> dict[str, Any]:
@@ -149,7 +136,7 @@ class Client:
         return bool(self._post("/rating/votes", {"votes": [ballot]})["receipts"][0]["saved"])
 
     def state(self) -> dict[str, Any]:
-        answer = httpx.get(self.url + "/rating/state", timeout=30)
+        answer = httpx.get(self.url + "/rating/state", timeout=PATIENCE_SECONDS)
         answer.raise_for_status()
         state: dict[str, Any] = answer.json()
         return state
@@ -161,7 +148,8 @@ class Client:
         return dict(pair)
 
     def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        answer = httpx.post(self.url + path, json=body, headers={"Origin": self.url}, timeout=30)
+        headers = {"Origin": self.url}
+        answer = httpx.post(self.url + path, json=body, headers=headers, timeout=PATIENCE_SECONDS)
         answer.raise_for_status()
         found: dict[str, Any] = answer.json()
         return found

@@ -21,7 +21,8 @@ from labeler.store import open_store
 from labeler.store.views.reports import VoteRow
 from tests.support.browser import chromium
 from tests.support.page import RaterAtPage, Shown
-from tests.support.service import Service, wait_until
+from tests.support.patience import wait_until
+from tests.support.service import Service
 
 VOTES = 30
 KILLED_AFTER = 10
@@ -138,9 +139,10 @@ def rate_thirty(
     *,
     offline_seconds: float,
     say: Callable[[str], None] = lambda _: None,
+    **settings: object,
 ) -> list[str]:
     """Do it all; what went wrong, if anything did."""
-    with Service(data_dir) as service:
+    with Service(data_dir, **settings) as service:
         begin = time.monotonic()
         rater = ThirtyVotes(context, service)
         rater.run(offline_seconds=offline_seconds)

@@ -1,8 +1,6 @@
 """A web service for the tests: a real SQLite file with made-up pairs, and a real server on it."""
 
-import socket
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,16 +11,17 @@ from fastapi import FastAPI
 from playwright.sync_api import ConsoleMessage, Page, Route, expect
 
 from labeler.config.settings import Settings
-from labeler.store import Store, open_store
+from labeler.store import Store
 from labeler.store.records import NewPair
 from labeler.web.app import create_app
-
-PATIENCE_SECONDS = 30.0
+from tests.support.empty_store import new_store
+from tests.support.patience import wait_until
+from tests.support.service import free_port
 
 
 def open_test_store(folder: Path) -> Store:
     """A store whose base policy is adopted and live as version 0."""
-    store = open_store(f"sqlite:///{folder / 'livedpo.sqlite'}")
+    store = new_store(folder / "livedpo.sqlite")
     store.versions.adopt_base(base="test", fingerprint="f", now=1.0)
     return store
 
@@ -75,7 +74,7 @@ class Service:
         """Serve in a thread, and return once connections are taken."""
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
-        until(lambda: self._server is not None and self._server.started)
+        wait_until(lambda: self._server is not None and self._server.started, "the server")
 
     def _run(self) -> None:
         self.app = create_app(self.settings, self.store)
@@ -109,20 +108,6 @@ def serving(store: Store, folder: Path, **settings: Any) -> Iterator[Service]:
         yield service
     finally:
         service.stop()
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
-def until(condition: Any, patience: float = PATIENCE_SECONDS) -> None:
-    """Wait for a condition; fail if it does not come about."""
-    ends = time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < ends, "the condition did not come about in time"
-        time.sleep(0.01)
 
 
 def standing(store: Store) -> Sequence[Any]:

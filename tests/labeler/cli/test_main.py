@@ -16,6 +16,7 @@ from labeler.domain.finding import Finding
 from labeler.store import Store, open_store
 from labeler.store.records import NewVersion
 from tests.support.adapter import write_folder
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.store import claim, open_update, vote
 from tests.support.tiny import add_pairs, fill
 
@@ -26,7 +27,7 @@ def livedpo(*words: object, **environ: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "labeler.cli.main", *map(str, words)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
         env=clean | environ,
     )
 

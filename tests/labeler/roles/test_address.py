@@ -17,7 +17,7 @@ from labeler.roles import address
 from labeler.roles.address import is_https, listen, refuse_open_door, url_of, warning_of
 from labeler.store import open_store
 from labeler.web.server import run_web
-from tests.support.web import until
+from tests.support.patience import wait_until
 
 
 def test_a_port_in_use_is_one_sentence_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +116,7 @@ def test_https_is_served_with_cookies_for_it_only(certificate: Path, tmp_path: P
     thread = threading.Thread(target=run_web, args=(settings, store, stop))
     thread.start()
     try:
-        until(lambda: any(role.name == "web" for role in store.roles.all()))
+        wait_until(lambda: any(role.name == "web" for role in store.roles.all()))
         with httpx.Client(base_url=url_of(settings), verify=trusted) as client:
             body = {"invite": invite, "password": "correct horse battery"}
             answer = client.post("/door/accept", json=body, headers={"origin": url_of(settings)})

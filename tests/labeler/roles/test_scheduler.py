@@ -10,17 +10,8 @@ from labeler.domain.rules import DueRules
 from labeler.roles.scheduler import run_scheduler
 from labeler.store import Store
 from labeler.store.records import Ballot
+from tests.support.patience import PATIENCE_SECONDS, wait_until
 from tests.support.tiny import fill
-
-
-def wait_for(condition: object, seconds: float = 20.0) -> float:
-    """Seconds until the condition holds."""
-    begin = time.monotonic()
-    pause = threading.Event()
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() - begin < seconds, "it never came"
-        pause.wait(0.01)
-    return time.monotonic() - begin
 
 
 def test_an_update_opens_soon_after_the_label_that_makes_it_due_and_leases_run_out(
@@ -39,11 +30,11 @@ def test_an_update_opens_soon_after_the_label_that_makes_it_due_and_leases_run_o
         for pair in pairs[:2]:
             assert store.updates.last() is None
             store.votes.record(Ballot(pair.lease_id, pair.lease_id, "left"), rater_id=1, now=now)
-        wait_for(lambda: store.updates.last() is not None)
-        wait_for(lambda: store.reports.status(max_staleness=2)["pairs"]["leased"] == 0)
+        wait_until(lambda: store.updates.last() is not None)
+        wait_until(lambda: store.reports.status(max_staleness=2)["pairs"]["leased"] == 0)
     finally:
         stop.set()
-        thread.join(timeout=10)
+        thread.join(timeout=PATIENCE_SECONDS)
     assert not thread.is_alive()
 
 
@@ -74,8 +65,8 @@ def test_a_job_that_fails_raises_an_alarm_and_goes_on(
     thread = threading.Thread(target=run_scheduler, args=(settings, store, stop))
     thread.start()
     try:
-        wait_for(lambda: len(alarms) == 2)
+        wait_until(lambda: len(alarms) == 2)
     finally:
         stop.set()
-        thread.join(timeout=10)
+        thread.join(timeout=PATIENCE_SECONDS)
     assert alarms == ["the disk went away", None]

@@ -13,6 +13,7 @@ from labeler.store import Store, open_store
 from labeler.store.database import Database
 from labeler.store.records import Ballot, Claim, ClaimLostError, NewVersion
 from labeler.store.tables import Rater
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.store import add
 from tests.support.tiny import add_pairs, made_up_pair
 
@@ -141,7 +142,7 @@ def test_no_pair_is_handed_out_twice_and_no_vote_is_lost_doubled_or_locked_out(
     processes.append(context.Process(target=steer, args=(url, 7, done, results)))
     for process in processes:
         process.start()
-    outcomes = [results.get(timeout=120) for _ in processes]
+    outcomes = [results.get(timeout=PATIENCE_SECONDS) for _ in processes]
     for process in processes:
         process.join()
 

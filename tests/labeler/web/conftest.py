@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import httpx
@@ -9,14 +10,18 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext
 
 from labeler.store import Store
-from tests.support.web import (
-    Screen,
-    Service,
-    add_pairs,
-    free_port,
-    open_test_store,
-    serving,
-)
+from labeler.web import app
+from tests.support.patience import PATIENCE_SECONDS
+from tests.support.service import free_port
+from tests.support.web import Screen, Service, add_pairs, open_test_store, serving
+
+
+@pytest.fixture(scope="session", autouse=True)
+def layout() -> Iterator[None]:
+    """Gradio's layout, which depends on no setting, is made once for all the apps of a process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(app, "rating_page", cache(app.rating_page))
+        yield
 
 
 @pytest.fixture
@@ -52,7 +57,10 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     folder = tmp_path_factory.mktemp("shared")
     with contextlib.closing(open_test_store(folder)) as store:
         add_pairs(store, 12)
-        with serving(store, folder) as running, httpx.Client(base_url=running.url) as client:
+        with (
+            serving(store, folder) as running,
+            httpx.Client(base_url=running.url, timeout=PATIENCE_SECONDS) as client,
+        ):
             yield client
 
 

@@ -13,6 +13,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.web import Service, add_pairs, open_test_store, serving
 
 SERIOUS = ("serious", "critical")
@@ -117,7 +118,7 @@ def pages(browser: Browser, services: dict[bool, Service]) -> Iterator[dict[bool
 
 def _vote(service: Service, pairs: int) -> None:
     """So that there is something in lists and plots."""
-    with httpx.Client(base_url=service.url) as client:
+    with httpx.Client(base_url=service.url, timeout=PATIENCE_SECONDS) as client:
         body = {"holder": "before", "wanted": pairs}
         found = client.post("/rating/pairs", json=body).json()["pairs"]
         leases = [pair["lease_id"] for pair in found]

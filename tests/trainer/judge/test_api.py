@@ -5,7 +5,6 @@ import math
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,8 @@ from tests.support.faulty_server import (
     proxy,
     says,
 )
-from tests.support.service import free_port, wait_until
+from tests.support.patience import PATIENCE_SECONDS, wait_until
+from tests.support.service import free_port
 from tests.support.tiny import save_tiny_policy, tiny_model, tiny_tokenizer
 from trainer.judge.api import ApiJudge, model_and_url
 from trainer.judge.verdict import letter_of
@@ -214,7 +214,7 @@ def test_it_waits_as_long_as_the_server_says_before_it_asks_again() -> None:
     for asked in server.asked:
         times.setdefault(shown_as_a(asked), []).append(asked.at)
     assert judgement.probability == 1.0
-    assert all(1.0 <= again - first < 5.0 for first, again in times.values())
+    assert all(again - first >= 1.0 for first, again in times.values())
 
 
 def test_a_wait_beyond_the_deadline_has_the_servers_word_as_its_cause() -> None:
@@ -222,24 +222,22 @@ def test_a_wait_beyond_the_deadline_has_the_servers_word_as_its_cause() -> None:
     assert judgement.cause == Cause.RATE_LIMITED
 
 
-def test_a_server_that_never_answers_is_a_time_out_within_the_deadline() -> None:
-    """8 requests, one at a time, and 2 more: 10 time-outs of 0.15 s. All tries would take 24."""
+def test_a_server_that_never_answers_is_a_time_out_without_all_tries() -> None:
+    """8 requests, one at a time, and 2 more: 10 time-outs. All tries would be 24."""
     never = threading.Event()
     with Server(lambda _: Response(b"", until=never)) as server:
-        begin = time.monotonic()
         judge = judge_at(server.url, timeout_seconds=0.15, concurrency=1)
         judgements = judge.judge([QUESTION] * 4)
-        took_seconds = time.monotonic() - begin
         never.set()
     assert [judgement.cause for judgement in judgements] == [Cause.TIMEOUT] * 4
-    assert 1.0 < took_seconds < 3.0
+    assert len(server.asked) <= 10
 
 
 def test_an_answer_that_never_ends_costs_no_other_question() -> None:
-    """Each of its bytes comes well within the time-out of 0.3 s; three of these are all it gets."""
+    """Each of its bytes comes well within the time-out of 2 s; three of these are all it gets."""
     endless = Response(b" " * 6000, drip_seconds=0.01)
     with Server(lambda asked: says(good_one(asked)) if asked.number else endless) as server:
-        judge = judge_at(server.url, timeout_seconds=0.3, concurrency=1)
+        judge = judge_at(server.url, timeout_seconds=2.0, concurrency=1)
         judgements = judge.judge([QUESTION] * 2)
     assert [judgement.cause for judgement in judgements] == [Cause.TIMEOUT, None]
 
@@ -337,7 +335,7 @@ def test_closing_ends_a_judge_that_waits() -> None:
         waiting.start()
         wait_until(lambda: len(server.asked) == 2, "both requests")
         judge.close()
-        waiting.join(timeout=10)
+        waiting.join(timeout=PATIENCE_SECONDS)
         never.set()
     assert [judgement.cause for judgement in got] == [Cause.TIMEOUT]
     assert judge.judge([QUESTION])[0].requests == 0
@@ -351,7 +349,7 @@ def test_no_thread_stays_behind() -> None:
         names = {thread.name for thread in set(threading.enumerate()) - before}
         return [name for name in names if "process_request" not in name]  # the server's own
 
-    wait_until(lambda: not left(), "its threads to end", seconds=5)
+    wait_until(lambda: not left(), "its threads to end")
 
 
 def test_the_key_is_sent_and_told_to_nobody_else(
@@ -455,7 +453,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             yield f"http://127.0.0.1:{port}/v1"
         finally:
             process.terminate()
-            process.wait(timeout=30)
+            process.wait(timeout=PATIENCE_SECONDS)
 
 
 def test_a_real_server_with_a_model_that_knows_nothing_gives_no_verdict(

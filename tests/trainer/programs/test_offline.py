@@ -18,6 +18,7 @@ from labeler.domain.labels import VoteRules
 from labeler.domain.states import VersionState
 from labeler.files.pairs import read_pairs
 from labeler.store import Store, open_store
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.tiny import EASY
 from tests.trainer.conftest import load
 from trainer.policy.adapters import read_adapter
@@ -138,7 +139,9 @@ def test_the_command_says_what_came_of_it_and_merges_the_version(
 
     def livedpo(*words: str) -> subprocess.CompletedProcess[str]:
         run = [sys.executable, "-m", "labeler.cli.main", *words]
-        return subprocess.run(run, capture_output=True, text=True, timeout=120, env=environment)
+        return subprocess.run(
+            run, capture_output=True, text=True, timeout=PATIENCE_SECONDS, env=environment
+        )
 
     trained = livedpo("train", str(file))
     assert trained.returncode == 0, trained.stderr

@@ -15,13 +15,17 @@ from labeler.store.tables import PolicyVersion, Vote
 from labeler.web.dashboard.figures import Figures
 from tests.support.adapter import write_folder
 from tests.support.busy import fill_busy
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.store import change, claim, open_update, promote, vote
 from tests.support.web import add_pairs, serving
 
 
 @pytest.fixture
 def client(store: Store, tmp_path: Path) -> Iterator[httpx.Client]:
-    with serving(store, tmp_path) as running, httpx.Client(base_url=running.url) as opened:
+    with (
+        serving(store, tmp_path) as running,
+        httpx.Client(base_url=running.url, timeout=PATIENCE_SECONDS) as opened,
+    ):
         yield opened
 
 
@@ -150,8 +154,8 @@ TOO_LARGE = "99999999999999999999"
 
 
 @pytest.mark.parametrize("query", [*WRONG, NO_TEXT, "search=" + "x" * 201])
-def test_a_filter_that_is_none_is_refused_in_a_sentence(client: httpx.Client, query: str) -> None:
-    answer = client.get(f"/labels/pairs?{query}")
+def test_a_filter_that_is_none_is_refused_in_a_sentence(shared: httpx.Client, query: str) -> None:
+    answer = shared.get(f"/labels/pairs?{query}")
     assert answer.status_code == 422
     assert answer.json()["error"].endswith(".")
 
@@ -168,10 +172,10 @@ def test_a_filter_that_is_none_is_refused_in_a_sentence(client: httpx.Client, qu
     ],
 )
 def test_a_number_that_the_database_cannot_hold_is_refused_in_a_sentence(
-    client: httpx.Client, path: str, body: dict[str, str]
+    shared: httpx.Client, path: str, body: dict[str, str]
 ) -> None:
     for number in (TOO_LARGE, f"-{TOO_LARGE}"):
-        answer = client.post("/" + path.format(number), json=body)
+        answer = shared.post("/" + path.format(number), json=body)
         assert answer.status_code == 422
         assert answer.json()["error"].endswith(".")
 

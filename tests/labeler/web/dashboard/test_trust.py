@@ -18,6 +18,7 @@ from labeler.store.database import Database
 from labeler.store.records import Gold
 from labeler.store.tables import Lease, Pair
 from labeler.web.dashboard.trust import LOOK_SECONDS, TrustView
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.web import add_pairs, serving
 
 SHARES = {"gold_share": 0.3, "repeat_share": 0.4, "labels_per_update": 1000, "queue_pairs": 500}
@@ -54,7 +55,7 @@ def test_gold_repeated_and_ordinary_pairs_look_alike_in_every_answer(
     seen: dict[Purpose, list[Any]] = {}
     with (
         serving(store, tmp_path, **SHARES) as service,
-        httpx.Client(base_url=service.url) as client,
+        httpx.Client(base_url=service.url, timeout=PATIENCE_SECONDS) as client,
     ):
 
         def post(path: str, body: dict[str, Any]) -> Any:
@@ -95,7 +96,7 @@ def test_the_report_is_for_reviewers_and_comes_with_the_shares_of_the_settings(
     add_pairs(store, 4)
     with (
         serving(store, tmp_path, weigh_raters=True) as service,
-        httpx.Client(base_url=service.url) as client,
+        httpx.Client(base_url=service.url, timeout=PATIENCE_SECONDS) as client,
     ):
         (pair,) = client.post("/rating/pairs", json={"holder": "t", "wanted": 1}).json()["pairs"]
         ballot = {"vote_id": "v", "lease_id": pair["lease_id"], "choice": "left", "seconds": 0.2}

@@ -15,6 +15,7 @@ from starlette.routing import Mount, Route
 
 from labeler.domain.states import RaterRole
 from labeler.web.door.access import RULES, Rule, rules_of
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.people import client_of, member
 from tests.support.web import Service, add_pairs, open_test_store, serving
 
@@ -105,7 +106,7 @@ def people(house: Service) -> Iterator[dict[str, httpx.Client]]:
         clients["nobody"] = stack.enter_context(client_of(house, None))
         other = {"cookie": f"livedpo-1={tokens['admin']}; session={tokens['admin']}"}
         clients["an account with another's cookie name"] = stack.enter_context(
-            httpx.Client(base_url=house.url, headers=other)
+            httpx.Client(base_url=house.url, headers=other, timeout=PATIENCE_SECONDS)
         )
         yield clients
 

@@ -10,7 +10,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from labeler.domain.passwords import hash_password
 from labeler.domain.states import RaterRole
 from labeler.store import Store
-from tests.support.web import Service, standing, until
+from tests.support.patience import wait_until
+from tests.support.web import Service, standing
 
 PASSWORD = "correct horse battery"
 
@@ -154,7 +155,7 @@ def test_votes_wait_for_the_login_of_the_person_who_cast_them(
     log_in(page, "Ann")
     wait_for_pair(page)
     page.keyboard.press("1")
-    until(lambda: stored_by(store) == ["Ann"])
+    wait_until(lambda: stored_by(store) == ["Ann"])
 
     (cookie,) = context.cookies()
     store.logins.log_out(cookie.get("value", ""), now=time.time())
@@ -169,13 +170,13 @@ def test_votes_wait_for_the_login_of_the_person_who_cast_them(
     log_in(other, "Boss")
     wait_for_pair(other)
     other.keyboard.press("t")
-    until(lambda: stored_by(store) == ["Ann", "Boss"])
+    wait_until(lambda: stored_by(store) == ["Ann", "Boss"])
     page.evaluate("window.dispatchEvent(new Event('focus'))")
     expect(bar).to_contain_text("Somebody else has logged in")
     assert stored_by(store) == ["Ann", "Boss"]
 
     bar.get_by_role("link", name="Log in again").click()
     log_in(page, "Ann")
-    until(lambda: stored_by(store) == ["Ann", "Boss", "Ann"])
+    wait_until(lambda: stored_by(store) == ["Ann", "Boss", "Ann"])
     wait_for_pair(page)
     expect(bar).to_be_empty()

@@ -8,6 +8,7 @@ import pytest
 from labeler.domain.states import RaterRole
 from labeler.store import Store
 from labeler.web.door.security import MAX_BODY_BYTES
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.people import cookie_of, member
 from tests.support.web import serving
 
@@ -112,7 +113,7 @@ def test_a_web_socket_is_refused(client: httpx.Client) -> None:
         "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
     )
     with socket.create_connection(
-        ("127.0.0.1", client.base_url.port or 0), timeout=10
+        ("127.0.0.1", client.base_url.port or 0), timeout=PATIENCE_SECONDS
     ) as connection:
         connection.sendall(request.encode())
         assert b" 101 " not in connection.recv(200)

@@ -13,6 +13,7 @@ from labeler.domain.judging import Cause, Judgement
 from labeler.store import Store
 from labeler.web.rating.judge import LOOK_SECONDS, STEP_PAIRS, TOO_FEW, JudgeView
 from tests.support.judged import JUDGE, people_say, say, undo, vote
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.web import add_pairs, serving
 
 FOR_A = Judgement(0.9)
@@ -131,7 +132,10 @@ def test_no_pair_no_vote_and_no_undo_waits_for_the_report(
     say(store, FOR_A)
     monkeypatch.setattr(store.reports, "judge", lambda: 1 / 0)
     monkeypatch.setattr(store.reports, "judge_mark", lambda: 1 / 0)
-    with serving(store, tmp_path) as service, httpx.Client(base_url=service.url) as client:
+    with (
+        serving(store, tmp_path) as service,
+        httpx.Client(base_url=service.url, timeout=PATIENCE_SECONDS) as client,
+    ):
         [pair] = client.post("/rating/pairs", json={"holder": "tab", "wanted": 1}).json()["pairs"]
         ballot = {"vote_id": "v", "lease_id": pair["lease_id"], "choice": "left"}
         voted = client.post("/rating/votes", json={"votes": [ballot]})
@@ -145,7 +149,7 @@ def test_a_pair_that_was_judged_reaches_the_page_as_any_other(store: Store, tmp_
     said = Judgement(0.8731, orders=(0.8629, 0.8833), scores=(1.7113, -0.2159))
     with serving(store, tmp_path, judge=JUDGE) as service:
         say(store, said)
-        with httpx.Client(base_url=service.url) as client:
+        with httpx.Client(base_url=service.url, timeout=PATIENCE_SECONDS) as client:
             body = {"holder": uuid.uuid4().hex, "wanted": 2}
             answers = [client.post("/rating/pairs", json=body), client.get("/rating/state")]
             plain, judged = answers[0].json()["pairs"]

@@ -16,7 +16,8 @@ from labeler.store import Store
 from labeler.store.rating.asks import Asked
 from labeler.store.records import Ballot, NewVersion
 from tests.labeler.web.rating.test_page import METRICS, claim_update
-from tests.support.web import Screen, Service, new_pair, until
+from tests.support.patience import PATIENCE_SECONDS, wait_until
+from tests.support.web import Screen, Service, new_pair
 
 BAD_TEXTS = ["", "  \n ", "x" * 8_001, "a\0b", 7]
 HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>"
@@ -24,7 +25,7 @@ HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>"
 
 @pytest.fixture
 def client(service: Service) -> Any:
-    with httpx.Client(base_url=service.url) as opened:
+    with httpx.Client(base_url=service.url, timeout=PATIENCE_SECONDS) as opened:
         yield opened
 
 
@@ -35,7 +36,7 @@ def ask(client: httpx.Client, name: str, text: Any = "Mine?", **more: Any) -> ht
 def take(store: Store) -> Asked:
     """The next ask of the page, as the worker gets it."""
     taken: list[Asked] = []
-    until(lambda: taken.extend(store.asks.take(1, now=time.time())) or taken)
+    wait_until(lambda: taken.extend(store.asks.take(1, now=time.time())) or taken)
     return taken[0]
 
 
@@ -192,7 +193,7 @@ def test_a_new_version_does_not_take_the_reply_from_the_page_that_waits_for_it(
     update(store, 1)
     screen.refresh()
     expect(screen.page.locator(".version")).to_have_text("Version 1")
-    until(lambda: store.reports.status(max_staleness=2)["pairs"]["expired"] >= 9)
+    wait_until(lambda: store.reports.status(max_staleness=2)["pairs"]["expired"] >= 9)
     screen.press("o")
     screen.expect_prompt("Mine?")
     expect(screen.page.locator("#prompt .note")).to_have_text("from version 0")

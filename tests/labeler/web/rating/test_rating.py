@@ -11,12 +11,13 @@ from labeler.domain.sides import SCREEN_CHOICES
 from labeler.store import Store
 from labeler.web.rating.guidelines import guidelines_html
 from labeler.web.rating.routes import VoteBody
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.web import Service, add_pairs, serving, standing
 
 
 @pytest.fixture
 def client(service: Service) -> Any:
-    with httpx.Client(base_url=service.url) as opened:
+    with httpx.Client(base_url=service.url, timeout=PATIENCE_SECONDS) as opened:
         yield opened
 
 
@@ -184,7 +185,7 @@ def test_guidelines_of_ones_own_are_shown_without_what_could_harm(
     settings = {"guidelines": file, "reason_tags": " warm ,short, warm,"}
     with (
         serving(store, tmp_path, **settings) as running,
-        httpx.Client(base_url=running.url) as client,
+        httpx.Client(base_url=running.url, timeout=PATIENCE_SECONDS) as client,
     ):
         told = client.get("/rating/guidelines").json()
     assert "<em>kind</em>" in told["html"]

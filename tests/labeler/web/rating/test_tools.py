@@ -9,7 +9,8 @@ from playwright.sync_api import Browser, Page, expect
 from labeler.domain.states import Purpose
 from labeler.store import Store
 from tests.labeler.web.rating.test_page import lease_all
-from tests.support.web import Screen, Service, add_pairs, standing, until
+from tests.support.patience import wait_until
+from tests.support.web import Screen, Service, add_pairs, standing
 
 LONG = "\n\n".join(f"Paragraph {n} is about tea, and it goes on for a while." for n in range(60))
 
@@ -50,8 +51,8 @@ def test_an_edit_survives_a_wrong_key_a_reload_and_a_dead_server(
     screen.press("Control+Enter")
     service.start()
     screen.open()
-    until(lambda: edits(store) == [f"Better. {right}"])
-    until(lambda: standing(store)[0].vote.comment == "More to the point.")
+    wait_until(lambda: edits(store) == [f"Better. {right}"])
+    wait_until(lambda: standing(store)[0].vote.comment == "More to the point.")
     assert standing(store)[0].vote.reasons == ["correct"]
     assert len(store.reports.votes()) == 2
     screen.press("h")
@@ -61,7 +62,7 @@ def test_an_edit_survives_a_wrong_key_a_reload_and_a_dead_server(
     item.get_by_text("Take back").click()
     screen.expect_prompt("Question 1?")
     assert screen.right() == right
-    until(lambda: not standing(store))
+    wait_until(lambda: not standing(store))
     screen.press("e")
     expect(screen.page.locator("#edit-text")).to_have_value(f"Better. {right}")
     screen.page.close()
@@ -76,12 +77,12 @@ def test_reasons_come_late_and_a_skip_has_its_own(screen: Screen, store: Store) 
     expect(screen.page.locator("#why legend")).to_have_text("Why not?")
     screen.press("2")
     screen.press("Enter")
-    until(lambda: standing(store)[0].vote.reasons == ["I do not understand it"])
+    wait_until(lambda: standing(store)[0].vote.reasons == ["I do not understand it"])
     screen.expect_mark("with your reasons")
     screen.expect_prompt("Question 2?")
     screen.press("1")
     screen.expect_prompt("Question 3?")
-    until(lambda: len(standing(store)) == 2)
+    wait_until(lambda: len(standing(store)) == 2)
 
 
 def test_an_older_vote_comes_back_from_the_history_and_u_still_takes_the_last_one(
@@ -98,7 +99,7 @@ def test_an_older_vote_comes_back_from_the_history_and_u_still_takes_the_last_on
     screen.expect_prompt("Question 2?")
     screen.press("u")
     screen.expect_prompt("Question 3?")
-    until(lambda: len(standing(store)) == 1)
+    wait_until(lambda: len(standing(store)) == 1)
 
 
 def test_ways_to_look_are_kept_and_change_no_text(
@@ -124,13 +125,13 @@ def test_ways_to_look_are_kept_and_change_no_text(
         expect(screen.page.locator(f"#toggle-{name}")).to_have_attribute("aria-pressed", "true")
     tops = "[...document.querySelectorAll('#replies .body')].map((body) => body.scrollTop)"
     screen.page.locator("#reply-left .body").evaluate("(body) => { body.scrollTop = 300; }")
-    until(lambda: min(screen.page.evaluate(tops)) > 250)
+    wait_until(lambda: min(screen.page.evaluate(tops)) > 250)
     screen.open()
     expect(screen.page.locator("#replies mark")).not_to_have_count(0)
     expect(screen.page.locator("#vote-left")).to_be_in_viewport(ratio=1)
     screen.press("y")
     screen.press("End")
-    until(lambda: min(screen.page.evaluate(tops)) > 300)
+    wait_until(lambda: min(screen.page.evaluate(tops)) > 300)
     screen.assert_clean()
     screen.page.close()
 
