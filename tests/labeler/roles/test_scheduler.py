@@ -24,10 +24,12 @@ def test_an_update_opens_soon_after_the_label_that_makes_it_due_and_leases_run_o
     thread.start()
     try:
         rater, now = store.raters.local(now=1.0), time.time()
+        rng = random.Random(0)
         pairs = store.queue.lease(
-            rater_id=rater, holder="t", wanted=3, seconds=1, now=now, rng=random.Random(0)
+            rater_id=rater, holder="t", wanted=2, seconds=999, now=now, rng=rng
         )
-        for pair in pairs[:2]:
+        store.queue.lease(rater_id=rater, holder="u", wanted=1, seconds=1, now=now, rng=rng)
+        for pair in pairs:
             assert store.updates.last() is None
             store.votes.record(Ballot(pair.lease_id, pair.lease_id, "left"), rater_id=1, now=now)
         wait_until(lambda: store.updates.last() is not None)
