@@ -5,6 +5,7 @@ import random
 from typing import Any
 
 import sqlalchemy as sa
+from sqlmodel import col
 
 from labeler.domain.estimate import Estimate
 from labeler.domain.finding import Finding, Responses
@@ -43,7 +44,7 @@ def fill_busy(database: Database, *, votes: int = 480, days: float = 5.0, now: f
     rng = random.Random(7)
     rows = _Rows(votes, now - days * 86_400, now, rng)
     with database.write() as session:
-        people = session.execute(sa.select(sa.func.max(Rater.__table__.c.id))).scalar() or 0
+        people = session.execute(sa.select(sa.func.max(col(Rater.id)))).scalar() or 0
         rows.shift = people
         retired = sa.update(PolicyVersion).values(state="retired")
         session.execute(retired)

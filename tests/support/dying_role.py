@@ -56,7 +56,7 @@ def main(point: str) -> None:
         case "sampled":
             Queue.add = after(Queue.add)  # type: ignore[method-assign]
         case "judged":
-            Judging.record = die  # type: ignore[assignment, method-assign]
+            Judging.record = die  # type: ignore[method-assign]
         case "verdicts written":
             Judging.record = after(Judging.record)  # type: ignore[method-assign]
         case "labelled":
@@ -68,9 +68,9 @@ def main(point: str) -> None:
         case "training":
             Updates.beat = after(Updates.beat, calls=2)  # type: ignore[method-assign]
         case "trained":
-            candidate.write_adapter = die  # type: ignore[assignment]
+            candidate.write_adapter = die  # type: ignore[assignment, attr-defined]
         case "renamed":
-            candidate.write_adapter = after(candidate.write_adapter)
+            candidate.write_adapter = after(candidate.write_adapter)  # type: ignore[attr-defined]
         case "before commit":
             Updates.promote = die  # type: ignore[method-assign]
         case "after commit":

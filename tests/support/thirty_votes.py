@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import BrowserContext, Page, expect
 
@@ -139,7 +140,7 @@ def rate_thirty(
     *,
     offline_seconds: float,
     say: Callable[[str], None] = lambda _: None,
-    **settings: object,
+    **settings: Any,
 ) -> list[str]:
     """Do it all; what went wrong, if anything did."""
     with Service(data_dir, **settings) as service:

@@ -21,7 +21,7 @@ from tests.support.service import free_port
 
 def open_test_store(folder: Path) -> Store:
     """A store whose base policy is adopted and live as version 0."""
-    store = new_store(folder / "livedpo.sqlite")
+    store = new_store(f"sqlite:///{folder / 'livedpo.sqlite'}")
     store.versions.adopt_base(base="test", fingerprint="f", now=1.0)
     return store
 

@@ -10,7 +10,7 @@ nothing without a word (peft #3581).
 
 import copy
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 import torch
 from peft import PeftModel
 from peft.tuners.lora.layer import Linear as LoraLinear
