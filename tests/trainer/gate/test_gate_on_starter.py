@@ -17,7 +17,7 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
         "data_dir": tmp_path_factory.mktemp("run"),
         "labels_per_update": 64,
         "judge": "starter",
-        "gate_prompts": 128,
+        "gate_prompts": 64,
     }
     running = Loop(load_settings(flags, {}), sure)
     running.update()
