@@ -22,6 +22,7 @@ from labeler.config.settings import Settings, marked
 from labeler.domain.errors import LivedpoError
 from labeler.domain.sentences import judge_lines
 from labeler.domain.states import Source
+from labeler.roles import MODULES
 from labeler.roles.disk import disk_of
 from labeler.roles.promotion import make_live
 from labeler.store import Store, open_store
@@ -71,21 +72,21 @@ def _become(module: str, settings: Settings, *arguments: str) -> None:
 @settings_options(*ALL)
 def web(settings: Settings) -> None:
     """Run only the web page (serve runs all three roles)."""
-    _become("labeler.web.server", settings)
+    _become(MODULES["web"], settings)
 
 
 @cli.command(cls=SectionedCommand)
 @settings_options(*ALL)
 def worker(settings: Settings) -> None:
     """Run only the model worker (serve runs all three roles)."""
-    _become("trainer.worker.worker", settings)
+    _become(MODULES["worker"], settings)
 
 
 @cli.command(cls=SectionedCommand)
 @settings_options(*ALL)
 def scheduler(settings: Settings) -> None:
     """Run only the scheduler (serve runs all three roles)."""
-    _become("labeler.roles.scheduler", settings)
+    _become(MODULES["scheduler"], settings)
 
 
 @cli.command(cls=SectionedCommand)

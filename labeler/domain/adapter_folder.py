@@ -19,8 +19,8 @@ class DamagedCheckpointError(LivedpoError):
     """The folder is incomplete, or its content is not what was written."""
 
 
-def verify(folder: Path, sha256: str) -> None:
-    """Check a folder against its manifest, and its weights against the hash that was recorded.
+def verify(folder: Path, sha256: str | None) -> None:
+    """Check a folder against its manifest, and its weights against a hash recorded elsewhere.
 
     Raises DamagedCheckpointError.
     """
@@ -31,7 +31,7 @@ def verify(folder: Path, sha256: str) -> None:
         raise DamagedCheckpointError(
             f"The adapter folder {folder} is incomplete: {error}."
         ) from error
-    if damaged or files.get(WEIGHTS) != sha256:
+    if damaged or WEIGHTS not in files or sha256 not in (None, files[WEIGHTS]):
         changed = ", ".join(damaged or [WEIGHTS])
         raise DamagedCheckpointError(f"The adapter folder {folder} was changed: {changed}.")
 

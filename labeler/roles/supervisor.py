@@ -19,14 +19,10 @@ from filelock import FileLock, Timeout
 from labeler.config.load import as_environment
 from labeler.config.settings import Settings
 from labeler.domain.errors import BadInput, LivedpoError
+from labeler.roles import MODULES
 from labeler.roles.process import SUPERVISED
 from labeler.store import Store
 
-MODULES = {
-    "web": "labeler.web.server",
-    "scheduler": "labeler.roles.scheduler",
-    "worker": "trainer.worker.worker",
-}
 FIRST_BACKOFF_SECONDS = 0.5
 MAX_BACKOFF_SECONDS = 30.0
 DEATHS_BEFORE_ALARM = 3

@@ -61,6 +61,10 @@ class Store:
         """Delete pairs that nobody answered; returns how many. See `learning.pruning`."""
         return tidy(self._database, now=now)
 
+    def change_mark(self) -> int:
+        """A number that moves with every commit, for who looks often whether there is news."""
+        return self._database.change_mark()
+
     def close(self) -> None:
         """Give the database connections back."""
         self._database.close()

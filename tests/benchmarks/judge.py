@@ -40,7 +40,7 @@ from tests.support.patience import wait_until
 from tests.support.service import settings_environment
 from trainer.policy.adapters import read_adapter
 from trainer.policy.policy import LIVE, load_policy
-from trainer.sampling.local import Sampler
+from trainer.sampling.local import LocalSampler
 from trainer.starter.grammar import score
 
 PROMPTS = 256
@@ -116,10 +116,10 @@ def answers(folder: Path, live: Any, prompts: Sequence[Any]) -> list[tuple[float
     settings = load_settings({"data_dir": str(folder)}, {})
     policy = load_policy(settings, folder / "adapters" / live.folder)
     policy.set_adapter_state(LIVE, read_adapter(folder / "adapters" / live.folder, live.sha256))
-    sampler, rows = Sampler(policy), [policy.prompt_tokens(messages) for messages in prompts]
+    sampler, rows = LocalSampler(policy), [policy.prompt_tokens(messages) for messages in prompts]
     found = []
     for adapter in (None, LIVE):
-        said = sampler.sample(adapter, rows, settings, seed=7)
+        said = sampler.draw(adapter, rows, settings, seed=7)
         scores = [
             score(messages[-1]["content"], response.text)
             for messages, some in zip(prompts, said, strict=True)

@@ -27,7 +27,8 @@ from trainer.judge.features import Features
 from trainer.judge.learned import FEWEST, REFIT, LearnedJudge
 from trainer.judge.reward import RewardModel
 from trainer.policy.policy import LIVE, Policy, load_policy
-from trainer.sampling.local import Sampler, worth_asking
+from trainer.sampling.local import LocalSampler
+from trainer.sampling.samples import worth_asking
 from trainer.starter.grammar import score
 
 SIZES = (32, 64, 128, 256, 512)
@@ -47,7 +48,7 @@ def sampled(pairs: int, settings_seed: int = 0) -> tuple[Policy, list[Pair]]:
     """The starter, and pairs of its own responses."""
     settings = load_settings({"seed": settings_seed}, {})
     policy = load_policy(settings)
-    sampler = Sampler(policy)
+    sampler = LocalSampler(policy)
     prompts = [json.loads(line)["prompt"] for line in STARTER_PROMPTS.read_text().splitlines()]
     found: list[Pair] = []
     asked_for = 0
@@ -56,7 +57,7 @@ def sampled(pairs: int, settings_seed: int = 0) -> tuple[Policy, list[Pair]]:
             texts = [prompts[(asked_for + place) % len(prompts)] for place in range(16)]
             asked = [[{"role": "user", "content": text}] for text in texts]
             tokens = [policy.prompt_tokens(messages) for messages in asked]
-            drawn = sampler.sample(LIVE, tokens, settings, seed=asked_for)
+            drawn = sampler.draw(LIVE, tokens, settings, seed=asked_for)
             for text, messages, (a, b) in zip(texts, asked, drawn, strict=True):
                 if worth_asking((a, b)):
                     margin = score(text, a.text) - score(text, b.text)

@@ -29,10 +29,10 @@ from labeler.store.tables import PolicyVersion, Update
 from tests.labeler.stats.test_rater_agreement import crowd
 from tests.support.browser import chromium
 from tests.support.page import RaterAtPage
+from tests.support.samples import sample_pairs
 from tests.support.service import Service
 from trainer.policy.adapters import read_adapter
 from trainer.policy.policy import LIVE, Policy, load_policy
-from trainer.sampling.local import sample_pairs
 from trainer.starter.grammar import held_out_prompts, score
 
 LATENCIES = "() => performance.getEntriesByName('vote-to-paint').map((entry) => entry.duration)"

@@ -49,7 +49,7 @@ from tests.benchmarks.processes import high_water_mb, measured_alone, ratios
 from trainer.learning.update import train
 from trainer.policy.logps import pair_logps
 from trainer.policy.policy import CANDIDATE, LIVE, load_policy
-from trainer.sampling.local import Sampler
+from trainer.sampling.local import LocalSampler
 from trainer.starter.grammar import score
 
 STARTER = Path("data/starter/policy")
@@ -113,7 +113,7 @@ class OurLoop:
                 seed=0,
             )
         )
-        self.sampler = Sampler(self.policy)
+        self.sampler = LocalSampler(self.policy)
         self.sampling = Sampling(temperature=1.0, top_p=1.0, max_new_tokens=MAX_NEW_TOKENS)
         self.training = Training(
             loss="sigmoid",
@@ -136,7 +136,7 @@ class OurLoop:
         """A label for a pair of answers to each."""
         with self.watch.timing("sampling"):
             rows = [self.policy.prompt_tokens([{"role": "user", "content": t}]) for t in texts]
-            said = self.sampler.sample(LIVE, rows, self.sampling, seed=seed)
+            said = self.sampler.draw(LIVE, rows, self.sampling, seed=seed)
         with self.watch.timing("labelling"):
             scores = [
                 (score(text, a.text), score(text, b.text))

@@ -30,7 +30,8 @@ from labeler.config.parts.sampling import Sampling
 from trainer.fast.matmul import linear
 from trainer.policy.batch import left_padded
 from trainer.policy.policy import LIVE, Policy, load_policy
-from trainer.sampling.local import Response, Sampler
+from trainer.sampling.local import LocalSampler
+from trainer.sampling.samples import Response
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 STARTER = ROOT / "data" / "starter" / "policy"
@@ -68,7 +69,7 @@ def measure(rounds: int) -> Figures:
     policy = _starter()
     prompts = _prompts(policy)
     plain = AutoModelForCausalLM.from_pretrained(STARTER).eval()
-    sampler = Sampler(policy)
+    sampler = LocalSampler(policy)
     steps = tqdm(total=len(BATCHES) + 4 + rounds, desc="sampling", unit="step")
     _ours(sampler, prompts, seed=0)  # kernels are prepared once
     steps.update()
@@ -139,8 +140,8 @@ def _rate(run: Callable[[], list[list[int]]]) -> float:
     return tokens / (time.perf_counter() - begin)
 
 
-def _ours(sampler: Sampler, prompts: Prompts, *, seed: int) -> list[list[int]]:
-    answers: list[tuple[Response, ...]] = sampler.sample(
+def _ours(sampler: LocalSampler, prompts: Prompts, *, seed: int) -> list[list[int]]:
+    answers: list[tuple[Response, ...]] = sampler.draw(
         LIVE, prompts, SETTINGS, seed=seed, copies=COPIES
     )
     return [response.tokens for answer in answers for response in answer]

@@ -92,8 +92,8 @@ def made_pairs(shape: str, count: int) -> Pairs:
             for _ in range(count)
         ]
     from labeler.config.parts.sampling import Sampling
+    from tests.support.samples import sample_pairs
     from trainer.policy.policy import LIVE
-    from trainer.sampling.local import sample_pairs
     from trainer.starter.grammar import prompts
 
     policy = our_policy(STARTER)

@@ -12,7 +12,6 @@ import contextlib
 import gc
 import logging
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,8 +29,8 @@ from labeler.roles.unattended.run import WINDOW_PAIRS
 from labeler.store import Store, open_store
 from labeler.store.records import LoopState
 from tests.support.tiny import EASY, save_tiny_policy
+from tests.support.worker import HandTurned
 from trainer.policy.policy import load_policy
-from trainer.worker.worker import Worker
 
 WEEK_SECONDS = 7 * 86_400.0
 LOOKS_AT_STATE = 20
@@ -94,15 +93,8 @@ class Week:
         prompts = [[{"role": "user", "content": f"how do you make tea {n}?"}] for n in range(200)]
         self.store.prompts.add(prompts, now=self.now)
         self.store.runs.begin(str(settings.judge), now=self.now)
-        self.worker = Worker(
-            self.store,
-            load_policy(settings),
-            settings,
-            name="week",
-            stop=threading.Event(),
-            clock=lambda: self.now,
-        )
-        self.worker.start()
+        policy = load_policy(settings)
+        self.worker = HandTurned(self.store, policy, settings, clock=lambda: self.now)
 
     def live(self, updates: int, looks: int) -> Iterator[Look]:
         """Run so many updates in seven days, and look at it at even intervals."""

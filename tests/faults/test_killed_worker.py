@@ -2,7 +2,7 @@
 
 import json
 import multiprocessing
-import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -14,15 +14,16 @@ from labeler.store import Store, open_store
 from tests.support.dying_role import run_with
 from tests.support.service import settings_environment
 from tests.support.tiny import EASY
+from tests.support.worker import HandTurned
 from tests.trainer.conftest import load
 from tests.trainer.worker.test_worker import PROMPTS, vote, work
 from trainer.policy.adapters import read_adapter
-from trainer.worker.worker import Worker, worker_name
+from trainer.worker.main import worker_name
 
 N = 4
 # A process that has loaded PyTorch and Transformers, once, for all the workers that die here.
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["tests.support.dying_role", "trainer.worker.worker"])
+PROCESSES.set_forkserver_preload(["tests.support.dying_role", "trainer.worker.main"])
 
 
 def settings_for(policy: Path, data_dir: Path) -> Settings:
@@ -49,12 +50,9 @@ def run_dying_worker(settings: Settings, point: str) -> int:
     return worker.exitcode
 
 
-def fresh_worker(store: Store, settings: Settings) -> Worker:
+def fresh_worker(store: Store, settings: Settings) -> HandTurned:
     policy = load(Path(settings.policy), lora_alpha=settings.lora_alpha)
-    name, stop = worker_name(settings), threading.Event()
-    worker = Worker(store, policy, settings, name=name, stop=stop)
-    worker.start()
-    return worker
+    return HandTurned(store, policy, settings, name=worker_name(settings), clock=time.time)
 
 
 @pytest.mark.parametrize(
@@ -64,6 +62,7 @@ def fresh_worker(store: Store, settings: Settings) -> Worker:
         ("training", 0),
         ("trained", 0),
         ("renamed", 0),
+        ("gating", 0),
         ("before commit", 0),
         ("after commit", 1),
     ],

@@ -49,8 +49,9 @@ def main(point: str) -> None:
 
     from labeler.store.learning.judging import Judging
     from labeler.store.rating.queue import Queue
-    from trainer.gate import candidate
-    from trainer.worker import worker
+    from trainer.worker import candidate
+    from trainer.worker.jobs import update
+    from trainer.worker.main import run_worker
 
     match point:
         case "sampled":
@@ -62,7 +63,7 @@ def main(point: str) -> None:
         case "labelled":
             Judging.settle = _die_when_true(Judging.settle)  # type: ignore[method-assign]
         case "gating":
-            candidate.Candidates.examine = die  # type: ignore[assignment, method-assign]
+            update.examine_candidate = die  # type: ignore[assignment]
         case "claimed":
             Updates.claim = _die_when_true(Updates.claim)  # type: ignore[method-assign]
         case "training":
@@ -77,7 +78,7 @@ def main(point: str) -> None:
             Updates.promote = after(Updates.promote)  # type: ignore[method-assign]
         case _:
             raise ValueError(point)
-    run_role("worker", worker.run_worker)
+    run_role("worker", run_worker)
 
 
 def _die_when_true(real: Callable[..., Any]) -> Callable[..., Any]:

@@ -5,7 +5,6 @@ Updates can be spoilt on purpose, and shown to the gate without being promoted.
 
 import math
 import random
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -19,13 +18,16 @@ from labeler.files.prompts import add_first_prompts
 from labeler.roles.scheduler import open_due_update
 from labeler.store import open_store
 from labeler.store.records import Ballot
-from trainer.gate.candidate import Candidates
+from tests.support.worker import HandTurned
+from trainer.gate.examine import Candidate, Examiner
 from trainer.judge.load import load_judge
 from trainer.learning.update import decayed, train
 from trainer.policy.policy import CANDIDATE, Policy, load_policy
+from trainer.sampling.local import LocalSampler
+from trainer.sampling.sampler import Version
 from trainer.starter.grammar import score
+from trainer.worker.candidate import examine_candidate, write_candidate
 from trainer.worker.supply import Supply
-from trainer.worker.worker import Worker
 
 Taste = Callable[[str, str], float]
 
@@ -82,15 +84,7 @@ class Loop:
         self.policy: Policy = load_policy(settings)
         self.rng = random.Random(settings.seed)
         self.now = 1e9
-        self.worker = Worker(
-            self.store,
-            self.policy,
-            settings,
-            name="bench",
-            stop=threading.Event(),
-            clock=lambda: self.now,
-        )
-        self.worker.start()
+        self.worker = HandTurned(self.store, self.policy, settings, clock=lambda: self.now)
 
     def update(self) -> None:
         """Label until an update is due, and run it."""
@@ -135,16 +129,17 @@ def planted(loop: Loop, plant: Plant) -> Finding:
     if plant.nan:
         with torch.no_grad():
             loop.policy.parameters(CANDIDATE)[0][0, 0] = math.nan
-    judge = load_judge(settings, loop.policy)
-    candidates = Candidates(loop.policy, Supply(store, loop.policy, settings), settings, judge)
-    examined = candidates.examine(
-        store.versions.next_id(),
-        steps,
-        parent=claim.parent,
-        held_out=claim.held_out,
-        remembered=claim.remembered,
-        training=training,
-        live_responses=store.queue.responses(claim.parent),
+    number = store.versions.next_id()
+    folder = settings.adapters_dir / "planted"
+    version, _ = write_candidate(loop.policy, number, folder)
+    finding, _ = examine_candidate(
+        Candidate(number, claim.parent, steps, training, claim.held_out, claim.remembered),
+        version,
+        live=Version(claim.parent, None),  # its weights are in memory
+        said=store.queue.responses(claim.parent),
+        examiner=Examiner(loop.policy, settings, load_judge(settings, loop.policy)),
+        supply=Supply(store, loop.policy, LocalSampler(loop.policy), settings),
+        prompts=settings.gate_prompts,
     )
     store.updates.release(claim)
-    return examined.finding
+    return finding

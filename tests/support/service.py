@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 
 from labeler.config.load import PREFIX
+from labeler.roles import MODULES
 from tests.support.patience import PATIENCE_SECONDS, wait_until
 
 
@@ -106,17 +107,13 @@ class Service:
         """The process of each role."""
         import psutil
 
-        modules = {
-            "labeler.web.server": "web",
-            "labeler.roles.scheduler": "scheduler",
-            "trainer.worker.worker": "worker",
-        }
+        roles = {module: role for role, module in MODULES.items()}
         found = {}
         for child in psutil.Process(self.process.pid).children():
             with contextlib.suppress(psutil.Error):
                 for word in child.cmdline():
-                    if word in modules:
-                        found[modules[word]] = child.pid
+                    if word in roles:
+                        found[roles[word]] = child.pid
         return found
 
 

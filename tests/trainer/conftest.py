@@ -8,9 +8,9 @@ import torch
 from labeler.config.parts.model import Model
 from labeler.config.parts.sampling import Sampling
 from labeler.domain.labels import TrainingLabel
+from tests.support.samples import sample_pairs
 from trainer.policy.logps import pair_logps
 from trainer.policy.policy import LIVE, Policy, load_policy
-from trainer.sampling.local import sample_pairs
 
 torch.set_num_threads(1)
 

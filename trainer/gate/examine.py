@@ -1,174 +1,170 @@
-"""Measures a candidate for the gate: what it says now, how far it moved, whom it still agrees with.
+"""Measures a candidate: what it says now, how far it moved, whose votes it agrees with.
 
-The responses it is measured on are the first pairs of its version, if it goes live: nothing is
-sampled twice. KL is estimated from them, E[log candidate - log other] a token, which is the exact
-divergence on average because they are the candidate's own (at temperature 1 and top-p 1).
+Samples and labels in, a finding out. The responses it is measured on are the first pairs of its
+version, if it goes live: nothing is sampled twice. KL is estimated from them, E[log candidate -
+log other] a token, which is the exact divergence on average because they are the candidate's own
+(at temperature 1 and top-p 1).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from labeler.config.parts.gate import Gate
 from labeler.config.parts.training import Training
 from labeler.domain.estimate import Estimate
-from labeler.domain.finding import NOT_COMPARED
+from labeler.domain.finding import Finding
+from labeler.domain.judging import Judge, Question
 from labeler.domain.labels import TrainingLabel
 from labeler.domain.response_stats import Said, Style, style
-from trainer.gate.gate import Agreement, Evidence
-from trainer.learning.objective import Objective
-from trainer.learning.update import margins
-from trainer.policy.logps import pair_logps
+from trainer.gate.examples import examples_of, shortest_prompts
+from trainer.gate.gate import (
+    Evidence,
+    broken,
+    finite,
+    objections,
+    unchanged,
+)
+from trainer.gate.margins import MarginCache, agreement_of
+from trainer.learning.update import Step
+from trainer.policy.logps import logps_under
 from trainer.policy.policy import CANDIDATE, LIVE, Policy
-from trainer.sampling.local import Response
+from trainer.sampling.samples import Sample
 
-Label = tuple[tuple[str, ...], float, float]
+# On fewer responses of the live version than this, its style is measured on new ones.
+MIN_RESPONSES = 16
+NO_JUDGE = Estimate.none("no judge is set, so nobody has compared them")
+SILENT_JUDGE = "the judge gave no answer"
 
 
 @dataclass(frozen=True)
-class Sample:
-    """A prompt, and what one version answers to it, twice."""
+class Candidate:
+    """What was trained: the number it may get, that of the live version, and how it learned.
 
-    prompt_tokens: list[int]
-    responses: tuple[Response, Response]
-
-
-class MarginCache:
-    """Each version's margins for what people preferred, measured from the base.
-
-    Most labels are asked about twice: first of a candidate, then of what it has become. A version's
-    weights never change, so what is known of the live one is kept.
+    `held_out` and `remembered` are labels that this update was not trained on: no version was, or
+    earlier ones were.
     """
 
-    def __init__(self, policy: Policy) -> None:
+    number: int
+    parent: int
+    steps: Sequence[Step]
+    training: Training
+    held_out: Sequence[TrainingLabel]
+    remembered: Sequence[TrainingLabel] = ()
+
+
+class Examiner:
+    """Examines what stands in the candidate adapter of a policy, beside the live one."""
+
+    def __init__(self, policy: Policy, limits: Gate, judge: Judge | None) -> None:
         self._policy = policy
-        self._known: dict[int, dict[Label, float]] = {}
+        self._limits = limits
+        self._judge = judge
+        self._margin_cache = MarginCache(policy)
 
-    def of_live(
-        self, version: int, labels: Sequence[TrainingLabel], training: Training
-    ) -> list[float]:
-        """The margins of the live version, of each label."""
-        known = self._known.get(version, {})
-        new = [label for label in labels if _key(label) not in known]
-        known |= self._measured(LIVE, new, training)
-        self._known = {version: known}
-        return [known[_key(label)] for label in labels]
+    def refuse_unseen(self, candidate: Candidate) -> Finding | None:
+        """The finding on one that is no use to anyone, which nothing need be sampled from."""
+        trained, live = (self._policy.adapter_state(name) for name in (CANDIDATE, LIVE))
+        found = broken(trained, [step.loss for step in candidate.steps])
+        if found:
+            return replace(_learned(candidate), broken=True, objections=tuple(found))
+        if unchanged(trained, live):
+            return replace(_learned(candidate), objections=("training changed nothing",))
+        return None
 
-    def of_candidate(
-        self, version: int, labels: Sequence[TrainingLabel], training: Training
-    ) -> list[float]:
-        """The margins of the candidate, which is to be this version."""
-        found = self._known[version] = self._measured(CANDIDATE, labels, training)
-        return [found[_key(label)] for label in labels]
+    def refuse_speechless(self, candidate: Candidate) -> Finding:
+        """The finding on one from which nothing can be sampled."""
+        why = ("it gives no probabilities",)
+        return replace(_learned(candidate), broken=True, objections=why)
 
-    def _measured(
-        self, adapter: str, labels: Sequence[TrainingLabel], training: Training
-    ) -> dict[Label, float]:
-        """From the base whatever the update's reference is: from itself, live would have none."""
-        if not labels:
-            return {}
-        from_base = training.model_copy(update={"reference": "base"})
-        found = margins(self._policy, adapter, labels, from_base).tolist()
-        return {
-            _key(label): margin if label.target > 1 - label.target - label.tie else -margin
-            for margin, label in zip(found, labels, strict=True)
-        }
+    def to_compare(self, samples: Sequence[Sample], said: Sequence[Said]) -> list[Sample]:
+        """The samples whose prompts the live version is to answer, too; all where that is measured.
 
+        `said` is what it said of late.
+        """
+        return list(samples) if self._measures_live(said) else shortest_prompts(samples)
 
-def examine(
-    policy: Policy,
-    samples: Sequence[Sample],
-    *,
-    margin_cache: MarginCache,
-    versions: tuple[int, int],
-    reference: Tensor,
-    live: Style,
-    held_out: Sequence[TrainingLabel],
-    remembered: Sequence[TrainingLabel],
-    training: Training,
-    win_rate: Estimate = NOT_COMPARED,
-) -> Evidence:
-    """The evidence on the candidate.
+    def examine(
+        self,
+        candidate: Candidate,
+        samples: Sequence[Sample],
+        before: Sequence[Sample],
+        said: Sequence[Said],
+    ) -> Finding:
+        """Measure a candidate by its `samples`, and say what speaks against it.
 
-    `samples` (S) are its own, `reference` (S, 2) their log-probabilities under the reference in
-    nats, `live` is how the live version answers. `versions` are the numbers of the live one and of
-    the candidate. `held_out` labels are ones that no version has trained on, `remembered` ones were
-    used by earlier updates.
-    """
-    decided = _decided(held_out), _decided(remembered)
-    candidate_logps = torch.tensor([[r.logp for r in sample.responses] for sample in samples])
-    tokens = sum(len(r.tokens) for sample in samples for r in sample.responses)
-    return Evidence(
-        live=live,
-        candidate=style_of(samples),
-        kl_live=_mean_gap(candidate_logps, logps(policy, samples, LIVE), tokens),
-        kl_reference=_mean_gap(candidate_logps, reference, tokens),
-        agreement=_agreement(margin_cache, versions, *decided, training),
-        win_rate=win_rate,
-    )
+        Their log-probabilities under the reference are known. `before` is what the live version
+        answers where `to_compare` asks for it.
+        """
+        evidence = Evidence(
+            live=style_of(before) if self._measures_live(said) else style(said),
+            candidate=style_of(samples),
+            kl_live=self._kl_live(samples),
+            kl_reference=_kl_reference(samples),
+            agreement=agreement_of(
+                self._margin_cache,
+                (candidate.parent, candidate.number),
+                candidate.held_out,
+                candidate.remembered,
+                candidate.training,
+            ),
+            win_rate=self._win_rate(samples, before),
+        )
+        learned = _learned(candidate)
+        return replace(
+            evidence.as_finding(),
+            loss_first=learned.loss_first,
+            loss_last=learned.loss_last,
+            objections=tuple(objections(evidence, self._limits)),
+            examples=examples_of(self.to_compare(samples, said), before),
+        )
 
+    def _measures_live(self, said: Sequence[Said]) -> bool:
+        """Whether the live version must answer every prompt that the candidate did."""
+        return self._judge is not None or len(said) < MIN_RESPONSES
 
-def logps(policy: Policy, samples: Sequence[Sample], adapter: str | None) -> Tensor:
-    """Summed log-probabilities (S, 2) in nats under an adapter, or None for the reference."""
-    pairs = [
-        (sample.prompt_tokens, sample.responses[0].tokens, sample.responses[1].tokens)
-        for sample in samples
-    ]
-    switched = policy.reference() if adapter is None else policy.adapter(adapter)
-    with torch.no_grad(), switched:
-        return pair_logps(policy, pairs).cpu()
+    def _win_rate(self, samples: Sequence[Sample], before: Sequence[Sample]) -> Estimate:
+        """Half-wins count half."""
+        if self._judge is None:
+            return NO_JUDGE
+        questions = [
+            Question(new.prompt.messages, mine.text, other.text)
+            for new, old in zip(samples, before, strict=True)
+            for mine, other in zip(new.pair, old.pair, strict=True)
+        ]
+        judged = [judgement.probability for judgement in self._judge.judge(questions)]
+        said = [probability for probability in judged if probability is not None]
+        wins = sum(1.0 if p > 0.5 else 0.5 if p == 0.5 else 0.0 for p in said)
+        return Estimate.share(wins, len(said), SILENT_JUDGE)
+
+    def _kl_live(self, samples: Sequence[Sample]) -> float:
+        live = logps_under(self._policy, LIVE, [sample.tokens for sample in samples])
+        return _mean_gap(samples, live)
 
 
 def style_of(samples: Sequence[Sample]) -> Style:
     """How these responses look."""
-    return style([Said(r.tokens, r.finish, r.logp) for sample in samples for r in sample.responses])
+    return style([Said(r.tokens, r.finish, r.logp) for sample in samples for r in sample.pair])
 
 
-def _mean_gap(candidate: Tensor, other: Tensor, tokens: int) -> float:
-    """An estimate below zero is chance, for no divergence is; NaN stays NaN."""
-    gap: float = (candidate - other).sum().item() / max(tokens, 1)
+def _learned(candidate: Candidate) -> Finding:
+    """What is known of it before anything is sampled."""
+    first, last = candidate.steps[0], candidate.steps[-1]
+    return Finding(loss_first=finite(first.loss), loss_last=finite(last.loss))
+
+
+def _kl_reference(samples: Sequence[Sample]) -> float:
+    return _mean_gap(samples, torch.tensor([sample.reference for sample in samples]))
+
+
+def _mean_gap(samples: Sequence[Sample], other: Tensor) -> float:
+    """KL to another policy, in nats a token, from its log-probabilities (S, 2) of the pairs.
+
+    An estimate below zero is chance, for no divergence is; NaN stays NaN.
+    """
+    own = torch.tensor([[response.logp for response in sample.pair] for sample in samples])
+    tokens = sum(len(response.tokens) for sample in samples for response in sample.pair)
+    gap: float = (own - other).sum().item() / max(tokens, 1)
     return 0.0 if gap < 0 else gap
-
-
-def _decided(labels: Sequence[TrainingLabel]) -> list[TrainingLabel]:
-    """The labels with a direction: ties and even splits rank nothing."""
-    return [label for label in labels if label.target != 1 - label.target - label.tie]
-
-
-def _agreement(
-    margin_cache: MarginCache,
-    versions: tuple[int, int],
-    held_out: Sequence[TrainingLabel],
-    remembered: Sequence[TrainingLabel],
-    training: Training,
-) -> Agreement | None:
-    labels = [*held_out, *remembered]
-    if not labels:
-        return None
-    live = margin_cache.of_live(versions[0], labels, training)
-    candidate = margin_cache.of_candidate(versions[1], labels, training)
-    rounding = Objective(training).rounding
-    right = [[_right(favour, rounding) for favour in version] for version in (live, candidate)]
-    changes = [after - before for before, after in zip(*right, strict=True)]
-    return Agreement(
-        live=sum(right[0]) / len(labels),
-        candidate=sum(right[1]) / len(labels),
-        lost=sum(change < 0 for change in changes),
-        won=sum(change > 0 for change in changes),
-        labels=len(labels),
-        against=sum(
-            after < before
-            for before, after in zip(live[: len(held_out)], candidate[: len(held_out)], strict=True)
-        ),
-        held_out=len(held_out),
-    )
-
-
-def _key(label: TrainingLabel) -> Label:
-    return label.vote_ids, label.target, label.tie
-
-
-def _right(favour: float, rounding: float) -> float:
-    """1 if the pair is ranked as people did, 0 if not, 0.5 if it is undecided."""
-    return 0.5 if abs(favour) < rounding else float(favour > 0)

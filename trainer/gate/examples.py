@@ -5,14 +5,10 @@ first; they say what the change is like, not how large it is.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from difflib import SequenceMatcher
 
 from labeler.domain.finding import Example
-from labeler.store.tables import Prompt
-from trainer.gate.examine import Sample
-from trainer.sampling.local import Response
-from trainer.worker.supply import Sampled
+from trainer.sampling.samples import Response, Sample
 
 EXAMPLES = 2
 MAX_PROMPT_CHARS = 4_000
@@ -20,40 +16,34 @@ MAX_TEXT_CHARS = 4_000
 MAX_WORDS = 400
 
 
-def examples_of(sampled: Sampled, live: Sequence[Sample]) -> tuple[Example, ...]:
+def examples_of(new: Sequence[Sample], live: Sequence[Sample]) -> tuple[Example, ...]:
     """Up to two prompts with what the live version said (`before`) and the candidate (`after`).
 
-    `live` are its samples for the same prompts. Prompts too long to be read at a glance are left
-    out; of the two responses to a prompt, the ones that differ more are taken.
+    Both have answered the same prompts. Prompts too long to be read at a glance are left out; of
+    the two responses to a prompt, the ones that differ more are taken.
     """
     found = []
-    for prompt, new, old in zip(sampled.prompts, sampled.samples, live, strict=True):
-        if not _is_short(prompt):
+    for candidate, old in zip(new, live, strict=True):
+        if not _is_short(candidate):
             continue
-        both = list(zip(old.responses, new.responses, strict=True))
+        both = list(zip(old.pair, candidate.pair, strict=True))
         before, after = max(both, key=lambda pair: _worth_showing(*pair))
-        example = Example(prompt.messages, _cut(before.text), _cut(after.text))
+        example = Example(candidate.prompt.messages, _cut(before.text), _cut(after.text))
         found.append((_worth_showing(before, after), example))
     found.sort(key=lambda entry: entry[0], reverse=True)
     return tuple(example for _, example in found[:EXAMPLES])
 
 
-def shortest_prompts(sampled: Sampled) -> Sampled:
-    """The few prompts to ask the live version about, where it has not been asked anyway.
+def shortest_prompts(samples: Sequence[Sample]) -> list[Sample]:
+    """The few whose prompts the live version is asked about, where it need not answer all.
 
     Short ones, and among them those whose responses are finished, come first.
     """
 
-    def cut(place: int) -> int:
-        return sum(response.finish != "stop" for response in sampled.samples[place].responses)
+    def cut(sample: Sample) -> int:
+        return sum(response.finish != "stop" for response in sample.pair)
 
-    short = [place for place, prompt in enumerate(sampled.prompts) if _is_short(prompt)]
-    places = sorted(short, key=cut)[:EXAMPLES]
-    return replace(
-        sampled,
-        prompts=[sampled.prompts[place] for place in places],
-        samples=[sampled.samples[place] for place in places],
-    )
+    return sorted(filter(_is_short, samples), key=cut)[:EXAMPLES]
 
 
 def _worth_showing(before: Response, after: Response) -> tuple[bool, float]:
@@ -63,8 +53,8 @@ def _worth_showing(before: Response, after: Response) -> tuple[bool, float]:
     return finished, 1 - SequenceMatcher(None, old, new, autojunk=False).ratio()
 
 
-def _is_short(prompt: Prompt) -> bool:
-    return sum(len(message["content"]) for message in prompt.messages) <= MAX_PROMPT_CHARS
+def _is_short(sample: Sample) -> bool:
+    return sum(len(message["content"]) for message in sample.prompt.messages) <= MAX_PROMPT_CHARS
 
 
 def _cut(text: str) -> str:

@@ -50,8 +50,11 @@ def write_adapter(folder: Path, state: dict[str, Tensor], config: LoraConfig, *,
     return files[WEIGHTS]
 
 
-def read_adapter(folder: Path, sha256: str) -> dict[str, Tensor]:
-    """The weights of a complete folder whose hash is right. Raises DamagedCheckpointError."""
+def read_adapter(folder: Path, sha256: str | None = None) -> dict[str, Tensor]:
+    """The weights of a complete folder; their hash is this one, or else what the manifest says.
+
+    Raises DamagedCheckpointError.
+    """
     verify(folder, sha256)
     state: dict[str, Tensor] = load_file(folder / WEIGHTS)
     return state

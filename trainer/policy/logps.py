@@ -45,6 +45,13 @@ def pair_logps(policy: Policy, pairs: Sequence[TokenPair], *, fill: int = FILL) 
     return logps_B2
 
 
+def logps_under(policy: Policy, adapter: str | None, pairs: Sequence[TokenPair]) -> Tensor:
+    """As `pair_logps`, under an adapter, or None for the reference; on the CPU, for no gradient."""
+    switched = policy.reference() if adapter is None else policy.adapter(adapter)
+    with torch.no_grad(), switched:
+        return pair_logps(policy, pairs).cpu()
+
+
 def parts_of(pairs: Sequence[TokenPair], tokens: int) -> list[list[int]]:
     """Places of pairs that have at most so many tokens together, or of one pair that has more.
 

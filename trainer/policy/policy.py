@@ -1,8 +1,9 @@
-"""The live policy: one frozen base in memory, and two LoRA adapters on it.
+"""The live policy: one frozen base in memory, and LoRA adapters on it.
 
 `live` is what pairs are sampled from, `candidate` is what an update trains, and no adapter at all
-is the reference. A fresh adapter changes nothing (its B matrices are zero), so version 0 needs no
-case of its own. Adapter state is global to the module (peft #804), so one thread owns a policy.
+is the reference; `other` is made only if yet another version is asked for. A fresh adapter changes
+nothing (its B matrices are zero), so version 0 needs no case of its own. Adapter state is global to
+the module (peft #804), so one thread owns a policy.
 """
 
 import hashlib
@@ -31,11 +32,14 @@ from trainer.policy.token_logps import token_logps
 
 log = logging.getLogger(__name__)
 
-LIVE, CANDIDATE = "live", "candidate"
+LIVE, CANDIDATE, OTHER = "live", "candidate", "other"
 
 
 class Policy:
-    """A causal language model with its tokenizer and its two adapters."""
+    """A causal language model with its tokenizer and its adapters.
+
+    `versions` are the numbers of the versions that the adapters hold, where they hold one.
+    """
 
     def __init__(
         self, base: PreTrainedModel, tokenizer: Any, lora: LoraConfig, *, name: str, seed: int
@@ -51,6 +55,7 @@ class Policy:
         with _peft_quirk():
             self.model = get_peft_model(base, lora, adapter_name=LIVE).eval()
         self.model.add_adapter(CANDIDATE, lora)
+        self.versions: dict[str, int] = {}
         self.copy_adapter(LIVE, CANDIDATE)
         self.model.requires_grad_(False)
         make_lean(self.model)
@@ -112,7 +117,12 @@ class Policy:
 
     @contextmanager
     def adapter(self, name: str, *, trains: bool = False) -> Iterator[None]:
-        """Compute with this adapter; its weights take gradients only if it `trains`."""
+        """Compute with this adapter; its weights take gradients only if it `trains`.
+
+        One that trains holds no version any more.
+        """
+        if trains:
+            self.versions.pop(name, None)
         self.model.set_adapter(name)
         for parameter in self.parameters(name):
             parameter.requires_grad_(trains)
@@ -153,8 +163,21 @@ class Policy:
             key: value.detach().to("cpu", copy=True).contiguous() for key, value in state.items()
         }
 
-    def set_adapter_state(self, name: str, state: dict[str, Tensor]) -> None:
-        """Overwrite the weights of one adapter in place. Raises BadInput if they do not fit."""
+    def adapter_with(self, version: int) -> str | None:
+        """The adapter that holds this version, if one does."""
+        held = (name for name, number in self.versions.items() if number == version)
+        return next(held, None)
+
+    def set_adapter_state(
+        self, name: str, state: dict[str, Tensor], *, version: int | None = None
+    ) -> None:
+        """Overwrite the weights of one adapter in place, with those of a version if they are one's.
+
+        Raises BadInput if they do not fit.
+        """
+        if name not in self.model.peft_config:
+            self.model.add_adapter(name, self.adapter_config())
+            self.model.requires_grad_(False)
         ours = {key: weight.shape for key, weight in self.adapter_state(name).items()}
         theirs = {key: weight.shape for key, weight in state.items()}
         odd = sorted(key for key in ours | theirs if ours.get(key) != theirs.get(key))
@@ -164,9 +187,15 @@ class Policy:
                 f"{_shape(ours.get(odd[0]))}, and is {_shape(theirs.get(odd[0]))}."
             )
         set_peft_model_state_dict(self.model, state, adapter_name=name)
+        self.versions.pop(name, None)
+        if version is not None:
+            self.versions[name] = version
 
     def copy_adapter(self, source: str, target: str) -> None:
-        """Make one adapter equal to the other."""
+        """Make one adapter equal to the other, whichever version that is."""
+        self.versions.pop(target, None)
+        if source in self.versions:
+            self.versions[target] = self.versions[source]
         with torch.no_grad():
             pairs = zip(self.parameters(source), self.parameters(target), strict=True)
             for from_, to in pairs:

@@ -30,14 +30,16 @@ from labeler.files.pairs import ExportedPair, read_pairs
 from labeler.files.prompts import add_first_prompts
 from labeler.roles.process import stop_on_signals
 from labeler.store import Store, open_store
-from labeler.store.tables import PolicyVersion
-from trainer.gate.candidate import Candidates
+from trainer.gate.examine import Candidate, Examiner
 from trainer.judge.load import load_judge
 from trainer.learning.update import Step, train
-from trainer.policy.adapters import read_adapter
-from trainer.policy.logps import pair_logps
-from trainer.policy.policy import LIVE, Policy, load_policy
-from trainer.sampling.local import batch_seed, refuse_small_context
+from trainer.policy.logps import logps_under
+from trainer.policy.policy import Policy, load_policy
+from trainer.sampling.local import LocalSampler, refuse_small_context
+from trainer.sampling.sampler import Version
+from trainer.sampling.samples import batch_seed
+from trainer.worker.candidate import examine_candidate, write_candidate
+from trainer.worker.live import Live
 from trainer.worker.supply import Supply
 
 log = logging.getLogger(__name__)
@@ -53,21 +55,18 @@ class Offline:
         self._store = store
         self._policy = policy
         self._settings = settings
-        judge = load_judge(settings, policy)
-        self._candidates = Candidates(policy, Supply(store, policy, settings), settings, judge)
+        self._supply = Supply(store, policy, LocalSampler(policy), settings)
+        self._examiner = Examiner(policy, settings, load_judge(settings, policy))
 
-    def start(self) -> PolicyVersion:
+    def start(self) -> Version:
         """Register the base, take up the live version, and return it."""
         refuse_small_context(self._settings, self._policy)
         self._store.versions.adopt_base(
             base=self._policy.name, fingerprint=self._policy.fingerprint, now=time.time()
         )
-        live = self._store.versions.live()
-        assert live is not None  # adopt_base has seen to it
-        if live.folder is not None and live.sha256 is not None:
-            state = read_adapter(self._settings.adapters_dir / live.folder, live.sha256)
-            self._policy.set_adapter_state(LIVE, state)
-        return live
+        live = Live(self._store, self._policy, self._settings.adapters_dir)
+        live.follow()
+        return live.version
 
     def run(self, pairs: Sequence[ExportedPair], *, name: str, stop: threading.Event) -> str:
         """Train, examine, write, register. Returns what came of it in a sentence."""
@@ -78,20 +77,31 @@ class Offline:
         order = torch.randperm(len(labels), generator=_generator(self._settings.seed)).tolist()
         held_out = [labels[place] for place in order[:tested]]
         taught = [labels[place] for place in order[tested:]]
-        steps = self._train(taught, batch_seed(self._settings.seed, live.id), stop)
-        examined = self._candidates.examine(
-            self._store.versions.next_id(),
-            steps,
-            parent=live.id,
-            held_out=held_out,
-            remembered=(),
-            training=self._settings,
-            live_responses=(),
+        steps = self._train(taught, batch_seed(self._settings.seed, live.number), stop)
+        number = self._store.versions.next_id()
+        folder = self._settings.adapters_dir / f"offline-{int(time.time() * 1000)}"
+        version, sha256 = write_candidate(self._policy, number, folder)
+        candidate = Candidate(number, live.number, steps, self._settings, held_out)
+        finding, _ = examine_candidate(
+            candidate,
+            version,
+            live=live,
+            said=(),
+            examiner=self._examiner,
+            supply=self._supply,
+            prompts=self._settings.gate_prompts,
         )
         finding = replace(
-            examined.finding, labels=len(taught), held_out=tested, left_out=left_out, file=name
+            finding, labels=len(taught), held_out=tested, left_out=left_out, file=name
         )
-        return _sentence(self._register(finding, live.id), finding)
+        number = self._store.versions.add_candidate(
+            folder=folder.name,
+            sha256=sha256,
+            finding=finding,
+            parent=live.number,
+            now=time.time(),
+        )
+        return _sentence(number, finding)
 
     def _labels(self, pairs: Sequence[ExportedPair]) -> tuple[list[TrainingLabel], int]:
         """Pairs as labels, with their reference log-probs; and how many the policy cannot take.
@@ -111,8 +121,7 @@ class Offline:
         for start in tqdm(starts, desc="reference", unit="batch", disable=_quiet()):
             some = fitting[start : start + REFERENCE_BATCH_PAIRS]
             tokens = [(label.prompt_tokens, label.tokens_a, label.tokens_b) for label in some]
-            with torch.no_grad(), self._policy.reference():
-                logps = pair_logps(self._policy, tokens).tolist()
+            logps = logps_under(self._policy, None, tokens).tolist()
             done += [
                 replace(label, reference_logp_a=a, reference_logp_b=b)
                 for label, (a, b) in zip(some, logps, strict=True)
@@ -153,17 +162,6 @@ class Offline:
                 bar.set_postfix(loss=f"{step.loss:.3f}", right=f"{step.accuracy:.0%}")
                 bar.update()
         return steps
-
-    def _register(self, finding: Finding, parent: int) -> int:
-        """Write the folder, then the version; returns its number."""
-        folder, sha256 = self._candidates.write(f"offline-{int(time.time() * 1000)}")
-        return self._store.versions.add_candidate(
-            folder=folder,
-            sha256=sha256,
-            finding=finding,
-            parent=parent,
-            now=time.time(),
-        )
 
 
 def run_offline(path: Path, settings: Settings, stop: threading.Event) -> str:

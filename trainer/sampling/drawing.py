@@ -8,7 +8,7 @@ other rows are under way (but for rounding).
 """
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -16,9 +16,7 @@ from torch import Tensor
 
 from labeler.config.parts.sampling import Sampling
 from trainer.sampling.decoding import Cohort, Decoder
-
-# Hears after each step how many tokens every job has so far, all its copies together.
-Progress = Callable[[Mapping[int, int]], None]
+from trainer.sampling.samples import Progress
 
 
 @dataclass(frozen=True)

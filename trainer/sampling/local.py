@@ -1,27 +1,28 @@
-"""Responses from the policy, with the very tokens that were sampled.
+"""Responses from the policy in this process, with the very tokens that were sampled.
 
-A sampler draws from a merged copy of the policy where memory allows, so that it leaves the policy
+It draws from a merged copy of the policy where memory allows, so that it leaves the policy
 that trains alone; else from the policy itself. A model that cannot be decoded by
 `trainer.sampling.decoding` goes through transformers' `generate`. Each is said once, in the log.
 """
 
 import logging
-import random
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from transformers import GenerationConfig, StoppingCriteriaList
 
 from labeler.config.parts.sampling import Sampling
-from labeler.domain.errors import BadInput
+from labeler.domain.errors import BadInput, LivedpoError
+from trainer.policy.adapters import read_adapter
 from trainer.policy.batch import left_padded, make_batch
-from trainer.policy.policy import Policy
+from trainer.policy.policy import OTHER, Policy
 from trainer.sampling.decoding import Decoder, objection
-from trainer.sampling.drawing import Job, Progress, draw_rows
+from trainer.sampling.drawing import Job, draw_rows
 from trainer.sampling.merged import MergedCopy, copy_fits, free_bytes
+from trainer.sampling.sampler import Version
+from trainer.sampling.samples import Progress, Response, batch_seed
 
 log = logging.getLogger(__name__)
 
@@ -29,24 +30,10 @@ ROWS = 512
 CACHE_SHARE_OF_FREE_MEMORY = 0.2
 GENERATE_PROMPTS = 32
 
-Answers = Iterator[tuple[int, tuple["Response", ...]]]
+Answers = Iterator[tuple[int, tuple[Response, ...]]]
 
 
-@dataclass(frozen=True)
-class Response:
-    """`tokens` end in EOS if `finish` is "stop"; if it is "length", none is added.
-
-    `logp` is the summed log-probability of the tokens under the policy that drew them, in nats, at
-    temperature 1 and without a cut, whatever the settings: DPO's log pi(y|x).
-    """
-
-    text: str
-    tokens: list[int]
-    finish: str
-    logp: float
-
-
-class Sampler:
+class LocalSampler:
     """Draws responses of one policy. `rows` bounds how many are decoded at the same time."""
 
     def __init__(self, policy: Policy, *, rows: int = ROWS, merge: bool = True) -> None:
@@ -57,6 +44,23 @@ class Sampler:
 
     def sample(
         self,
+        version: Version,
+        prompts: Sequence[Sequence[int]],
+        settings: Sampling,
+        *,
+        seed: int,
+        copies: int = 2,
+        progress: Progress | None = None,
+    ) -> list[tuple[Response, ...]]:
+        """As in `Sampler`, from the adapter that holds the version, or else from its folder.
+
+        Raises LivedpoError, too, if the folder is damaged or does not fit the policy.
+        """
+        adapter = self._adapter_of(version)
+        return self.draw(adapter, prompts, settings, seed=seed, copies=copies, progress=progress)
+
+    def draw(
+        self,
         adapter: str | None,
         prompts: Sequence[Sequence[int]],
         settings: Sampling,
@@ -65,12 +69,7 @@ class Sampler:
         copies: int = 2,
         progress: Progress | None = None,
     ) -> list[tuple[Response, ...]]:
-        """`copies` responses for each prompt (token ids), under an adapter or the reference (None).
-
-        The same prompts, settings, seed and weights give the same responses. `progress` hears the
-        tokens of each prompt's responses, by its place, while they are drawn. Raises BadInput if a
-        prompt leaves no room for a response, FloatingPointError if logits are not finite.
-        """
+        """As `sample`, under an adapter as it is now, or the reference (None)."""
         jobs = _jobs(self._policy, prompts, settings)
         if self._copy is not None:
             self._copy.refresh(adapter)
@@ -88,25 +87,22 @@ class Sampler:
             found = dict(answers)
         return [found[number] for number in range(len(prompts))]
 
+    def _adapter_of(self, version: Version) -> str | None:
+        """The adapter with the version's weights; None for a base that stands in no adapter."""
+        policy, adapter = self._policy, self._policy.adapter_with(version.number)
+        if adapter is not None or version.folder is None:
+            return adapter
+        state = read_adapter(version.folder)
+        if not policy.fits(version.folder):
+            raise LivedpoError(f"The adapter {version.folder} has another LoRA rank or scaling.")
+        policy.set_adapter_state(OTHER, state, version=version.number)
+        return OTHER
+
     def _weights(self, adapter: str | None) -> AbstractContextManager[None]:
         """Compute under the adapter; the merged copy does so already."""
         if self._copy is not None:
             return nullcontext()
         return self._policy.reference() if adapter is None else self._policy.adapter(adapter)
-
-
-def sample_pairs(
-    policy: Policy, prompts: Sequence[Sequence[int]], settings: Sampling, *, seed: int
-) -> list[tuple[Response, Response]]:
-    """Two responses for each prompt (token ids), under the adapter that is switched on.
-
-    For a few prompts now and then; who samples often keeps a `Sampler`.
-    """
-    jobs = _jobs(policy, prompts, settings)
-    decoder = _decoder(policy, None)
-    answers = _answers(policy, decoder, jobs, settings, seed=seed, copies=2, rows=ROWS)
-    found = dict(answers)
-    return [(found[number][0], found[number][1]) for number in range(len(prompts))]
 
 
 def refuse_small_context(settings: Sampling, policy: Policy) -> None:
@@ -116,17 +112,6 @@ def refuse_small_context(settings: Sampling, policy: Policy) -> None:
             f"'max_new_tokens' cannot be {settings.max_new_tokens}: the context of the policy is "
             f"{policy.context_tokens} tokens, and prompts need some of it."
         )
-
-
-def worth_asking(pair: tuple[Response, Response]) -> bool:
-    """Whether someone could prefer one: both say something, and not the same."""
-    first, second = (response.text.strip() for response in pair)
-    return bool(first) and bool(second) and first != second
-
-
-def batch_seed(seed: int, *parts: int) -> int:
-    """A seed of 31 bits that differs with every part, and is the same in every run."""
-    return random.Random(repr((seed, parts))).getrandbits(31)
 
 
 def _merged_copy(policy: Policy) -> MergedCopy | None:

@@ -7,7 +7,7 @@ import logging
 import math
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from jinja2 import TemplateError
@@ -16,14 +16,13 @@ from labeler.config.parts.sampling import Sampling
 from labeler.config.settings import Settings
 from labeler.domain.judging import Judge
 from labeler.domain.messages import Messages
-from labeler.store import Store
+from labeler.store import Store, tables
 from labeler.store.records import NewPair
-from labeler.store.tables import Prompt
-from trainer.gate.examine import Sample, logps
 from trainer.judge.choosing import choose
+from trainer.policy.logps import logps_under
 from trainer.policy.policy import Policy
-from trainer.sampling.drawing import Progress
-from trainer.sampling.local import Response, Sampler, batch_seed, worth_asking
+from trainer.sampling.sampler import Sampler, Version
+from trainer.sampling.samples import Progress, Prompt, Sample, batch_seed, worth_asking
 
 log = logging.getLogger(__name__)
 
@@ -34,145 +33,115 @@ DRAWN_BY = set(Sampling.model_fields)
 REFUSALS = (TemplateError, ValueError, TypeError)
 
 
-@dataclass(frozen=True)
-class Sampled:
-    """Samples of one version, with their prompts. All were drawn with one seed.
-
-    `candidates` are all responses to each prompt, the two of its sample first. `reference` are
-    summed log-probabilities (nats) of the samples under the reference, where they are known.
-    """
-
-    prompts: list[Prompt]
-    samples: list[Sample]
-    seed: int
-    candidates: list[tuple[Response, ...]] = field(default_factory=list)
-    reference: list[list[float]] | None = None
-
-
 class Supply:
-    """Draws pairs from the policy for the store's prompts.
+    """Draws pairs for the store's prompts. `policy` is who reads them and knows the reference.
 
     With more than two candidates a prompt, the judge chooses which two make the pair.
     """
 
     def __init__(
-        self, store: Store, policy: Policy, settings: Settings, judge: Judge | None = None
+        self,
+        store: Store,
+        policy: Policy,
+        sampler: Sampler,
+        settings: Settings,
+        judge: Judge | None = None,
     ) -> None:
         self._store = store
         self._policy = policy
+        self._sampler = sampler
         self._settings = settings
         self._judge = judge
-        self._sampler = Sampler(policy)
         self._useless_batches = 0
 
-    def sample(self, count: int, adapter: str, version: int) -> Sampled:
-        """Responses to each of up to `count` prompts, under this adapter."""
+    def sample(self, count: int, version: Version) -> list[Sample]:
+        """Responses of a version to each of up to `count` prompts."""
         taken = self._take(count)
         if not taken:
-            return Sampled([], [], 0)
-        prompts = [prompt for prompt, _ in taken]
-        seed = batch_seed(
-            self._settings.seed, version, prompt_id(prompts[0]), prompts[0].pairs_sampled
-        )
-        rows = [tokens for _, tokens in taken]
-        drawn = self._draw(rows, adapter, seed, copies=self._settings.candidates)
-        samples = [
-            Sample(tokens, (some[0], some[1])) for tokens, some in zip(rows, drawn, strict=True)
-        ]
-        return Sampled(prompts, samples, seed, drawn)
+            return []
+        first, _ = taken[0]
+        seed = batch_seed(self._settings.seed, version.number, _id(first), first.pairs_sampled)
+        prompts = [Prompt(_id(prompt), prompt.messages, tokens) for prompt, tokens in taken]
+        return self.answer(prompts, version, seed, copies=self._settings.candidates)
 
     def answer(
         self,
-        prompts: Sequence[list[int]],
-        adapter: str,
+        prompts: Sequence[Prompt],
+        version: Version,
         seed: int,
+        *,
+        copies: int = 2,
         progress: Progress | None = None,
     ) -> list[Sample]:
-        """Two responses to each prompt (token ids), under this adapter."""
-        pairs = self._draw(prompts, adapter, seed, copies=2, progress=progress)
-        return [Sample(tokens, (a, b)) for tokens, (a, b) in zip(prompts, pairs, strict=True)]
+        """A version's responses to each prompt. Raises what the sampler does."""
+        tokens = [prompt.tokens for prompt in prompts]
+        drawn = self._sampler.sample(
+            version, tokens, self._settings, seed=seed, copies=copies, progress=progress
+        )
+        return [
+            Sample(prompt, responses, seed)
+            for prompt, responses in zip(prompts, drawn, strict=True)
+        ]
 
-    def pairs(self, sampled: Sampled, version: int) -> list[NewPair]:
+    def pairs(self, samples: Sequence[Sample], version: Version) -> list[NewPair]:
         """Those pairs that are worth asking about, with their log-probs under the reference."""
-        samples, reference = self._chosen(sampled)
-        kept = [place for place, sample in enumerate(samples) if worth_asking(sample.responses)]
+        kept = [sample for sample in self._chosen(samples) if worth_asking(sample.pair)]
         self._notice_useless_batches(bool(kept))
         if not kept:
             return []
-        if reference is None:
-            found = logps(self._policy, [samples[place] for place in kept], None).tolist()
-        else:
-            found = [reference[place] for place in kept]
-        rng = random.Random(sampled.seed)
+        rng = random.Random(kept[0].seed)
         return [
-            self._for_the_queue(
-                self.pair(
-                    prompt_id(sampled.prompts[place]), samples[place], version, sampled.seed, both
-                ),
-                rng,
-            )
-            for place, both in zip(kept, found, strict=True)
-            if all(math.isfinite(logp) for logp in both)
+            self._for_the_queue(self.pair(sample, version), rng)
+            for sample in self.measured(kept)
+            if sample.reference and all(map(math.isfinite, sample.reference))
         ]
 
-    def pair(
-        self,
-        prompt_number: int,
-        sample: Sample,
-        version: int,
-        seed: int,
-        reference: Sequence[float],
-    ) -> NewPair:
-        """A sample as a pair; `reference` are its log-probs (nats) under the reference."""
-        a, b = sample.responses
+    def pair(self, sample: Sample, version: Version) -> NewPair:
+        """A sample of a version, whose log-probs under the reference are known, as a pair."""
+        a, b = sample.pair
+        assert sample.reference is not None
+        reference_a, reference_b = sample.reference
         return NewPair(
-            prompt_id=prompt_number,
-            version_id=version,
+            prompt_id=sample.prompt.id,
+            version_id=version.number,
             response_a=a.text,
             response_b=b.text,
-            prompt_tokens=sample.prompt_tokens,
+            prompt_tokens=sample.prompt.tokens,
             tokens_a=a.tokens,
             tokens_b=b.tokens,
             finish_a=a.finish,
             finish_b=b.finish,
-            reference_logp_a=reference[0],
-            reference_logp_b=reference[1],
+            reference_logp_a=reference_a,
+            reference_logp_b=reference_b,
             logp_a=a.logp,
             logp_b=b.logp,
-            sampling=self._settings.model_dump(include=DRAWN_BY) | {"seed": seed},
+            sampling=self._settings.model_dump(include=DRAWN_BY) | {"seed": sample.seed},
         )
 
-    def _draw(
-        self,
-        prompts: Sequence[list[int]],
-        adapter: str,
-        seed: int,
-        *,
-        copies: int,
-        progress: Progress | None = None,
-    ) -> list[tuple[Response, ...]]:
-        return self._sampler.sample(
-            adapter, prompts, self._settings, seed=seed, copies=copies, progress=progress
-        )
+    def measured(self, samples: Sequence[Sample]) -> list[Sample]:
+        """The samples with their log-probs under the reference; those that are known stay."""
+        if all(sample.reference is not None for sample in samples):
+            return list(samples)
+        found = logps_under(self._policy, None, [sample.tokens for sample in samples]).tolist()
+        return [
+            replace(sample, reference=(a, b)) for sample, (a, b) in zip(samples, found, strict=True)
+        ]
 
-    def _chosen(self, sampled: Sampled) -> tuple[list[Sample], list[list[float]] | None]:
-        """The samples that become pairs, and their log-probs under the reference if known."""
-        if self._settings.candidates == 2 or self._judge is None:
-            return sampled.samples, sampled.reference
+    def _chosen(self, samples: Sequence[Sample]) -> Sequence[Sample]:
+        """The samples with the two responses that become pairs."""
+        if not samples or self._settings.candidates == 2 or self._judge is None:
+            return samples
         places = choose(
             self._judge,
-            [prompt.messages for prompt in sampled.prompts],
-            [[response.text for response in some] for some in sampled.candidates],
+            [sample.prompt.messages for sample in samples],
+            [[response.text for response in sample.responses] for sample in samples],
             self._settings.candidate_pair,
-            random.Random(sampled.seed),
+            random.Random(samples[0].seed),
         )
-        chosen = [
-            Sample(sample.prompt_tokens, (some[first], some[second]))
-            for sample, some, (first, second) in zip(
-                sampled.samples, sampled.candidates, places, strict=True
-            )
+        return [
+            replace(sample, responses=tuple(sample.responses[n] for n in both), reference=None)
+            for sample, both in zip(samples, places, strict=True)
         ]
-        return chosen, None
 
     def _for_the_queue(self, pair: NewPair, rng: random.Random) -> NewPair:
         """The pair with how it was chosen, and drawn by lot whether it checks the judge."""
@@ -192,9 +161,9 @@ class Supply:
             "candidate_pair": self._settings.candidate_pair,
         }
 
-    def _take(self, count: int) -> list[tuple[Prompt, list[int]]]:
+    def _take(self, count: int) -> list[tuple[tables.Prompt, list[int]]]:
         """The next prompts, with others in place of those that had to be set aside."""
-        usable: list[tuple[Prompt, list[int]]] = []
+        usable: list[tuple[tables.Prompt, list[int]]] = []
         while len(usable) < count:
             taken = self._store.prompts.take(count - len(usable))
             good = self._usable(taken)
@@ -211,7 +180,7 @@ class Supply:
             raise ValueError(f"{len(tokens)} tokens, but there is room for {room}")
         return tokens
 
-    def _usable(self, prompts: Sequence[Prompt]) -> list[tuple[Prompt, list[int]]]:
+    def _usable(self, prompts: Sequence[tables.Prompt]) -> list[tuple[tables.Prompt, list[int]]]:
         """Prompts with their tokens; those that this policy cannot take are set aside."""
         usable = []
         for prompt in prompts:
@@ -219,7 +188,7 @@ class Supply:
                 usable.append((prompt, self.tokens(prompt.messages)))
             except REFUSALS as error:
                 log.warning("Prompt %s is set aside: %s.", prompt.id, first_line(error))
-                self._store.prompts.set_aside(prompt_id(prompt), first_line(error))
+                self._store.prompts.set_aside(_id(prompt), first_line(error))
         return usable
 
     def _notice_useless_batches(self, useful: bool) -> None:
@@ -236,7 +205,7 @@ class Supply:
         self._store.roles.alarm(f"{ROLE}: pairs", alarm)
 
 
-def prompt_id(prompt: Prompt) -> int:
+def _id(prompt: tables.Prompt) -> int:
     """The number of a prompt that came from the database."""
     assert prompt.id is not None
     return prompt.id

@@ -53,6 +53,7 @@ class Sqlite:
         sa.event.listen(self.connections, "begin", _begin)
         self._writers = self.connections.execution_options(writes=True)
         self._turn = threading.Lock()
+        self._watching: sa.Connection | None = None
 
     @contextmanager
     def writing(self) -> Iterator[sa.Engine]:
@@ -73,6 +74,20 @@ class Sqlite:
                 connection.begin(),
             ):
                 yield connection
+
+    def change_mark(self) -> int:
+        """Moves with what other connections commit, so one that commits nothing asks."""
+        if self._watching is None:
+            self._watching = self.connections.connect()
+        mark: int = self._watching.exec_driver_sql("PRAGMA data_version").scalar_one()
+        self._watching.rollback()
+        return mark
+
+    def close(self) -> None:
+        """Give the connections back."""
+        if self._watching is not None:
+            self._watching.close()
+        self.connections.dispose()
 
     def trouble(self, message: str) -> LivedpoError | None:
         """What a user must know of a database's trouble; None for what would be a bug of ours."""

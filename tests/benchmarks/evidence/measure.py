@@ -14,7 +14,7 @@ from tests.benchmarks.evidence.world import World
 from tests.benchmarks.processes import high_water_mb
 from trainer.policy.logps import pair_logps
 from trainer.policy.policy import LIVE
-from trainer.sampling.local import batch_seed
+from trainer.sampling.samples import batch_seed
 
 ANSWERS = 2  # a prompt
 
@@ -91,7 +91,7 @@ def look(run: Run, labels: int, world: World, meter: Meter, prompts: int) -> Loo
     tokens = [world.policy.prompt_tokens(messages) for messages in asked]
     # Of its own: of one seed, policies that hardly differ would say the very same.
     seed = batch_seed(run.seed, labels, int(run.key, 16))
-    drawn = world.sampler.sample(LIVE, tokens, world.settings, seed=seed)
+    drawn = world.sampler.draw(LIVE, tokens, world.settings, seed=seed)
     pairs = [(a, b) for a, b in drawn]
     rows = [(prompt, a.tokens, b.tokens) for prompt, (a, b) in zip(tokens, pairs, strict=True)]
     with torch.no_grad(), world.policy.reference():

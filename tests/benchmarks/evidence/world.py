@@ -26,7 +26,8 @@ from labeler.files.pairs import read_pairs
 from labeler.files.prompts import read_prompts
 from trainer.judge.reward import RewardModel
 from trainer.policy.policy import LIVE, Policy, load_policy
-from trainer.sampling.local import Sampler, worth_asking
+from trainer.sampling.local import LocalSampler
+from trainer.sampling.samples import worth_asking
 from trainer.starter.grammar import held_out_prompts, score
 
 HELD_OUT_SHARE = 0.2  # of the prompts of another policy than the starter
@@ -76,13 +77,13 @@ class World:
 
     place: Place
     policy: Policy = field(init=False)
-    sampler: Sampler = field(init=False)
+    sampler: LocalSampler = field(init=False)
 
     def __post_init__(self) -> None:
         torch.set_num_threads(self.place.threads)
         self.settings = self.place.settings
         self.policy = load_policy(self.settings)
-        self.sampler = Sampler(self.policy)
+        self.sampler = LocalSampler(self.policy)
         self.untrained = self.policy.adapter_state(LIVE)
         self.training_prompts, self.held_out = _split(self.place)
 
@@ -125,7 +126,7 @@ class World:
 
     def _sample(self, adapter: str, asked: Sequence[Messages], seed: int) -> list[Pair]:
         tokens = [self.policy.prompt_tokens(messages) for messages in asked]
-        drawn = self.sampler.sample(adapter, tokens, self.settings, seed=seed)
+        drawn = self.sampler.draw(adapter, tokens, self.settings, seed=seed)
         both = [(a, b) for a, b in drawn]
         questions = [
             Question(messages, a.text, b.text) for messages, (a, b) in zip(asked, both, strict=True)

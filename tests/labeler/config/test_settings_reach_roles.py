@@ -14,7 +14,8 @@ from labeler.cli import main as cli
 from labeler.cli import options
 from labeler.config.load import as_environment, handed_down_settings, load_settings
 from labeler.config.settings import FIELDS, Settings
-from labeler.roles.supervisor import MODULES, Supervisor
+from labeler.roles import MODULES
+from labeler.roles.supervisor import Supervisor
 from labeler.store import open_store
 
 # One that differs from its default for each setting; together they are a valid combination.
@@ -156,9 +157,9 @@ def handed_down(
 
 COMMANDS = {
     "serve": ((), set(MODULES.values())),
-    "web": ((), {"labeler.web.server"}),
-    "worker": ((), {"trainer.worker.worker"}),
-    "scheduler": ((), {"labeler.roles.scheduler"}),
+    "web": ((), {MODULES["web"]}),
+    "worker": ((), {MODULES["worker"]}),
+    "scheduler": ((), {MODULES["scheduler"]}),
     "train": (("file.jsonl",), {"trainer.programs.offline"}),
 }
 
@@ -204,7 +205,7 @@ def test_the_environment_of_the_parent_does_not_change_what_was_handed_down(
 ) -> None:
     monkeypatch.setenv("LIVEDPO_TEMPERATURE", "0.5")
     found = handed_down("worker", {"temperature": "1.0"})
-    assert found["trainer.worker.worker"].temperature == 1.0
+    assert found[MODULES["worker"]].temperature == 1.0
 
 
 def test_what_is_handed_down_is_one_value() -> None:

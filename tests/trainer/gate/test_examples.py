@@ -7,28 +7,24 @@ import pytest
 from labeler.config.settings import Settings
 from labeler.roles.scheduler import open_due_update
 from labeler.store import Store
-from labeler.store.tables import Prompt
 from tests.support.tiny import worker_settings
+from tests.support.worker import HandTurned
 from tests.trainer.worker.test_asking import worker  # noqa: F401  (a fixture)
 from tests.trainer.worker.test_worker import N, vote, work
-from trainer.gate.candidate import NO_JUDGE
-from trainer.gate.examine import Sample
+from trainer.gate.examine import NO_JUDGE
 from trainer.gate.examples import MAX_PROMPT_CHARS, MAX_TEXT_CHARS, examples_of, shortest_prompts
-from trainer.sampling.local import Response
-from trainer.worker.supply import Sampled
-from trainer.worker.worker import Worker
+from trainer.sampling.samples import Prompt, Response, Sample
 
 
 def response(text: str, finish: str = "stop") -> Response:
     return Response(text, [1], finish, -1.0)
 
 
-def sampled(*answers: tuple[Response, Response], question: str = "q") -> Sampled:
-    prompts = [
-        Prompt(id=place, messages=[{"role": "user", "content": f"{question} {place}"}])
-        for place in range(len(answers))
+def sampled(*answers: tuple[Response, Response], question: str = "q") -> list[Sample]:
+    return [
+        Sample(Prompt(place, [{"role": "user", "content": f"{question} {place}"}], [1]), both, 0)
+        for place, both in enumerate(answers)
     ]
-    return Sampled(prompts, [Sample([1], both) for both in answers], 0)
 
 
 def twice(text: str, finish: str = "stop") -> tuple[Response, Response]:
@@ -36,7 +32,7 @@ def twice(text: str, finish: str = "stop") -> tuple[Response, Response]:
 
 
 def live(*texts: str) -> list[Sample]:
-    return [Sample([1], twice(text)) for text in texts]
+    return sampled(*map(twice, texts))
 
 
 def test_the_two_that_changed_the_most_are_shown_and_finished_ones_first() -> None:
@@ -55,15 +51,15 @@ def test_of_the_two_responses_to_a_prompt_the_one_that_changed_more_is_shown() -
 def test_long_prompts_are_left_out_and_long_texts_are_cut() -> None:
     new = sampled(twice("w" * (MAX_TEXT_CHARS + 5)), question="q" * MAX_PROMPT_CHARS)
     assert examples_of(new, live("a")) == ()
-    assert shortest_prompts(new).samples == []
+    assert shortest_prompts(new) == []
     new = sampled(twice("w" * (MAX_TEXT_CHARS + 5)))
     assert len(examples_of(new, live("a"))[0].after) == MAX_TEXT_CHARS + 2
 
 
 def test_where_the_live_version_must_be_asked_it_is_about_two_finished_prompts() -> None:
     few = shortest_prompts(sampled(twice("a", "length"), twice("b"), twice("c")))
-    assert [sample.responses[0].text for sample in few.samples] == ["b", "c"]
-    assert [prompt.id for prompt in few.prompts] == [1, 2]
+    assert [sample.pair[0].text for sample in few] == ["b", "c"]
+    assert [sample.prompt.id for sample in few] == [1, 2]
 
 
 @pytest.fixture
@@ -72,7 +68,7 @@ def settings(tiny_policy: Path, tmp_path: Path) -> Settings:
 
 
 def test_an_update_keeps_two_examples_and_says_that_nobody_has_compared_them(
-    worker: Worker,  # noqa: F811
+    worker: HandTurned,  # noqa: F811
     store: Store,
     settings: Settings,
 ) -> None:
@@ -85,4 +81,4 @@ def test_an_update_keeps_two_examples_and_says_that_nobody_has_compared_them(
     assert len(change.examples) == 2
     assert all(example.before and example.after for example in change.examples)
     assert change.my_labels == N
-    assert change.win_rate == NO_JUDGE
+    assert change.why == NO_JUDGE

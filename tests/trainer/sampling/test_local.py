@@ -11,17 +11,13 @@ from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
 
 from labeler.config.parts.sampling import Sampling
 from labeler.domain.errors import BadInput
+from tests.support.samples import sample_pairs
 from tests.support.tiny import save_tiny_policy, tiny_tokenizer
 from tests.trainer.conftest import SAMPLING, load
 from trainer.policy.batch import make_batch
 from trainer.policy.policy import CANDIDATE, LIVE, Policy
-from trainer.sampling.local import (
-    Response,
-    Sampler,
-    batch_seed,
-    sample_pairs,
-    worth_asking,
-)
+from trainer.sampling.local import LocalSampler
+from trainer.sampling.samples import Response, batch_seed, worth_asking
 
 PROMPTS = [[3, 20, 30, 0, 4], [3, 0, 4]]
 
@@ -41,7 +37,7 @@ def tokens(answers: Sequence[tuple[Response, ...]]) -> list[list[int]]:
 def sampled(
     policy: Policy, prompts: list[list[int]], settings: Sampling, *, seed: int
 ) -> list[tuple[Response, ...]]:
-    return Sampler(policy).sample(LIVE, prompts, settings, seed=seed)
+    return LocalSampler(policy).draw(LIVE, prompts, settings, seed=seed)
 
 
 def test_the_same_seed_gives_the_same_pairs_and_another_gives_others(policy: Policy) -> None:
@@ -102,8 +98,8 @@ def test_responses_come_with_the_probabilities_that_the_policy_gives(
     both = first[:, None] * second
     both[0], both[0, 0] = 0.0, first[0]  # token 0 is EOS: such a response has no second token
     cells = both.view(-1, 4, both.shape[1] // 4, 4).sum((0, 2)).flatten()
-    sampler = Sampler(policy, merge=way == "merged")
-    answers = sampler.sample(LIVE, [prompt] * 40, two_tokens, seed=3, copies=100)
+    sampler = LocalSampler(policy, merge=way == "merged")
+    answers = sampler.draw(LIVE, [prompt] * 40, two_tokens, seed=3, copies=100)
     drawn = [([*response.tokens, 0])[:2] for answer in answers for response in answer]
     counts = Counter(a % 4 * 4 + b % 4 for a, b in drawn)
     chi_square = sum(
@@ -114,15 +110,15 @@ def test_responses_come_with_the_probabilities_that_the_policy_gives(
 
 
 def test_a_sampler_takes_the_adapter_it_is_told_and_follows_its_changes(policy: Policy) -> None:
-    sampler = Sampler(policy)
+    sampler = LocalSampler(policy)
     disturb(policy, CANDIDATE)
     live, candidate, reference = (
-        sampler.sample(name, PROMPTS, SAMPLING, seed=1) for name in (LIVE, CANDIDATE, None)
+        sampler.draw(name, PROMPTS, SAMPLING, seed=1) for name in (LIVE, CANDIDATE, None)
     )
     assert live == reference  # a fresh adapter changes nothing
     assert candidate != live
     policy.copy_adapter(CANDIDATE, LIVE)
-    swapped = sampler.sample(LIVE, PROMPTS, SAMPLING, seed=1)
+    swapped = sampler.draw(LIVE, PROMPTS, SAMPLING, seed=1)
     assert tokens(swapped) == tokens(candidate)
 
 
@@ -134,7 +130,7 @@ def test_with_and_without_a_merged_copy_the_responses_are_the_same(
     policy = load(save_tiny_policy(tmp_path, kind))
     disturb(policy, CANDIDATE)
     merged, plain = (
-        Sampler(policy, merge=merge).sample(CANDIDATE, PROMPTS * 3, SAMPLING, seed=1)
+        LocalSampler(policy, merge=merge).draw(CANDIDATE, PROMPTS * 3, SAMPLING, seed=1)
         for merge in (True, False)
     )
     assert tokens(merged) == tokens(plain)
@@ -149,7 +145,7 @@ def test_a_response_knows_its_log_probability_under_the_policy(
         monkeypatch.setattr("trainer.sampling.local.objection", lambda decoder: "of the test")
     disturb(policy, LIVE)
     cool = Sampling(temperature=0.7, top_p=0.9, max_new_tokens=8)
-    answers = Sampler(policy).sample(LIVE, PROMPTS, cool, seed=1)
+    answers = LocalSampler(policy).draw(LIVE, PROMPTS, cool, seed=1)
     rows = [(p, r.tokens) for p, answer in zip(PROMPTS, answers, strict=True) for r in answer]
     batch = make_batch(rows, pad=policy.pad_token_id, device=policy.device)
     with policy.adapter(LIVE), torch.no_grad():
@@ -165,7 +161,7 @@ def test_sampling_between_two_training_steps_changes_nothing_in_training(
     states = []
     for samples in (False, True):
         policy = load(tiny_policy)
-        sampler = Sampler(policy, merge=merge)
+        sampler = LocalSampler(policy, merge=merge)
         before = policy.model.config._attn_implementation
         optimizer = torch.optim.AdamW(policy.parameters(CANDIDATE), lr=1e-2)
         rows = [(PROMPTS[0], [20, 21, 0]), (PROMPTS[1], [22, 0])]
@@ -176,7 +172,7 @@ def test_sampling_between_two_training_steps_changes_nothing_in_training(
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
             if samples:
-                sampler.sample(LIVE, PROMPTS, SAMPLING, seed=step)
+                sampler.draw(LIVE, PROMPTS, SAMPLING, seed=step)
             optimizer.step()
         assert policy.model.config._attn_implementation == before
         states.append(policy.adapter_state(CANDIDATE))
@@ -195,21 +191,21 @@ def test_a_prompt_that_nearly_fills_the_context_gets_a_short_response(tiny_polic
 @pytest.mark.parametrize("prompt", [[], [7] * 128, [7] * 500])
 def test_a_prompt_without_room_for_a_response_is_refused(policy: Policy, prompt: list[int]) -> None:
     with pytest.raises(BadInput, match=f"{len(prompt)} tokens"):
-        Sampler(policy).sample(LIVE, [PROMPTS[0], prompt], SAMPLING, seed=1)
+        LocalSampler(policy).draw(LIVE, [PROMPTS[0], prompt], SAMPLING, seed=1)
 
 
 def test_no_prompts_give_no_responses(policy: Policy) -> None:
-    assert Sampler(policy).sample(LIVE, [], SAMPLING, seed=1) == []
+    assert LocalSampler(policy).draw(LIVE, [], SAMPLING, seed=1) == []
 
 
 def test_without_memory_for_a_copy_the_policy_itself_is_sampled_and_that_is_said(
     policy: Policy, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    merged = Sampler(policy).sample(LIVE, PROMPTS, SAMPLING, seed=1)
+    merged = LocalSampler(policy).draw(LIVE, PROMPTS, SAMPLING, seed=1)
     monkeypatch.setattr("trainer.sampling.local.free_bytes", lambda device: 100_000)
-    sampler = Sampler(policy)
+    sampler = LocalSampler(policy)
     for _ in range(2):
-        assert tokens(sampler.sample(LIVE, PROMPTS, SAMPLING, seed=1)) == tokens(merged)
+        assert tokens(sampler.draw(LIVE, PROMPTS, SAMPLING, seed=1)) == tokens(merged)
     assert [record.message for record in caplog.records] == [
         "There is no memory for a merged copy of the policy; sampling is slower."
     ]
@@ -225,8 +221,8 @@ def test_a_model_that_cannot_be_decoded_here_goes_through_generate_and_that_is_s
     torch.manual_seed(0)
     AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path)
     tiny_tokenizer().save_pretrained(tmp_path)
-    sampler = Sampler(load(tmp_path))
-    first, again = (sampler.sample(LIVE, PROMPTS, SAMPLING, seed=1, copies=3) for _ in range(2))
+    sampler = LocalSampler(load(tmp_path))
+    first, again = (sampler.draw(LIVE, PROMPTS, SAMPLING, seed=1, copies=3) for _ in range(2))
     assert first == again
     assert [len(answer) for answer in first] == [3, 3]
     said = [record.message for record in caplog.records if "generate" in record.message]

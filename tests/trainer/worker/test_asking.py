@@ -1,7 +1,6 @@
 """Raters' own prompts, answered by a worker with a tiny policy and a real SQLite file."""
 
 import random
-import threading
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any
 import pytest
 import torch
 
-import trainer.worker.asking
 from labeler.config.settings import Settings
 from labeler.domain.states import AskState, UpdateState
 from labeler.roles.scheduler import open_due_update
@@ -19,15 +17,16 @@ from labeler.store.database import Database
 from labeler.store.rating.asks import AskView
 from labeler.store.tables import Ask, Pair
 from tests.support.store import only_writer
-from tests.support.tiny import Clock, worker_settings
+from tests.support.tiny import worker_settings
+from tests.support.worker import HandTurned
 from tests.trainer.conftest import QUESTIONS, SAMPLING, load
 from tests.trainer.worker.test_worker import PROMPTS, N, vote, work
-from trainer.gate.examine import Sample
 from trainer.policy.batch import make_batch
 from trainer.policy.policy import LIVE, Policy
-from trainer.sampling.local import Sampler
-from trainer.worker.asking import MAX_SEEDS, NO_MEMORY, SAME
-from trainer.worker.worker import Worker
+from trainer.sampling.local import LocalSampler
+from trainer.sampling.samples import Prompt, Sample
+from trainer.worker.jobs.ask import MAX_SEEDS, NO_MEMORY, SAME, AskJob
+from trainer.worker.supply import Supply
 
 
 @pytest.fixture
@@ -36,11 +35,9 @@ def settings(tiny_policy: Path, tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def worker(store: Store, settings: Settings, policy: Policy) -> Worker:
+def worker(store: Store, settings: Settings, policy: Policy) -> HandTurned:
     store.prompts.add(PROMPTS, now=1.0)
-    made = Worker(store, policy, settings, name="w", stop=threading.Event(), clock=Clock())
-    made.start()
-    return made
+    return HandTurned(store, policy, settings)
 
 
 def ask(store: Store, name: str, text: str = "how do you make tea?") -> None:
@@ -57,6 +54,10 @@ def look(store: Store, name: str) -> AskView:
     return found
 
 
+def supply_of(worker: HandTurned) -> Supply:
+    return worker.job(AskJob)._place.supply
+
+
 def own_pair(database: Database, name: str) -> Pair:
     """The pair of an ask that was answered."""
     with database.read() as session:
@@ -64,7 +65,7 @@ def own_pair(database: Database, name: str) -> Pair:
 
 
 def test_own_prompts_are_answered_before_the_queue_is_filled_and_are_pairs_like_others(
-    worker: Worker, store: Store, database: Database, policy: Policy, settings: Settings
+    worker: HandTurned, store: Store, database: Database, policy: Policy, settings: Settings
 ) -> None:
     ask(store, "a")
     ask(store, "bb")
@@ -85,7 +86,7 @@ def test_own_prompts_are_answered_before_the_queue_is_filled_and_are_pairs_like_
 
 
 def test_own_prompts_are_answered_between_the_steps_of_an_update(
-    worker: Worker,
+    worker: HandTurned,
     store: Store,
     database: Database,
     settings: Settings,
@@ -117,7 +118,7 @@ def test_own_prompts_are_answered_between_the_steps_of_an_update(
 
 
 def test_after_an_update_the_new_version_answers(
-    worker: Worker, store: Store, database: Database, settings: Settings
+    worker: HandTurned, store: Store, database: Database, settings: Settings
 ) -> None:
     work(worker)
     vote(store, N)
@@ -129,7 +130,7 @@ def test_after_an_update_the_new_version_answers(
 
 
 def test_a_vote_on_an_own_prompt_trains_the_next_version(
-    worker: Worker, store: Store, database: Database, settings: Settings
+    worker: HandTurned, store: Store, database: Database, settings: Settings
 ) -> None:
     ask(store, "a")
     work(worker)
@@ -145,7 +146,7 @@ def test_a_vote_on_an_own_prompt_trains_the_next_version(
     ("text", "says"), [("tea " * 200, "tokens, but there is room for"), ("x", None)]
 )
 def test_a_prompt_that_the_policy_cannot_take_is_refused_in_one_sentence(
-    worker: Worker, store: Store, text: str, says: str | None
+    worker: HandTurned, store: Store, text: str, says: str | None
 ) -> None:
     ask(store, "a", text)
     assert worker.step()
@@ -158,9 +159,7 @@ def test_a_policy_that_says_the_same_twice_ends_the_ask_after_a_few_seeds(
     store: Store, settings: Settings, policy: Policy
 ) -> None:
     certain = settings.model_copy(update={"top_p": 1e-6})
-    clock = Clock()
-    worker = Worker(store, policy, certain, name="w", stop=threading.Event(), clock=clock)
-    worker.start()
+    worker = HandTurned(store, policy, certain)
     ask(store, "a")
     worker.step()
     found = look(store, "a")
@@ -169,13 +168,13 @@ def test_a_policy_that_says_the_same_twice_ends_the_ask_after_a_few_seeds(
 
 
 def test_a_policy_that_is_not_finite_ends_the_ask_and_not_the_worker(
-    worker: Worker, store: Store, policy: Policy
+    worker: HandTurned, store: Store, policy: Policy
 ) -> None:
     with torch.no_grad():
         for weight in policy.parameters(LIVE):
             weight.fill_(float("nan"))
     ask(store, "a")
-    worker._asking.step(0)
+    worker.job(AskJob).step(2.0)
     found = look(store, "a")
     assert found.state is AskState.FAILED
     assert "not finite" in str(found.reason)
@@ -186,43 +185,44 @@ CPU_SAYS = "[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate 
 
 @pytest.mark.parametrize("where", ["sampling", "reference"])
 def test_no_memory_ends_the_ask_that_alone_needs_it_and_neither_others_nor_the_worker(
-    worker: Worker, store: Store, monkeypatch: pytest.MonkeyPatch, where: str
+    worker: HandTurned, store: Store, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     ask(store, "a")
     ask(store, "bb", "?" * 80)
-    answer, logps = worker._supply.answer, trainer.worker.asking.logps
+    supply = supply_of(worker)
+    answer, measured = supply.answer, supply.measured
 
-    def refuse_long(prompts: list[list[int]]) -> None:
-        if max(map(len, prompts)) > 60:
+    def refuse_long(prompts: list[Prompt]) -> None:
+        if max(len(prompt.tokens) for prompt in prompts) > 60:
             raise RuntimeError(CPU_SAYS)
 
-    def answer_short(prompts: list[list[int]], *more: Any, **others: Any) -> Any:
+    def answer_short(prompts: list[Prompt], *more: Any, **others: Any) -> Any:
         refuse_long(prompts)
         return answer(prompts, *more, **others)
 
-    def measure_short(policy: Policy, samples: list[Sample], adapter: str | None) -> Any:
-        refuse_long([sample.prompt_tokens for sample in samples])
-        return logps(policy, samples, adapter)
+    def measure_short(samples: list[Sample]) -> Any:
+        refuse_long([sample.prompt for sample in samples])
+        return measured(samples)
 
     if where == "sampling":
-        monkeypatch.setattr(worker._supply, "answer", answer_short)
+        monkeypatch.setattr(supply, "answer", answer_short)
     else:
-        monkeypatch.setattr("trainer.worker.asking.logps", measure_short)
-    assert worker._asking.step(0)
+        monkeypatch.setattr(supply, "measured", measure_short)
+    assert worker.job(AskJob).step(2.0)
     assert look(store, "a").state is AskState.READY
     assert (look(store, "bb").state, look(store, "bb").reason) == (AskState.FAILED, NO_MEMORY)
 
 
 def test_an_error_that_is_no_prompts_fault_is_not_hidden(
-    worker: Worker, store: Store, monkeypatch: pytest.MonkeyPatch
+    worker: HandTurned, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError("of this test")
 
-    monkeypatch.setattr(worker._supply, "answer", fail)
+    monkeypatch.setattr(supply_of(worker), "answer", fail)
     ask(store, "a")
     with pytest.raises(RuntimeError, match="of this test"):
-        worker._asking.step(0)
+        worker.job(AskJob).step(2.0)
 
 
 @pytest.mark.parametrize("kind", ["merged copy", "adapter", "generate"])
@@ -232,10 +232,10 @@ def test_progress_is_told_while_tokens_are_drawn(
     policy = load(tiny_policy)
     if kind == "generate":
         monkeypatch.setattr("trainer.sampling.local.objection", lambda decoder: "of this test")
-    sampler = Sampler(policy, merge=kind == "merged copy")
+    sampler = LocalSampler(policy, merge=kind == "merged copy")
     prompts = [policy.prompt_tokens([{"role": "user", "content": text}]) for text in QUESTIONS[:2]]
     told: list[Mapping[int, int]] = []
-    found = sampler.sample(
+    found = sampler.draw(
         LIVE, prompts, SAMPLING, seed=1, progress=lambda drawn: told.append(dict(drawn))
     )
     assert told[0] == {0: 2, 1: 2}  # a token of each response
@@ -247,6 +247,6 @@ def test_progress_is_told_while_tokens_are_drawn(
         assert [told[-1][0], told[-1][1]] == drawn
 
 
-def test_without_an_ask_the_worker_only_reads(worker: Worker, database: Database) -> None:
+def test_without_an_ask_the_worker_only_reads(worker: HandTurned, database: Database) -> None:
     with only_writer(database):
-        assert not worker._asking.step(0)
+        assert not worker.job(AskJob).step(2.0)

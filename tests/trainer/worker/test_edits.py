@@ -1,7 +1,6 @@
 """An edit becomes a label: its tokens, their log-probabilities, and the update that learns it."""
 
 import random
-import threading
 from pathlib import Path
 
 import pytest
@@ -13,11 +12,11 @@ from labeler.roles.scheduler import open_due_update
 from labeler.store import Store
 from labeler.store.records import Ballot
 from tests.support.tiny import EASY
-from tests.trainer.worker.test_worker import PROMPTS, Clock
+from tests.support.worker import HandTurned
+from tests.trainer.worker.test_worker import PROMPTS
 from trainer.policy.logps import pair_logps
 from trainer.policy.policy import LIVE, Policy
-from trainer.worker.edits import tokenise_edits
-from trainer.worker.worker import Worker
+from trainer.worker.jobs.edit import EditJob
 
 BETTER = "You make good tea with hot water."
 
@@ -36,11 +35,10 @@ def settings(tiny_policy: Path, tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def worker(store: Store, policy: Policy, settings: Settings) -> Worker:
+def worker(store: Store, policy: Policy, settings: Settings) -> HandTurned:
     """A worker that has filled the queue."""
     store.prompts.add(PROMPTS[:6], now=1.0)
-    made = Worker(store, policy, settings, name="w", stop=threading.Event(), clock=Clock())
-    made.start()
+    made = HandTurned(store, policy, settings)
     while made.step():
         pass
     return made
@@ -56,7 +54,7 @@ def edit_one(store: Store, text: str) -> None:
 
 
 def test_an_edit_gets_its_tokens_and_is_trained_on_like_any_label(
-    worker: Worker, store: Store, policy: Policy, settings: Settings
+    worker: HandTurned, store: Store, policy: Policy, settings: Settings
 ) -> None:
     edit_one(store, BETTER)
     open_due_update(settings, store, now=3.0)
@@ -80,10 +78,11 @@ def test_an_edit_gets_its_tokens_and_is_trained_on_like_any_label(
     assert store.reports.votes()[-1].vote.used_in_update == 1
 
 
-def set_aside(store: Store, policy: Policy, settings: Settings) -> str:
+def set_aside(store: Store, worker: HandTurned) -> str:
     """Why the one edit is set aside, which then keeps nobody busy."""
-    assert tokenise_edits(store, policy, settings, 0, Clock())
-    assert not tokenise_edits(store, policy, settings, 0, Clock())
+    edits = worker.job(EditJob)
+    assert edits.step(2.0)
+    assert not edits.step(3.0)
     pair = store.reports.votes()[-1].pair
     assert pair.needs_tokens
     return str(pair.aside_reason)
@@ -94,24 +93,24 @@ def set_aside(store: Store, policy: Policy, settings: Settings) -> str:
     [("tea " * 200, "and the policy takes 128"), ("tea " * 60, "and at most 48 are learned from")],
 )
 def test_an_edit_that_is_too_long_is_set_aside_with_the_reason(
-    worker: Worker, store: Store, policy: Policy, settings: Settings, text: str, says: str
+    worker: HandTurned, store: Store, policy: Policy, settings: Settings, text: str, says: str
 ) -> None:
     edit_one(store, text)
-    assert set_aside(store, policy, settings).endswith(says)
+    assert set_aside(store, worker).endswith(says)
 
 
 def test_an_edit_whose_log_probabilities_are_not_finite_is_set_aside(
-    worker: Worker, store: Store, policy: Policy, settings: Settings
+    worker: HandTurned, store: Store, policy: Policy, settings: Settings
 ) -> None:
     edit_one(store, BETTER)
     with torch.no_grad():
         for weight in policy.parameters(LIVE):
             weight.fill_(float("nan"))
-    assert "not finite" in set_aside(store, policy, settings)
+    assert "not finite" in set_aside(store, worker)
 
 
 def test_an_edit_for_which_there_is_no_memory_is_set_aside(
-    worker: Worker,
+    worker: HandTurned,
     store: Store,
     policy: Policy,
     settings: Settings,
@@ -120,6 +119,6 @@ def test_an_edit_for_which_there_is_no_memory_is_set_aside(
     def fail(*_: object) -> None:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
 
-    monkeypatch.setattr("trainer.worker.edits.pair_logps", fail)
+    monkeypatch.setattr("trainer.worker.jobs.edit.logps_under", fail)
     edit_one(store, BETTER)
-    assert "no memory" in set_aside(store, policy, settings)
+    assert "no memory" in set_aside(store, worker)

@@ -1,7 +1,6 @@
 """The worker with several votes a pair, and with votes weighed by their raters' reliability."""
 
 import random
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,8 +17,8 @@ from labeler.store.records import Ballot, Gold
 from labeler.store.tables import Pair, Vote
 from tests.support.store import rows
 from tests.support.tiny import Clock, worker_settings
+from tests.support.worker import HandTurned
 from trainer.policy.policy import Policy
-from trainer.worker.worker import Worker
 
 PROMPTS = [[{"role": "user", "content": f"how do you make good tea {n}?"}] for n in range(40)]
 N = 8
@@ -44,10 +43,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def worker(store: Store, policy: Policy, settings: Settings, clock: Clock) -> Iterator[Worker]:
+def worker(store: Store, policy: Policy, settings: Settings, clock: Clock) -> Iterator[HandTurned]:
     store.prompts.add(PROMPTS, now=1.0)
-    made = Worker(store, policy, settings, name="w", stop=threading.Event(), clock=clock)
-    made.start()
+    made = HandTurned(store, policy, settings, clock=clock)
     yield made
     made.close()
 
@@ -66,7 +64,7 @@ def rate(store: Store, rater: int, count: int, checks: CheckRules | None = None)
 
 
 def test_pairs_want_two_votes_and_a_rater_who_is_always_wrong_moves_no_label(
-    store: Store, database: Database, worker: Worker, settings: Settings, clock: Clock
+    store: Store, database: Database, worker: HandTurned, settings: Settings, clock: Clock
 ) -> None:
     first = store.raters.local(now=1.0)
     store.raters.invite("second", "rater", now=1.0)

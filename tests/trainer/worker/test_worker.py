@@ -18,12 +18,15 @@ from labeler.store.database import Database
 from labeler.store.records import Ballot, LeasedPair
 from labeler.store.tables import Pair
 from tests.support.store import change, rows
-from tests.support.tiny import Clock, save_tiny_policy, worker_settings
+from tests.support.tiny import save_tiny_policy, worker_settings
+from tests.support.worker import HandTurned
 from tests.trainer.conftest import load
 from trainer.policy.adapters import DamagedCheckpointError, read_adapter
 from trainer.policy.batch import make_batch
 from trainer.policy.policy import LIVE, Policy
-from trainer.worker.worker import SAMPLE_PAIRS, OtherShapeError, Worker
+from trainer.worker.jobs.sample import BATCH_PAIRS, SampleJob
+from trainer.worker.jobs.update import UpdateJob
+from trainer.worker.worker import Turn
 
 PROMPTS = [[{"role": "user", "content": f"how do you make good tea {n}?"}] for n in range(40)]
 N = 4
@@ -35,24 +38,20 @@ def settings(tiny_policy: Path, tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def make_worker(store: Store, settings: Settings) -> Callable[..., Worker]:
-    def make(policy: Policy, stop: threading.Event | None = None) -> Worker:
-        worker = Worker(
-            store, policy, settings, name="w", stop=stop or threading.Event(), clock=Clock()
-        )
-        worker.start()
-        return worker
+def make_worker(store: Store, settings: Settings) -> Callable[..., HandTurned]:
+    def make(policy: Policy, stop: threading.Event | None = None) -> HandTurned:
+        return HandTurned(store, policy, settings, stop=stop)
 
     return make
 
 
 @pytest.fixture
-def worker(store: Store, policy: Policy, make_worker: Callable[..., Worker]) -> Worker:
+def worker(store: Store, policy: Policy, make_worker: Callable[..., HandTurned]) -> HandTurned:
     store.prompts.add(PROMPTS, now=1.0)
     return make_worker(policy)
 
 
-def work(worker: Worker) -> None:
+def work(worker: HandTurned) -> None:
     """Iterate until there is nothing to do."""
     while worker.step():
         pass
@@ -69,7 +68,7 @@ def vote(store: Store, count: int, holder: str = "tab") -> None:
 
 
 def test_the_queue_is_filled_with_pairs_worth_asking_and_their_reference_log_probs(
-    worker: Worker, store: Store, policy: Policy, settings: Settings
+    worker: HandTurned, store: Store, policy: Policy, settings: Settings
 ) -> None:
     work(worker)
     assert store.queue.ready() >= settings.queue_pairs
@@ -87,7 +86,7 @@ def test_the_queue_is_filled_with_pairs_worth_asking_and_their_reference_log_pro
 
 
 def test_an_open_update_is_run_and_its_version_becomes_live_with_its_first_pairs(
-    worker: Worker, store: Store, policy: Policy, settings: Settings
+    worker: HandTurned, store: Store, policy: Policy, settings: Settings
 ) -> None:
     work(worker)
     vote(store, N)
@@ -96,7 +95,7 @@ def test_an_open_update_is_run_and_its_version_becomes_live_with_its_first_pairs
     live = store.versions.live()
     assert live is not None
     assert live.id == 1
-    assert 0 < store.queue.ready() <= SAMPLE_PAIRS
+    assert 0 < store.queue.ready() <= BATCH_PAIRS
     assert live.folder is not None
     assert live.sha256 is not None
     saved = read_adapter(settings.adapters_dir / live.folder, live.sha256)
@@ -114,12 +113,12 @@ def test_an_open_update_is_run_and_its_version_becomes_live_with_its_first_pairs
 
 
 def test_a_worker_that_starts_again_samples_from_the_same_live_version(
-    worker: Worker,
+    worker: HandTurned,
     store: Store,
     policy: Policy,
     settings: Settings,
     tiny_policy: Path,
-    make_worker: Callable[..., Worker],
+    make_worker: Callable[..., HandTurned],
 ) -> None:
     work(worker)
     vote(store, N)
@@ -134,7 +133,7 @@ def test_a_worker_that_starts_again_samples_from_the_same_live_version(
 
 
 def test_a_stop_in_the_middle_of_an_update_leaves_it_open_with_all_its_labels(
-    store: Store, policy: Policy, settings: Settings, make_worker: Callable[..., Worker]
+    store: Store, policy: Policy, settings: Settings, make_worker: Callable[..., HandTurned]
 ) -> None:
     stop = threading.Event()
     store.prompts.add(PROMPTS, now=1.0)
@@ -152,7 +151,7 @@ def test_a_stop_in_the_middle_of_an_update_leaves_it_open_with_all_its_labels(
 
 
 def test_a_full_disk_fails_the_update_gives_its_labels_back_and_the_worker_lives(
-    worker: Worker, store: Store, settings: Settings
+    worker: HandTurned, store: Store, settings: Settings
 ) -> None:
     work(worker)
     vote(store, N)
@@ -182,7 +181,7 @@ def break_references(database: Database) -> None:
 
 
 def test_a_candidate_that_became_nan_is_rejected_and_the_live_policy_stays(
-    worker: Worker, store: Store, database: Database, policy: Policy, settings: Settings
+    worker: HandTurned, store: Store, database: Database, policy: Policy, settings: Settings
 ) -> None:
     work(worker)
     vote(store, N)
@@ -200,15 +199,15 @@ def test_a_candidate_that_became_nan_is_rejected_and_the_live_policy_stays(
     assert last.finding.loss_last is None, "NaN is no JSON"
     after = policy.adapter_state(LIVE)
     assert all(torch.equal(weight, after[name]) for name, weight in before.items())
-    assert worker._top_up(0, 4)
+    assert worker.job(SampleJob).top_up(4)
 
 
 def test_a_prompt_that_is_too_long_is_set_aside_and_the_others_are_sampled(
-    worker: Worker, store: Store
+    worker: HandTurned, store: Store
 ) -> None:
     store.prompts.add([[{"role": "user", "content": "long " * 200}]], now=1.0)
     for _ in range(8):
-        worker._top_up(0, 8)
+        worker.job(SampleJob).top_up(8)
     aside = [prompt.set_aside for prompt in store.prompts.all() if prompt.set_aside]
     assert len(aside) == 1
     assert "tokens" in aside[0]
@@ -216,7 +215,7 @@ def test_a_prompt_that_is_too_long_is_set_aside_and_the_others_are_sampled(
 
 
 def test_a_prompt_that_the_chat_template_refuses_is_set_aside_with_its_words(
-    store: Store, policy: Policy, make_worker: Callable[..., Worker]
+    store: Store, policy: Policy, make_worker: Callable[..., HandTurned]
 ) -> None:
     policy.tokenizer.chat_template = (
         "{% if messages[0].role == 'system' %}{{ raise_exception('no system role') }}{% endif %}"
@@ -232,7 +231,7 @@ def test_a_prompt_that_the_chat_template_refuses_is_set_aside_with_its_words(
 
 
 def test_what_was_set_aside_is_tried_again_when_the_worker_starts(
-    worker: Worker, store: Store, policy: Policy, make_worker: Callable[..., Worker]
+    worker: HandTurned, store: Store, policy: Policy, make_worker: Callable[..., HandTurned]
 ) -> None:
     store.prompts.set_aside(1, "too long under other settings")
     make_worker(policy)
@@ -243,13 +242,12 @@ def test_a_response_length_that_fills_the_context_is_one_sentence(
     store: Store, policy: Policy, settings: Settings
 ) -> None:
     greedy = settings.model_copy(update={"max_new_tokens": 128})
-    worker = Worker(store, policy, greedy, name="w", stop=threading.Event(), clock=Clock())
     with pytest.raises(BadInput, match="'max_new_tokens' cannot be 128"):
-        worker.start()
+        HandTurned(store, policy, greedy)
 
 
 def test_a_claim_that_was_lost_while_the_update_broke_does_not_end_the_worker(
-    worker: Worker, store: Store, settings: Settings
+    worker: HandTurned, store: Store, settings: Settings
 ) -> None:
     work(worker)
     vote(store, N)
@@ -257,12 +255,12 @@ def test_a_claim_that_was_lost_while_the_update_broke_does_not_end_the_worker(
     stale = store.updates.claim(worker="w", rules=settings.vote_rules, now=2001.0)
     assert stale is not None
     assert worker.step(), "the same worker's second attempt"
-    worker._run_update(stale)
+    worker.job(UpdateJob)._run(stale)
     assert store.reports.status(max_staleness=2)["updates"]["done"] == 1
 
 
 def test_no_prompts_raise_an_alarm_that_ends_when_there_are_some(
-    store: Store, policy: Policy, make_worker: Callable[..., Worker]
+    store: Store, policy: Policy, make_worker: Callable[..., HandTurned]
 ) -> None:
     worker = make_worker(policy)
     worker.step()
@@ -273,7 +271,7 @@ def test_no_prompts_raise_an_alarm_that_ends_when_there_are_some(
 
 
 def test_a_data_dir_of_another_policy_is_refused(
-    worker: Worker, tmp_path: Path, make_worker: Callable[..., Worker]
+    worker: HandTurned, tmp_path: Path, make_worker: Callable[..., HandTurned]
 ) -> None:
     other = load(save_tiny_policy(tmp_path / "other", "qwen2"))
     with pytest.raises(BadInput, match="belongs to the policy"):
@@ -281,11 +279,11 @@ def test_a_data_dir_of_another_policy_is_refused(
 
 
 def test_a_live_version_whose_folder_is_damaged_is_not_served(
-    worker: Worker,
+    worker: HandTurned,
     store: Store,
     policy: Policy,
     settings: Settings,
-    make_worker: Callable[..., Worker],
+    make_worker: Callable[..., HandTurned],
 ) -> None:
     work(worker)
     vote(store, N)
@@ -297,7 +295,7 @@ def test_a_live_version_whose_folder_is_damaged_is_not_served(
 
 
 def test_memory_does_not_grow_with_updates(
-    worker: Worker, store: Store, settings: Settings
+    worker: HandTurned, store: Store, settings: Settings
 ) -> None:
     def run(updates: int) -> int:
         for number in range(updates):
@@ -318,8 +316,7 @@ def test_held_out_labels_examine_the_update_and_train_the_next(
     """Of 4 labels one is held out: 3 are used, and it is among the next update's 4."""
     store.prompts.add(PROMPTS, now=1.0)
     settings = settings.model_copy(update={"held_out_share": 0.25})
-    worker = Worker(store, policy, settings, name="w", stop=threading.Event(), clock=Clock())
-    worker.start()
+    worker = HandTurned(store, policy, settings)
     work(worker)
     vote(store, N)
     open_due_update(settings, store, now=2000.0)
@@ -344,8 +341,7 @@ def test_a_candidate_beyond_a_limit_is_kept_back_with_its_reasons_and_can_be_pro
 ) -> None:
     store.prompts.add(PROMPTS, now=1.0)
     strict = settings.model_copy(update={"gate_max_kl_live": 1e-9})
-    worker = Worker(store, policy, strict, name="w", stop=threading.Event(), clock=Clock())
-    worker.start()
+    worker = HandTurned(store, policy, strict)
     work(worker)
     vote(store, N)
     open_due_update(strict, store, now=2000.0)
@@ -370,8 +366,7 @@ def test_after_a_refusal_the_next_update_is_gentler_until_one_passes(
     strict = settings.model_copy(update={"gate_max_length_change": 1 + 1e-9})
     rates = []
     for number, rules in enumerate((strict, strict, settings, settings)):
-        worker = Worker(store, policy, rules, name="w", stop=threading.Event(), clock=Clock())
-        worker.start()
+        worker = HandTurned(store, policy, rules)
         work(worker)
         vote(store, N, holder=f"tab {number}")
         open_due_update(rules, store, now=2000.0 + number)
@@ -388,8 +383,7 @@ def test_the_learning_rate_falls_with_the_labels_that_were_learned_from(
     """It is halved once N have been used: 1, 1/2, 1/3 of it."""
     store.prompts.add(PROMPTS, now=1.0)
     settings = settings.model_copy(update={"decay_labels": N})
-    worker = Worker(store, policy, settings, name="w", stop=threading.Event(), clock=Clock())
-    worker.start()
+    worker = HandTurned(store, policy, settings)
     rates = []
     for number in range(3):
         work(worker)
@@ -403,7 +397,7 @@ def test_the_learning_rate_falls_with_the_labels_that_were_learned_from(
 
 
 def test_a_rollback_is_followed_at_once_and_the_next_pairs_are_the_old_versions(
-    worker: Worker, store: Store, policy: Policy, settings: Settings
+    worker: HandTurned, store: Store, policy: Policy, settings: Settings
 ) -> None:
     base = policy.adapter_state(LIVE)
     work(worker)
@@ -424,8 +418,7 @@ def test_a_round_ends_when_its_pairs_are_labelled_and_the_next_begins_with_the_n
 ) -> None:
     store.prompts.add(PROMPTS, now=1.0)
     rounds = settings.model_copy(update={"mode": "iterative"})
-    worker = Worker(store, policy, rounds, name="w", stop=threading.Event(), clock=Clock())
-    worker.start()
+    worker = HandTurned(store, policy, rounds)
     for number in range(2):
         work(worker)
         assert store.queue.ready() == N
@@ -445,8 +438,7 @@ def test_ties_train_where_the_loss_learns_them(
 ) -> None:
     store.prompts.add(PROMPTS, now=1.0)
     davidson = Settings(**settings.model_dump(exclude={"loss"}), loss="dpo_d")
-    worker = Worker(store, policy, davidson, name="w", stop=threading.Event(), clock=Clock())
-    worker.start()
+    worker = HandTurned(store, policy, davidson)
     work(worker)
     rater = store.raters.local(now=1.0)
     for pair, choice in zip(lease_all(store), ["tie", "left", "both_bad", "right"], strict=False):
@@ -472,7 +464,7 @@ def lease_all(store: Store) -> list[LeasedPair]:
 
 
 def test_a_version_that_cannot_answer_cannot_be_promoted(
-    worker: Worker, store: Store, database: Database, settings: Settings
+    worker: HandTurned, store: Store, database: Database, settings: Settings
 ) -> None:
     work(worker)
     vote(store, N)
@@ -484,7 +476,7 @@ def test_a_version_that_cannot_answer_cannot_be_promoted(
 
 
 def test_a_version_of_another_rank_is_noticed_before_anything_is_overwritten(
-    worker: Worker, store: Store, settings: Settings, tiny_policy: Path
+    worker: HandTurned, store: Store, settings: Settings, tiny_policy: Path
 ) -> None:
     work(worker)
     vote(store, N)
@@ -493,19 +485,18 @@ def test_a_version_of_another_rank_is_noticed_before_anything_is_overwritten(
     store.versions.make_live_again(0, now=2001.0)
     other = settings.model_copy(update={"lora_rank": 2})
     policy = load(tiny_policy, lora_rank=2)
-    second = Worker(store, policy, other, name="w", stop=threading.Event(), clock=Clock())
-    second.start()
+    second = HandTurned(store, policy, other)
     before = policy.adapter_state(LIVE)
     store.versions.make_live_again(1, now=2002.0)
-    with pytest.raises(OtherShapeError):
-        second.step()
+    assert second.turn() is Turn.OTHER_SHAPE
     assert equal(policy.adapter_state(LIVE), before)
 
 
 def test_prompts_that_had_to_be_set_aside_are_replaced_by_others(
-    worker: Worker, store: Store
+    worker: HandTurned, store: Store
 ) -> None:
     long = [[{"role": "user", "content": f"long {n} " * 200}] for n in range(20)]
     work(worker)
     store.prompts.add(long, now=1.0)
-    assert len(worker._supply.sample(8, LIVE, 0).samples) == 8
+    place = worker.job(SampleJob)._place
+    assert len(place.supply.sample(8, place.live.version)) == 8

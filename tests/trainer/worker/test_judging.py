@@ -1,7 +1,7 @@
 """The judge's turn in the worker: asked, written down, paused and back, on a real SQLite file."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +11,8 @@ from labeler.config.settings import Settings
 from labeler.domain.judging import Cause, Judgement, Question
 from labeler.store import Store
 from tests.support.tiny import add_pairs, fill
-from trainer.worker.fallback import PROBE_PAIRS, PROBE_SECONDS, Fallback
+from trainer.worker.jobs.judge import PROBE_PAIRS, PROBE_SECONDS, JudgeJob
+from trainer.worker.stopwatch import Stopwatch
 
 GOOD = Judgement(0.9)
 
@@ -55,6 +56,18 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(data_dir=tmp_path, judge=Scripted.spec, unattended=True, judge_concurrency=2)
 
 
+def job(
+    store: Store,
+    judge: Scripted,
+    settings: Settings,
+    clock: Clock,
+    wake: Callable[[], None] = lambda: None,
+) -> JudgeJob:
+    return JudgeJob(
+        store, judge, settings, clock=clock, say=print, stopwatch=Stopwatch(), wake=wake
+    )
+
+
 def labels(store: Store) -> int:
     return int(store.reports.status(max_staleness=2)["labels"]["judge"])
 
@@ -67,11 +80,11 @@ def test_what_waits_is_judged_and_labelled_in_two_steps(
     store: Store, settings: Settings, clock: Clock
 ) -> None:
     fill(store, 5, now=clock.now)
-    fallback = Fallback(store, Scripted(), settings, clock, print)
-    assert fallback.step()
-    assert fallback.step()
+    judging = job(store, Scripted(), settings, clock)
+    assert judging.step(clock.now)
+    assert judging.step(clock.now)
     assert labels(store) == 5
-    assert not fallback.step(), "nothing waits any more"
+    assert not judging.step(clock.now), "nothing waits any more"
 
 
 def test_a_judge_that_waits_for_a_server_keeps_nobody_waiting(
@@ -79,14 +92,27 @@ def test_a_judge_that_waits_for_a_server_keeps_nobody_waiting(
 ) -> None:
     fill(store, 9, now=clock.now)
     judge = Scripted(waits=True)
-    fallback = Fallback(store, judge, settings, clock, print)
-    assert fallback.step()
-    assert not fallback.step(), "the worker may go on"
+    judging = job(store, judge, settings, clock)
+    assert judging.step(clock.now)
+    assert not judging.step(clock.now), "the worker may go on"
     judge.may_answer.set()
     while labels(store) < 9:
-        fallback.step()
+        judging.step(clock.now)
     assert judge.asked == [4, 4, 1], "two pairs a request that may be under way"
-    fallback.close()
+    judging.close()
+
+
+def test_an_answer_of_a_server_wakes_the_worker(
+    store: Store, settings: Settings, clock: Clock
+) -> None:
+    fill(store, 3, now=clock.now)
+    judge, woken = Scripted(waits=True), threading.Event()
+    judging = job(store, judge, settings, clock, wake=woken.set)
+    judging.step(clock.now)
+    assert not woken.is_set()
+    judge.may_answer.set()
+    assert woken.wait(30)
+    judging.close()
 
 
 def test_a_judge_that_abstains_is_paused_under_an_alarm_and_asked_a_little_now_and_then(
@@ -94,23 +120,23 @@ def test_a_judge_that_abstains_is_paused_under_an_alarm_and_asked_a_little_now_a
 ) -> None:
     fill(store, 20, now=clock.now)
     judge = Scripted(Judgement(None, Cause.SERVER_ERROR))
-    fallback = Fallback(store, judge, settings, clock, print)
-    fallback.step()
-    fallback.step()
+    judging = job(store, judge, settings, clock)
+    judging.step(clock.now)
+    judging.step(clock.now)
     [alarm] = alarms(store)
     assert "16 server_error" in alarm
     add_pairs(store, 20, now=clock.now)
     for _ in range(3):
-        fallback.step()
+        judging.step(clock.now)
     assert judge.asked == [20], "it is left alone for a while"
     clock.now += PROBE_SECONDS
-    fallback.step()
+    judging.step(clock.now)
     assert judge.asked == [20, PROBE_PAIRS]
     judge.answer = GOOD
     clock.now += PROBE_SECONDS
-    fallback.step()
+    judging.step(clock.now)
     for _ in range(5):
-        fallback.step()
+        judging.step(clock.now)
     assert alarms(store) == []
     assert labels(store) == 40
 
@@ -123,9 +149,9 @@ def test_what_was_not_asked_is_not_written_down(
     store: Store, settings: Settings, clock: Clock, cause: Cause, words: str
 ) -> None:
     fill(store, 20, now=clock.now)
-    fallback = Fallback(store, Scripted(Judgement(None, cause)), settings, clock, print)
-    fallback.step()
-    fallback.step()
+    judging = job(store, Scripted(Judgement(None, cause)), settings, clock)
+    judging.step(clock.now)
+    judging.step(clock.now)
     assert words in alarms(store)[0]
     status = store.reports.status(max_staleness=2)
     assert status["judge"] is None
@@ -138,5 +164,5 @@ def test_without_a_time_to_wait_only_double_pairs_are_judged(
     fill(store, 5, now=clock.now)
     checking = settings.model_copy(update={"unattended": False})
     judge = Scripted()
-    assert not Fallback(store, judge, checking, clock, print).step()
+    assert not job(store, judge, checking, clock).step(clock.now)
     assert judge.asked == []

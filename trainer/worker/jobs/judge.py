@@ -1,6 +1,6 @@
 """Labels where no person gives any: asks the judge about pairs that wait for it.
 
-    Fallback.step  =  write down what came back, make labels of what has waited, ask about the next
+    JudgeJob.step  =  write down what came back, make labels of what has waited, ask about the next
 
 A judge that asks a server does so on a thread of its own, so that the worker goes on sampling. A
 judge that abstains too often, or agrees too little with people, is paused under an alarm; it is
@@ -17,6 +17,8 @@ from labeler.domain.judging import Cause, Judge, Judgement, Pause
 from labeler.store import Store
 from labeler.store.records import Waiting
 from trainer.judge.learned import LearnedJudge
+from trainer.worker.stopwatch import Stopwatch
+from trainer.worker.workplace import Clock, Say
 
 log = logging.getLogger(__name__)
 
@@ -32,22 +34,31 @@ UNASKED: dict[Cause | None, str] = {
 }
 
 
-class Fallback:
-    """One judge, and the pairs that wait for it. `say` tells what goes on."""
+class JudgeJob:
+    """One judge, and the pairs that wait for it.
+
+    `say` tells what goes on; `wake` is called from another thread when a server has answered.
+    """
 
     def __init__(
         self,
         store: Store,
         judge: Judge,
         settings: Settings,
-        clock: Callable[[], float],
-        say: Callable[[str], None],
+        *,
+        clock: Clock,
+        say: Say,
+        stopwatch: Stopwatch,
+        wake: Callable[[], None],
     ) -> None:
         self._store = store
         self._judge = judge
         self._rules = settings.judge_rules
+        self._due_rules = settings.due_rules
         self._clock = clock
         self._say = say
+        self._stopwatch = stopwatch
+        self._wake = wake
         self._batch = 2 * settings.judge_concurrency if judge.waits else BATCH_PAIRS
         self._thread = ThreadPoolExecutor(1, "judge") if judge.waits else None
         self._asked: list[Waiting] = []
@@ -60,9 +71,16 @@ class Fallback:
         self._noted = judge.requests_spent
         store.roles.alarm(ROLE, None)  # of a worker that ended
 
-    def step(self) -> bool:
-        """One iteration; false if there was nothing to do."""
-        now = self._clock()
+    def step(self, now: float) -> bool:
+        """Judge what waits, and open the update that the new labels may have made due."""
+        with self._stopwatch.timing("judging"):
+            judged = self._judge_some(now)
+        if judged:
+            self._store.updates.open_if_due(self._due_rules, now=now)
+        return judged
+
+    def _judge_some(self, now: float) -> bool:
+        """False if there was nothing to do."""
         self._learn(now)
         did = self._collect()
         self._look(now)
@@ -132,6 +150,7 @@ class Fallback:
             self._write(self._judge.judge(questions))
         else:
             self._answer = self._thread.submit(self._judge.judge, questions)
+            self._answer.add_done_callback(lambda _: self._wake())
         return True
 
     def _collect(self) -> bool:

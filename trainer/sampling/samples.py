@@ -1,0 +1,70 @@
+"""What is sampled: a prompt with the responses that one version gave to it."""
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from labeler.domain.messages import Messages
+from trainer.fast.layout import TokenPair
+
+# Hears after each token how many every prompt's responses have so far, by the prompt's place.
+Progress = Callable[[Mapping[int, int]], None]
+
+
+@dataclass(frozen=True)
+class Response:
+    """`tokens` end in EOS if `finish` is "stop"; if it is "length", none is added.
+
+    `logp` is the summed log-probability of the tokens under the policy that drew them, in nats, at
+    temperature 1 and without a cut, whatever the settings: DPO's log pi(y|x).
+    """
+
+    text: str
+    tokens: list[int]
+    finish: str
+    logp: float
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A conversation that waits for a reply, and its tokens under the chat template."""
+
+    id: int
+    messages: Messages
+    tokens: list[int]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A prompt, and at least two responses of one version; the first two make its pair.
+
+    `seed` is that of the batch it was drawn in. `reference` are the pair's summed log-probabilities
+    (nats) under the reference, where they are known.
+    """
+
+    prompt: Prompt
+    responses: tuple[Response, ...]
+    seed: int
+    reference: tuple[float, float] | None = None
+
+    @property
+    def pair(self) -> tuple[Response, Response]:
+        """The two responses that people are asked about."""
+        return self.responses[0], self.responses[1]
+
+    @property
+    def tokens(self) -> TokenPair:
+        """The tokens of the prompt and of the pair."""
+        a, b = self.pair
+        return self.prompt.tokens, a.tokens, b.tokens
+
+
+def worth_asking(pair: tuple[Response, Response]) -> bool:
+    """Whether someone could prefer one: both say something, and not the same."""
+    first, second = (response.text.strip() for response in pair)
+    return bool(first) and bool(second) and first != second
+
+
+def batch_seed(seed: int, *parts: int) -> int:
+    """A seed of 31 bits that differs with every part, and is the same in every run."""
+    return random.Random(repr((seed, parts))).getrandbits(31)

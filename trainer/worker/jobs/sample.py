@@ -1,0 +1,56 @@
+"""Keeps the queue full of pairs from the live version."""
+
+from trainer.worker.workplace import Workplace
+
+BATCH_PAIRS = 16
+UNATTENDED_PAIRS = 128
+
+
+class SampleJob:
+    """Samples where pairs are missing, a batch a turn."""
+
+    def __init__(self, place: Workplace) -> None:
+        self._place = place
+        self._in_rounds = place.settings.mode == "iterative"
+
+    def step(self, now: float) -> bool:
+        """Sample a batch; false if there are enough pairs, or no prompt gives any."""
+        wanted = self._wanted()
+        if wanted <= 0:
+            self._place.say("Enough pairs are ready.")
+            return False
+        most = UNATTENDED_PAIRS if self._place.is_unattended else BATCH_PAIRS
+        exactly = self._in_rounds or self._place.is_unattended
+        return self.top_up(min(wanted, most) if exactly else most)
+
+    def refill(self) -> None:
+        """In the middle of an update: a batch for people who have nothing left to label."""
+        wait_for_pairs = not (self._in_rounds or self._place.is_unattended)
+        if wait_for_pairs and self._place.store.queue.ready() == 0:
+            self.top_up(BATCH_PAIRS)
+
+    def top_up(self, count: int) -> bool:
+        """Sample so many pairs of the live version into the queue; false if none came of it."""
+        place, version = self._place, self._place.live.version
+        place.say("Sampling pairs.")
+        with place.stopwatch.timing("sampling"):
+            samples = place.supply.sample(count, version)
+            pairs = place.supply.pairs(samples, version)
+        wanted = place.settings.votes_per_pair
+        place.store.queue.add(pairs, now=place.clock(), votes_wanted=wanted)
+        return bool(pairs)
+
+    def _wanted(self) -> int:
+        """How many pairs to sample: what the queue lacks, or what this round or update does.
+
+        Where a judge labels everything at once nobody needs a queue, and pairs beyond the next
+        update's would be of an old version before they are used.
+        """
+        store, settings = self._place.store, self._place.settings
+        ready, rules = store.queue.ready(), settings.due_rules
+        if self._in_rounds:
+            return min(settings.queue_pairs - ready, store.updates.round_left(rules))
+        if self._place.is_unattended:
+            missing = store.updates.labels_missing(rules)
+            return min(missing, store.judging.labels_left(settings.judge_rules)) - ready
+        return settings.queue_pairs - ready

@@ -1,0 +1,210 @@
+"""Runs the update that is open: train, write, examine, then promote or keep back.
+
+Raters' own prompts are answered between its steps, and a queue that ran empty is filled. The
+candidate is written before anything is sampled from it; a folder that no version came of, after a
+crash say, is removed like those of old versions.
+"""
+
+import contextlib
+import logging
+import threading
+import traceback
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from labeler.config.parts.training import Training
+from labeler.domain.states import UpdateState
+from labeler.store.records import Claim, ClaimLostError, NewVersion
+from labeler.store.views.trust import Weights
+from trainer.gate.examine import Candidate, Examiner
+from trainer.learning.update import Step, decayed, train
+from trainer.policy.adapters import read_adapter, remove_folders, remove_leftovers
+from trainer.sampling.sampler import Version
+from trainer.sampling.samples import Sample, batch_seed
+from trainer.worker.candidate import examine_candidate, write_candidate
+from trainer.worker.jobs.ask import AskJob
+from trainer.worker.jobs.judge import JudgeJob
+from trainer.worker.jobs.sample import SampleJob
+from trainer.worker.supply import first_line
+from trainer.worker.workplace import Workplace
+
+log = logging.getLogger(__name__)
+
+MAX_HALVINGS = 3
+
+
+class UpdateJob:
+    """Claims updates in the name of this worker. `stop` gives the one that trains back."""
+
+    def __init__(
+        self,
+        place: Workplace,
+        examiner: Examiner,
+        *,
+        name: str,
+        stop: threading.Event,
+        ask: AskJob,
+        sample: SampleJob,
+        judge: JudgeJob | None,
+    ) -> None:
+        self._place = place
+        self._examiner = examiner
+        self._name = name
+        self._stop = stop
+        self._ask = ask
+        self._sample = sample
+        self._judge = judge
+        self._weights: Weights | None = None
+
+    def step(self, now: float) -> bool:
+        """Run the update that is open to its end; false if none is."""
+        place, updates = self._place, self._place.store.updates
+        rules = place.settings.due_rules.votes
+        claim = updates.claim(
+            worker=self._name, rules=rules, now=now, reliability=self._reliability()
+        )
+        if claim is None:
+            return False
+        if place.live.follow() and place.live.version.number == claim.parent:
+            self._run(claim)
+            self.prune()
+        else:  # someone has moved the live pointer in between
+            with contextlib.suppress(ClaimLostError):
+                updates.release(claim)
+        return True
+
+    def prune(self) -> None:
+        """Remove the folders of old versions, and what a crash or a lost claim left."""
+        settings, versions = self._place.settings, self._place.store.versions
+        names = versions.prune(keep=settings.keep_versions, now=self._place.clock())
+        remove_folders(settings.adapters_dir, names)
+        since = versions.get(0).created_at
+        remove_leftovers(settings.adapters_dir, versions.folders(), since=since)
+
+    def spend(self) -> None:
+        """Tell the unattended run where the time went, and the budget what the judge has cost."""
+        if self._place.is_unattended:
+            self._place.store.runs.spend(self._place.stopwatch.take())
+        if self._judge is not None:
+            self._judge.note_requests()
+
+    def _reliability(self) -> Mapping[int, float]:
+        """How much each rater's votes weigh in the open update; nothing said: all alike."""
+        store = self._place.store
+        if not self._place.settings.weigh_raters or not store.updates.is_one_open():
+            return {}
+        self._weights = store.trust.weights(self._weights)
+        return self._weights.by_rater
+
+    def _run(self, claim: Claim) -> None:
+        """Run an update to its end, whatever that is; the labels are safe in every case."""
+        updates = self._place.store.updates
+        try:
+            if not self._update(claim):
+                updates.release(claim)
+        except ClaimLostError as error:
+            log.warning("%s", error)
+        except Exception as error:  # whatever it is, the update fails and the worker lives
+            log.error("Update %s failed:\n%s", claim.update_id, traceback.format_exc())
+            with contextlib.suppress(ClaimLostError):
+                updates.fail(claim, reason=first_line(error), now=self._place.clock())
+
+    def _update(self, claim: Claim) -> bool:
+        """Train, write, examine, settle; false if the worker was told to stop in training."""
+        place, started = self._place, self._place.clock()
+        training = self._training(claim)
+        steps = list(self._steps(claim, training))
+        if self._stop.is_set():
+            return False
+        self._beat(claim, UpdateState.GATING, steps[-1])
+        number = place.store.versions.next_id()
+        folder = place.settings.adapters_dir / f"v{number:04d}"
+        version, sha256 = write_candidate(place.policy, number, folder)
+        candidate = Candidate(
+            number=number,
+            parent=claim.parent,
+            steps=steps,
+            training=training,
+            held_out=claim.held_out,
+            remembered=claim.remembered,
+        )
+        with place.stopwatch.timing("gating"):
+            finding, samples = examine_candidate(
+                candidate,
+                version,
+                live=place.live.version,
+                said=place.store.queue.responses(claim.parent),
+                examiner=self._examiner,
+                supply=place.supply,
+                prompts=place.settings.gate_prompts,
+            )
+        finding = replace(
+            finding,
+            labels=claim.fresh,
+            judged=sum(label.judged for label in claim.labels[: claim.fresh]),
+            replayed=claim.replayed,
+            held_out=len(claim.held_out),
+            learning_rate=training.learning_rate,
+            seconds=round(place.clock() - started, 3),
+        )
+        row = NewVersion(number, folder.name, sha256, finding)
+        self._settle(claim, row, version, samples)
+        return True
+
+    def _steps(self, claim: Claim, training: Training) -> Iterator[Step]:
+        """Train; between the steps people get what they wait for. Ends early if told to stop."""
+        seed = batch_seed(self._place.settings.seed, claim.update_id)
+        learning = train(self._place.policy, claim.labels, training, seed=seed)
+        while True:
+            with self._place.stopwatch.timing("training"):
+                step = next(learning, None)
+            if step is None or self._stop.is_set():
+                return
+            self._beat(claim, UpdateState.TRAINING, step)
+            self._ask.step(self._place.clock())
+            self._sample.refill()
+            yield step
+
+    def _training(self, claim: Claim) -> Training:
+        """Half the learning rate for each refusal: the same step again would be refused again."""
+        halvings = min(claim.refusals, MAX_HALVINGS)
+        training = decayed(self._place.settings, claim.used)
+        rate = training.learning_rate / 2**halvings
+        return training.model_copy(update={"learning_rate": rate})
+
+    def _settle(
+        self, claim: Claim, row: NewVersion, version: Version, samples: list[Sample]
+    ) -> None:
+        """Make the candidate live with its first pairs, or keep it as rejected."""
+        if row.finding.objections:
+            reason = row.finding.objection
+            log.warning("Version %s was kept back: %s.", row.id, reason)
+            now = self._place.clock()
+            self._place.store.updates.reject(claim, row, reason=reason, now=now)
+        else:
+            self._promote(claim, row, version, samples)
+        self.spend()
+
+    def _promote(
+        self, claim: Claim, row: NewVersion, version: Version, samples: list[Sample]
+    ) -> None:
+        """Make the candidate live, with its first pairs in the same transaction: nobody waits."""
+        place, settings = self._place, self._place.settings
+        pairs = place.supply.pairs(samples, version)
+        if settings.mode == "iterative":
+            pairs = pairs[: settings.labels_per_update]
+        assert version.folder is not None  # it was written
+        read_adapter(version.folder, row.sha256)
+        trained_on = [vote for label in claim.labels for vote in label.vote_ids]
+        now, wanted = place.clock(), settings.votes_per_pair
+        place.store.updates.promote(
+            claim, row, pairs, trained_on=trained_on, now=now, votes_wanted=wanted
+        )
+        place.live.promoted(version)
+        log.info("Version %s is live.", row.id)
+
+    def _beat(self, claim: Claim, state: UpdateState, step: Step) -> None:
+        doing = "Training on" if state is UpdateState.TRAINING else "Examining what came of"
+        self._place.say(f"{doing} {len(claim.labels)} labels.")
+        now = self._place.clock()
+        self._place.store.updates.beat(claim, state, done=step.done, total=step.total, now=now)

@@ -1,0 +1,168 @@
+"""The worker's process: one for each data dir, with one policy in memory. `livedpo worker` runs it.
+
+run_worker  =  wait for the lock; load the policy, put the jobs together, turn until told to
+               stop; load anew if a version of another LoRA shape goes live
+"""
+
+import contextlib
+import logging
+import os
+import socket
+import sys
+import threading
+import time
+
+import torch
+from filelock import FileLock, Timeout
+from transformers.utils.logging import disable_progress_bar
+
+from labeler.config.settings import Settings
+from labeler.domain.errors import LivedpoError
+from labeler.files.prompts import add_first_prompts
+from labeler.roles.process import QUIET, run_role
+from labeler.store import Store
+from trainer.gate.examine import Examiner
+from trainer.judge.load import load_judge
+from trainer.policy.adapters import read_adapter, remove_unfinished
+from trainer.policy.policy import Policy, load_policy
+from trainer.sampling.local import LocalSampler, refuse_small_context
+from trainer.worker.jobs.ask import AskJob
+from trainer.worker.jobs.edit import EditJob
+from trainer.worker.jobs.judge import JudgeJob
+from trainer.worker.jobs.sample import SampleJob
+from trainer.worker.jobs.update import UpdateJob
+from trainer.worker.live import Live
+from trainer.worker.news import News
+from trainer.worker.stopwatch import Stopwatch
+from trainer.worker.supply import ROLE, Supply, first_line
+from trainer.worker.worker import Job, Turn, Worker
+from trainer.worker.workplace import Clock, SignOfLife, Workplace
+
+log = logging.getLogger(__name__)
+
+FIRST_IDLE_SECONDS = 0.05
+MAX_IDLE_SECONDS = 0.5  # a vote, an ask or a rollback is noticed that fast
+IDLE_FACTOR = 1.5
+TROUBLE = f"{ROLE}: trouble"
+TROUBLE_SECONDS = 5.0
+
+
+def make_worker(
+    store: Store,
+    policy: Policy,
+    settings: Settings,
+    *,
+    name: str,
+    stop: threading.Event,
+    clock: Clock = time.time,
+) -> Worker:
+    """Register the base policy, take up the live version, and put the jobs in order.
+
+    Raises LivedpoError.
+    """
+    store.versions.adopt_base(base=policy.name, fingerprint=policy.fingerprint, now=clock())
+    refuse_small_context(settings, policy)
+    store.prompts.reconsider()
+    remove_unfinished(settings.adapters_dir)
+    store.roles.alarm(TROUBLE, None)  # of a worker that ended
+    live = Live(store, policy, settings.adapters_dir)
+    live.follow()
+    spent = store.judging.spent(settings.judge) if settings.judge else 0
+    judge = load_judge(settings, policy, requests_spent=spent)
+    place = Workplace(
+        store=store,
+        policy=policy,
+        settings=settings,
+        live=live,
+        supply=Supply(store, policy, LocalSampler(policy), settings, judge),
+        stopwatch=Stopwatch(),
+        say=SignOfLife(store, clock).say,
+        clock=clock,
+    )
+    news = News(store)
+    ask, sample, judging = AskJob(place), SampleJob(place), None
+    if judge is not None:
+        judging = JudgeJob(
+            store,
+            judge,
+            settings,
+            clock=clock,
+            say=place.say,
+            stopwatch=place.stopwatch,
+            wake=news.wake.set,
+        )
+    examiner = Examiner(policy, settings, judge)
+    update = UpdateJob(place, examiner, name=name, stop=stop, ask=ask, sample=sample, judge=judging)
+    update.prune()
+    jobs: list[Job | None] = [ask, update, EditJob(place), judging, sample]
+    closing = [update.spend, *([judging.close] if judging else [])]
+    return Worker(live, [job for job in jobs if job is not None], news, closing)
+
+
+def run_worker(settings: Settings, store: Store, stop: threading.Event) -> None:
+    """Be the one worker of this data dir until `stop` is set. Raises LivedpoError."""
+    add_first_prompts(settings, store, log.info)
+    store.roles.say(ROLE, "Waiting for an earlier worker to end.", pid=os.getpid(), now=time.time())
+    lock = FileLock(settings.data_dir / "worker.lock", timeout=0)
+    while not stop.wait(0.2):
+        with contextlib.suppress(Timeout), lock:
+            _work(settings, store, stop)
+            return
+
+
+def worker_name(settings: Settings) -> str:
+    """The same for every worker of this place: a new one inherits the claims of the one before."""
+    return f"{socket.gethostname()}:{settings.data_dir.resolve()}"
+
+
+def _work(settings: Settings, store: Store, stop: threading.Event) -> None:
+    """Load the policy and work, again for each version of another shape that goes live."""
+    torch.set_num_threads(settings.threads or max(1, (os.cpu_count() or 2) - 1))
+    if QUIET in sys.argv[1:] or not sys.stderr.isatty():
+        disable_progress_bar()
+    while not stop.is_set():
+        policy = _live_policy(settings, store)
+        worker = make_worker(store, policy, settings, name=worker_name(settings), stop=stop)
+        with contextlib.closing(worker):
+            _turn(worker, store, stop)
+
+
+def _live_policy(settings: Settings, store: Store) -> Policy:
+    """The policy with adapters of the live version's shape."""
+    store.roles.say(ROLE, "Loading the model.", pid=os.getpid(), now=time.time())
+    live = store.versions.live()
+    folder = None
+    if live is not None and live.folder is not None:
+        folder = settings.adapters_dir / live.folder
+        read_adapter(folder, live.sha256)  # a damaged one is said before a large model is loaded
+    return load_policy(settings, folder)
+
+
+def _turn(worker: Worker, store: Store, stop: threading.Event) -> None:
+    """Turn until told to stop, or until the live version has another LoRA shape."""
+    idle, in_trouble = FIRST_IDLE_SECONDS, False
+    while not stop.is_set():
+        try:
+            turn = worker.step(time.time())
+            if in_trouble:
+                store.roles.alarm(TROUBLE, None)
+            in_trouble = False
+        except (LivedpoError, FloatingPointError) as error:
+            # A full disk, say: try again rather than load it all again.
+            log.error("%s", error)
+            with contextlib.suppress(LivedpoError):
+                store.roles.alarm(TROUBLE, first_line(error))
+            in_trouble = True
+            stop.wait(TROUBLE_SECONDS)
+            continue
+        if turn is Turn.OTHER_SHAPE:
+            return
+        if turn is Turn.IDLE:
+            worker.wait(idle)
+        idle = (
+            min(IDLE_FACTOR * idle, MAX_IDLE_SECONDS) if turn is Turn.IDLE else FIRST_IDLE_SECONDS
+        )
+
+
+if __name__ == "__main__":
+    run_role(ROLE, run_worker)
