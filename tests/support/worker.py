@@ -8,6 +8,8 @@ from labeler.config.settings import Settings
 from labeler.store import Store
 from tests.support.tiny import Clock
 from trainer.policy.policy import Policy
+from trainer.sampling.local import LocalSampler
+from trainer.sampling.sampler import Sampler
 from trainer.worker.main import make_worker
 from trainer.worker.worker import Turn
 
@@ -23,13 +25,22 @@ class HandTurned:
         policy: Policy,
         settings: Settings,
         *,
+        sampler: Sampler | None = None,
         name: str = "w",
         stop: threading.Event | None = None,
         clock: Callable[[], float] | None = None,
     ) -> None:
         self.clock = clock or Clock()
         stop = stop or threading.Event()
-        self.worker = make_worker(store, policy, settings, name=name, stop=stop, clock=self.clock)
+        self.worker = make_worker(
+            store,
+            policy,
+            sampler or LocalSampler(policy),
+            settings,
+            name=name,
+            stop=stop,
+            clock=self.clock,
+        )
 
     def turn(self) -> Turn:
         """One turn, now."""

@@ -36,7 +36,7 @@ from trainer.learning.update import Step, train
 from trainer.policy.logps import logps_under
 from trainer.policy.policy import Policy, load_policy
 from trainer.sampling.local import LocalSampler, refuse_small_context
-from trainer.sampling.sampler import Version
+from trainer.sampling.sampler import Sampler, Version
 from trainer.sampling.samples import batch_seed
 from trainer.worker.candidate import examine_candidate, write_candidate
 from trainer.worker.live import Live
@@ -51,11 +51,11 @@ MAX_HELD_OUT = 64
 class Offline:
     """One policy and one store, for one run over one file."""
 
-    def __init__(self, store: Store, policy: Policy, settings: Settings) -> None:
+    def __init__(self, store: Store, policy: Policy, sampler: Sampler, settings: Settings) -> None:
         self._store = store
         self._policy = policy
         self._settings = settings
-        self._supply = Supply(store, policy, LocalSampler(policy), settings)
+        self._supply = Supply(store, policy, sampler, settings)
         self._examiner = Examiner(policy, settings, load_judge(settings, policy))
 
     def start(self) -> Version:
@@ -180,7 +180,8 @@ def run_offline(path: Path, settings: Settings, stop: threading.Event) -> str:
         add_first_prompts(settings, store, log.info)
         torch.set_num_threads(settings.threads or (os.cpu_count() or 1))
         policy = load_policy(settings, _live_folder(store, settings))
-        return Offline(store, policy, settings).run(found.pairs, name=path.name, stop=stop)
+        offline = Offline(store, policy, LocalSampler(policy), settings)
+        return offline.run(found.pairs, name=path.name, stop=stop)
 
 
 def main() -> None:

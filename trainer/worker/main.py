@@ -26,6 +26,7 @@ from trainer.judge.load import load_judge
 from trainer.policy.adapters import read_adapter, remove_unfinished
 from trainer.policy.policy import Policy, load_policy
 from trainer.sampling.local import LocalSampler, refuse_small_context
+from trainer.sampling.sampler import Sampler
 from trainer.worker.jobs.ask import AskJob
 from trainer.worker.jobs.edit import EditJob
 from trainer.worker.jobs.judge import JudgeJob
@@ -50,6 +51,7 @@ TROUBLE_SECONDS = 5.0
 def make_worker(
     store: Store,
     policy: Policy,
+    sampler: Sampler,
     settings: Settings,
     *,
     name: str,
@@ -74,7 +76,7 @@ def make_worker(
         policy=policy,
         settings=settings,
         live=live,
-        supply=Supply(store, policy, LocalSampler(policy), settings, judge),
+        supply=Supply(store, policy, sampler, settings, judge),
         stopwatch=Stopwatch(),
         say=SignOfLife(store, clock).say,
         clock=clock,
@@ -115,6 +117,11 @@ def worker_name(settings: Settings) -> str:
     return f"{socket.gethostname()}:{settings.data_dir.resolve()}"
 
 
+def rest_after(turn: Turn, rest: float) -> float:
+    """How long to rest at the next idle turn, in seconds, after one at which it was `rest`."""
+    return min(IDLE_FACTOR * rest, MAX_IDLE_SECONDS) if turn is Turn.IDLE else FIRST_IDLE_SECONDS
+
+
 def _work(settings: Settings, store: Store, stop: threading.Event) -> None:
     """Load the policy and work, again for each version of another shape that goes live."""
     torch.set_num_threads(settings.threads or max(1, (os.cpu_count() or 2) - 1))
@@ -122,7 +129,8 @@ def _work(settings: Settings, store: Store, stop: threading.Event) -> None:
         disable_progress_bar()
     while not stop.is_set():
         policy = _live_policy(settings, store)
-        worker = make_worker(store, policy, settings, name=worker_name(settings), stop=stop)
+        sampler, name = LocalSampler(policy), worker_name(settings)
+        worker = make_worker(store, policy, sampler, settings, name=name, stop=stop)
         with contextlib.closing(worker):
             _turn(worker, store, stop)
 
@@ -140,7 +148,7 @@ def _live_policy(settings: Settings, store: Store) -> Policy:
 
 def _turn(worker: Worker, store: Store, stop: threading.Event) -> None:
     """Turn until told to stop, or until the live version has another LoRA shape."""
-    idle, in_trouble = FIRST_IDLE_SECONDS, False
+    rest, in_trouble = FIRST_IDLE_SECONDS, False
     while not stop.is_set():
         try:
             turn = worker.step(time.time())
@@ -158,10 +166,8 @@ def _turn(worker: Worker, store: Store, stop: threading.Event) -> None:
         if turn is Turn.OTHER_SHAPE:
             return
         if turn is Turn.IDLE:
-            worker.wait(idle)
-        idle = (
-            min(IDLE_FACTOR * idle, MAX_IDLE_SECONDS) if turn is Turn.IDLE else FIRST_IDLE_SECONDS
-        )
+            worker.wait(rest)
+        rest = rest_after(turn, rest)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from tests.trainer.conftest import load
 from trainer.policy.adapters import read_adapter
 from trainer.policy.policy import LIVE
 from trainer.programs.offline import Offline, run_offline
+from trainer.sampling.local import LocalSampler
 
 PROMPTS = [[{"role": "user", "content": f"how do you make good tea {n}?"}] for n in range(8)]
 
@@ -85,7 +86,8 @@ def test_a_reply_ends_in_the_token_that_ends_a_turn_and_a_cut_one_in_none(
     policy = load(tiny_policy)
     policy.model.generation_config.eos_token_id = [7, 0]
     (pair,) = read_pairs(file, VoteRules()).pairs[:1]
-    (label,), _ = Offline(store, policy, settings)._labels([replace(pair, ended_b=False)])
+    offline = Offline(store, policy, LocalSampler(policy), settings)
+    (label,), _ = offline._labels([replace(pair, ended_b=False)])
     assert label.tokens_a[-1] == 0
     assert policy.tokenizer.decode(label.tokens_a[:-1]) == pair.response_a
     assert policy.tokenizer.decode(label.tokens_b) == pair.response_b
@@ -99,8 +101,8 @@ def test_it_starts_from_the_live_version(
     run_offline(file, settings, threading.Event())
     store.versions.make_live_again(1, now=2.0)
     version = store.versions.get(1)
-    policy = load(tiny_policy)
-    Offline(store, policy, settings).start()
+    policy = load(tiny_policy, lora_alpha=settings.lora_alpha)
+    Offline(store, policy, LocalSampler(policy), settings).start()
     saved = read_adapter(settings.adapters_dir / str(version.folder), str(version.sha256))
     now = policy.adapter_state(LIVE)
     assert all(torch.equal(weight, now[name]) for name, weight in saved.items())

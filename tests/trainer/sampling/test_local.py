@@ -1,6 +1,7 @@
 """Sampling: what is kept of a response, and that it is reproducible and on-policy."""
 
 import math
+import shutil
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,14 +11,16 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
 
 from labeler.config.parts.sampling import Sampling
-from labeler.domain.errors import BadInput
+from labeler.domain.errors import BadInput, LivedpoError
 from tests.support.samples import sample_pairs
 from tests.support.tiny import save_tiny_policy, tiny_tokenizer
 from tests.trainer.conftest import SAMPLING, load
 from trainer.policy.batch import make_batch
 from trainer.policy.policy import CANDIDATE, LIVE, Policy
 from trainer.sampling.local import LocalSampler
+from trainer.sampling.sampler import Version
 from trainer.sampling.samples import Response, batch_seed, worth_asking
+from trainer.worker.candidate import write_candidate
 
 PROMPTS = [[3, 20, 30, 0, 4], [3, 0, 4]]
 
@@ -246,3 +249,50 @@ def test_a_batch_seed_differs_with_every_part_and_fits_31_bits() -> None:
     assert len(seeds) == 400
     assert max(seeds) < 2**31
     assert batch_seed(0, 1, 2) == batch_seed(0, 1, 2)
+
+
+@pytest.fixture
+def written(policy: Policy, tmp_path: Path) -> Version:
+    """A version in a folder, whose weights the policy's candidate adapter has as well."""
+    disturb(policy, CANDIDATE)
+    version, _ = write_candidate(policy, 1, tmp_path / "v0001")
+    return version
+
+
+def test_a_version_is_sampled_from_the_adapter_that_holds_it(
+    policy: Policy, written: Version
+) -> None:
+    assert written.folder is not None
+    shutil.rmtree(written.folder)
+    sampler = LocalSampler(policy)
+    sampled = sampler.sample(written, PROMPTS, SAMPLING, seed=1)
+    assert sampled == sampler.draw(CANDIDATE, PROMPTS, SAMPLING, seed=1)
+    policy.copy_adapter(CANDIDATE, LIVE)
+    with policy.adapter(CANDIDATE, trains=True):
+        assert policy.adapter_with(1) == LIVE
+
+
+def test_a_version_that_no_adapter_holds_is_read_from_its_folder(
+    tiny_policy: Path, policy: Policy, written: Version
+) -> None:
+    drawn = LocalSampler(policy).draw(CANDIDATE, PROMPTS, SAMPLING, seed=1)
+    elsewhere = load(tiny_policy)
+    before = [elsewhere.adapter_state(name) for name in (LIVE, CANDIDATE)]
+    sampler = LocalSampler(elsewhere)
+    base = sampler.sample(Version(0, None), PROMPTS, SAMPLING, seed=1)
+    assert base == sampler.draw(None, PROMPTS, SAMPLING, seed=1)
+    assert tokens(sampler.sample(written, PROMPTS, SAMPLING, seed=1)) == tokens(drawn)
+    after = [elsewhere.adapter_state(name) for name in (LIVE, CANDIDATE)]
+    assert all(
+        torch.equal(weight, new[name])
+        for old, new in zip(before, after, strict=True)
+        for name, weight in old.items()
+    )
+
+
+def test_a_folder_of_another_rank_is_refused_in_one_sentence(
+    tiny_policy: Path, written: Version
+) -> None:
+    sampler = LocalSampler(load(tiny_policy, lora_rank=2))
+    with pytest.raises(LivedpoError, match="v0001 has another LoRA rank"):
+        sampler.sample(written, PROMPTS, SAMPLING, seed=1)

@@ -5,6 +5,7 @@ import resource
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -23,7 +24,11 @@ from tests.support.worker import HandTurned
 from tests.trainer.conftest import load
 from trainer.policy.adapters import DamagedCheckpointError, read_adapter
 from trainer.policy.batch import make_batch
+from trainer.policy.logps import logps_under
 from trainer.policy.policy import LIVE, Policy
+from trainer.sampling.local import LocalSampler
+from trainer.sampling.sampler import Version
+from trainer.sampling.samples import Response
 from trainer.worker.jobs.sample import BATCH_PAIRS, SampleJob
 from trainer.worker.jobs.update import UpdateJob
 from trainer.worker.worker import Turn
@@ -500,3 +505,40 @@ def test_prompts_that_had_to_be_set_aside_are_replaced_by_others(
     store.prompts.add(long, now=1.0)
     place = worker.job(SampleJob)._place
     assert len(place.supply.sample(8, place.live.version)) == 8
+
+
+class FolderSampler:
+    """Draws with a policy of its own, as another process would: it knows versions by folders."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._sampler = LocalSampler(policy)
+        self.asked: list[int] = []
+
+    def sample(self, version: Version, *prompts: Any, **how: Any) -> list[tuple[Response, ...]]:
+        self.asked.append(version.number)
+        return self._sampler.sample(version, *prompts, **how)
+
+
+def test_a_sampler_that_knows_versions_by_their_folders_alone_runs_the_loop(
+    store: Store, database: Database, policy: Policy, settings: Settings, tiny_policy: Path
+) -> None:
+    """So a candidate is written before anything is sampled from it."""
+    store.prompts.add(PROMPTS, now=1.0)
+    elsewhere = load(tiny_policy)
+    untouched = elsewhere.adapter_state(LIVE)
+    sampler = FolderSampler(elsewhere)
+    worker = HandTurned(store, policy, settings, sampler=sampler)
+    for number in range(2):
+        work(worker)
+        vote(store, N, holder=f"tab {number}")
+        open_due_update(settings, store, now=2000.0 + number)
+        worker.step()
+    work(worker)
+    assert set(sampler.asked) == {0, 1, 2}
+    assert {pair.version_id for pair in lease_all(store)} == {2}
+    pair = rows(database, Pair)[-1]
+    [live] = logps_under(
+        policy, LIVE, [(pair.prompt_tokens, pair.tokens_a, pair.tokens_b)]
+    ).tolist()
+    assert [pair.logp_a, pair.logp_b] == pytest.approx(live, abs=1e-3)
+    assert equal(elsewhere.adapter_state(LIVE), untouched)
