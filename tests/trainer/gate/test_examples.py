@@ -81,4 +81,4 @@ def test_an_update_keeps_two_examples_and_says_that_nobody_has_compared_them(
     assert len(change.examples) == 2
     assert all(example.before and example.after for example in change.examples)
     assert change.my_labels == N
-    assert change.why == NO_JUDGE
+    assert change.win_rate == NO_JUDGE
