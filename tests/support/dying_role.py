@@ -63,7 +63,7 @@ def main(point: str) -> None:
         case "labelled":
             Judging.settle = _die_when_true(Judging.settle)  # type: ignore[method-assign]
         case "gating":
-            update.examine_candidate = die  # type: ignore[assignment]
+            update.examine_candidate = die  # type: ignore[assignment, attr-defined]
         case "claimed":
             Updates.claim = _die_when_true(Updates.claim)  # type: ignore[method-assign]
         case "training":
