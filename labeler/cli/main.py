@@ -20,7 +20,9 @@ from labeler.config.load import as_environment
 from labeler.config.parts.part import Mark
 from labeler.config.settings import Settings, marked
 from labeler.domain.errors import LivedpoError
-from labeler.domain.sentences import judge_lines
+from labeler.domain.judge_report import JudgeReport
+from labeler.domain.sentences import update
+from labeler.domain.sentences.judge import in_a_terminal
 from labeler.domain.states import Source
 from labeler.roles import MODULES
 from labeler.roles.disk import disk_of
@@ -150,7 +152,8 @@ def status(settings: Settings, as_json: bool) -> None:
         elif isinstance(value, list):
             value = "; ".join(value) or "none"
         click.echo(f"{name:10}{value}")
-    for number, line in enumerate(judge_lines(judge_report)):
+    report = JudgeReport.from_json(judge_report) if judge_report else None
+    for number, line in enumerate(in_a_terminal(report)):
         click.echo(f"{'' if number else 'judge':10}{line}")
 
 
@@ -214,15 +217,7 @@ def _verdict(row: VersionRow) -> str:
     version = row.version
     if version.folder is None:
         return "the base policy"
-    finding, agrees = version.finding, version.finding.agreement_candidate
-    words = f"{finding.labels or 0} labels, from version {version.parent_id}"
-    if agrees.value is not None:
-        words += (
-            f", agrees with people on {agrees.value:.0%} of {agrees.count} votes kept aside "
-            f"(version {version.parent_id}: {finding.agreement_live.value:.0%})"
-        )
-    objections = row.reason or finding.objection
-    return words + (f"; the gate objects: {objections}" if objections else "")
+    return update.in_one_line(version.finding, version.parent_id, row.reason)
 
 
 @versions.command("rollback", cls=SectionedCommand)

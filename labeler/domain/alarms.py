@@ -1,17 +1,18 @@
 """When those who run the service should look at it, and what to do. Pure: facts and the time in.
 
-    Facts, now  ->  alarms  ->  one sentence each, the remedy in it
+    Facts, now  ->  alarms  ->  a few sentences each, the remedy in them
 
-What a role says of its own trouble is a fact too, and comes first. A service that is switched off
-gives no alarm: silence counts only while another of its roles is heard.
+What a process says of its own trouble is a fact too, and comes first. A service that is switched
+off gives no alarm: silence counts only while another of its processes is heard.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from labeler.domain.sentences import alarm as sentences
 from labeler.domain.states import UpdateState
 
-ROLES = ("web", "scheduler", "worker")
+PROCESSES = ("web", "scheduler", "worker")
 SILENT_SECONDS = 30.0
 # A large model takes its time to load, and says nothing meanwhile.
 SILENT_STARTING_SECONDS = 300.0
@@ -24,7 +25,7 @@ MIN_FREE_BYTES = 500_000_000
 
 @dataclass(frozen=True)
 class Sign:
-    """What a role last said of itself: when (seconds since 1970), and its own alarm."""
+    """What a process last said of itself: when (seconds since 1970), and its own alarm."""
 
     says: str = ""
     at: float | None = None
@@ -48,7 +49,7 @@ class Facts:
     or voted on. `in_rounds`: it is meant to run dry. `unattended`: no page is meant to be there.
     """
 
-    roles: Mapping[str, Sign] = field(default_factory=dict)
+    processes: Mapping[str, Sign] = field(default_factory=dict)
     ended: Sequence[UpdateState] = ()
     open_since: float | None = None
     heartbeat_at: float | None = None
@@ -59,8 +60,12 @@ class Facts:
 
 
 def alarms(facts: Facts, *, now: float, disk: Disk | None = None) -> list[str]:
-    """The sentences, the roles' own first. `disk` is looked at by whoever asks."""
-    told = [f"{name}: {sign.alarm}" for name, sign in facts.roles.items() if sign.alarm]
+    """The sentences, the processes' own first. `disk` is looked at by whoever asks."""
+    told = [
+        sentences.of_process(name, sign.alarm)
+        for name, sign in facts.processes.items()
+        if sign.alarm
+    ]
     found = [
         *_silent(facts, now),
         _stalled_update(facts, now),
@@ -72,24 +77,20 @@ def alarms(facts: Facts, *, now: float, disk: Disk | None = None) -> list[str]:
 
 
 def _silent(facts: Facts, now: float) -> list[str]:
-    """Roles that should be there and are not heard."""
+    """Processes that should be there and are not heard."""
     silent = {
         name: now - sign.at
-        for name in ROLES
-        if (sign := facts.roles.get(name)) and sign.at and now - sign.at > _patience(name, sign)
+        for name in PROCESSES
+        if (sign := facts.processes.get(name)) and sign.at and now - sign.at > _patience(name, sign)
     }
-    heard = [name for name in ROLES if name not in silent and _at(facts, name) is not None]
+    heard = [name for name in PROCESSES if name not in silent and _at(facts, name) is not None]
     if not heard:
         return []
     if facts.unattended:
         silent.pop("web", None)
     if facts.heartbeat_at is not None and now - facts.heartbeat_at <= SILENT_SECONDS:
         silent.pop("worker", None)  # it trains, and says so there
-    return [
-        f"The {name} has given no sign of life for {_span(seconds)}: look into logs/{name}.log in "
-        f"the data dir, and start it again with `livedpo {name}`, or all with `livedpo serve`."
-        for name, seconds in silent.items()
-    ]
+    return [sentences.silent(name, seconds) for name, seconds in silent.items()]
 
 
 def _patience(name: str, sign: Sign) -> float:
@@ -102,10 +103,7 @@ def _stalled_update(facts: Facts, now: float) -> str | None:
     since = facts.heartbeat_at if facts.heartbeat_at is not None else facts.open_since
     if since is None or _worker_is_away(facts, now) or now - since <= SILENT_STARTING_SECONDS:
         return None
-    return (
-        f"The update that is open has not moved for {_span(now - since)}: look into "
-        "logs/worker.log in the data dir; a worker that starts again takes it up."
-    )
+    return sentences.stalled(now - since)
 
 
 def _none_accepted(facts: Facts) -> str | None:
@@ -116,10 +114,7 @@ def _none_accepted(facts: Facts) -> str | None:
         refused += 1
     if refused < MIN_REFUSED:
         return None
-    return (
-        f"None of the last {refused} updates went live: read their reasons in the update history, "
-        "then lower --learning-rate or widen the --gate limit that they name."
-    )
+    return sentences.none_accepted(refused)
 
 
 def _dry(facts: Facts, now: float) -> str | None:
@@ -127,13 +122,10 @@ def _dry(facts: Facts, now: float) -> str | None:
     is_quiet = facts.moved_at is None or now - facts.moved_at > DRY_SECONDS
     if facts.ready or facts.in_rounds or facts.open_since is not None or not is_quiet:
         return None
-    sign = facts.roles.get("worker")
+    sign = facts.processes.get("worker")
     if sign is None or sign.says in STARTING or _worker_is_away(facts, now):
         return None
-    return (
-        "No pair is ready although the worker lives: see whether there are usable prompts "
-        "(`livedpo prompts list`), and raise --queue-pairs if people rate faster than it samples."
-    )
+    return sentences.dry()
 
 
 def _disk(disk: Disk | None) -> str | None:
@@ -142,10 +134,7 @@ def _disk(disk: Disk | None) -> str | None:
     share = disk.free / disk.total
     if share >= MIN_FREE_SHARE and disk.free >= MIN_FREE_BYTES:
         return None
-    return (
-        f"The disk of the data dir has {disk.free / 1e9:.1f} GB free ({share:.0%}): make room, or "
-        "keep fewer versions with --keep-versions; votes cannot be saved on a full disk."
-    )
+    return sentences.full_disk(disk.free, share)
 
 
 def _worker_is_away(facts: Facts, now: float) -> bool:
@@ -154,14 +143,5 @@ def _worker_is_away(facts: Facts, now: float) -> bool:
 
 
 def _at(facts: Facts, name: str) -> float | None:
-    sign = facts.roles.get(name)
+    sign = facts.processes.get(name)
     return sign.at if sign else None
-
-
-def _span(seconds: float) -> str:
-    """About how long, in words."""
-    if seconds < 120:
-        return f"{seconds:.0f} seconds"
-    if seconds < 7200:
-        return f"{seconds / 60:.0f} minutes"
-    return f"{seconds / 3600:.0f} hours"

@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from labeler.domain.labels import Preference
 from labeler.domain.messages import Messages
+from labeler.domain.sentences.judge import abstains_too_often
 from labeler.domain.states import Choice
 
 Inconsistent = Literal["tie", "abstain"]
@@ -155,9 +156,8 @@ def abstaining(last: Sequence[Cause | None], most: float) -> Pause | None:
     recovered = len(last) >= RECOVERED and not any(last[:RECOVERED])
     if len(last) < MIN_ANSWERS or recovered or len(failed) <= most * len(last):
         return None
-    causes = ", ".join(f"{count} {cause}" for cause, count in Counter(failed).most_common())
-    reason = f"The judge gave no verdict on {len(failed)} of its last {len(last)} pairs ({causes})."
-    return Pause(reason, probes=True)
+    causes = {cause.value: count for cause, count in Counter(failed).most_common()}
+    return Pause(abstains_too_often(causes, len(last)), probes=True)
 
 
 def is_consistent(orders: tuple[float, float]) -> bool:

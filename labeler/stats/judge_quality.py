@@ -16,6 +16,7 @@ from typing import Any
 
 from labeler.domain.estimate import Z_95, Estimate
 from labeler.domain.labels import Preference
+from labeler.domain.sentences.judge import agrees_too_little
 from labeler.domain.states import Choice
 
 # On fewer pairs that both decided, a low agreement pauses nobody.
@@ -151,10 +152,7 @@ def paused_by_agreement(figures: JudgeFigures, floor: float) -> str | None:
     found = figures.agreement
     if found.value is None or found.count < MIN_TO_PAUSE or found.value >= floor:
         return None
-    return (
-        f"The judge agrees with people on {found.value:.0%} of {found.count} pairs that both "
-        f"decided [{found.low:.0%}, {found.high:.0%}], less than {floor:.0%}."
-    )
+    return agrees_too_little(found, floor)
 
 
 def difference(ours: Sequence[bool], theirs: Sequence[bool]) -> Estimate:

@@ -23,6 +23,7 @@ from torch import Tensor
 from labeler.domain.estimate import Estimate
 from labeler.domain.judging import Cause, Example, Judgement, Question
 from labeler.domain.labels import Preference
+from labeler.domain.sentences.judge import trained, untrained
 from trainer.judge.features import Features
 from trainer.judge.heads import Heads, Labels, Skill, Span, cross_validate, ensemble
 
@@ -67,12 +68,8 @@ class LearnedJudge:
     def says(self) -> str:
         """How good it is, in a sentence."""
         if self.fit is None:
-            return f"not used yet: it needs {FEWEST} decided labels, and has {self._decided}"
-        right = self.fit.right
-        found = f"right on {right:.0%} of {right.count} labels it had not seen"
-        if self.fit.is_trusted:
-            return found
-        return f"not used yet: {found}; the interval must stay above {0.5 + MARGIN:.0%}"
+            return untrained(FEWEST, self._decided)
+        return trained(self.fit.right, None if self.fit.is_trusted else 0.5 + MARGIN)
 
     def learn(self, examples: Sequence[Example]) -> bool:
         """Fit anew if enough has changed since the last time; whether it did.

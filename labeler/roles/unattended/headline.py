@@ -36,7 +36,7 @@ def headline(facts: RunFacts) -> str:
     accepted = made.count("promoted")
     return (
         f"{facts.labels} labels, {accepted} version{'' if accepted == 1 else 's'} accepted, "
-        f"{made.count('rejected')} rejected; this run worked {duration(facts.seconds)}"
+        f"{made.count('rejected')} rejected; it ran for {duration(facts.seconds)}"
     )
 
 

@@ -5,7 +5,7 @@ import sys
 from tqdm import tqdm
 
 from labeler.config.settings import Settings
-from labeler.domain.states import UpdateState
+from labeler.domain.sentences.update import progress
 from labeler.roles.supervisor import Say
 from labeler.store.records import LoopState
 
@@ -83,12 +83,5 @@ def _goal(settings: Settings) -> tuple[float | None, str]:
 
 
 def _facts(state: LoopState) -> str:
-    """The live version, and how the newest one fared against the one before it."""
-    facts = f"version {state.live or 0}"
     newest = state.ended[0] if state.ended else None
-    if newest is None:
-        return facts
-    won = newest.finding.win_rate
-    if won.value is not None:
-        facts += f", win rate {won:.0%}"
-    return facts if newest.state is UpdateState.PROMOTED else f"{facts}, the last {newest.state}"
+    return progress(state.live, (newest.state, newest.finding) if newest else None)

@@ -13,6 +13,7 @@ from typing import Any
 
 from labeler.domain.estimate import Estimate
 from labeler.domain.finding import win_rate_to_json
+from labeler.domain.sentences import judge
 from labeler.roles.unattended.headline import headline
 from labeler.store.views.run_facts import RunFacts, VersionFacts
 
@@ -81,26 +82,11 @@ def _lines(facts: RunFacts) -> list[str]:
         shares = ", ".join(f"{kind} {share:.0%}" for kind, share in facts.shares.items())
         lines.append(f"Time: {shares}")
     if facts.abstentions:
-        causes = ", ".join(f"{cause} {count}" for cause, count in facts.abstentions.items())
-        lines.append(f"The judge abstained {sum(facts.abstentions.values())} times: {causes}")
-    if facts.agreement is not None:
-        lines += _agreement_lines(facts.agreement)
-    return lines
-
-
-def _agreement_lines(agreement: Mapping[str, Any]) -> list[str]:
-    figures = {
-        "Agreement with people": ("agreement", ".0%"),
-        "The same, ties counted": ("agreement_with_ties", ".0%"),
-        "Cohen's kappa": ("kappa", ".2f"),
-        "Prefers the longer one more often than people do, by": ("longer_difference", "+.0%"),
-    }
-    lines = []
-    for says, (name, form) in figures.items():
-        figure = Estimate.from_json(agreement[name])
-        if figure.value is not None:
-            lines.append(f"{says}: {figure:{form}} of {figure.count} pairs")
-    return lines
+        lines.append(judge.abstained(facts.abstentions))
+    figures = facts.agreement or {}
+    known = {name: Estimate.from_json(figures[name]) for name in judge.FIGURES if figures.get(name)}
+    rows = [row for row in judge.rows(known) if row.figure.value is not None]
+    return [*lines, *(f"{row.name}: {row.text}" for row in rows)]
 
 
 def _table(versions: Sequence[VersionFacts]) -> str:
@@ -112,7 +98,7 @@ def _table(versions: Sequence[VersionFacts]) -> str:
     lines = [heads, ["---"] * len(heads), *rows]
     table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     earlier = len(versions) - LAST_ROWS
-    return table + (f"\n\n{earlier} earlier ones are in summary.json." if earlier > 0 else "")
+    return table + (f"\n\n{earlier} earlier versions are in summary.json." if earlier > 0 else "")
 
 
 def _row(version: VersionFacts) -> list[str]:
@@ -135,17 +121,18 @@ def _row(version: VersionFacts) -> list[str]:
 def _next(facts: RunFacts) -> list[str]:
     where = facts.options
     with_policy = f"--policy {shlex.quote(facts.policy)} {where}"
-    go_on = "Go on: the same command again, with a larger budget if one was spent."
+    go_on = "Continue: run the same command again, with a larger budget if one is used up."
     if facts.alarmed:
         go_on = (
-            "Before you go on, read what the last versions say; `livedpo versions rollback N "
-            f"{where}` makes version N live again. A judge that loves the wrong thing will again."
+            "Before you continue, read some replies of the last versions. "
+            f"`livedpo versions rollback N {where}` makes version N live again. A judge with the "
+            "wrong taste will repeat it."
         )
     return [
         go_on,
         f"See every version: `livedpo versions list {where}`.",
         f"Use version {facts.live}: `livedpo versions merge {facts.live} OUT {with_policy}`.",
-        f"Take the labels with you: `livedpo export OUT.jsonl --labels judge {where}`.",
+        f"Export the labels: `livedpo export OUT.jsonl --labels judge {where}`.",
         f"Rate it yourself: `livedpo serve {with_policy}`.",
     ]
 

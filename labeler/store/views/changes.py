@@ -4,14 +4,12 @@ A rater's part in an update is told by the times of their votes, so that nothing
 pair that checks raters from any other.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from labeler.domain.estimate import Estimate
-from labeler.domain.finding import Example
+from labeler.domain.finding import Finding
 from labeler.domain.labels import VoteRules, trainable
 from labeler.domain.states import LabelRole, Source, UpdateState, VersionState
 from labeler.store.database import Database
@@ -38,10 +36,8 @@ class Live:
 class Change:
     """An update that ended.
 
-    `labels` are those it trained on for the first time, `my_labels` how many this rater gave in its
-    time, never more than there are. `parent` is the version that it started from. `win_rate` is
-    against that one; `before` and `after` are the agreement with votes kept aside, of the parent
-    and of the new version. `live` is None if the version never was.
+    `my_labels` is how many of its labels this rater gave in its time, never more than there are.
+    `parent` is the version that it started from. `live` is None if the version never was.
     """
 
     update_id: int
@@ -49,14 +45,10 @@ class Change:
     version_id: int | None
     parent: int | None
     ended_at: float
-    labels: int
     my_labels: int
-    win_rate: Estimate
-    before: Estimate
-    after: Estimate
+    finding: Finding
     reason: str | None
     live: Live | None
-    examples: Sequence[Example]
 
 
 class Changes:
@@ -120,7 +112,6 @@ def _of_people(session: Session, update: Update) -> int:
 
 
 def _change(session: Session, update: Update, rater_id: int, rules: VoteRules) -> Change:
-    finding = update.finding
     version = session.get(PolicyVersion, update.version_id) if update.version_id else None
     assert update.id is not None
     assert update.finished_at is not None
@@ -130,14 +121,10 @@ def _change(session: Session, update: Update, rater_id: int, rules: VoteRules) -
         version_id=update.version_id,
         parent=version.parent_id if version else None,
         ended_at=update.finished_at,
-        labels=finding.labels or 0,
         my_labels=labels_of(session, update.id, rater_id, rules),
-        win_rate=finding.win_rate,
-        before=finding.agreement_live,
-        after=finding.agreement_candidate,
+        finding=update.finding,
         reason=update.reason,
         live=_live(session, version) if version else None,
-        examples=finding.examples,
     )
 
 

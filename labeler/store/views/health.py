@@ -22,7 +22,7 @@ def facts(session: Session) -> Facts:
     newest = session.exec(select(Update).order_by(col(Update.id).desc()).limit(1)).first()
     run = session.exec(select(Run).where(col(Run.ended_at).is_(None))).first()
     return Facts(
-        roles=_signs(session),
+        processes=_signs(session),
         ended=[UpdateState(state) for state in session.exec(ended)],
         open_since=still_open.opened_at if still_open else None,
         heartbeat_at=still_open.heartbeat_at if still_open else None,

@@ -307,10 +307,12 @@ def _result_view(session: Session) -> dict[str, Any] | None:
     if update is None:
         return None
     version = session.get(PolicyVersion, update.version_id) if update.version_id else None
-    return _view(update) | {"parent": version.parent_id if version else None}
+    return _view(update) | {
+        "parent": version.parent_id if version else None,
+        "finding": update.finding.figures(),
+    }
 
 
 def _view(update: Update) -> dict[str, Any]:
-    """What every page asks for once a second."""
     fields = {"id", "state", "steps_done", "steps_total", "version_id", "reason"}
-    return update.model_dump(include=fields) | {"metrics": update.finding.figures().to_json()}
+    return update.model_dump(include=fields) | {"runs": update.finished_at is None}

@@ -13,6 +13,9 @@ from typing import Any
 from labeler.config.settings import Settings
 from labeler.domain.estimate import Estimate
 from labeler.domain.finding import Finding
+from labeler.domain.judge_report import JudgeReport
+from labeler.domain.sentences import judge
+from labeler.domain.sentences import update as sentences
 from labeler.roles.disk import disk_of
 from labeler.store import Store
 from labeler.store.tables import PolicyVersion, Update
@@ -61,7 +64,7 @@ class Figures:
             **current,
             "tiles": {**current["tiles"], **vars(totals)},
             **self._once("versions", self._versions),
-            "judge": self._once("judge", self._store.reports.judge),
+            "judge": self._once("judge", self._judge),
             "judge_set": self._settings.judge,
             "range": range_name,
             "series": self._series(range_name, offset, now),
@@ -113,6 +116,21 @@ class Figures:
         wanted = [number for number in versions if number in moving or number not in self._scores]
         self._scores |= self._store.dashboard.scores(judge, wanted)
         return self._scores
+
+    def _judge(self) -> dict[str, Any] | None:
+        found = self._store.reports.judge()
+        if found is None:
+            return None
+        report = JudgeReport.from_json(found)
+        return {
+            "lines": [judge.head(report), *([report.paused] if report.paused else [])],
+            "figures": [
+                {"name": row.name, "kind": row.kind, "text": row.text, **row.figure.to_json()}
+                for row in judge.rows(vars(report))
+            ],
+            "bins": [vars(each) for each in report.bins],
+            "calibration": judge.calibration(report.bins),
+        }
 
     def _series(self, range_name: str, offset: float, now: float) -> dict[str, Any]:
         start, bucket = self._span(range_name, offset, now)
@@ -207,9 +225,13 @@ def _trained(version: PolicyVersion) -> dict[str, Any]:
 
 
 def _made(version: PolicyVersion | None, finding: Finding) -> dict[str, Any]:
-    shown = finding.figures().to_json()
+    told = {
+        "labels": finding.labels,
+        "judged": finding.judged,
+        "found": sentences.found(finding, version.parent_id if version else None),
+    }
     if version is None:
-        return {"version": None, "metrics": shown}
+        return {"version": None, **told}
     return {
         "version": {
             "id": version.id,
@@ -219,5 +241,5 @@ def _made(version: PolicyVersion | None, finding: Finding) -> dict[str, Any]:
             "broken": version.finding.broken,
             "actions": [vars(action) for action in version.finding.actions],
         },
-        "metrics": shown,
+        **told,
     }

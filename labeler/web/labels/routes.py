@@ -9,6 +9,7 @@ from fastapi.responses import FileResponse
 from pydantic import Field
 
 from labeler.config.settings import Settings
+from labeler.domain.sentences.judge import CAUSES
 from labeler.domain.states import Choice, PairState, Purpose, Source
 from labeler.store import Store
 from labeler.store.tables import Verdict
@@ -164,5 +165,6 @@ def _vote(found: OneVote, fast: float) -> dict[str, Any]:
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
-    shown = {"judge", "probability", "cause", "forward", "backward", "score_a", "score_b"}
-    return verdict.model_dump(include=shown) | {"at": verdict.created_at}
+    shown = {"judge", "probability", "forward", "backward", "score_a", "score_b"}
+    cause = CAUSES[verdict.cause] if verdict.cause else None
+    return verdict.model_dump(include=shown) | {"cause": cause, "at": verdict.created_at}

@@ -5,8 +5,9 @@ from typing import Any
 from fastapi import APIRouter
 
 from labeler.config.settings import Settings
-from labeler.domain.estimate import Estimate
 from labeler.domain.finding import Example
+from labeler.domain.sentences import update
+from labeler.domain.sentences.update import Left, Result
 from labeler.store import Store
 from labeler.store.views.changes import Change
 from labeler.web.door.person import RaterId
@@ -22,37 +23,40 @@ def changes_routes(settings: Settings, store: Store) -> APIRouter:
     @routes.get("/changes")
     def changes(rater_id: RaterId) -> dict[str, Any]:
         found = store.changes.of(rater_id, last=LAST_UPDATES, votes=settings.vote_rules)
-        return {"changes": [_on_screen(change) for change in found]}
+        mine = sum(change.my_labels for change in found)
+        return {
+            "summary": update.part_of(mine, len(found)),
+            "changes": [_on_screen(change) for change in found],
+        }
 
     return routes
 
 
 def _on_screen(change: Change) -> dict[str, Any]:
+    """An update: its sentences, some with a time behind them, and what is drawn of it."""
+    live = change.live
+    result = Result(
+        state=change.state,
+        finding=change.finding,
+        version=change.version_id,
+        parent=change.parent,
+        reason=change.reason,
+        mine=change.my_labels,
+        live=change.version_id if live and live.now else None,
+    )
+    left = Left(live.then, live.taken_back) if live and live.then is not None else None
+    lines = [(line, None) for line in update.fate(result, was_live=live is not None)]
     return {
         "update_id": change.update_id,
         "state": change.state,
-        "version_id": change.version_id,
-        "parent": change.parent,
         "ended_at": change.ended_at,
-        "labels": change.labels,
-        "my_labels": change.my_labels,
-        "win_rate": _share(change.win_rate),
-        "why": change.win_rate.why,
-        "agreement": (
-            {"before": before, "after": _share(change.after)}
-            if (before := _share(change.before)) is not None
-            else None
-        ),
-        "reason": change.reason,
-        "live": vars(change.live) if change.live else None,
-        "examples": [_example(example) for example in change.examples],
+        "title": update.heading(result, left, was_live=live is not None),
+        "lines": [*lines, (update.followed(left), live.until)] if live and left else lines,
+        "win_rate": change.finding.win_rate.to_json() if result.is_compared else None,
+        "compared": update.compared(result),
+        "names": update.names(result),
+        "examples": [_example(example) for example in change.finding.examples],
     }
-
-
-def _share(found: Estimate) -> dict[str, Any] | None:
-    if found.value is None:
-        return None
-    return {"rate": found.value, "low": found.low, "high": found.high, "count": found.count}
 
 
 def _example(example: Example) -> dict[str, str]:

@@ -27,6 +27,7 @@ from labeler.web.rating.guidelines import guidelines_html
 from labeler.web.rating.judge import JudgeView
 from labeler.web.rating.loop import LoopView
 from labeler.web.rating.render import plain_text, prompt_line, render_prompt, render_text
+from labeler.web.rating.told import told
 
 Id = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{1,64}$")]
 MAX_PAIRS = 8
@@ -38,8 +39,8 @@ MAX_REASONS = 20
 PAST_VOTES = 30
 SKIP_REASONS = (
     "too long",
-    "I do not understand it",
-    "I cannot judge it",
+    "I don't understand it",
+    "I can't judge it",
     "offensive or private",
     "the prompt is broken",
     "other",
@@ -95,9 +96,9 @@ class VoteBody(Explained):
     @model_validator(mode="after")
     def _much_better_is_decisive(self) -> Self:
         if self.strength == 2 and self.choice not in ("left", "right"):
-            raise ValueError("strength 2 goes with left or right only")
+            raise ValueError("strength 2 goes only with left or right")
         if self.edit is not None and self.choice not in ("left", "right"):
-            raise ValueError("an edit goes with left or right only")
+            raise ValueError("an edit goes only with left or right")
         return self
 
 
@@ -136,7 +137,7 @@ def rating_routes(settings: Settings, store: Store, rater: Callable[..., int]) -
 
     def state_of(rater_id: int, pairs: Iterable[LeasedPair] = ()) -> dict[str, Any]:
         shown = loop.page(rater_id, versions=[pair.version_id for pair in pairs])
-        return {**shown, "labels_per_update": settings.labels_per_update}
+        return told(shown, settings.labels_per_update)
 
     @routes.post("/pairs")
     def pairs(body: PairsBody, rater_id: RaterId) -> dict[str, Any]:
@@ -194,7 +195,9 @@ def rating_routes(settings: Settings, store: Store, rater: Callable[..., int]) -
 
     @routes.get("/state")
     def state(rater_id: RaterId) -> dict[str, Any]:
-        return {**state_of(rater_id), **judge.page()}  # only here, so that no vote waits for it
+        shown = loop.page(rater_id)
+        said = judge.page(shown["roles"].get("judge", ""))  # only here: no vote waits for it
+        return {**told(shown, settings.labels_per_update), **said}
 
     return routes
 

@@ -9,7 +9,7 @@ from labeler.domain.states import UpdateState
 
 NOW = 10_000.0
 HEARD = {name: Sign("Busy.", NOW - 2) for name in ("web", "scheduler", "worker")}
-WELL = Facts(roles=HEARD, ready=5, moved_at=NOW - 5)
+WELL = Facts(processes=HEARD, ready=5, moved_at=NOW - 5)
 PROMOTED, REJECTED, FAILED = UpdateState.PROMOTED, UpdateState.REJECTED, UpdateState.FAILED
 
 
@@ -17,8 +17,8 @@ def raised(facts: Facts, disk: Disk | None = None) -> list[str]:
     return alarms(facts, now=NOW, disk=disk)
 
 
-def with_role(name: str, sign: Sign) -> Facts:
-    return replace(WELL, roles={**HEARD, name: sign})
+def with_process(name: str, sign: Sign) -> Facts:
+    return replace(WELL, processes={**HEARD, name: sign})
 
 
 def test_a_service_that_is_well_raises_none() -> None:
@@ -27,25 +27,25 @@ def test_a_service_that_is_well_raises_none() -> None:
 
 
 @pytest.mark.parametrize("name", ["web", "scheduler", "worker"])
-def test_a_role_that_is_silent_for_half_a_minute_is_named(name: str) -> None:
-    assert raised(with_role(name, Sign("Busy.", NOW - 30))) == []
-    [sentence] = raised(with_role(name, Sign("Busy.", NOW - 45)))
+def test_a_process_that_is_silent_for_half_a_minute_is_named(name: str) -> None:
+    assert raised(with_process(name, Sign("Busy.", NOW - 30))) == []
+    [sentence] = raised(with_process(name, Sign("Busy.", NOW - 45)))
     assert sentence.startswith(f"The {name} has given no sign of life for 45 seconds")
     assert f"`livedpo {name}`" in sentence
 
 
 def test_a_service_that_is_switched_off_raises_none() -> None:
     silent = {name: Sign("Busy.", NOW - 5000) for name in HEARD}
-    assert raised(replace(WELL, roles=silent)) == []
+    assert raised(replace(WELL, processes=silent)) == []
 
 
 def test_a_large_model_may_take_minutes_to_load() -> None:
-    assert raised(with_role("worker", Sign("Loading the model.", NOW - 200))) == []
-    assert len(raised(with_role("worker", Sign("Loading the model.", NOW - 400)))) == 1
+    assert raised(with_process("worker", Sign("Loading the model.", NOW - 200))) == []
+    assert len(raised(with_process("worker", Sign("Loading the model.", NOW - 400)))) == 1
 
 
 def test_a_worker_whose_update_beats_is_not_silent() -> None:
-    facts = with_role("worker", Sign("Training on 16 labels.", NOW - 90))
+    facts = with_process("worker", Sign("Training on 16 labels.", NOW - 90))
     trains = replace(facts, open_since=NOW - 100, heartbeat_at=NOW - 3)
     assert raised(trains) == []
     assert len(raised(replace(trains, heartbeat_at=NOW - 60))) == 1
@@ -59,7 +59,7 @@ def test_an_update_that_stands_still_is_one() -> None:
 
 
 def test_no_page_is_missed_in_an_unattended_run() -> None:
-    facts = with_role("web", Sign("Serving.", NOW - 4000))
+    facts = with_process("web", Sign("Serving.", NOW - 4000))
     assert len(raised(facts)) == 1
     assert raised(replace(facts, unattended=True)) == []
 
@@ -90,8 +90,10 @@ def test_a_queue_that_stays_empty_is_one() -> None:
     assert raised(replace(dry, moved_at=NOW - 19)) == []
     assert raised(replace(dry, open_since=NOW - 5)) == []
     assert raised(replace(dry, in_rounds=True)) == []
-    assert raised(replace(dry, roles={**HEARD, "worker": Sign("Loading the model.", NOW)})) == []
-    away = replace(dry, roles={**HEARD, "worker": Sign("Busy.", NOW - 40)})
+    assert (
+        raised(replace(dry, processes={**HEARD, "worker": Sign("Loading the model.", NOW)})) == []
+    )
+    away = replace(dry, processes={**HEARD, "worker": Sign("Busy.", NOW - 40)})
     assert not any("No pair is ready" in sentence for sentence in raised(away))
 
 
@@ -108,7 +110,7 @@ def test_a_disk_that_is_nearly_full_is_one(free: int, total: int, count: int) ->
     assert len(raised(WELL, Disk(free, total))) == count
 
 
-def test_what_a_role_says_of_its_own_trouble_comes_first() -> None:
-    facts = with_role("judge", Sign(alarm="The judge abstained on 12 of its last 16 pairs."))
+def test_what_a_process_says_of_its_own_trouble_comes_first() -> None:
+    facts = with_process("judge", Sign(alarm="The judge abstained on 12 of its last 16 pairs."))
     [sentence] = raised(facts)
     assert sentence == "judge: The judge abstained on 12 of its last 16 pairs."

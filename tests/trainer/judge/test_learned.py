@@ -150,7 +150,7 @@ def test_it_keeps_silent_until_it_has_seen_enough(policy: Policy) -> None:
     judge = judge_of(policy, examples(FEWEST - 1))
     (found,) = judge.judge([examples(1)[0].question])
     assert (found.probability, found.cause) == (None, Cause.UNTRAINED)
-    assert judge.says == "not used yet: it needs 32 decided labels, and has 31"
+    assert judge.says == "not in use yet: it needs 32 decided labels and has 31"
 
 
 def test_one_lucky_look_is_not_enough(policy: Policy) -> None:
@@ -176,7 +176,7 @@ def test_coin_flips_teach_it_to_keep_silent(policy: Policy) -> None:
     judge = judge_of(policy, coins)
     (found,) = judge.judge([coins[0].question])
     assert found.cause is Cause.UNTRAINED
-    assert judge.says.startswith("not used yet: right on ")
+    assert judge.says.startswith("not in use yet: right on ")
     assert judge.says.endswith("the interval must stay above 55%")
 
 

@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from labeler.config.settings import Settings
 from labeler.domain.judging import Cause, Judge, Judgement, Pause
+from labeler.domain.sentences.judge import paused
 from labeler.store import Store
 from labeler.store.records import Waiting
 from trainer.judge.learned import LearnedJudge
@@ -122,7 +123,7 @@ class JudgeJob:
         self._looked_at = now
         pause = self._silence or self._store.judging.pause(self._rules)
         if pause != self._pause:
-            says = f"The judge labels nothing for now. {pause.reason}" if pause else None
+            says = paused(pause.reason) if pause else None
             log.warning("%s", says or "The judge labels again.")
             self._store.roles.alarm(ROLE, says)
             self._pause = pause

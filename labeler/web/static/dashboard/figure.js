@@ -7,13 +7,13 @@ import { svg } from "../shared/svg.js";
 
 const WIDTH = 120;
 // What the ends of the bar stand for.
-const RANGES = { share: [0, 1], kappa: [-1, 1], plain: [0, 1] };
+const RANGES = { share: [0, 1], kappa: [-1, 1], points: [-1, 1], plain: [0, 1] };
 
-/** A row of a definition list. `kind`: share, kappa (from -1 to 1) or plain. */
+/** A row of a definition list. `kind`: share, kappa or points (from -1 to 1), or plain. */
 export function figureRow(name, figure, kind, note = "") {
   const value = element("dd", {});
-  if (isNumber(figure.value)) value.append(bar(figure, kind), element("span", { class: "number" }, figureText(figure, kind)));
-  else value.append(element("span", { class: "soft" }, figure.why ? `not known: ${figure.why}` : "not known"));
+  if (isNumber(figure.value)) value.append(bar(figure, kind), element("span", { class: "number" }, figure.text ?? figureText(figure, kind)));
+  else value.append(element("span", { class: "soft" }, figure.why ? `unknown: ${figure.why}` : "unknown"));
   const about = note ? [element("span", { class: "soft small-text" }, note)] : [];
   return element("div", {}, element("dt", {}, name, ...about), value);
 }

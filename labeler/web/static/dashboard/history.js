@@ -2,8 +2,8 @@
 // in words that say what will happen, and only against the live version that was on screen.
 
 import { ask } from "../shared/ask.js";
-import { counted, element, setText } from "../shared/dom.js";
-import { interval, isNumber, percent } from "../shared/numbers.js";
+import { element, setText } from "../shared/dom.js";
+import { isNumber } from "../shared/numbers.js";
 import { send } from "../shared/send.js";
 import { moment, span, timeElement } from "../shared/times.js";
 import { toast } from "../shared/toast.js";
@@ -55,11 +55,11 @@ export class History {
     setText(back, `Roll back to version ${this.#parent}`);
     const place = document.getElementById("history");
     if (!this.#rows.length) {
-      place.replaceChildren(element("p", { class: "soft" }, "No update yet: the first one starts when enough fresh labels are there."));
+      place.replaceChildren(element("p", { class: "soft" }, "No updates yet. The first one starts when there are enough fresh labels."));
       return;
     }
     const shown = this.#showsAll ? this.#rows : this.#rows.slice(0, FEW);
-    const names = ["Update", "When", "Labels", "Version", "State", "What the gate found", ...(this.#mayAct ? ["Do"] : [])];
+    const names = ["Update", "When", "Labels", "Version", "State", "What the gate found", ...(this.#mayAct ? ["Actions"] : [])];
     const head = element("tr", {}, ...names.map((name) => element("th", { scope: "col" }, name)));
     const body = element("tbody", {}, ...shown.map((row) => this.#row(row)));
     const table = element("table", { class: "history" }, element("caption", { class: "sr-only" }, "Updates, newest first"), element("thead", {}, head), body);
@@ -79,17 +79,17 @@ export class History {
   }
 
   #row(row) {
-    const { version, metrics } = row;
+    const { version } = row;
     const cells = [
       element("th", { scope: "row" }, row.update === null ? "trained" : String(row.update)),
       cell(timeElement(row.at, moment(row.at, this.#now)), below(isNumber(row.seconds) ? span(row.seconds) : "")),
-      cell(labelText(metrics)),
+      cell(labelText(row)),
       cell(version ? `${version.id}` : "–", below(version && version.parent !== null ? `from ${version.parent}` : "")),
       cell(stateChip(row), ...actions(version)),
       cell(...found(row)),
       ...(this.#mayAct ? [cell(...this.#buttons(version))] : []),
     ];
-    const names = ["Update", "When", "Labels", "Version", "State", "Gate", "Do"];
+    const names = ["Update", "When", "Labels", "Version", "State", "Gate", "Actions"];
     cells.forEach((each, index) => (each.dataset.name = names[index]));
     return element("tr", {}, ...cells);
   }
@@ -117,8 +117,8 @@ export class History {
       {
         title: `Make version ${version.id} live?`,
         lines: [
-          `It takes the place of version ${live}. The next pairs come from it, and pairs of other versions that nobody holds are retired.`,
-          ...(version.state === "rejected" ? ["What it was trained on counts as used from then on."] : []),
+          `It replaces version ${live}. New pairs will come from it, and unclaimed pairs from other versions are retired.`,
+          ...(version.state === "rejected" ? ["The labels it was trained on then count as used."] : []),
           "Nothing is lost: any version can be made live again.",
         ],
         verb: "Make it live",
@@ -131,8 +131,8 @@ export class History {
   #reject(version) {
     const isLive = version.state === "live";
     const lines = isLive
-      ? [`It is live. Version ${version.parent} becomes live again in its place.`, "The labels that it was trained on stay used."]
-      : ["It stays in this list, marked as rejected, and can still be accepted later."];
+      ? [`It is live now. Version ${version.parent} will become live again in its place.`, "The labels it was trained on stay used."]
+      : ["It stays in this list as rejected, and you can still accept it later."];
     return this.#asked({ title: `Reject version ${version.id}?`, lines, verb: "Reject it", danger: true }, `/versions/${version.id}/reject`, { live: this.#live });
   }
 
@@ -142,8 +142,8 @@ export class History {
       {
         title: `Roll back to version ${parent}?`,
         lines: [
-          `Version ${parent} becomes live in place of version ${live}, which was made from it. The next pairs come from version ${parent}.`,
-          "Labels that version was trained on stay used. Nothing is lost: any version can be made live again.",
+          `Version ${parent} becomes live in place of version ${live}, which was trained from it. New pairs will come from version ${parent}.`,
+          "The labels that version ${live} was trained on stay used. Nothing is lost: any version can be made live again.",
         ],
         verb: "Roll back",
         danger: true,
@@ -161,7 +161,7 @@ export class History {
       const { sentence } = await send(path, body);
       toast(sentence);
     } catch (error) {
-      toast(error.status ? error.message : "No answer from the service; look whether it happened before you try again.");
+      toast(error.status ? error.message : "The service did not answer. Check whether it worked before you try again.");
     } finally {
       this.#busy = false;
     }
@@ -198,7 +198,7 @@ function stateText(state, version, [done, total]) {
   if (version?.state === "candidate") return ["candidate", "warn"];
   if (state === "promoted" && version?.state === "rejected") return ["rejected later", "bad"];
   if (version?.state === "retired") return ["retired", ""];
-  if (state === "rejected" || version?.state === "rejected") return ["kept back", "bad"];
+  if (state === "rejected" || version?.state === "rejected") return ["held back", "bad"];
   if (state === "failed") return ["failed", "bad"];
   return [total ? `${state} ${done}/${total}` : state, "warn"];
 }
@@ -213,13 +213,7 @@ function actions(version) {
   });
 }
 
-function found({ metrics, reason }) {
-  const parts = [];
-  const { win_rate: won, agreement, kl_live: moved, tokens_candidate: tokens } = metrics;
-  if (won) parts.push(`wins ${percent(won.rate)} ${interval(won)} of ${won.pairs}`);
-  if (agreement) parts.push(`agrees with ${percent(agreement.candidate)} of ${counted(agreement.labels, "vote")} kept aside (before: ${percent(agreement.live)})`);
-  if (isNumber(moved)) parts.push(`moved ${moved.toFixed(3)} nats a token`);
-  if (isNumber(tokens)) parts.push(`${tokens.toFixed(0)} tokens long`);
-  const why = reason ? [element("div", { class: "reason" }, Array.isArray(reason) ? reason.join("; ") : String(reason))] : [];
-  return [...why, element("div", { class: "small-text soft" }, parts.join(" · ") || (reason ? "" : "–"))];
+function found({ found: sentences, reason }) {
+  const why = reason ? [element("div", { class: "reason" }, reason)] : [];
+  return [...why, element("div", { class: "small-text soft" }, sentences.join(" ") || (reason ? "" : "–"))];
 }

@@ -18,7 +18,7 @@ export function showAlarms(alarms) {
   const texts = JSON.stringify(alarms);
   if (place.dataset.shown === texts) return;
   place.dataset.shown = texts;
-  place.replaceChildren(...alarms.map((alarm) => element("p", { class: "alarm" }, sentence(alarm))));
+  place.replaceChildren(...alarms.map((alarm) => element("p", { class: "alarm" }, alarm)));
 }
 
 /** { name: [value, below] }, a tile each. */
@@ -32,7 +32,7 @@ export function showTiles({ tiles, now, labels_per_update: due, queue_pairs: que
     Labels: [grouped(labels), `${grouped(tiles.human)} by people, ${grouped(tiles.judge)} by a judge`],
     "Last hour": [grouped(tiles.labels_hour), `${counted(tiles.active, "person").replace("persons", "people")} active now`],
     "To the next update": [`${Math.min(tiles.fresh, due)} / ${due}`, updateText(tiles)],
-    "Used in training": [grouped(tiles.used), tiles.aside ? `${counted(tiles.aside, "pair")} set aside` : "no pair is set aside"],
+    "Used in training": [grouped(tiles.used), tiles.aside ? `${counted(tiles.aside, "pair")} set aside` : "no pairs set aside"],
     "Accepted updates": accepted(tiles.accepted),
     Pairs: [`${tiles.ready} ready`, STATES.slice(1).map(([key, name]) => `${grouped(tiles[key])} ${name}`).join(", ")],
     Alarms: [String(alarms.length), alarms.length ? "see above" : `${tiles.ready} of ${queue} pairs in the queue`],
@@ -53,7 +53,7 @@ export function showRoles({ tiles }) {
     return element("li", {}, element("b", {}, name), mark, element("span", { class: "soft" }, says));
   });
   const place = document.getElementById("roles");
-  const nothing = element("p", { class: "soft" }, "No process has said anything yet.");
+  const nothing = element("p", { class: "soft" }, "No process has reported yet.");
   place.replaceChildren(rows.length ? element("ul", {}, ...rows) : nothing);
 }
 
@@ -68,7 +68,7 @@ function made(place, name) {
 }
 
 function updateText({ open_update: open }) {
-  if (!open) return "no update runs";
+  if (!open) return "idle";
   const steps = open.steps_total ? `, step ${open.steps_done} of ${open.steps_total}` : "";
   return `update ${open.id}: ${open.state}${steps}`;
 }
@@ -80,9 +80,4 @@ function accepted(figure) {
 
 function grouped(number) {
   return number.toLocaleString("en-GB");
-}
-
-function sentence(alarm) {
-  const text = alarm[0].toUpperCase() + alarm.slice(1);
-  return /[.!?]$/.test(text) ? text : `${text}.`;
 }

@@ -10,7 +10,7 @@ import { exactly, span, timeElement } from "../shared/times.js";
 import { toast } from "../shared/toast.js";
 import { choiceSentence, PURPOSES, STATES } from "./words.js";
 
-const ROLES = { train: "trained on", held_out: "tested with", replay: "trained on again", remembered: "tested with again" };
+const USES = { train: "trained on", held_out: "tested with", replay: "trained on again", remembered: "tested with again" };
 
 export class Opened {
   #place;
@@ -39,7 +39,7 @@ export class Opened {
       this.#place.querySelector("h2").focus();
     } catch (error) {
       if (this.#id !== id) return;
-      const sentence = error.status ? error.message : "No answer from the service; try again in a moment.";
+      const sentence = error.status ? error.message : "The service did not answer. Try again in a moment.";
       this.#place.replaceChildren(this.#back(), element("p", { class: "alarm", role: "alert" }, sentence));
     }
   }
@@ -83,7 +83,7 @@ export class Opened {
       document.getElementById("aside").focus();
       toast(aside ? `Pair ${pair.id} is set aside.` : `Pair ${pair.id} counts again.`);
     } catch (error) {
-      toast(error.status ? error.message : "No answer from the service; open the pair again to see whether it happened.");
+      toast(error.status ? error.message : "The service did not answer. Open the pair again to see whether it worked.");
     }
     this.#changed();
   }
@@ -91,17 +91,17 @@ export class Opened {
 
 function asideQuestion(pair) {
   const used = pair.votes.some((vote) => vote.update !== null);
-  const lines = ["From now on no update trains on it, and exports of preferences leave it out. Its votes stay, and it can be put back."];
-  if (used) lines.push("It was trained on already; that is not taken back.");
+  const lines = ["From now on no update trains on it, and preference exports leave it out. Its votes stay, and you can put it back."];
+  if (used) lines.push("It has already been trained on, which cannot be undone.");
   return { title: `Set pair ${pair.id} aside?`, lines, verb: "Set aside", field: { label: "Why (others will read it)", max: MAX_REASON_CHARS } };
 }
 
 function backQuestion(pair) {
-  return { title: `Put pair ${pair.id} back?`, lines: ["Its votes count again, from the next update on. Who set it aside, and why, is no longer shown."], verb: "Put back" };
+  return { title: `Put pair ${pair.id} back?`, lines: ["Its votes count again from the next update on. Who set it aside, and why, is no longer shown."], verb: "Put back" };
 }
 
 function asideNote({ aside }) {
-  const who = element("bdi", {}, aside.by ?? "somebody");
+  const who = element("bdi", {}, aside.by ?? "someone");
   const why = aside.reason ? [": ", element("q", { dir: "auto" }, aside.reason)] : ["."];
   return element("p", { class: "aside-note" }, "Set aside by ", who, " on ", exactly(aside.at), ...why);
 }
@@ -111,10 +111,10 @@ function links({ source_pair: source, purpose, edits, repeats, answer, for_rater
   const link = (id) => element("a", { href: `#pair=${id}` }, `pair ${id}`);
   const all = (ids) => ids.flatMap((id, index) => [index ? ", " : "", link(id)]);
   if (purpose === "edit") parts.push(["Response a was written by a person, from response b of ", link(source), "."]);
-  if (purpose === "repeat") parts.push(["The same two responses as ", link(source), ", shown once more to see whether the rater says the same."]);
+  if (purpose === "repeat") parts.push(["The same two responses as ", link(source), ", shown again to check whether the rater gives the same answer."]);
   if (purpose === "gold") parts.push([`A gold pair: response ${answer} is the better one. Nothing learns from it.`]);
-  if (purpose === "own") parts.push(["The prompt is a rater's own."]);
-  if (rater) parts.push(["Shown to ", element("bdi", {}, rater), " alone."]);
+  if (purpose === "own") parts.push(["A rater wrote this prompt."]);
+  if (rater) parts.push(["Shown to ", element("bdi", {}, rater), " only."]);
   if (edits.length) parts.push(["Edited into ", ...all(edits), "."]);
   if (repeats.length) parts.push(["Shown again as ", ...all(repeats), "."]);
   return parts.length ? [element("ul", { class: "links" }, ...parts.map((part) => element("li", {}, ...part)))] : [];
@@ -155,8 +155,8 @@ function tableOf(label, names, rows) {
 }
 
 function votesTable({ votes }) {
-  if (!votes.length) return element("p", { class: "soft" }, "Nobody has voted on it yet.");
-  return tableOf("Votes", ["Who", "Said", "When", "Took", "Left was", "Used"], votes.map(voteRow));
+  if (!votes.length) return element("p", { class: "soft" }, "No one has voted on it yet.");
+  return tableOf("Votes", ["Who", "Choice", "When", "Time taken", "On the left", "Used"], votes.map(voteRow));
 }
 
 function voteRow(vote) {
@@ -176,22 +176,22 @@ function used({ update, version, listed, staleness }) {
   const lines = [];
   if (update !== null) lines.push(`update ${update}${version === null ? "" : `, version ${version}`}`);
   for (const each of listed) {
-    if (each.update !== update || each.role !== "train") lines.push(`${ROLES[each.role]} in update ${each.update}`);
+    if (each.update !== update || each.role !== "train") lines.push(`${USES[each.role]} in update ${each.update}`);
   }
-  if (staleness) lines.push(`${staleness} versions old when voted on`);
+  if (staleness) lines.push(`${staleness} versions behind when voted on`);
   return lines.length ? lines.map((line) => element("div", {}, line)) : ["not yet"];
 }
 
 function verdictsTable({ verdicts }) {
-  const names = ["Judge", "Said", "Scores a, b", "Orders", "When"];
+  const names = ["Judge", "Verdict", "Scores a, b", "Orders", "When"];
   const rows = verdicts.map((verdict) => {
     const { probability, cause, score_a: a, score_b: b, forward, backward } = verdict;
-    const said = isNumber(probability) ? `${percent(probability)} for a` : `nothing: ${String(cause).replaceAll("_", " ")}`;
+    const said = isNumber(probability) ? `${percent(probability)} for a` : `none: ${cause}`;
     const scores = isNumber(a) && isNumber(b) ? `${a.toFixed(2)}, ${b.toFixed(2)}` : "–";
     const orders = isNumber(forward) && isNumber(backward) ? `${percent(forward)}, ${percent(backward)}` : "–";
     return element("tr", {}, element("th", { scope: "row", class: "wrap" }, verdict.judge), ...[said, scores, orders].map((text) => element("td", {}, text)), element("td", {}, timeElement(verdict.at)));
   });
-  return tableOf("What the judge said", names, rows);
+  return tableOf("The judge's verdicts", names, rows);
 }
 
 function facts(pair) {

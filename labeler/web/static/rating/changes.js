@@ -1,13 +1,11 @@
 // What a rater's votes changed: the last updates, with the verdict on each, and two prompts as they
-// were answered before and after.
+// were with answers from before and after.
 
 import { Dialog } from "../shared/dialog.js";
 import { markDifferences } from "./differences.js";
 import { counted, element, setText } from "../shared/dom.js";
 import { intervalBar } from "../shared/interval.js";
-import { interval, percent } from "../shared/numbers.js";
 import { prose } from "./replies.js";
-import { changeTitle, changeWords } from "./change_words.js";
 
 export class Changes extends Dialog {
   #server;
@@ -25,29 +23,23 @@ export class Changes extends Dialog {
     setText(this.#lead, "One moment…");
     this.open();
     try {
-      const { changes } = await this.#server.changes();
-      setText(this.#lead, summary(changes));
+      const { summary, changes } = await this.#server.changes();
+      setText(this.#lead, summary);
       this.#list.replaceChildren(...changes.map((change, place) => update(change, place === 0)));
     } catch {
-      setText(this.#lead, "The updates could not be loaded; try again when the connection is back.");
+      setText(this.#lead, "The updates could not be loaded. Try again when the connection is back.");
     }
   }
 }
 
-function summary(changes) {
-  if (!changes.length) return "There was no update yet. The first one follows when enough labels are there.";
-  const mine = changes.reduce((sum, change) => sum + change.my_labels, 0);
-  return `${counted(mine, "label")} of yours went into the last ${changes.length > 1 ? `${changes.length} updates` : "update"}.`;
-}
-
 function update(change, isOpen) {
   const at = new Date(1000 * change.ended_at);
-  const time = element("time", { datetime: at.toISOString() }, at.toLocaleString());
-  const lines = changeWords(change).map((line) => element("li", {}, line));
+  const time = element("time", { datetime: at.toISOString() }, localTime(change.ended_at));
+  const lines = change.lines.map(([line, at]) => element("li", {}, at === null ? line : `${line} ${localTime(at)}.`));
   const node = element(
     "li",
     { class: `update ${change.state}` },
-    element("header", {}, element("h3", {}, changeTitle(change)), time),
+    element("header", {}, element("h3", {}, change.title), time),
     element("ul", { class: "figures" }, ...lines),
     ...winRate(change),
   );
@@ -55,24 +47,26 @@ function update(change, isOpen) {
   return node;
 }
 
-function winRate({ win_rate: wins, why, state, parent }) {
-  if (!wins) return state === "failed" ? [] : [element("p", { class: "why" }, `No win rate: ${why}.`)];
-  const name = `Wins ${percent(wins.rate)} ${interval(wins)} of ${counted(wins.count, "pair")} against version ${parent}, says the judge.`;
+function winRate({ win_rate: wins, compared }) {
+  if (!wins) return compared ? [element("p", { class: "why" }, compared)] : [];
   const bar = intervalBar(wins, "at 50 % it is neither better nor worse");
-  return [element("figure", {}, bar, element("figcaption", {}, name))];
+  return [element("figure", {}, bar, element("figcaption", {}, compared))];
 }
 
-function examples({ examples: shown, parent, version_id: version, state }, isOpen) {
-  const names = [`Before: version ${parent}`, state === "promoted" ? `After: version ${version}` : `Version ${version}, which was kept back`];
-  const title = `${counted(shown.length, "prompt")}, answered before and after`;
+function examples({ examples: shown, names }, isOpen) {
+  const title = `${counted(shown.length, "prompt")}, with answers from before and after`;
   const node = element("details", {}, element("summary", {}, title), ...shown.map((one) => example(one, names)));
   node.open = isOpen;
   return node;
 }
 
+function localTime(seconds) {
+  return new Date(1000 * seconds).toLocaleString();
+}
+
 function example({ prompt_html, before_html, after_html }, names) {
   const [before, after] = [prose(before_html), prose(after_html)];
-  const remark = before.textContent.trim() === after.textContent.trim() ? "Both answered the same." : markDifferences(before, after);
+  const remark = before.textContent.trim() === after.textContent.trim() ? "Both answers are the same." : markDifferences(before, after);
   // Long ones scroll, so they can be reached by keyboard.
   const part = (kind, name, text) =>
     element("section", { class: kind, tabindex: "0", "aria-label": name }, element("h4", {}, name), text);

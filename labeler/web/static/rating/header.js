@@ -2,7 +2,6 @@
 
 import { element, setText } from "../shared/dom.js";
 import { showWho } from "../shared/who.js";
-import { progress } from "./words.js";
 
 export class Header {
   #version = element("span", { class: "chip version" });
@@ -20,10 +19,10 @@ export class Header {
   }
 
   see(state) {
-    const [done, wanted, sentence] = progress(state);
+    const { done, wanted, text } = state.progress;
     setText(this.#version, state.live === null ? "no version yet" : `Version ${state.live}`);
     setText(this.#mini, `${done} / ${wanted}`);
-    this.#mini.title = sentence;
+    this.#mini.title = text;
   }
 
   /** Whether the live version is news. */

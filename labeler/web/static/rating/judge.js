@@ -2,7 +2,6 @@
 
 import { calibrationPlot } from "../shared/calibration.js";
 import { element, row, setText } from "../shared/dom.js";
-import { judge } from "../shared/judge_words.js";
 
 export class JudgeSection {
   #name = element("p", { class: "lead" });
@@ -18,8 +17,8 @@ export class JudgeSection {
   }
 
   see(state) {
-    if (state.judge === undefined) return; // nobody has looked yet
-    const told = judge(state);
+    const told = state.judge;
+    if (told === undefined) return; // only some answers tell
     const texts = JSON.stringify(told);
     if (texts === this.#shown) return;
     this.#shown = texts;
@@ -28,7 +27,7 @@ export class JudgeSection {
     setText(this.#name, told.name);
     this.#lines.replaceChildren(...told.lines.map((line) => element("li", {}, line)));
     this.#figures.replaceChildren(...told.figures.map(row));
-    this.#plot.replaceChildren(...(told.bins.length ? [calibrationPlot(told.bins)] : []));
+    this.#plot.replaceChildren(...(told.bins.length ? [calibrationPlot(told.bins, told.calibration)] : []));
     this.#more.hidden = told.figures.length === 0;
   }
 }

@@ -10,7 +10,6 @@ import { newId } from "../shared/dom.js";
 import { Refused, Unreachable } from "../shared/send.js";
 import { isGone } from "./holder.js";
 import { OwnList } from "./own_list.js";
-import { activity } from "./words.js";
 
 const LOOK_MS = 300;
 const RETRY_MS = 2_000;
@@ -180,7 +179,7 @@ export class OwnPrompts {
   }
 
   #draw() {
-    this.#list.show([...this.#asks.values()], this.#state ? activity(this.#state) : "");
+    this.#list.show([...this.#asks.values()], this.#state?.activity ?? "");
   }
 }
 

@@ -2,7 +2,6 @@
 
 import { element, row, setText } from "../shared/dom.js";
 import { JudgeSection } from "./judge.js";
-import { activity, isRunning, progress, result } from "./words.js";
 
 const SESSION_KEY = "livedpo.session-votes";
 
@@ -78,16 +77,17 @@ export class Panel {
   }
 
   #showProgress(state) {
-    const [done, wanted, sentence] = progress(state);
-    setText(this.#progressText, sentence);
+    const { done, wanted, text } = state.progress;
+    setText(this.#progressText, text);
     fill(this.#bar, done, wanted);
   }
 
   #showActivity(state) {
     const update = state.update;
-    const trains = isRunning(state) && update.steps_total > 0;
-    setText(this.#activity, activity(state));
-    this.#activity.classList.toggle("busy", isRunning(state));
+    const runs = Boolean(update?.runs);
+    const trains = runs && update.steps_total > 0;
+    setText(this.#activity, state.activity);
+    this.#activity.classList.toggle("busy", runs);
     this.#trainingBar.hidden = !trains;
     if (trains) fill(this.#trainingBar, update.steps_done, update.steps_total);
   }
@@ -97,7 +97,7 @@ export class Panel {
     if (this.#resultShown === shown) return;
     const isNews = this.#resultShown !== undefined;
     this.#resultShown = shown;
-    const told = result(state.result, state.live);
+    const told = state.result;
     this.#result.hidden = !told;
     if (!told) return;
     setText(this.#resultTitle, told.title);

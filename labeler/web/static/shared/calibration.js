@@ -2,7 +2,6 @@
 
 import { axis, frame } from "./axes.js";
 import { element } from "./dom.js";
-import { calibrationText } from "./judge_words.js";
 import { svg } from "./svg.js";
 
 const BOX = { left: 40, right: 244, top: 8, bottom: 136 };
@@ -13,12 +12,12 @@ const RIGHT = [0, 0.5, 1];
 const x = axis([0.5, 1], [BOX.left, BOX.right]);
 const y = axis([0, 1], [BOX.bottom, BOX.top]);
 
-/** A figure with its caption. `bins`: { confidence, right, count } each, at least one. */
-export function calibrationPlot(bins) {
+/** A figure with its caption. `bins`: { confidence, right, count } each, at least one; `text` says it in words. */
+export function calibrationPlot(bins, text) {
   const size = { viewBox: `0 0 ${BOX.right + 14} ${BOX.bottom + 38}`, role: "img" };
   const sure = { ticks: SURE.map((share) => [x(share), String(100 * share)]), title: "how sure, %", grid: true };
   const right = { ticks: RIGHT.map((share) => [y(share), String(100 * share)]), title: "right, %", grid: true };
-  const plot = svg("svg", { ...size, "aria-label": calibrationText(bins) }, ...frame(BOX, sure, right), ideal(), ...points(bins));
+  const plot = svg("svg", { ...size, "aria-label": text }, ...frame(BOX, sure, right), ideal(), ...points(bins));
   const caption = "On the dashed line it is right as often as it is sure. Larger points: more pairs.";
   return element("figure", {}, plot, element("figcaption", {}, caption));
 }

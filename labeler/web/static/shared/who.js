@@ -69,7 +69,7 @@ function logoutButton() {
     try {
       await send("/door/logout", {});
     } catch (error) {
-      if (!(error instanceof Refused)) return setText(button, "No connection; try again");
+      if (!(error instanceof Refused)) return setText(button, "No connection. Try again");
     }
     location.assign("/login");
   });
@@ -96,7 +96,7 @@ function tellWhenLoggedOut() {
   const bar = element("div", { class: "who-out", role: "alert" });
   document.body.append(bar);
   document.addEventListener("logged-out", ({ detail }) => {
-    setText(words, `You are logged out. ${detail} What is not saved yet waits in this browser.`);
+    setText(words, `You are logged out. ${detail} Unsaved votes are kept in this browser.`);
     again.href = loginUrl();
     bar.replaceChildren(words, again);
   });

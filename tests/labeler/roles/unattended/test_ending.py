@@ -98,7 +98,7 @@ def test_a_policy_that_became_three_times_as_wordy_has_collapsed() -> None:
     assert "60 tokens" in ending.reason
 
 
-ALARMED = replace(STATE, heard_at=1e9, alarms=["The judge labels nothing for now."])
+ALARMED = replace(STATE, heard_at=1e9, alarms=["The judge gives no labels for now."])
 
 
 def test_nothing_moving_ends_it_only_under_an_alarm_and_after_a_while() -> None:
@@ -109,7 +109,7 @@ def test_nothing_moving_ends_it_only_under_an_alarm_and_after_a_while() -> None:
     assert patience.lost(replace(ALARMED, steps_done=1), 10_601.0) is None, "an update went on"
     ending = patience.lost(replace(ALARMED, steps_done=1), 11_202.0)
     assert ending is not None
-    assert "The judge labels nothing for now." in ending.reason
+    assert "The judge gives no labels for now." in ending.reason
 
 
 def test_a_paused_judge_that_is_tried_now_and_then_and_labels_a_little_still_ends_it() -> None:

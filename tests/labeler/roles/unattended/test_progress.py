@@ -19,7 +19,7 @@ def test_a_line_tells_labels_version_win_rate_and_the_time_that_is_left() -> Non
     progress.show(replace(STATE, labels=64, ended=[promoted]), 160.0)
     assert said[0] == "0 labels, version 4; time left unknown."
     assert said[1] == (
-        "64 labels, version 4, win rate 66% [48%, 80%]; about 01:00 left."  # 64 more, as fast
+        "64 labels, version 4, win rate 66 % [48,\xa080]; about 01:00 left."  # 64 more, as fast
     )
 
 
@@ -31,7 +31,7 @@ def test_lines_come_with_news_and_else_now_and_then() -> None:
     assert len(said) == 3
     rejected = EndedUpdate(5, UpdateState.REJECTED, "too far", {})
     progress.show(replace(STATE, ended=[rejected]), 70.0)
-    assert "the last rejected" in said[-1]
+    assert "last update rejected" in said[-1]
 
 
 def test_time_left_goes_by_the_budget_that_is_set() -> None:

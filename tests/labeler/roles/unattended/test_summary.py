@@ -102,11 +102,11 @@ def test_the_page_says_why_it_ended_how_it_went_and_what_to_do_next() -> None:
     text = as_markdown(RUN)
     assert "**The 32 labels of --max-labels are there.**" in text
     assert (
-        "32 labels, 1 version accepted, 1 rejected; this run worked 4 min 10 s; version 1 is live"
+        "32 labels, 1 version accepted, 1 rejected; it ran for 4 min 10 s; version 1 is live"
         in text
     )
     assert "sampling 40%, judging 20%, training 30%, gating 8%, rest 2%" in text
-    assert "The judge abstained 3 times: timeout 2, unclear 1" in text
+    assert "The judge gave no verdict on 3 pairs (timed out: 2, unclear answer: 1)" in text
     assert "| 1 | promoted | 13 | 75% [57%, 87%] | 0.050 | 0.110 | 66 | 2% | 0.27 | 1.50 |" in text
     assert "`livedpo versions merge 1 OUT --policy 'my model' --data-dir data/run`" in text
     assert "rollback" not in text
@@ -121,8 +121,8 @@ def test_a_reason_cannot_break_the_table() -> None:
 def test_agreement_with_people_stands_on_the_page_where_there_is_some() -> None:
     pairs = [Double(Preference(1.0), 0.9, 9, 4)] * 3 + [Double(Preference(0.0), 0.9, 9, 4)]
     text = as_markdown(replace(RUN, agreement=measure(pairs).as_dict()))
-    assert "Agreement with people: 75% [30%, 95%] of 4 pairs" in text
-    assert "Agreement" not in as_markdown(replace(RUN, agreement=measure([]).as_dict()))
+    assert "Agrees with people: 75 % [30,\xa095] of 4" in text
+    assert "Agrees" not in as_markdown(replace(RUN, agreement=measure([]).as_dict()))
 
 
 def test_a_long_run_keeps_its_page_short_and_its_json_whole() -> None:

@@ -59,7 +59,7 @@ def test_an_update_tells_each_rater_their_part_in_it(store: Store, me: int) -> N
     open_update(store)
     end(store, claim(store), 1, promoted=True)
     mine, hers = last(store, me), last(store, ada)
-    assert (mine.labels, mine.my_labels, hers.my_labels) == (N, N - 1, 1)
+    assert (mine.finding.labels, mine.my_labels, hers.my_labels) == (N, N - 1, 1)
     assert (mine.state, mine.version_id, mine.parent) == (UpdateState.PROMOTED, 1, 0)
     assert mine.ended_at == 1020.0
     result = store.reports.page(rater_id=ada, rules=RULES)["result"]
@@ -73,24 +73,25 @@ def test_figures_come_with_their_intervals_and_examples_stay_out_of_the_state(
     open_update(store)
     end(store, claim(store), 1, promoted=True)
     change = last(store, me)
-    assert change.win_rate == Estimate(0.61, 0.52, 0.7, 110)
-    assert (change.before.low, change.before.high) == wilson(10, 20)
-    assert (change.after.low, change.after.high) == wilson(15, 20)
-    assert change.examples == FINDING.examples
+    found = change.finding
+    assert found.win_rate == Estimate(0.61, 0.52, 0.7, 110)
+    assert (found.agreement_live.low, found.agreement_live.high) == wilson(10, 20)
+    assert (found.agreement_candidate.low, found.agreement_candidate.high) == wilson(15, 20)
+    assert found.examples == FINDING.examples
     result = store.reports.page(rater_id=me, rules=RULES)["result"]
-    assert result["metrics"] == replace(FINDING, examples=()).to_json()
+    assert result["finding"] == replace(FINDING, examples=())
 
 
 def test_without_a_win_rate_it_says_why(store: Store, me: int) -> None:
     vote(store, N)
     open_update(store)
     end(store, claim(store), 1, promoted=True, win_rate=Estimate.none("no judge is set"))
-    assert last(store, me).win_rate == Estimate.none("no judge is set")
+    assert last(store, me).finding.win_rate == Estimate.none("no judge is set")
     add_pairs(store, N, version=1)
     vote(store, N, now=1030.0)
     open_update(store, 1040.0)
     end(store, claim(store, now=1041.0), 2, promoted=True, win_rate=NOT_COMPARED)
-    assert last(store, me).win_rate == NOT_COMPARED
+    assert last(store, me).finding.win_rate == NOT_COMPARED
 
 
 def test_a_version_tells_whether_it_is_live_still_and_who_took_its_place(
@@ -125,7 +126,7 @@ def test_an_update_that_was_kept_back_tells_why_what_it_learned_from_and_what_it
         None,
     )
     assert change.my_labels == N
-    assert change.examples
+    assert change.finding.examples
     store.versions.make_live_again(1, now=1300.0)
     made_live = last(store, me).live
     assert made_live is not None
@@ -143,5 +144,5 @@ def test_an_update_that_failed_has_no_version_and_the_last_ten_come_newest_first
         store.updates.fail(claim(store, now=at), reason="loss is NaN", now=at)
     found = store.changes.of(me, last=10)
     assert [change.update_id for change in found] == list(range(12, 2, -1))
-    assert (found[0].version_id, found[0].live, found[0].examples) == (None, None, ())
+    assert (found[0].version_id, found[0].live, found[0].finding.examples) == (None, None, ())
     assert found[0].reason == "loss is NaN"

@@ -76,7 +76,7 @@ def test_the_dashboard_shows_the_service_and_is_read_by_keyboard(
     page.get_by_role("button", name="All", exact=True).click()
     expect(page.locator("#ranges [aria-pressed=true]")).to_have_text("All")
     store.roles.alarm("judge", "The judge abstained on 12 of its last 16 pairs")
-    expect(page.locator("#alarms")).to_contain_text("Judge: The judge abst")
+    expect(page.locator("#alarms")).to_contain_text("judge: The judge abst")
     assert_sound(page)
     page.set_viewport_size({"width": 390, "height": 844})
     assert_sound(page, 390)

@@ -36,7 +36,7 @@ class Look:
 
     def __call__(self, seconds: float = LOOK_SECONDS) -> Any:
         self._now += seconds
-        return self._view.page()["judge"]
+        return self._view.report()
 
 
 @pytest.fixture
@@ -109,21 +109,22 @@ def test_another_judge_does_not_inherit_the_figures_of_the_last(store: Store, lo
     assert (report["judge"], report["pairs"], report["agreement"]["value"]) == ("starter", 0, None)
 
 
-def test_the_state_tells_the_report_and_the_judge_of_the_settings(
+def test_the_state_tells_of_the_judge_in_sentences_and_figures(
     store: Store, tmp_path: Path
 ) -> None:
     say(store, FOR_A, Judgement(None, Cause.UNCLEAR))
     settings = {"judge": JUDGE, "judge_after": 30.0}
     with serving(store, tmp_path, **settings) as service:
         state = httpx.get(f"{service.url}/rating/state").json()
-    assert state["judge_set"] == {"spec": JUDGE, "after_seconds": 30.0}
-    report = state["judge"]
-    assert (report["judge"], report["verdicts"], report["abstained"]) == (JUDGE, 1, {"unclear": 1})
+    told = state["judge"]
+    assert told["name"] == "api: small-judge"
+    assert told["lines"][0] == "It labels pairs that no one has taken for 30 seconds."
+    assert ["\u2013 unclear answer", "1"] in told["figures"]
 
 
 def test_without_a_judge_the_state_says_that_there_is_none(shared: httpx.Client) -> None:
     state = shared.get("/rating/state").json()
-    assert state["judge"] is state["judge_set"] is None
+    assert state["judge"] is None
 
 
 def test_no_pair_no_vote_and_no_undo_waits_for_the_report(

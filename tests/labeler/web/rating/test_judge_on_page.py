@@ -1,4 +1,4 @@
-"""The section on the judge, and whose labels made a version, in a real Chromium."""
+"""The section on the judge, in a real Chromium."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -6,46 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, expect
+from playwright.sync_api import BrowserContext, expect
 
 from labeler.domain.judging import Cause, Judgement
 from labeler.store import Store
 from tests.support.judged import JUDGE, people_say, say
-from tests.support.web import Screen, add_pairs, open_test_store, serving
-
-NAMES = {
-    "starter": "The reward model starter",
-    "learned": "Learned from your votes",
-    "rm:/models/Skywork-0.6B/": "The reward model Skywork-0.6B",
-    "rm:Skywork/Skywork-Reward": "The reward model Skywork-Reward",
-    "api:org/model:free@https://host:8000/v1": "api: org/model:free",
-    "py:my.judges:shorter": "The function my.judges:shorter",
-}
-RULES = [
-    (None, "It labels nothing; it compares each new version with the live one."),
-    (0.0, "It labels every pair that nobody holds."),
-    (1.0, "It labels what nobody took for 1 second."),
-    (90.0, "It labels what nobody took for 90 seconds."),
-    (300.0, "It labels what nobody took for 5 minutes."),
-    (9000.0, "It labels what nobody took for 2.5 hours."),
-]
-LABELS = [
-    ({"labels": 16}, "Your 16 labels made version 3."),
-    ({"labels": 16, "judged": 0}, "Your 16 labels made version 3."),
-    ({"labels": 1, "judged": 0}, "Your 1 label made version 3."),
-    ({"labels": 16, "judged": 12}, "16 labels, 12 of them the judge's, made version 3."),
-    ({"labels": 16, "judged": 16}, "16 labels of the judge made version 3."),
-    ({"labels": 1, "judged": 1}, "1 label of the judge made version 3."),
-    ({}, "Your labels made version 3."),
-    ({"labels": 16, "mine": 16}, "Your 16 labels made version 3."),
-    ({"labels": 16, "mine": 4}, "16 labels, 4 of them yours, made version 3."),
-    ({"labels": 16, "mine": 0}, "16 labels of other people made version 3."),
-    (
-        {"labels": 16, "judged": 9, "mine": 4},
-        "16 labels, 4 of them yours and 9 of them the judge's, made version 3.",
-    ),
-]
-
+from tests.support.web import Screen, add_pairs, serving
 
 OpenPage = Callable[..., contextlib.AbstractContextManager[tuple[Screen, Any]]]
 
@@ -66,80 +32,6 @@ def page_of(profile: BrowserContext, store: Store, tmp_path: Path, port: int) ->
             screen.page.close()
 
     return opened
-
-
-@pytest.fixture(scope="session")
-def words(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Calls a function of the page's modules: words(module, name, *arguments)."""
-    folder = tmp_path_factory.mktemp("words")
-    script = "async ([module, name, args]) => (await import(`/page/${module}`))[name](...args)"
-    with contextlib.closing(open_test_store(folder)) as store, serving(store, folder) as service:
-        page = browser.new_page()
-        page.goto(service.url)
-        yield lambda module, name, *args: page.evaluate(script, [module, name, args])
-        page.close()
-
-
-def told_of_set(words: Any, spec: str, after_seconds: float | None, **state: Any) -> Any:
-    """What the page says of a judge that has not spoken yet."""
-    judge_set = {"spec": spec, "after_seconds": after_seconds}
-    return words("shared/judge_words.js", "judge", {"judge": None, "judge_set": judge_set, **state})
-
-
-@pytest.mark.parametrize(("spec", "name"), NAMES.items())
-def test_a_judge_is_named_in_plain_words(words: Any, spec: str, name: str) -> None:
-    assert told_of_set(words, spec, None, roles={})["name"] == name
-
-
-@pytest.mark.parametrize(("after_seconds", "rule"), RULES)
-def test_the_page_says_when_the_judge_labels(
-    words: Any, after_seconds: float | None, rule: str
-) -> None:
-    told = told_of_set(words, "starter", after_seconds, roles={})
-    assert told["lines"] == [rule, "It has not said anything yet."]
-
-
-def test_a_judge_that_learns_says_how_far_it_is(words: Any) -> None:
-    says = {"judge": "not used yet: it needs 40 decided labels, and has 7"}
-    told = told_of_set(words, "learned", 0.0, roles=says)
-    assert told["lines"][0] == "Not used yet: it needs 40 decided labels, and has 7."
-    assert told_of_set(words, "starter", 0.0, roles=says)["lines"] == [
-        "It labels every pair that nobody holds.",
-        "It has not said anything yet.",
-    ]
-
-
-@pytest.mark.parametrize(("metrics", "title"), LABELS)
-def test_the_page_says_whose_labels_made_the_version(
-    words: Any, metrics: dict[str, int], title: str
-) -> None:
-    known = {name: value for name, value in metrics.items() if name != "mine"}
-    update = {"state": "promoted", "version_id": 3, "metrics": known}
-    if "mine" in metrics:
-        update["my_labels"] = metrics["mine"]
-    assert words("rating/words.js", "result", update, 3)["title"] == title
-
-
-def test_labels_of_the_judge_are_not_called_yours_when_they_are_kept(words: Any) -> None:
-    update = {"state": "rejected", "version_id": 3, "metrics": {"labels": 16, "judged": 16}}
-    assert words("rating/words.js", "result", update, 2)["lines"] == ["The labels are kept."]
-
-
-def test_every_cause_has_its_words(words: Any) -> None:
-    figure = {"value": None, "low": None, "high": None, "count": 0, "why": "w"}
-    names = ["agreement", "agreement_with_ties", "kappa", "brier", "calibration_error"]
-    names += ["longer_judge", "longer_people", "longer_difference"]
-    report = {
-        "judge": "starter", "paused": None, "labels": 0, "verdicts": 0, "bins": [],
-        "abstained": dict.fromkeys(Cause, 1), "consistent": None,
-        "abstain_share": {"value": 1, "low": 0.8, "high": 1, "count": len(Cause)},
-        "requests": 0, "tokens": 0, **dict.fromkeys(names, figure),
-    }  # fmt: skip
-    state = {"judge": report, "judge_set": None, "roles": {}}
-    told = words("shared/judge_words.js", "judge", state)
-    causes = [name for name, _ in told["figures"] if name.startswith("\u2013")]
-    assert len(set(causes)) == len(Cause)
-    assert not [cause for cause in Cause if "_" in cause and f"\u2013 {cause}" in causes]
 
 
 def test_without_a_judge_there_is_no_section(page_of: OpenPage, store: Store) -> None:
@@ -166,26 +58,26 @@ def test_the_section_tells_how_good_the_judge_is(page_of: OpenPage, store: Store
         expect(section.locator(".lead")).to_have_text("api: small-judge")
         expect(section.locator("li")).to_have_text(
             [
-                "It labels what nobody took for 60 seconds.",
-                "It has given no label yet.",
-                "Agrees with people on 80 % [49, 94] of 10 pairs that both decided.",
+                "It labels pairs that no one has taken for 60 seconds.",
+                "It has given no labels yet.",
+                "It agrees with people on 80 % [49, 94] of the 10 pairs that both decided.",
             ]
         )
         expect(section.locator("dl")).to_be_hidden()
         section.locator("summary").click()
         for figure in (
-            "Agreement, ties counted80 % [49, 94] of 10",
-            "Prefers the longer reply in80 % [49, 94] of 10",
-            "People do in100 % [72, 100] of 10",
-            "Says the same in both orders100 % [72, 100] of 10",
+            "Agrees with people, ties counted80 % [49, 94] of 10",
+            "Prefers the longer reply80 % [49, 94] of 10",
+            "People prefer the longer reply100 % [72, 100] of 10",
+            "Same answer in both orders100 % [72, 100] of 10",
             "Gave no verdict9 % [2, 38] of 11",
-            "no answer in time1",
+            "timed out1",
             "Requests23",
             "Tokens6,000",
         ):
             expect(section.locator("dl")).to_contain_text(figure)
         expect(section.locator("dl")).to_contain_text("Calibration error0.10 [0.00, ")
-        expect(section.locator("dl")).to_contain_text("Difference, points\u221220 [")
+        expect(section.locator("dl")).to_contain_text("Difference, in points\u221220 [")
         plot = section.get_by_role("img")
         expect(plot).to_have_accessible_name(
             "How sure the judge was, and how often it was right: 90 % sure, 80 % right (10 pairs)."
@@ -204,14 +96,14 @@ def test_what_is_not_known_of_the_judge_says_why(page_of: OpenPage, store: Store
     say(store, *[Judgement(0.5)] * 5)
     people_say(store, [True] * 5)
     with page_of() as (_, section):
-        expect(section).to_contain_text("The service runs without it now.")
+        expect(section).to_contain_text("It is not in use now.")
         expect(section).to_contain_text(
-            "Whether it agrees with people is not known: "
+            "Its agreement with people is unknown: "
             "there is no pair on which both people and the judge decided."
         )
         section.locator("summary").click()
-        expect(section).to_contain_text("not known: the judge decided no pair")
-        expect(section).to_contain_text("Gave no verdictnever, of 5 pairs")
+        expect(section).to_contain_text("unknown: the judge decided no pair")
+        expect(section).to_contain_text("Gave no verdict0 % [0, 43] of 5")
         expect(section.locator("svg")).to_have_count(0)
         assert "NaN" not in section.inner_text()
         assert "null" not in section.inner_text()
@@ -221,11 +113,11 @@ def test_a_paused_judge_is_an_alarm_and_says_that_it_labels_nothing(
     page_of: OpenPage, store: Store
 ) -> None:
     say(store, Judgement(0.9))
-    store.roles.alarm("judge", "The judge labels nothing for now. It agrees too little.")
+    store.roles.alarm("judge", "The judge gives no labels for now. It agrees too little.")
     with page_of(judge=JUDGE, judge_after=5.0) as (screen, section):
         expect(screen.page.locator("#alarms")).to_contain_text("It agrees too little.")
-        expect(section).to_contain_text("It labels nothing for now.")
-        expect(section).not_to_contain_text("It labels what nobody took")
+        expect(section).to_contain_text("It is paused and gives no labels for now.")
+        expect(section).not_to_contain_text("It labels pairs that no one")
 
 
 def test_the_figures_of_an_earlier_judge_are_not_shown_as_those_of_the_new_one(
@@ -235,7 +127,7 @@ def test_the_figures_of_an_earlier_judge_are_not_shown_as_those_of_the_new_one(
     people_say(store, [True] * 5)
     with page_of(judge=JUDGE) as (_, section):
         expect(section).to_contain_text("api: small-judge")
-        expect(section).to_contain_text("It has not said anything yet.")
+        expect(section).to_contain_text("It has not judged anything yet.")
         expect(section).not_to_contain_text("Agrees")
         expect(section.locator("details")).to_be_hidden()
 
@@ -302,6 +194,6 @@ def test_the_section_follows_the_judge_by_itself(
 ) -> None:
     monkeypatch.setattr("labeler.web.rating.judge.LOOK_SECONDS", 0.0)
     with page_of(judge=JUDGE) as (_, section):
-        expect(section).to_contain_text("It has not said anything yet.")
+        expect(section).to_contain_text("It has not judged anything yet.")
         say(store, Judgement(0.9))
-        expect(section).to_contain_text("It has given no label yet.")
+        expect(section).to_contain_text("It has given no labels yet.")

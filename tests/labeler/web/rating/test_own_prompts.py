@@ -11,7 +11,7 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from labeler.domain.finding import Finding
+from labeler.domain.finding import NOT_COMPARED, Finding
 from labeler.store import Store
 from labeler.store.rating.asks import Asked
 from labeler.store.records import Ballot, NewVersion
@@ -115,15 +115,17 @@ def test_changes_are_told_with_safe_html_and_without_a_judges_word_on_any_pair(
 ) -> None:
     vote_once(store)
     update(store, 1)
-    [change] = client.get("/rating/changes").json()["changes"]
-    assert (change["version_id"], change["my_labels"], change["live"]["now"]) == (1, 1, True)
-    assert (change["win_rate"], change["agreement"]["before"]["rate"]) == (None, 0.5)
+    told = client.get("/rating/changes").json()
+    [change] = told["changes"]
+    assert told["summary"] == "1 of your labels went into the last update."
+    assert change["title"] == "Version 1 is live"
+    assert change["lines"][0] == ["It was trained on 1 label, all of them yours.", None]
+    assert (change["win_rate"], change["compared"]) == (None, f"No win rate: {NOT_COMPARED.why}.")
     [first, _] = change["examples"]
     assert "<strong>first</strong>" in first["before_html"]
     assert all("<img" not in html and "<script" not in html for html in first.values())
-    assert client.get("/rating/state").json()["result"]["metrics"].keys() == (
-        METRICS.keys() - {"win_rate"}
-    )
+    result = client.get("/rating/state").json()["result"]
+    assert result.keys() == {"id", "title", "lines", "details", "good"}
 
 
 def test_a_rater_asks_goes_on_voting_reads_the_replies_and_continues(
@@ -210,7 +212,7 @@ def test_the_page_shows_what_the_votes_changed(screen: Screen, store: Store) -> 
     dialog = screen.page.locator("#changes")
     expect(dialog.locator("h3")).to_have_text("Version 1 is live")
     expect(dialog.locator(".figures li").first).to_have_text(
-        "It learned from 1 label, all of them yours."
+        "It was trained on 1 label, all of them yours."
     )
     expect(dialog.get_by_role("img")).to_have_accessible_name(
         "61 %, 95 % interval [52,\xa070]; at 50 % it is neither better nor worse"

@@ -304,7 +304,7 @@ def test_an_undo_whose_answer_got_lost_is_shown_to_wait_and_takes_back_one_vote(
 
     screen.page.route("**/rating/undo", lose)
     screen.press("u")
-    expect(screen.page.locator(".mark")).to_contain_text("The undo waits for the server.")
+    expect(screen.page.locator(".mark")).to_contain_text("The undo is waiting for the server.")
     screen.press("u")  # changes nothing: one waits
     losing.clear()
     screen.expect_prompt("Question 2?")
@@ -343,7 +343,7 @@ def test_a_refused_vote_is_told_and_dropped(screen: Screen, store: Store) -> Non
     store.queue.end_all_leases(now=1.0)
     lease_all(store)
     screen.press("1")
-    expect(screen.page.locator("#saved .complaint")).to_contain_text("A vote was not taken: this")
+    expect(screen.page.locator("#saved .complaint")).to_contain_text("A vote was not saved: this")
     screen.press("u")
     assert standing(store) == []
 
@@ -367,7 +367,7 @@ def test_a_new_version_replaces_the_prefetched_pairs_and_is_told(
 ) -> None:
     screen.press("1")
     screen.wait_saved()
-    expect(screen.page.locator("#panel")).to_contain_text("1 of 4 labels to the next update")
+    expect(screen.page.locator("#panel")).to_contain_text("1 of 4 labels until the next update")
     promote(store, 1)
     expect(screen.page.locator(".version")).to_have_text("Version 1")
     expect(screen.page.locator(".result .lead")).to_have_text(
@@ -407,9 +407,9 @@ def test_a_new_version_is_told_with_the_verdict_of_the_gate_and_its_figures_are_
     screen.refresh()
     expect(screen.page.locator(".result li")).to_have_text(
         [
-            "Agrees with 75 % of 20 votes kept aside (before: 50 %).",
-            "Replies are 20 % shorter.",
-            "It speaks a little differently.",
+            "It agrees with 75 % [53, 89] of 20 held-out votes (version 0: 50 % [30, 70]).",
+            "Its replies are 20 % shorter.",
+            "Its replies have changed a little.",
         ]
     )
     figures = screen.page.locator(".result dl")
@@ -417,7 +417,7 @@ def test_a_new_version_is_told_with_the_verdict_of_the_gate_and_its_figures_are_
     screen.page.locator(".result summary").click()
     expect(figures).to_be_visible()
     expect(figures).to_contain_text("Loss0.69 → 0.51")
-    expect(figures).to_contain_text("nats a token0.051")
+    expect(figures).to_contain_text("nats per token0.051")
 
 
 def test_a_version_that_was_kept_back_is_told_with_its_reasons(
@@ -430,7 +430,7 @@ def test_a_version_that_was_kept_back_is_told_with_its_reasons(
     store.updates.reject(claim_update(store), made, reason=reason, now=time.time())
     screen.refresh()
     expect(screen.page.locator(".result .lead")).to_have_text(
-        f"The new version was kept back: {reason}."
+        f"The new version was held back: {reason}."
     )
     expect(screen.page.locator(".result li")).to_have_text(["Your labels are kept."])
     expect(screen.page.locator(".result details")).to_be_hidden()

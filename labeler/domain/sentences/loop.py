@@ -1,0 +1,59 @@
+"""What is said of the loop beside the pair: what goes on now, and how far the next update is."""
+
+from dataclasses import dataclass
+
+from labeler.domain.sentences.figures import clause
+from labeler.domain.states import UpdateState
+
+
+@dataclass(frozen=True)
+class Now:
+    """The live version, if there is one yet; the update that runs, if one does; and what the
+    worker last said. Of the update's `steps_total` training steps, `steps_done` are done.
+    """
+
+    live: int | None
+    update: UpdateState | None = None
+    steps_done: int = 0
+    steps_total: int = 0
+    says: str = ""
+
+
+def activity(now: Now) -> str:
+    """
+    >>> activity(Now(3, UpdateState.TRAINING, 2, 8))
+    'Training, step 2 of 8'
+    """
+    if now.update is None:
+        if now.live is None:
+            return "The model is loading"
+        return clause(now.says) or "Waiting for the worker"
+    if now.update is UpdateState.OPEN:
+        return "An update is about to start"
+    if now.update is UpdateState.GATING:
+        return "Checking the new version"
+    if now.update is UpdateState.TRAINING and now.steps_total:
+        return f"Training, step {now.steps_done} of {now.steps_total}"
+    return "Preparing the update"
+
+
+def waiting(now: Now) -> tuple[str, str]:
+    """Title and text where there is no pair to rate."""
+    if now.live is None:
+        says = clause(now.says)
+        is_news = says and "loading" not in says.lower()
+        return (
+            "The model is loading",
+            f"{says}." if is_news else "The first pair follows.",
+        )
+    if now.update is not None:
+        return "Training on new labels", f"{activity(now)}. The next pairs come soon."
+    return "Sampling the next pairs", "They will appear here."
+
+
+def progress(done: int, wanted: int) -> str:
+    """
+    >>> progress(3, 16)
+    '3 of 16 labels until the next update'
+    """
+    return f"{done} of {wanted} labels until the next update"
