@@ -104,12 +104,12 @@ async def _explain_body(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"] if part != "body") or "the body"
-    return _sentence(f"The request is not understood: {where}: {first['msg']}.", 422)
+    return _sentence(f"The request is invalid: {where}: {first['msg']}.", 422)
 
 
 async def _apologise(request: Request, error: Exception) -> JSONResponse:
     log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    answer = _sentence("The service met an error of its own; its log has the details.", 500)
+    answer = _sentence("Something went wrong in the service. Its log has the details.", 500)
     answer.headers.update(ERROR_HEADERS)  # this one does not pass the guard on its way out
     return answer
 

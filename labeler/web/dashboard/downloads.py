@@ -39,7 +39,7 @@ def download_routes(settings: Settings) -> APIRouter:
     @routes.get("/{format}")
     def download(format: Format, labels: Labels = "all") -> StreamingResponse:
         if not turn.acquire(blocking=False):
-            raise BadInput("Another export is being made; try again in a moment.")
+            raise BadInput("Another export is running. Try again in a moment.")
         try:
             file, size = _exported(settings, format, labels)
         finally:
@@ -76,7 +76,7 @@ def _exported(settings: Settings, format_name: str, labels: str) -> tuple[Binary
             )
         except subprocess.TimeoutExpired as error:
             raise LivedpoError(
-                f"The export took more than {PATIENCE_SECONDS} seconds; use `livedpo export`."
+                f"The export took more than {PATIENCE_SECONDS} seconds. Use `livedpo export`."
             ) from error
         if run.returncode != 0:
             log.warning("The export of '%s' failed: %s", format_name, run.stderr.strip())
@@ -89,7 +89,7 @@ def _refusal(said: str) -> LivedpoError:
     last = said.strip().splitlines()[-1:] or [""]
     sentence = last[0].removeprefix("livedpo: ")
     if not last[0].startswith("livedpo: "):
-        return LivedpoError("The export failed; the log of the web page has the details.")
+        return LivedpoError("The export failed. The web log has the details.")
     return BadInput(sentence)
 
 

@@ -47,7 +47,8 @@ def people_routes(store: Store) -> APIRouter:
     def invite(body: InviteBody) -> dict[str, Any]:
         if store.raters.is_single_user() and RaterRole(body.role) is not RaterRole.ADMIN:
             raise BadInput(
-                "The first account must be an admin's: from then on everybody logs in, you too."
+                "The first account must be an admin's: from then on everyone has to log in, "
+                "including you."
             )
         return {"token": store.raters.invite(body.name, RaterRole(body.role), now=time.time())}
 

@@ -36,10 +36,10 @@ MAX_HASHES = 2  # at once: each takes a core and 64 MiB
 MAX_WAITING = 8  # people with them: the other threads are for those who rate
 
 WRONG = "The name or the password is wrong."
-WRONG_OLD = "The present password is wrong."
-VOID = "This link was used already, or it ran out; ask for a new one."
-DISABLED = "This account is disabled; ask whoever runs this service."
-BUSY = "Many people are logging in at this moment; try again in a few seconds."
+WRONG_OLD = "The current password is wrong."
+VOID = "This link has been used or has expired. Ask for a new one."
+DISABLED = "This account is disabled. Ask whoever runs this service."
+BUSY = "Many people are logging in right now. Try again in a few seconds."
 
 # More than is allowed, so that the answer can say how many there are.
 Password = Annotated[str, Field(max_length=4 * LONGEST)]
@@ -209,5 +209,5 @@ class _Hashing:
 def _too_many(seconds: float) -> HTTPException:
     wait = ceil(seconds)
     words = f"{wait} seconds" if wait < 90 else f"{ceil(wait / 60)} minutes"
-    sentence = f"Too many wrong attempts; try again in {words}."
+    sentence = f"Too many failed attempts. Try again in {words}."
     return HTTPException(429, sentence, headers={"retry-after": str(wait)})

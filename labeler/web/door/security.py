@@ -31,12 +31,12 @@ from labeler.web.door.sessions import Sessions
 MAX_BODY_BYTES = 256 * 1024
 PERSON_HEADER = "x-livedpo-person"
 MAX_LOOKUPS = 8  # threads of their own, so that nobody waits behind votes that wait to be written
-LOG_IN = "Log in to go on."
+LOG_IN = "Log in to continue."
 UNTOLD_PROXY = (
-    "This request came through a proxy the service was not told of, and nobody has an account; "
-    "make accounts with `livedpo raters add`, and give `livedpo serve` the --public-url."
+    "This request came through a proxy the service does not know of, and there are no accounts. "
+    "Create accounts with `livedpo raters add`, and start `livedpo serve` with --public-url."
 )
-SOMEONE_ELSE = "Somebody else has logged in in this browser since; load the page again."
+SOMEONE_ELSE = "Someone else has logged in with this browser since. Reload the page."
 
 _REFUSED = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>livedpo</title>
@@ -44,7 +44,7 @@ _REFUSED = """<!doctype html>
 <link rel="stylesheet" href="/page/shared/tokens.css">
 <link rel="stylesheet" href="/page/door/login.css">
 <script src="/page/shared/theme.js"></script></head>
-<body><main class="door"><h1>Not for you</h1><p>{sentence}</p>
+<body><main class="door"><h1>You don't have access</h1><p>{sentence}</p>
 <p><a href="/">Rate pairs</a></p></main></body></html>
 """
 
@@ -93,12 +93,12 @@ class Guard:
 
     def _refused_post(self, scope: Scope, headers: Headers) -> Response | None:
         if not self._is_own_page(scope, headers):
-            return _no(403, "This is taken from the pages of this service only.")
+            return _no(403, "This is accepted only from this service's own pages.")
         if headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
             return _no(415, "The body must be application/json.")
         length = headers.get("content-length", "")
         if not (length.isascii() and length.isdecimal()):
-            return _no(411, "The body must come with its length.")
+            return _no(411, "The request must state the length of its body.")
         if int(length) > MAX_BODY_BYTES:
             return _no(413, f"The body is larger than {MAX_BODY_BYTES} bytes.")
         return None
@@ -151,7 +151,7 @@ class _Hosts:
             if _name(host) in LOOPBACK_HOSTS:
                 return None
             if self._public is None:
-                return "This page is served to this machine only; open it as http://localhost."
+                return "This page is served to this machine only. Open it as http://localhost."
         elif self._public is None or host == self._own:
             return None
         return f"This page is served as {self._public} only."
@@ -179,7 +179,7 @@ def _no(status: int, sentence: str) -> JSONResponse:
 
 
 def _not_for(rule: Rule, least: RaterRole) -> Response:
-    sentence = f"Your account may not do this; it takes the role {MIN_ROLE[least]}."
+    sentence = f"This needs the role {MIN_ROLE[least]}."
     if rule.is_page:
         return HTMLResponse(_REFUSED.format(sentence=escape(sentence)), 403)
     return _no(403, sentence)

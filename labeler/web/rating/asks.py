@@ -65,5 +65,5 @@ def asks_routes(settings: Settings, store: Store) -> APIRouter:
 
 def _told(ask: AskView | None) -> dict[str, Any]:
     if ask is None:
-        raise HTTPException(404, "There is no such prompt of yours.")
+        raise HTTPException(404, "You have no such prompt.")
     return {**vars(ask), "pair": on_screen(ask.pair) if ask.pair else None}

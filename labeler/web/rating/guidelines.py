@@ -5,17 +5,17 @@ from labeler.domain.errors import BadInput
 from labeler.web.rating.render import render_text
 
 OURS = """
-Choose the reply you would rather get. Read both to the end first.
+Read both replies to the end, then choose the one you would rather get.
 
-- **Right and on the point** comes before style.
-- **Complete, but no padding.** Longer is not better in itself.
-- **Much better** when you did not have to think about it.
-- **Tie** when you would not mind either; **both bad** when neither should be sent.
-- **Skip** what you cannot judge.
-- **Edit** a reply when you know how it should read: what you write trains the policy too.
+- **Right and to the point** comes before style.
+- **Complete, but no padding.** Longer is not better by itself.
+- **Much better** if you didn't have to think about it.
+- **Tie** if you don't mind which one you get; **both bad** if neither should be sent.
+- **Skip** what you can't judge.
+- **Edit** a reply if you know how it should read: your text trains the policy too.
 
-Choices between the two replies train the policy. All votes are kept and exported; skips never count
-towards the next update, ties and both bad only where the service is set to learn from them.
+Your choices train the policy. All votes are kept and exported. Skips never count towards the next
+update; ties and both bad count only if the service is set to learn from them.
 """
 
 

@@ -78,7 +78,7 @@ class Dashboard {
 function showStale() {
   const place = document.getElementById("stale");
   place.hidden = false;
-  setText(place, "No answer from the service; these figures may be old. It is asked again every other second.");
+  setText(place, "The service is not answering, so these figures may be old. Trying again every two seconds.");
 }
 
 function showRanges(dashboard) {

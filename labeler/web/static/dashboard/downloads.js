@@ -3,12 +3,12 @@
 import { element } from "../shared/dom.js";
 
 const FORMATS = [
-  ["preference", "Preference", "prompt, chosen and rejected as texts; TRL reads it as it is"],
-  ["conversational", "Conversational", "the same as message lists"],
+  ["preference", "Preference", "prompt, chosen and rejected as text; TRL reads it as is"],
+  ["conversational", "Conversational", "the same, as message lists"],
   ["unpaired", "Unpaired", "prompt, completion and label, for KTO"],
-  ["raw", "Raw", "every vote with its provenance, undone ones too"],
+  ["raw", "Raw", "every vote with its provenance, including undone ones"],
 ];
-const WHOSE = { all: "of people and judge", human: "of people", judge: "of the judge" };
+const WHOSE = { all: "from people and the judge", human: "from people", judge: "from the judge" };
 
 export function showDownloads() {
   document.getElementById("downloads").hidden = false;

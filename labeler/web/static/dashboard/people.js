@@ -7,7 +7,7 @@ import { send } from "../shared/send.js";
 import { timeElement } from "../shared/times.js";
 import { toast } from "../shared/toast.js";
 
-const ROLES = { rater: "Rater", reviewer: "Reviewer", admin: "Admin" };
+const RIGHTS = { rater: "Rater", reviewer: "Reviewer", admin: "Admin" };
 const KINDS = { active: "good", invited: "warn", disabled: "bad" };
 
 export class People {
@@ -30,8 +30,8 @@ export class People {
   }
 
   #lead() {
-    const single = "There is no login yet: everybody at this machine is the one user. With the first account, an admin's, everybody logs in, you too.";
-    const many = "Raters rate. Reviewers see this page and the labels too. Admins also act on versions, accounts and exports.";
+    const single = "There is no login yet: everyone at this machine is the same user. Once the first account exists, which must be an admin's, everyone has to log in, including you.";
+    const many = "Raters rate. Reviewers also see this page and the labels. Admins also manage versions, accounts and exports.";
     return element("p", { class: "soft" }, this.#me.single_user ? single : many);
   }
 
@@ -53,7 +53,7 @@ export class People {
   }
 
   #show(people) {
-    const names = ["Name", "Role", "State", "Since", "Do"];
+    const names = ["Name", "Role", "State", "Since", "Actions"];
     const head = element("tr", {}, ...names.map((name) => element("th", { scope: "col" }, name)));
     const table = element("table", {}, element("caption", { class: "sr-only" }, "Accounts"), element("thead", {}, head), element("tbody", {}, ...people.map((person) => this.#row(person))));
     this.#table.replaceChildren(table);
@@ -91,7 +91,7 @@ export class People {
   async #newLink(person) {
     const question = {
       title: `A new link for ${person.name}?`,
-      lines: ["With it they set a new password; it works once, for three days. Links made before stop working. Their present password works until then."],
+      lines: ["They use it to set a new password. It works once, within three days. Earlier links stop working. Their current password works until then."],
       verb: "Make the link",
     };
     if (!(await ask(question))) return;
@@ -100,7 +100,7 @@ export class People {
   }
 
   async #disable(person) {
-    const lines = ["They are logged out at once, and the pairs that they hold go back. Their votes stay."];
+    const lines = ["They are logged out at once, and their unrated pairs go back to the queue. Their votes stay."];
     if (!(await ask({ title: `Disable ${person.name}?`, lines, verb: "Disable", danger: true }))) return;
     await send(`/people/${person.id}/disable`, {});
   }
@@ -109,7 +109,7 @@ export class People {
     try {
       await act();
     } catch (error) {
-      toast(error.status ? error.message : "No answer from the service; look whether it happened before you try again.");
+      toast(error.status ? error.message : "The service did not answer. Check whether it worked before you try again.");
     }
     this.look();
   }
@@ -119,14 +119,14 @@ export class People {
     const field = element("input", { id: "invite-url", class: "field", readonly: "", value: url });
     const copy = element("button", { type: "button", class: "button" }, "Copy");
     copy.addEventListener("click", async () => setText(copy, (await copied(url, field)) ? "Copied" : "Press Ctrl+C"));
-    const label = element("label", { for: "invite-url" }, "The link for ", element("bdi", {}, name), ": send it to them alone. It is shown only now, works once, and ends in three days.");
+    const label = element("label", { for: "invite-url" }, "The link for ", element("bdi", {}, name), ". Send it to no one else. It is shown only now, works once, and expires in three days.");
     this.#link.replaceChildren(label, element("div", { class: "row" }, field, copy));
     field.select();
   }
 }
 
 function roleSelect(id, chosen, label = null) {
-  const options = Object.entries(ROLES).map(([value, name]) => element("option", { value }, name));
+  const options = Object.entries(RIGHTS).map(([value, name]) => element("option", { value }, name));
   const attributes = { class: "field", ...(id ? { id } : {}), ...(label ? { "aria-label": label } : {}) };
   const select = element("select", attributes, ...options);
   select.value = chosen;

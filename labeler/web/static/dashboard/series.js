@@ -10,8 +10,8 @@ const KEPT_BACK = "hollow: not made live";
 
 export class SeriesPlots {
   #labels = new Plot("Labels", "plot-labels");
-  #seconds = new Plot("Time for a vote", "plot-seconds", "People's median; the band holds the middle half.");
-  #ready = new Plot("Pairs ready", "plot-ready", "Since this service started and somebody looked, half an hour at most.");
+  #seconds = new Plot("Time for a vote", "plot-seconds", "Median for people; the band covers the middle half.");
+  #ready = new Plot("Pairs ready", "plot-ready", "Last 30 minutes, while this page was open.");
   #pairs = new Plot("Pairs by state", "plot-pairs");
 
   constructor(place) {
@@ -27,37 +27,37 @@ export class SeriesPlots {
         { name: "people", kind: "bars", values: series.human },
         { name: "judge", kind: "bars", values: series.judge },
       ],
-      empty: sum(series.human) + sum(series.judge) ? null : "No label in this range of time.",
+      empty: sum(series.human) + sum(series.judge) ? null : "No labels in this period.",
     });
     const at = (key) => series.seconds.map((found) => (found ? found[key] : null));
     this.#seconds.draw({
       x,
       y: { title: "seconds", text: String, full: (value) => `${value} s`, low: 0 },
       series: [{ name: "median", kind: "line", values: at("value"), low: at("low"), high: at("high"), notes: votes(series.seconds) }],
-      empty: series.seconds.some(Boolean) ? null : "No vote of a person in this range of time.",
+      empty: series.seconds.some(Boolean) ? null : "No votes by people in this period.",
     });
     this.#ready.draw({
       x: { title: "time", names: ready.map(([at]) => second(at)), ticks: ready.map(([at]) => moment(at, now)) },
       y: { title: "pairs", text: whole, low: 0, whole: true },
       series: [{ name: "ready", kind: "line", values: ready.map(([, count]) => count) }],
       mark: { value: queue, text: `dashed: ${queue} are kept ready` },
-      empty: ready.length > 1 ? null : "The first points come within seconds.",
+      empty: ready.length > 1 ? null : "The first points will appear within seconds.",
     });
     const states = ["ready", "leased", "labelled", "expired"];
     this.#pairs.draw({
       x: { title: "state", names: ["ready", "held by a page", "labelled", "expired"], ticks: states.map((name) => (name === "leased" ? "held" : name)) },
       y: { title: "pairs", text: whole, low: 0, whole: true },
       series: [{ name: "pairs", kind: "bars", values: states.map((name) => tiles[name]) }],
-      empty: states.some((name) => tiles[name]) ? null : "There is no pair yet: the worker makes the first ones once it has loaded the policy.",
+      empty: states.some((name) => tiles[name]) ? null : "No pairs yet. The worker makes the first ones once it has loaded the policy.",
     });
   }
 }
 
 export class VersionPlots {
-  #win = new Plot("Win rate", "plot-win", "Against the version before, as the judge has it; 95 % interval.");
-  #score = new Plot("Score", "plot-score", "The judge's mean score of what a version says; 95 % interval.");
-  #kl = new Plot("KL divergence", "plot-kl", "How far a version moved: nats a token.");
-  #tokens = new Plot("Length", "plot-tokens", "Mean tokens of a response.");
+  #win = new Plot("Win rate", "plot-win", "Against the version before, according to the judge; 95 % interval.");
+  #score = new Plot("Score", "plot-score", "The judge's mean score for a version's replies; 95 % interval.");
+  #kl = new Plot("KL divergence", "plot-kl", "How far a version has moved, in nats per token.");
+  #tokens = new Plot("Length", "plot-tokens", "Mean tokens per reply.");
 
   constructor(place) {
     place.append(...[this.#win, this.#score, this.#kl, this.#tokens].map((plot) => card(plot)));
@@ -65,16 +65,16 @@ export class VersionPlots {
 
   show({ versions, judge_set: judge }) {
     const made = versions.filter((version) => version.id > 0);
-    const none = made.length ? null : "No version was made yet: the first update comes when enough labels are there.";
+    const none = made.length ? null : "No versions yet. The first update starts when there are enough labels.";
     const x = { title: "version", names: made.map(({ id }) => `Version ${id}`), ticks: made.map(({ id }) => String(id)) };
     const hollow = made.map(({ state }) => state === "rejected" || state === "candidate");
     const figure = (name, key) => made.map((version) => (isNumber(version[name]?.[key]) ? version[name][key] : null));
-    const noJudge = judge ? "None of these versions was compared by the judge." : "No judge is set (--judge), so nobody compares a version with the one before.";
+    const noJudge = judge ? "The judge has compared none of these versions." : "No judge is set (--judge), so versions are not compared.";
     this.#win.draw({
       x,
       y: { title: "wins", text: percent, low: 0, high: 1 },
       series: [{ name: "win rate", kind: "points", values: figure("win_rate", "value"), low: figure("win_rate", "low"), high: figure("win_rate", "high"), hollow, notes: made.map((version) => pairText(version.win_rate?.count)) }],
-      mark: { value: 0.5, text: "dashed: as good as the one before" },
+      mark: { value: 0.5, text: "dashed: as good as the version before" },
       legendNote: KEPT_BACK,
       empty: none ?? (figure("win_rate", "value").some(isNumber) ? null : noJudge),
     });
@@ -82,23 +82,23 @@ export class VersionPlots {
       x,
       y: { title: "score", text: rounded },
       series: [{ name: "score", kind: "points", values: figure("score", "value"), low: figure("score", "low"), high: figure("score", "high"), hollow, notes: made.map((version) => pairText(version.score?.count)) }],
-      empty: none ?? (figure("score", "value").some(isNumber) ? null : "No judge has scored a response of these versions; judges that compare give no scores."),
+      empty: none ?? (figure("score", "value").some(isNumber) ? null : "No judge has scored these versions. Judges that compare replies give no scores."),
     });
     const plain = (name) => made.map((version) => (isNumber(version[name]) ? version[name] : null));
     this.#kl.draw({
       x,
-      y: { title: "nats a token", text: rounded, full: (value) => value.toFixed(3), low: 0 },
+      y: { title: "nats per token", text: rounded, full: (value) => value.toFixed(3), low: 0 },
       series: [
         { name: "from the base", kind: "line", values: plain("kl_reference") },
         { name: "from the version before", kind: "line", values: plain("kl_live") },
       ],
-      empty: none ?? (plain("kl_reference").some(isNumber) ? null : "The gate measured nothing of these versions."),
+      empty: none ?? (plain("kl_reference").some(isNumber) ? null : "The gate has measured none of these versions."),
     });
     this.#tokens.draw({
       x,
       y: { title: "tokens", text: rounded, full: (value) => value.toFixed(1), low: 0 },
       series: [{ name: "mean length", kind: "line", values: plain("tokens") }],
-      empty: none ?? (plain("tokens").some(isNumber) ? null : "The gate measured nothing of these versions."),
+      empty: none ?? (plain("tokens").some(isNumber) ? null : "The gate has measured none of these versions."),
     });
   }
 }

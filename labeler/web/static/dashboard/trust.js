@@ -40,7 +40,7 @@ export class Trust {
   #showFigures({ figures, weighing }) {
     document.getElementById("trust").hidden = false;
     const rows = figures.map((figure) => figureRow(figure.name, figure, kindOf(figure), figure.note ?? ""));
-    const weighs = weighing ? "Votes are weighed by how reliable their raters are." : "Every vote weighs the same (--weigh-raters weighs them by reliability).";
+    const weighs = weighing ? "Votes are weighted by how reliable their raters are." : "Every vote has the same weight (--weigh-raters weights them by reliability).";
     const body = document.getElementById("trust-body");
     body.replaceChildren(element("p", { class: "soft" }, weighs), element("dl", { class: "figures" }, ...rows));
   }
@@ -49,7 +49,7 @@ export class Trust {
     document.getElementById("raters").hidden = false;
     const body = document.getElementById("raters-body");
     if (!this.#raters.length) {
-      body.replaceChildren(element("p", { class: "soft" }, "Nobody has voted yet."));
+      body.replaceChildren(element("p", { class: "soft" }, "No one has voted yet."));
       return;
     }
     const [by, direction] = this.#sorted;

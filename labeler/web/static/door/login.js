@@ -34,7 +34,7 @@ async function startInvite(token) {
   way = "invite";
   invite = token;
   history.replaceState(null, "", location.pathname);
-  dress("Welcome", "Choose a password, and you are in.", "Set the password");
+  dress("Welcome", "Choose a password to log in.", "Set password");
   ask({ name: true, fresh: true });
   field.name.readOnly = true; // for the password manager: this is whose password it is
   try {
@@ -56,9 +56,9 @@ async function startInvite(token) {
 async function startPassword() {
   way = "password";
   history.replaceState(null, "", location.pathname + location.search);
-  dress("Change your password", "This logs you out everywhere else.", "Change it");
+  dress("Change your password", "This logs you out everywhere else.", "Change password");
   ask({ name: true, password: true, fresh: true });
-  setText(document.querySelector("label[for=password]"), "Present password");
+  setText(document.querySelector("label[for=password]"), "Current password");
   field.name.readOnly = true;
   field.password.focus();
   try {
@@ -86,7 +86,7 @@ async function submit(event) {
   const empty = Object.values(field).find((input) => !input.disabled && !input.value);
   if (empty) {
     mark(empty);
-    return setText(byId("error"), "Fill in this field too.");
+    return setText(byId("error"), "Fill in this field.");
   }
   setBusy(true);
   setText(byId("error"), "");
@@ -132,7 +132,7 @@ function ownPage(to) {
 }
 
 function complain(error) {
-  const sentence = error instanceof Refused ? error.message : "The service cannot be reached; try again.";
+  const sentence = error instanceof Refused ? error.message : "The service cannot be reached. Try again.";
   setText(byId("error"), sentence);
   mark(field.fresh.disabled ? field.password : field.fresh);
 }

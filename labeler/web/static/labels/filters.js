@@ -8,7 +8,7 @@ const PAUSE_MS = 250;
 const MAIN = [
   ["flag", "Which", "all labels", FLAGS],
   ["choice", "Choice", "any", CHOICES],
-  ["rater", "Rater", "anybody", null],
+  ["rater", "Rater", "anyone", null],
 ];
 const FURTHER = [
   ["source", "Source", "any", SOURCES],

@@ -76,12 +76,12 @@ class Labels {
     this.#more.hidden = this.#cursor === null;
     const many = this.#cursor === null ? "" : "the newest ";
     const pairs = this.#shown === 1 ? "1 pair" : `${many}${this.#shown} pairs`;
-    const none = this.#filters.isSet() ? "No pair is like this; clear a filter." : "Nobody has voted yet.";
-    setText(document.getElementById("count"), this.#shown ? `Showing ${pairs}, the last one voted on first` : none);
+    const none = this.#filters.isSet() ? "No pairs match. Clear a filter." : "No one has voted yet.";
+    setText(document.getElementById("count"), this.#shown ? `Showing ${pairs}, most recent vote first` : none);
   }
 
   #complain(error) {
-    toast(error.status ? error.message : "No answer from the service; try again in a moment.");
+    toast(error.status ? error.message : "The service did not answer. Try again in a moment.");
   }
 
   #choose(event) {

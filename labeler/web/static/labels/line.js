@@ -13,7 +13,7 @@ export function lineNode(pair) {
     ...(pair.too_fast ? [mark("fast", "warn")] : []),
     ...(pair.commented ? [mark("comment", "")] : []),
     ...(pair.purpose === "loop" ? [] : [mark(PURPOSES[pair.purpose], "accent")]),
-    ...(pair.state === "ready" || pair.state === "expired" ? [mark(pair.state === "ready" ? "waits" : "expired", "")] : []),
+    ...(pair.state === "ready" || pair.state === "expired" ? [mark(pair.state === "ready" ? "waiting" : "expired", "")] : []),
   ];
   const head = element("span", { class: "head" }, element("b", {}, `#${pair.id}`), ` version ${pair.version} · `, timeElement(pair.at));
   const link = element(

@@ -8,10 +8,10 @@ export const PURPOSES = {
   gold: "gold",
   repeat: "a repeat",
 };
-export const STATES = { ready: "waits for votes", labelled: "labelled", expired: "expired", check: "check" };
+export const STATES = { ready: "waiting for votes", labelled: "labelled", expired: "expired", check: "check" };
 export const SOURCES = { human: "people", judge: "judge" };
 export const FLAGS = {
-  too_fast: "too fast to have read",
+  too_fast: "too fast to have been read",
   set_aside: "set aside",
   disagree: "people disagree",
   edited: "edited",

@@ -24,7 +24,7 @@ export class Composer {
     this.#kept = `livedpo.ask-draft.${raterId}`;
     this.#onSend = onSend;
     const send = element("button", { type: "submit", class: "main" }, "Ask");
-    const hint = "Enter asks, Shift + Enter starts a line. The live model replies twice, only you see it, and your vote counts like any other.";
+    const hint = "Press Enter to ask, Shift + Enter for a new line. The live model replies twice. Only you see the replies, and your vote counts like any other.";
     const buttons = element("p", { class: "buttons" }, send, button("Cancel", () => this.close()));
     this.#ways.append(this.#fresh, this.#onward);
     this.node.append(this.#ways, this.#before, this.#label, this.#text, element("p", { class: "hint" }, hint), this.#problem, buttons);

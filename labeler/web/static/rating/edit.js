@@ -35,7 +35,7 @@ export class Editor extends Dialog {
     const keys = element("span", { class: "hint" }, element("kbd", {}, "Ctrl"), " + ", element("kbd", {}, "Enter"));
     const buttons = element("p", { class: "buttons" }, this.#save, keys, button("Cancel", () => this.close()));
     this.#form.append(this.#label, this.#text, this.#remark, buttons);
-    const intro = "Which reply comes nearer? Change it until you would send it: it counts as your choice, and the policy learns your text.";
+    const intro = "Which reply is closer? Edit it until you would send it. It counts as your choice, and the policy learns from your text.";
     this.body.append(element("p", {}, intro), this.#choose, this.#form, this.#leave);
     this.#text.addEventListener("input", () => this.#typed());
     this.node.addEventListener("keydown", (event) => this.#key(event));
@@ -52,7 +52,7 @@ export class Editor extends Dialog {
     const draft = keptDraft();
     if (draft?.leaseId === leaseId) {
       this.#take(draft.side, draft.text);
-      setText(this.#remark, "This is what you had typed before.");
+      setText(this.#remark, "This is what you typed earlier.");
     }
   }
 
@@ -118,7 +118,7 @@ export class Editor extends Dialog {
       this.#forget();
       then();
     });
-    this.#leave.replaceChildren("Your changes are not saved. ", discard);
+    this.#leave.replaceChildren("Your changes have not been saved. ", discard);
     discard.focus();
     return false;
   }

@@ -13,16 +13,16 @@ const KEYS = {
     [["S"], "Skip"],
   ],
   "After a vote": [
-    [["U"], "Undo the last vote; again for the one before"],
+    [["U"], "Undo the last vote; press again for the one before"],
     [["R"], "Say why: reasons and a comment, if you like"],
     [["H"], "Your last votes; take any of them back"],
   ],
   "This pair": [
     [["E"], "Edit a reply into a better one, and choose it"],
     [["D"], "Mark the differences"],
-    [["P"], "Plain text, as it was written"],
+    [["P"], "Plain text, exactly as written"],
     [["Y"], "Scroll both replies together"],
-    [["↑", "↓"], "Scroll, if no reply has the focus"],
+    [["↑", "↓"], "Scroll, when neither reply has the focus"],
   ],
   "The service": [
     [["G"], "How to choose"],
@@ -42,8 +42,8 @@ export class Help extends Dialog {
     });
     this.body.append(
       element("div", { class: "columns" }, ...Object.entries(KEYS).map(table)),
-      element("p", {}, "Which reply stands where is drawn by lot for every pair."),
-      element("p", {}, "A vote is kept in this browser until the service has saved it. You need not wait."),
+      element("p", {}, "Left and right are shuffled for every pair."),
+      element("p", {}, "Your browser keeps each vote until the service has saved it. You don't need to wait."),
       element("p", { class: "buttons" }, start),
     );
     this.node.addEventListener("keydown", (event) => {

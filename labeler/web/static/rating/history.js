@@ -38,14 +38,14 @@ export class History extends Dialog {
       setText(this.#lead, this.#summary(votes.length));
       this.#list.replaceChildren(...votes.map((vote) => this.#item(vote)));
     } catch {
-      setText(this.#lead, "Your votes could not be loaded; try again when the connection is back.");
+      setText(this.#lead, "Your votes could not be loaded. Try again when the connection is back.");
     }
   }
 
   #summary(count) {
     const waiting = this.#rating.waiting ? ` ${counted(this.#rating.waiting, "vote")} not sent yet.` : "";
-    if (!count) return `There is no vote of yours yet.${waiting}`;
-    return `The newest first. What you take back comes on screen again, on the same sides.${waiting}`;
+    if (!count) return `You have not voted yet.${waiting}`;
+    return `Newest first. A pair you take back comes up again, with its replies on the same sides.${waiting}`;
   }
 
   #item(vote) {
@@ -56,7 +56,7 @@ export class History extends Dialog {
       ...(vote.reasons.length ? [element("p", { class: "reasons" }, ...vote.reasons.map((tag) => element("span", {}, tag)))] : []),
       ...(vote.comment ? [element("p", { class: "comment", dir: "auto" }, vote.comment)] : []),
       ...(vote.edit ? [edited(vote.edit)] : []),
-      ...(vote.trained === null ? [] : [element("p", { class: "used" }, `Version ${vote.trained} came after it; later ones will not learn from it if you take it back.`)]),
+      ...(vote.trained === null ? [] : [element("p", { class: "used" }, `Version ${vote.trained} has already been trained since. If you take this vote back, later versions will not learn from it.`)]),
       this.#buttons(vote),
     ];
     return element("li", {}, ...parts);

@@ -5,7 +5,7 @@ import { element, setText } from "../shared/dom.js";
 
 const MAX_NAME_CHARS = 60;
 const ANNOUNCED = {
-  ready: "The replies to your prompt are ready. They come after this pair, or press O.",
+  ready: "The replies to your prompt are ready. They come after this pair; press O to see them now.",
   failed: "Your prompt was not answered.",
 };
 
@@ -91,7 +91,7 @@ function says({ state, done, most, reason }, doing) {
   if (state === "unsent") return "Not sent yet";
   if (state === "waiting") return doing ? `Waiting for the worker: ${doing}` : "Waiting for the worker";
   if (state === "sampling") return most ? `${done} of at most ${most} tokens` : "Reading your prompt";
-  return state === "ready" ? "Ready; next after this pair" : reason;
+  return state === "ready" ? "Ready: next after this pair" : reason;
 }
 
 function brief(text) {

@@ -76,7 +76,7 @@ function dialogs(rating, view, me) {
     why: () => {
       const { last } = rating;
       if (last) why.ask(last, (said) => rating.explain(last.vote_id, said));
-      else view.complain("There is no vote to give reasons for; older ones are under History.");
+      else view.complain("There is no recent vote to explain. Older votes are under History.");
     },
     history: () => history.look(),
     guidelines: () => guide.open(),

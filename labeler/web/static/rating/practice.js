@@ -41,7 +41,7 @@ export class Practice extends Dialog {
   /** A card that stands in nobody's way, for somebody who has neither voted nor practised here. */
   offer(place) {
     if (this.#isKnown || this.#offer) return;
-    const label = "New here? Three practice pairs show you the keys in under a minute. They are not stored.";
+    const label = "New here? Three practice pairs show you the keys in under a minute. Nothing is stored.";
     this.#offer = element("section", { id: "welcome", "aria-label": "Practice" }, element("p", {}, label));
     const decline = () => {
       this.#remember();
@@ -76,7 +76,7 @@ export class Practice extends Dialog {
     this.#place = place;
     this.#isVoted = false;
     const { prompt, left, right } = LESSONS[place];
-    setText(this.#step, `Practice pair ${place + 1} of ${LESSONS.length} – nothing here is stored or sent`);
+    setText(this.#step, `Practice pair ${place + 1} of ${LESSONS.length} – nothing is stored or sent`);
     this.#pair.replaceChildren(
       element("div", { class: "prompt" }, element("h3", {}, "Prompt"), element("p", {}, prompt)),
       element("div", { class: "reply" }, element("h3", {}, "Reply 1"), element("p", {}, left)),
@@ -110,7 +110,7 @@ export class Practice extends Dialog {
   /** The last lesson ends with an undo: the pair is back, and that is all there is to it. */
   #undo() {
     if (!this.#isVoted || !LESSONS[this.#place].undo) return;
-    this.#tell("The vote is taken back, and its pair is here again. That is all. From now on it counts.", this.#choice("Start rating", "Enter", () => this.close()));
+    this.#tell("Your vote is undone and its pair is back. That is all there is to it. From now on, votes count.", this.#choice("Start rating", "Enter", () => this.close()));
     this.#buttons.firstChild.focus();
   }
 

@@ -42,7 +42,7 @@ export class Rating {
   #batch = MAX_VOTES;
   #retryTimer = null;
   #retryMs = FIRST_RETRY_MS;
-  #ear = null; // hears of votes, of undone ones, of pairs that come on screen, and of states
+  #listener = null; // is told of votes, undone ones, pairs that come on screen, and states
 
   constructor({ holder, server, outbox, reasons, view }) {
     this.#holder = holder;
@@ -67,8 +67,9 @@ export class Rating {
     return this.#outbox.size;
   }
 
-  subscribe(ear) {
-    this.#ear = ear;
+  /** There is one listener: the rater's own prompts. */
+  subscribe(listener) {
+    this.#listener = listener;
   }
 
   /** Whether a vote has not been delivered yet. */
@@ -107,7 +108,7 @@ export class Rating {
     const vote = { vote_id: newId(), lease_id: pair.leaseId, choice, strength, seconds };
     if (edit !== null) vote.edit = edit;
     this.#outbox.add(vote);
-    this.#ear?.voted(vote, pair);
+    this.#listener?.voted(vote, pair);
     this.#last = { vote_id: vote.vote_id, choice, strength, prompt: pair.line };
     this.#voted = [...this.#voted.slice(-MAX_VOTES), pair];
     this.#showNext();
@@ -207,10 +208,10 @@ export class Rating {
       const [said] = this.#reasons.take(1);
       try {
         const { receipt } = await this.#ask(() => this.#server.reasons(said));
-        if (!receipt.saved) this.#view.complain(`A reason was not taken: ${receipt.reason}.`);
+        if (!receipt.saved) this.#view.complain(`A reason was not saved: ${receipt.reason}.`);
       } catch (error) {
         if (error.status !== NOT_UNDERSTOOD) throw error;
-        this.#view.complain(`A reason was not taken: ${error.message}`);
+        this.#view.complain(`A reason was not saved: ${error.message}`);
       }
       this.#reasons.remove([said.vote_id]);
     }
@@ -226,7 +227,7 @@ export class Rating {
 
   #refused(sentence) {
     this.#view.counted(-1);
-    this.#view.complain(`A vote was not taken: ${sentence}`);
+    this.#view.complain(`A vote was not saved: ${sentence}`);
   }
 
   async #undoOnServer() {
@@ -240,7 +241,7 @@ export class Rating {
     // back one vote more.
     const answer = await this.#ask(() => this.#server.undo(body)).catch((error) => {
       if (!isFinal(error)) throw error;
-      return { reason: `The undo was not taken: ${error.message}` };
+      return { reason: `The undo was refused: ${error.message}` };
     });
     const { pair, reason, choice, edit, trained } = answer;
     this.#undoId = null;
@@ -252,7 +253,7 @@ export class Rating {
     }
     if (reason) this.#view.complain(reason);
     else if (trained !== null) {
-      this.#view.complain(`Taken back. Version ${trained} came after it; later ones will not learn from it.`);
+      this.#view.complain(`Your vote is undone. Version ${trained} has been trained since; later versions will not learn from it.`);
     }
   }
 
@@ -307,7 +308,7 @@ export class Rating {
   /** An undone pair comes on screen again; the one that was there waits in front of the others. */
   #bringBack(pair) {
     this.#last = null;
-    this.#ear?.undone();
+    this.#listener?.undone();
     this.#view.counted(-1);
     if (this.#shown) this.#buffer.unshift(this.#shown);
     this.#show(pair);
@@ -321,7 +322,7 @@ export class Rating {
       pair.watch.start();
     }
     this.#view.show(pair);
-    if (pair) this.#ear?.shown(pair.leaseId);
+    if (pair) this.#listener?.shown(pair.leaseId);
   }
 
   async #look(now) {
@@ -348,7 +349,7 @@ export class Rating {
     this.#stateAt = performance.now();
     this.#state = state;
     this.#view.see(state);
-    this.#ear?.see(state);
+    this.#listener?.see(state);
   }
 
   #connected() {

@@ -7,7 +7,7 @@ import { ScrollSync } from "./scroll_sync.js";
 const KEPT = "livedpo.view";
 const TOGGLES = {
   differences: ["Differences", "D", "Mark the words that only one reply has"],
-  plain: ["Plain text", "P", "Show the replies as they were written"],
+  plain: ["Plain text", "P", "Show the replies exactly as written"],
   together: ["Scroll together", "Y", "Scroll both replies together"],
 };
 

@@ -178,7 +178,7 @@ export class View {
     const votes = counted(this.#waitingVotes, "vote");
     if (kind === "lost") {
       const what = this.#trouble ?? "Connection lost.";
-      if (this.#undoing) return `The undo waits for the server. ${what}`;
+      if (this.#undoing) return `The undo is waiting for the server. ${what}`;
       return this.#waitingVotes ? `${votes} waiting. ${what}` : what;
     }
     if (kind === "saving") return this.#waitingVotes > 1 ? `Saving ${votes}…` : "Saving…";

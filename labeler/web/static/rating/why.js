@@ -46,7 +46,7 @@ export class Why extends Dialog {
       const key = place < 9 ? [element("kbd", { "aria-hidden": "true" }, String(place + 1))] : [];
       return element("label", {}, box, tag, ...key);
     });
-    const legend = element("legend", {}, this.#vote.choice === "skip" ? "Why not?" : "What decided it?");
+    const legend = element("legend", {}, this.#vote.choice === "skip" ? "Why did you skip it?" : "What made the difference?");
     this.#tags.replaceChildren(legend, ...boxes);
     this.#tags.hidden = boxes.length === 0;
   }

@@ -241,7 +241,7 @@ def test_who_may_not_open_a_document_is_told_so_in_one(house: Service) -> None:
         answer = client.get("/dashboard")
     assert answer.status_code == 403
     assert answer.headers["content-type"].startswith("text/html")
-    assert "it takes the role reviewer or admin" in answer.text
+    assert "needs the role reviewer or admin" in answer.text
 
 
 def test_the_first_account_closes_a_service_that_was_open_and_takes_no_restart(

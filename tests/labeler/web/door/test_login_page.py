@@ -114,7 +114,7 @@ def test_an_invite_leaves_the_address_bar_and_lets_in_once(
     expect(page.locator(".who summary")).to_have_text("Zoë")
     page.goto("about:blank")
     page.goto(link)
-    expect(page.get_by_role("alert")).to_contain_text("used already")
+    expect(page.get_by_role("alert")).to_contain_text("has been used")
     expect(page.locator("#name")).to_be_editable()
 
 
@@ -131,7 +131,7 @@ def test_a_rater_sees_the_way_out_and_no_other_pages(service: Service, page: Pag
     expect(page.locator(".who-list")).to_be_hidden()
     expect(page.locator(".who summary")).to_be_focused()
     page.goto(f"{service.url}/dashboard")
-    expect(page.locator("main")).to_contain_text("it takes the role reviewer or admin")
+    expect(page.locator("main")).to_contain_text("needs the role reviewer or admin")
     assert serious_faults(page) == []
     page.get_by_role("link", name="Rate pairs").click()
     wait_for_pair(page)

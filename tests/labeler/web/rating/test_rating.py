@@ -238,7 +238,7 @@ def test_a_body_that_is_wrong_is_refused_in_one_sentence(
 ) -> None:
     answer = shared.post(f"/rating/{route}", json=body)
     assert answer.status_code == 422
-    assert answer.json()["error"].startswith("The request is not understood: ")
+    assert answer.json()["error"].startswith("The request is invalid: ")
     assert "\n" not in answer.json()["error"]
 
 
@@ -246,7 +246,7 @@ def test_nonsense_instead_of_json_is_refused_in_one_sentence(shared: httpx.Clien
     headers = {"content-type": "application/json"}
     answer = shared.post("/rating/votes", content=b"{nonsense", headers=headers)
     assert answer.status_code == 422
-    assert answer.json()["error"].startswith("The request is not understood: ")
+    assert answer.json()["error"].startswith("The request is invalid: ")
 
 
 def test_a_trouble_of_the_disk_is_told_in_its_sentence(
@@ -268,7 +268,7 @@ def test_an_error_of_ours_is_told_without_its_traceback(
     answer = client.get("/rating/state")
     assert answer.status_code == 500
     assert answer.json() == {
-        "error": "The service met an error of its own; its log has the details."
+        "error": "Something went wrong in the service. Its log has the details."
     }
 
 
