@@ -2,7 +2,9 @@
 
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -11,6 +13,10 @@ import pytest
 from labeler.cli.main import cli
 from labeler.config.settings import Settings
 from labeler.files.export import FORMATS
+from labeler.store import open_store
+from labeler.store.records import Ballot
+from tests.labeler.store.rating.test_queue_and_votes import lease
+from tests.support.tiny import fill
 
 ROOT = Path(__file__).resolve().parent.parent
 README = "README.md"
@@ -170,6 +176,22 @@ def test_every_make_target_that_a_doc_names_exists(name: str) -> None:
     typed = "\n".join(code(DOCS[name]))
     for target in re.findall(r"^make ([a-z-]+)", typed, re.MULTILINE):
         assert f"\n{target}:" in MAKEFILE, target
+
+
+def test_a_backup_as_described_has_every_vote(tmp_path: Path) -> None:
+    section = DOCS["labeler/README.md"].partition("## Backups")[2]
+    described = code(section)[0].replace(".venv/bin/python", sys.executable)
+    (tmp_path / "data/run/adapters/v0001").mkdir(parents=True)
+    with closing(open_store(f"sqlite:///{tmp_path}/data/run/livedpo.sqlite")) as store:
+        fill(store, 3)
+        rater = store.raters.local(now=1.0)
+        for pair in lease(store, 3):
+            ballot = Ballot(pair.lease_id, pair.lease_id, "left")
+            store.votes.record(ballot, rater_id=rater, now=1002.0)
+        subprocess.run(["sh", "-ec", described], cwd=tmp_path, check=True)
+    with closing(open_store(f"sqlite:///{tmp_path}/backup/livedpo.sqlite", create=False)) as copy:
+        assert len(copy.reports.votes()) == 3
+    assert (tmp_path / "backup/adapters/v0001").is_dir()
 
 
 def test_every_benchmark_is_in_the_contributors_doc() -> None:
