@@ -24,6 +24,7 @@ from labeler.domain.judge_report import JudgeReport
 from labeler.domain.sentences import update
 from labeler.domain.sentences.judge import in_a_terminal
 from labeler.domain.states import Source
+from labeler.files.export import FORMATS, write_export
 from labeler.roles import MODULES
 from labeler.roles.disk import disk_of
 from labeler.roles.promotion import make_live
@@ -108,10 +109,10 @@ def train(settings: Settings, file: Path) -> None:
 @click.option(
     "--format",
     "format_name",
-    type=click.Choice(["preference", "conversational", "unpaired", "raw"]),
+    type=click.Choice(list(FORMATS)),
     default="preference",
     show_default=True,
-    help="TRL's preference, conversational preference or unpaired rows, or every vote.",
+    help="; ".join(f"{name}: {format.about}" for name, format in FORMATS.items()) + ".",
 )
 @click.option(
     "--labels",
@@ -126,8 +127,6 @@ def export(settings: Settings, out: Path, format_name: str, labels: str) -> None
 
     A file of that name is replaced. Undone votes are in the raw format only.
     """
-    from labeler.files.export import write_export
-
     source = None if labels == "all" else Source(labels)
     votes = _existing(settings).reports.votes(source=source)
     rows = write_export(out, votes, format_name=format_name)

@@ -14,6 +14,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
@@ -36,7 +37,7 @@ def write_export(out: Path, votes: Sequence[VoteRow], *, format_name: str) -> in
     LivedpoError if there is nothing to write or no room for it.
     """
     writer = _writer(out)
-    rows = list(FORMATS[format_name](votes))
+    rows = list(FORMATS[format_name].rows(votes))
     if not rows:
         raise LivedpoError(
             f"There are no labels yet for the format '{format_name}'; nothing was written."
@@ -107,11 +108,22 @@ def unpaired_rows(votes: Sequence[VoteRow]) -> Iterator[Row]:
             yield {"prompt": prompt, "completion": text, "label": choice is winner}
 
 
-FORMATS: dict[str, Callable[[Sequence[VoteRow]], Iterator[Row]]] = {
-    "preference": preference_rows,
-    "conversational": conversational_rows,
-    "unpaired": unpaired_rows,
-    "raw": raw_rows,
+@dataclass(frozen=True)
+class Format:
+    """How votes become rows, and what a user is told of it."""
+
+    rows: Callable[[Sequence[VoteRow]], Iterator[Row]]
+    about: str
+
+
+# The one list: the command line and the dashboard offer what stands here.
+FORMATS = {
+    "preference": Format(
+        preference_rows, "prompt, chosen and rejected as texts, which TRL reads as they are"
+    ),
+    "conversational": Format(conversational_rows, "the same as message lists"),
+    "unpaired": Format(unpaired_rows, "prompt, completion and label, for TRL's KTO trainer"),
+    "raw": Format(raw_rows, "every vote with its provenance, undone ones too"),
 }
 
 

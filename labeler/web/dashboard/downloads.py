@@ -1,10 +1,11 @@
-"""Labels as a file to download: GET /export/{format}.
+"""Labels as a file to download: GET /export/{format}. The page is told which formats there are.
 
 The export is made by `livedpo export` in a process of its own, so that nobody's vote waits while
 this one reads every pair. Its file is opened and then deleted, so nothing is left behind whatever
 becomes of the download.
 """
 
+import json
 import logging
 import os
 import subprocess
@@ -13,30 +14,37 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Annotated, BinaryIO, Literal
 
 from fastapi import APIRouter
-from fastapi.responses import StreamingResponse
+from fastapi import Path as PathParameter
+from fastapi.responses import Response, StreamingResponse
 
 from labeler.config.load import PREFIX
 from labeler.config.settings import Settings
 from labeler.domain.errors import BadInput, LivedpoError
+from labeler.files.export import FORMATS
 
 log = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 600
 CHUNK_BYTES = 256 * 1024
 
-Format = Literal["preference", "conversational", "unpaired", "raw"]
+Format = Annotated[str, PathParameter(pattern=f"^({'|'.join(FORMATS)})$")]
 Labels = Literal["human", "judge", "all"]
 
 
 def download_routes(settings: Settings) -> APIRouter:
-    """The route. One export is made at a time."""
-    routes = APIRouter(prefix="/export")
+    """The routes. One export is made at a time."""
+    routes = APIRouter()
     turn = threading.Lock()
+    offered = json.dumps([[name, format.about] for name, format in FORMATS.items()])
 
-    @routes.get("/{format}")
+    @routes.get("/page/dashboard/formats.js")
+    def formats() -> Response:
+        return Response(f"export const FORMATS = {offered};\n", media_type="text/javascript")
+
+    @routes.get("/export/{format}")
     def download(format: Format, labels: Labels = "all") -> StreamingResponse:
         if not turn.acquire(blocking=False):
             raise BadInput("Another export is running. Try again in a moment.")

@@ -1,19 +1,15 @@
 // Files of the labels: a format, whose labels, and a link that downloads them.
 
 import { element } from "../shared/dom.js";
+import { FORMATS } from "./formats.js";
 
-const FORMATS = [
-  ["preference", "Preference", "prompt, chosen and rejected as text; TRL reads it as is"],
-  ["conversational", "Conversational", "the same, as message lists"],
-  ["unpaired", "Unpaired", "prompt, completion and label, for KTO"],
-  ["raw", "Raw", "every vote with its provenance, including undone ones"],
-];
 const WHOSE = { all: "from people and the judge", human: "from people", judge: "from the judge" };
 
 export function showDownloads() {
   document.getElementById("downloads").hidden = false;
   const whose = element("select", { id: "whose", class: "field" }, ...Object.entries(WHOSE).map(([value, name]) => element("option", { value }, name)));
-  const links = FORMATS.map(([format, name, about]) => {
+  const links = FORMATS.map(([format, about]) => {
+    const name = format[0].toUpperCase() + format.slice(1);
     const link = element("a", { class: "button", download: "" }, name);
     const aim = () => link.setAttribute("href", `/export/${format}?labels=${whose.value}`);
     aim();
