@@ -111,6 +111,15 @@ def test_the_readme_knows_how_many_votes_make_an_update() -> None:
     assert f"After {usual} votes" in DOCS[README]
 
 
+def test_every_key_of_the_page_is_in_the_readme_and_in_its_help() -> None:
+    page = ROOT / "labeler/web/static/rating"
+    keys = re.findall(r'\b([a-z]): "', (page / "keys.js").read_text())
+    helped = (page / "help.js").read_text()
+    assert len(keys) > 10
+    assert [key for key in keys if f"`{key}`" not in DOCS[README]] == []
+    assert [key for key in keys if f'["{key.upper()}"]' not in helped] == []
+
+
 def test_everything_in_the_file_tree_exists() -> None:
     assert [path for path in tree() if not (ROOT / path).exists()] == []
 
