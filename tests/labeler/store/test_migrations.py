@@ -20,6 +20,8 @@ from labeler.store import Store, open_store
 from labeler.store.database import MIGRATIONS, Database
 from labeler.store.learning.pruning import tidy
 from labeler.store.records import Ballot
+from labeler.store.tables import Update
+from tests.support.store import rows as rows_of
 
 # Version 1 came of update 1, the gate refused version 2, and update 3 is open. Of the pairs, 1 and
 # 2 were voted on (2 twice: the first vote was undone), 3 was skipped, 4 is held, 5 was forgotten.
@@ -238,22 +240,28 @@ def test_of_two_open_updates_the_older_goes_on_and_the_labels_of_the_other_are_f
             """
             INSERT INTO "update" (id, mode, state, opened_at, worker, attempt, steps_done,
                 steps_total, metrics) VALUES (4, 'iterative', 'training', 6, 'w', 1, 0, 0, '{}');
-            INSERT INTO update_label (update_id, vote_id, role) VALUES (4, 'v1', 'replay');
+            UPDATE pair SET state = 'labelled' WHERE id = 5;
+            INSERT INTO vote (id, pair_id, rater_id, lease_id, choice, strength, shown_left,
+                source, staleness, reasons, created_at)
+                VALUES ('v5', 5, 2, 'l5', 'a', 1, 'a', 'human', 0, '[]', 2);
+            INSERT INTO update_label (update_id, vote_id, role) VALUES (4, 'v5', 'train');
             """
         )
     connection.close()
     store = open_store(url)
-    claimed = store.updates.claim(worker="w", rules=VoteRules(), now=10.0)
-    assert claimed is not None
-    assert claimed.update_id == 3
-    last = store.updates.last()
-    assert last is not None
-    assert (last.id, last.state, last.reason) == (
-        4, UpdateState.FAILED, "another update was open already",
-    )  # fmt: skip
-    store.updates.fail(claimed, reason="so that another may open", now=11.0)
-    rules = DueRules(labels_per_update=1, max_staleness=9)
+    ended = [(row.id, row.state, row.reason) for row in rows_of(Database(url), Update)[1:]]
+    assert ended == [
+        (2, UpdateState.REJECTED, "worse"),
+        (3, UpdateState.OPEN, None),
+        (4, UpdateState.FAILED, "another update was open already"),
+    ]
+    # The older one has no label that says anything, so it is over; the next has the other's.
+    assert store.updates.claim(worker="w", rules=VoteRules(), now=10.0) is None
+    rules = DueRules(labels_per_update=1, max_staleness=9, cooldown_seconds=0)
     assert store.updates.open_if_due(rules, now=1e6) == 5
+    claimed = store.updates.claim(worker="w", rules=VoteRules(), now=1e6)
+    assert claimed is not None
+    assert [label.vote_ids for label in claimed.labels + claimed.held_out] == [("v5",)]
     store.close()
 
 
