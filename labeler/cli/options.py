@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
@@ -60,8 +60,8 @@ def _option(name: str, *, unattended: bool) -> Callable[[Callable[..., Any]], Ca
     default = UNATTENDED.get(name, field.default) if unattended else field.default
     if default is not None and "Default" not in text:
         text += f" Default: {default}."
-    kinds = {"Path": "PATH", "int": "N", "float": "X"}
-    named = str(field.annotation)
-    metavar = next((kinds[kind] for kind in kinds if kind in named), "TEXT")
+    kinds = {Path: "PATH", int: "N", float: "X"}
+    types = field.annotation, *get_args(field.annotation)
+    metavar = next((name for kind, name in kinds.items() if kind in types), "TEXT")
     flag = "--" + name.replace("_", "-")
     return click.option(flag, name, default=None, metavar=metavar, help=text)

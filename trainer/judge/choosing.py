@@ -7,12 +7,10 @@ Best against worst teaches more a label and is less on-policy; the RLHFlow recip
 import random
 from collections.abc import Sequence
 from itertools import combinations
-from typing import Literal
 
+from labeler.config.parts.judging import CandidatePair
 from labeler.domain.judging import Judge, Question
 from labeler.domain.messages import Messages
-
-CandidatePair = Literal["best_worst", "random"]
 
 
 def choose(

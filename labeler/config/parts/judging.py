@@ -5,6 +5,9 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from labeler.config.parts.part import Mark, Part
+from labeler.domain.judging import Inconsistent
+
+CandidatePair = Literal["best_worst", "random"]
 
 
 class Judging(Part):
@@ -44,7 +47,7 @@ class Judging(Part):
     judge_max_abstain: float = Field(
         0.5, gt=0, le=1, description="Share of its last answers that a judge may owe us."
     )
-    judge_inconsistent: Literal["tie", "abstain"] = Field(
+    judge_inconsistent: Inconsistent = Field(
         "tie",
         description="What a judge has said that prefers the first of the two in either order.",
     )
@@ -60,7 +63,7 @@ class Judging(Part):
     candidates: int = Field(
         2, ge=2, le=32, description="Responses sampled for a prompt, of which the judge picks two."
     )
-    candidate_pair: Literal["best_worst", "random"] = Field(
+    candidate_pair: CandidatePair = Field(
         "best_worst", description="Which two of more than two candidates make the pair."
     )
 

@@ -10,32 +10,11 @@ default limits, two samples of one and the same version (the starter) gave no al
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from labeler.config.settings import Settings
+from labeler.config.parts.budgets import Budgets
 from labeler.domain.response_stats import Said, Style, style
 
 FEWEST = 32
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What counts as collapse; the settings `stop_…` say what each means."""
-
-    length_change: float
-    unfinished_rise: float
-    entropy_share: float
-    distinct_share: float
-
-
-def limits_of(settings: Settings) -> Limits:
-    """The limits as they are set."""
-    return Limits(
-        length_change=settings.stop_length_change,
-        unfinished_rise=settings.stop_unfinished_rise,
-        entropy_share=settings.stop_entropy_share,
-        distinct_share=settings.stop_distinct_share,
-    )
 
 
 def alike(first: Sequence[Said], now: Sequence[Said]) -> tuple[Style, Style] | None:
@@ -44,17 +23,17 @@ def alike(first: Sequence[Said], now: Sequence[Said]) -> tuple[Style, Style] | N
     return (style(first[:count]), style(now[:count])) if count >= FEWEST else None
 
 
-def collapsed(first: Style, now: Style, limits: Limits) -> list[str]:
+def collapsed(first: Style, now: Style, limits: Budgets) -> list[str]:
     """Signs of collapse, a phrase each; empty if there is none.
 
     Both styles are of equally many responses. NaN is a sign as well, so the comparisons are written
     the other way round. An entropy that is not known is no sign.
     """
     return [
-        *_length(first, now, limits.length_change),
-        *_unfinished(first, now, limits.unfinished_rise),
-        *_entropy(first, now, limits.entropy_share),
-        *_distinct(first, now, limits.distinct_share),
+        *_length(first, now, limits.stop_length_change),
+        *_unfinished(first, now, limits.stop_unfinished_rise),
+        *_entropy(first, now, limits.stop_entropy_share),
+        *_distinct(first, now, limits.stop_distinct_share),
     ]
 
 

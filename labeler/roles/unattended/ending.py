@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from labeler.config.settings import Settings
 from labeler.domain.response_stats import Said
 from labeler.domain.states import UpdateState
-from labeler.roles.unattended.collapse import alike, collapsed, limits_of
+from labeler.roles.unattended.collapse import alike, collapsed
 from labeler.store.records import LoopState
 
 LABELS_IN_VAIN = 4  # times those of an update
@@ -79,7 +79,7 @@ def collapse(
 ) -> Ending | None:
     """What became worse than it may between the first responses and those of `version`."""
     styles = alike(first, now)
-    signs = collapsed(*styles, limits_of(settings)) if styles else []
+    signs = collapsed(*styles, settings) if styles else []
     if not signs:
         return None
     return Ending(f"Version {version} has collapsed: {'; '.join(signs)}.", success=False)

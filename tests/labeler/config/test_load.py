@@ -39,6 +39,7 @@ def test_an_empty_environment_variable_is_none() -> None:
     ("environ", "words"),
     [
         ({"LIVEDPO_PROT": "1"}, "LIVEDPO_PROT"),
+        ({"LIVEDPO_UNATTENDED": "true"}, "LIVEDPO_UNATTENDED"),
         ({"LIVEDPO_PORT": "seventy"}, "'port' cannot be 'seventy'"),
         ({"LIVEDPO_PORT": "70000"}, "'port' cannot be '70000'"),
         ({"LIVEDPO_BETA": "0"}, "'beta' cannot be '0'"),
@@ -57,7 +58,12 @@ def test_bad_values_are_named_in_one_sentence(environ: dict[str, str], words: st
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("prot = 1", "no setting 'prot'"), ("port = = 1", "not valid TOML"), ("port = 'x'", "'port'")],
+    [
+        ("prot = 1", "no setting 'prot'"),
+        ("unattended = true", "no setting 'unattended'"),
+        ("port = = 1", "not valid TOML"),
+        ("port = 'x'", "'port'"),
+    ],
 )
 def test_a_bad_toml_file_is_named_in_one_sentence(tmp_path: Path, text: str, words: str) -> None:
     config = tmp_path / "my.toml"

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,11 @@ from labeler.cli import main as cli
 from labeler.cli import options
 from labeler.config.load import as_environment, handed_down_settings, load_settings
 from labeler.config.settings import FIELDS, Settings
+from labeler.domain.errors import BadInput
 from labeler.roles import MODULES
+from labeler.roles.serve import serve
 from labeler.roles.supervisor import Supervisor
+from labeler.roles.unattended.run import settings_for_judge
 from labeler.store import open_store
 
 # One that differs from its default for each setting; together they are a valid combination.
@@ -212,3 +216,18 @@ def test_what_is_handed_down_is_one_value() -> None:
     [(name, value)] = as_environment(Settings(**CHANGED)).items()
     assert name == "LIVEDPO_SETTINGS"
     assert json.loads(value)["reason_tags"] == CHANGED["reason_tags"]
+
+
+def test_unattended_is_handed_down_and_leaves_nothing_to_people() -> None:
+    run = settings_for_judge(Settings(judge_after=20.0, judge="starter"))
+    assert run.unattended
+    assert handed_down_settings(as_environment(run)) == run
+    assert (run.judge_rules.after_seconds, run.judge_rules.left_to_people) == (0.0, 0)
+    served = Settings(judge_after=20.0, judge="starter", queue_pairs=8).judge_rules
+    assert (served.after_seconds, served.left_to_people) == (20.0, 4)
+
+
+def test_a_judge_that_labels_at_once_is_not_served(tmp_path: Path) -> None:
+    at_once = Settings(data_dir=tmp_path, judge="starter", judge_after=0.0)
+    with pytest.raises(BadInput, match="A judge that labels at once leaves people nothing"):
+        serve(at_once, threading.Event(), print)

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from labeler.config.settings import Settings
+from labeler.config.parts.budgets import Budgets
 from labeler.domain.response_stats import Said, Style
-from labeler.roles.unattended.collapse import FEWEST, Limits, alike, collapsed, limits_of
+from labeler.roles.unattended.collapse import FEWEST, alike, collapsed
 
-LIMITS = Limits(length_change=2.0, unfinished_rise=0.3, entropy_share=0.25, distinct_share=0.4)
+LIMITS = Budgets()
 FIRST = Style(tokens=30.0, unfinished=0.05, repetition=0.02, distinct=0.5, entropy=0.8)
 
 
@@ -70,11 +70,13 @@ def test_only_equally_many_responses_are_compared_and_only_enough_of_them() -> N
     assert alike(said, said[1:]) is None
 
 
-def test_the_limits_are_those_of_the_settings() -> None:
-    changed = Settings(
+def test_each_sign_has_a_setting() -> None:
+    """What is a wreck by the usual limits is none where each is as wide as it may be."""
+    wreck = Style(tokens=160.0, unfinished=1.0, repetition=1.0, distinct=0.01, entropy=0.001)
+    wide = Budgets(
         stop_length_change=3.0,
-        stop_unfinished_rise=0.1,
-        stop_entropy_share=0.5,
-        stop_distinct_share=0.6,
+        stop_unfinished_rise=1.0,
+        stop_entropy_share=0.0,
+        stop_distinct_share=0.0,
     )
-    assert limits_of(changed) == Limits(3.0, 0.1, 0.5, 0.6)
+    assert collapsed(FIRST, wreck, wide) == []
