@@ -7,7 +7,7 @@ from threading import Event
 import pytest
 
 from labeler.web.kept import Kept
-from tests.support.web import PATIENCE_SECONDS
+from tests.support.patience import PATIENCE_SECONDS
 
 
 class Clock:

@@ -3,12 +3,14 @@
 from dataclasses import replace
 
 from labeler.config.settings import Settings
+from labeler.domain.estimate import Estimate
+from labeler.domain.finding import NOTHING, Finding
 from labeler.domain.states import UpdateState
 from labeler.roles.unattended.progress import Progress
 from labeler.store.records import EndedUpdate
 from tests.labeler.roles.unattended.test_ending import STATE
 
-WON = {"win_rate": {"rate": 0.66, "low": 0.48, "high": 0.8, "pairs": 32}}
+WON = Finding(win_rate=Estimate(0.66, 0.48, 0.8, 32))
 
 
 def test_a_line_tells_labels_version_win_rate_and_the_time_that_is_left() -> None:
@@ -29,7 +31,7 @@ def test_lines_come_with_news_and_else_now_and_then() -> None:
     for second in range(70):
         progress.show(STATE, float(second))
     assert len(said) == 3
-    rejected = EndedUpdate(5, UpdateState.REJECTED, "too far", {})
+    rejected = EndedUpdate(5, UpdateState.REJECTED, "too far", NOTHING)
     progress.show(replace(STATE, ended=[rejected]), 70.0)
     assert "last update rejected" in said[-1]
 

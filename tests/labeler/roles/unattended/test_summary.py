@@ -128,7 +128,7 @@ def test_agreement_with_people_stands_on_the_page_where_there_is_some() -> None:
 def test_a_long_run_keeps_its_page_short_and_its_json_whole() -> None:
     versions = tuple(replace(ONE, number=number) for number in range(1, 101))
     long = replace(RUN, versions=versions)
-    assert "60 earlier ones are in summary.json" in as_markdown(long)
+    assert "60 earlier versions are in summary.json" in as_markdown(long)
     assert "| 60 | " not in as_markdown(long)
     assert len(json.loads(as_json(long))["versions"]) == 100
 
