@@ -87,7 +87,7 @@ class Database:
         with self._engine.connections.connect() as connection:
             tables = sa.inspect(connection).get_table_names()
         if tables and "alembic_version" not in tables:
-            raise BadInput(f"The database {self.url} belongs to another program; name a new one.")
+            raise BadInput(f"The database {self.url} belongs to another program; choose a new one.")
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

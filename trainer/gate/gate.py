@@ -151,7 +151,7 @@ def _disagrees(agreement: Agreement | None, limits: Gate) -> list[str]:
     large = drop > limits.gate_max_agreement_drop and agreement.labels >= MIN_LABELS
     if large and by_chance <= CHANCE_OF_LOSS:
         found.append(
-            f"it agrees with {agreement.candidate:.0%} of {agreement.labels} votes kept aside, the "
+            f"it agrees with {agreement.candidate:.0%} of {agreement.labels} held-out votes, the "
             f"live version with {agreement.live:.0%}"
         )
     if at_least(agreement.against, agreement.held_out) <= CHANCE_OF_MOVING_AGAINST:

@@ -63,7 +63,7 @@ def main() -> None:
     except LivedpoError as error:
         print(f"livedpo: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    print(f"Version {version} is a model of its own in {out}.")
+    print(f"Version {version} is now a standalone model in {out}.")
 
 
 if __name__ == "__main__":

@@ -174,7 +174,7 @@ def run_offline(path: Path, settings: Settings, stop: threading.Event) -> str:
         held = FileLock(settings.data_dir / "worker.lock", timeout=0).acquire()
     except Timeout as error:
         raise LivedpoError(
-            f"A service works on {settings.data_dir}; stop it first, or name another --data-dir."
+            f"A service is using {settings.data_dir}; stop it first, or choose another --data-dir."
         ) from error
     with held:
         add_first_prompts(settings, store, log.info)

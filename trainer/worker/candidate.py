@@ -49,7 +49,7 @@ def examine_candidate(
     except FloatingPointError:
         return examiner.refuse_speechless(candidate), []
     if not samples:
-        raise LivedpoError("There is no prompt to examine the candidate on.")
+        raise LivedpoError("There are no prompts to examine the candidate on.")
     compared = [sample.prompt for sample in examiner.to_compare(samples, said)]
     before = supply.answer(compared, live, samples[0].seed)
     samples = supply.measured(samples)

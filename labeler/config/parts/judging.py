@@ -19,7 +19,7 @@ class Judging(Part):
         description="A model that compares responses: starter, rm:DIR_OR_HUB_ID (a reward model), "
         "api:MODEL@BASE_URL (an OpenAI-compatible server; its key from OPENAI_API_KEY), "
         "py:module:function, or learned (from this service's own votes). It says whether a new "
-        "version is better, and labels what --judge-after leaves to it. Default: nobody.",
+        "version is better, and labels what --judge-after leaves to it. Default: none.",
     )
     judge_after: Annotated[float | None, Mark.SERVE_ONLY] = Field(
         None,
@@ -28,52 +28,50 @@ class Judging(Part):
         "Default: the judge labels nothing.",
     )
     judge_weight: float = Field(
-        0.5, gt=0, description="How many votes of a person a judge's label counts for."
+        0.5, gt=0, description="Weight of a judge's label, in votes of a person."
     )
     judge_check_share: Annotated[float, Mark.SERVE_ONLY] = Field(
         0.1,
         ge=0,
         le=1,
-        description="Share of pairs that are judged and shown to people too, to see how good the "
-        "judge is.",
+        description="Share of pairs that the judge and people both label, to measure the judge.",
     )
     judge_min_agreement: float = Field(
         0.55,
         ge=0,
         le=1,
-        description="Share of people's decided votes that the judge must agree with, or it labels "
-        "nothing.",
+        description="Lowest agreement with people's decided votes at which the judge may label.",
     )
     judge_max_abstain: float = Field(
-        0.5, gt=0, le=1, description="Share of its last answers that a judge may owe us."
+        0.5, gt=0, le=1, description="Highest share of recent pairs a judge may abstain on."
     )
     judge_inconsistent: Inconsistent = Field(
         "tie",
-        description="What a judge has said that prefers the first of the two in either order.",
+        description="How to treat a judge that picks whichever reply comes first.",
     )
     judge_concurrency: int = Field(
-        8, ge=1, le=256, description="Requests to an api: judge at the same time."
+        8, ge=1, le=256, description="Concurrent requests to an api: judge."
     )
     judge_timeout: float = Field(
-        60.0, gt=0, description="Seconds that an api: judge may take for one answer."
+        60.0, gt=0, description="Seconds to wait for one answer of an api: judge."
     )
     judge_max_requests: int = Field(
-        0, ge=0, description="Requests to an api: judge in all, failed ones too; 0: no limit."
+        0, ge=0, description="Total requests to an api: judge, failed ones included; 0: no limit."
     )
     candidates: int = Field(
-        2, ge=2, le=32, description="Responses sampled for a prompt, of which the judge picks two."
+        2, ge=2, le=32, description="Responses sampled per prompt; the judge picks two of them."
     )
     candidate_pair: CandidatePair = Field(
-        "best_worst", description="Which two of more than two candidates make the pair."
+        "best_worst", description="Which two make the pair if there are more than two candidates."
     )
 
     @model_validator(mode="after")
     def _nobody_judges(self) -> Self:
         """Refuse what needs a judge where none is named."""
         if self.judge is None and self.judge_after is not None:
-            raise ValueError(
-                "Nobody can label pairs after a while; name a --judge beside --judge-after."
-            )
+            raise ValueError("--judge-after needs a judge; name one with --judge.")
         if self.judge is None and self.candidates > 2:
-            raise ValueError("Nobody can choose among more than two candidates; name a --judge.")
+            raise ValueError(
+                "More than two --candidates need a judge to choose; name one with --judge."
+            )
         return self

@@ -12,22 +12,20 @@ class Labels(Part):
 
     ties: Literal["auto", "drop", "coin_flip", "learn"] = Field(
         "auto",
-        description="What ties and 'both bad' teach: drop: nothing. coin_flip: that both are as "
-        "likely to be preferred. learn: a tie, which only dpo_rk and dpo_d can. auto: learn with "
-        "these two, else drop.",
+        description="What ties and 'both bad' teach. drop: nothing. coin_flip: that both are "
+        "equally likely to be preferred. learn: a tie (dpo_rk and dpo_d only). auto: learn with "
+        "these two losses, else drop.",
     )
-    strong_weight: float = Field(
-        2.0, gt=0, description="How many votes a 'much better' counts for."
-    )
+    strong_weight: float = Field(2.0, gt=0, description="Weight of a 'much better', in votes.")
     held_out_share: float = Field(
         0.2,
         ge=0,
         le=0.5,
-        description="Share of the newest fresh labels that test an update and train the next one.",
+        description="Share of the newest labels that test this update and train the next one.",
     )
     replay_share: Annotated[float, Mark.POLICY_MAY_SET] = Field(
-        0.0, ge=0, le=0.9, description="Share of an update's labels that are used ones, once more."
+        0.0, ge=0, le=0.9, description="Share of an update's labels that are replayed old ones."
     )
     replay_max_age: Annotated[int, Mark.POLICY_MAY_SET] = Field(
-        8, ge=1, description="Versions after which a used label is not replayed any more."
+        8, ge=1, description="Versions after which a used label is no longer replayed."
     )

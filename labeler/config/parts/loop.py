@@ -13,7 +13,7 @@ class Loop(Part):
 
     mode: Mode = Field(
         "streaming",
-        description="streaming: an update whenever enough fresh labels are there. iterative: "
+        description="streaming: an update whenever there are enough fresh labels. iterative: "
         "rounds of --labels-per-update pairs, all of one version, all labelled before the update.",
     )
     # A judge's labels are many where people's are few.
@@ -21,7 +21,7 @@ class Loop(Part):
         16, ge=1, description="Fresh labels that start an update; in rounds, pairs of a round."
     )
     cooldown_seconds: float = Field(
-        0.0, ge=0, description="Seconds to wait between two updates, at least."
+        0.0, ge=0, description="Shortest time between two updates, in seconds."
     )
     queue_pairs: Annotated[int, Mark.SERVE_ONLY] = Field(
         24, ge=2, description="Pairs kept ready for raters."
@@ -30,5 +30,5 @@ class Loop(Part):
         1800.0, gt=0, description="Seconds a rater may hold a pair before others get it."
     )
     max_staleness: int = Field(
-        2, ge=0, description="Versions a pair may lie behind the live policy and still count."
+        2, ge=0, description="How many versions old a pair may be and still count."
     )

@@ -32,5 +32,7 @@ class Model(Part):
         "auto", description="Weights of the frozen base. auto: float32 on a CPU, else bfloat16."
     )
     threads: int = Field(
-        0, ge=0, description="Torch threads of the worker; 0: all cores but one, for the page."
+        0,
+        ge=0,
+        description="Torch threads of the worker; 0: all cores but one, which the page keeps.",
     )

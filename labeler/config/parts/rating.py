@@ -12,24 +12,27 @@ class Rating(Part):
     """What raters see"""
 
     votes_per_pair: Annotated[int, Mark.SERVE_ONLY] = Field(
-        1, ge=1, le=100, description="People who rate each pair; 2 and more show how they agree."
+        1,
+        ge=1,
+        le=100,
+        description="People who rate each pair; two or more show how well they agree.",
     )
     gold_share: Annotated[float, Mark.SERVE_ONLY] = Field(
         0.05,
         ge=0,
         le=0.5,
-        description="Share of a person's pairs whose answer is known (`livedpo gold add FILE`); "
-        "0.05 is one in twenty, as long as there are any they have not seen.",
+        description="Share of a person's pairs whose answer is known (`livedpo gold add FILE`), "
+        "while there are any they have not seen.",
     )
     repeat_share: Annotated[float, Mark.SERVE_ONLY] = Field(
         0.02,
         ge=0,
         le=0.5,
-        description="Share of a person's pairs that they have rated before, to see whether they "
-        "say the same again; from their 30th vote on.",
+        description="Share of a person's pairs that repeat earlier ones, to see whether they "
+        "answer the same; from their 30th vote on.",
     )
     min_reading_seconds: Annotated[float, Mark.SERVE_ONLY] = Field(
-        1.0, ge=0, description="Votes cast faster than this are flagged; they count all the same."
+        1.0, ge=0, description="Votes cast faster than this are flagged, but they count."
     )
     weigh_raters: Annotated[bool, Mark.SERVE_ONLY] = Field(
         False, description="Weigh votes by how reliable their raters are (Dawid and Skene)."
@@ -39,7 +42,7 @@ class Rating(Part):
     )
     reason_tags: Annotated[str, Mark.SERVE_ONLY] = Field(
         "correct, complete, clear, concise, tone, safe",
-        description="Reasons that raters can tick, with commas between; empty: none.",
+        description="Reasons that raters can tick, separated by commas; empty: none.",
     )
 
     @property

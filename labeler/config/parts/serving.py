@@ -12,7 +12,7 @@ LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class Serving(Part):
-    """Where"""
+    """Where things are"""
 
     data_dir: Path = Field(
         Path("data/run"), description="Folder for the database, the adapters and the logs."
@@ -23,8 +23,8 @@ class Serving(Part):
     keep_versions: int = Field(
         20,
         ge=1,
-        description="Newest versions whose folders stay, beside the live one, its parent and kept "
-        "ones; older folders are removed.",
+        description="Folders of the newest versions to keep, besides the live one, its parent and "
+        "kept ones; older folders are removed.",
     )
     host: Annotated[str, Mark.SERVE_ONLY] = Field(
         "127.0.0.1", min_length=1, description="Address the web page listens on."
@@ -35,8 +35,8 @@ class Serving(Part):
     public_url: Annotated[str | None, Mark.SERVE_ONLY] = Field(
         None,
         pattern=r"^https?://[^/\s]+$",
-        description="Address that people open, if it is not that of host and port: behind a proxy "
-        "that speaks HTTPS, say. Default: none.",
+        description="Address that people open if it is not host and port, for example behind an "
+        "HTTPS proxy. Default: none.",
     )
     tls_certificate: Annotated[Path | None, Mark.SERVE_ONLY] = Field(
         None, description="File with the certificate chain (PEM), to serve HTTPS. Default: none."
@@ -45,7 +45,7 @@ class Serving(Part):
         None, description="File with its private key (PEM). Default: none."
     )
     session_hours: Annotated[float, Mark.SERVE_ONLY] = Field(
-        72.0, gt=0, le=8760, description="Hours after which a person has to log in again."
+        72.0, gt=0, le=8760, description="Hours after which people must log in again."
     )
 
     @property

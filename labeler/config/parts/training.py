@@ -9,26 +9,26 @@ from labeler.domain.losses import Loss
 
 
 class Training(Part):
-    """Training (likewise)"""
+    """Training (as above)"""
 
     loss: Loss = Field(
         Loss.SIGMOID, description=", ".join(f"{loss} ({loss.traits.about})" for loss in Loss) + "."
     )
     # For ipo the paper's tau: the margin to reach is 1 / (2 beta) nats a token.
     beta: Annotated[float, Mark.POLICY_MAY_SET] = Field(
-        0.1, gt=0, description="DPO beta: how strongly to stay at the reference."
+        0.1, gt=0, description="DPO beta: how strongly the policy is held to the reference."
     )
     label_smoothing: float = Field(
-        0.0, ge=0, lt=0.5, description="Share of votes taken to be wrong: for cDPO and robust DPO."
+        0.0, ge=0, lt=0.5, description="Share of votes assumed wrong, for cDPO and robust DPO."
     )
     # gamma itself, in units of the reward, as TRL's `simpo_gamma`; not gamma / beta.
     simpo_gamma: float = Field(0.5, ge=0, description="Reward margin that SimPO aims at.")
     length_alpha: Annotated[float, Mark.POLICY_MAY_SET] = Field(
-        0.0, ge=0, description="R-DPO: the reward that each token of length counts for."
+        0.0, ge=0, description="R-DPO: reward attributed to each token of length."
     )
     reference: Literal["base", "previous"] = Field(
         "base",
-        description="What beta ties the policy to: base, or the version before (iterative DPO).",
+        description="What beta holds the policy to: base, or the version before (iterative DPO).",
     )
     learning_rate: Annotated[float, Mark.POLICY_MAY_SET] = Field(
         1e-5, gt=0, lt=1, description="AdamW learning rate."
@@ -37,8 +37,8 @@ class Training(Part):
         0,
         ge=0,
         description="Labels after which the learning rate has fallen to a half, and after twice as "
-        "many to a third (inverse-time decay), so that first votes are seen soon and later ones do "
-        "not tear down what was learned; 0: it stays.",
+        "many to a third (inverse-time decay): the first votes show quickly, and later ones do "
+        "not undo what was learned; 0: constant.",
     )
     passes: Annotated[int, Mark.POLICY_MAY_SET] = Field(
         2, ge=1, description="Passes over the labels of one update."
@@ -50,7 +50,7 @@ class Training(Part):
         1.0, gt=0, description="Gradient norm is clipped to this."
     )
     micro_tokens: int = Field(
-        0, ge=0, description="Tokens computed at once in training; 0: by the memory that it takes."
+        0, ge=0, description="Tokens computed at once in training; 0: as many as fit in memory."
     )
 
     @model_validator(mode="after")

@@ -215,14 +215,14 @@ def _find(session: Session, version_id: int | None) -> PolicyVersion:
     if live is None:
         raise BadInput(NO_VERSION)
     if version_id is None and live.parent_id is None:
-        raise BadInput(f"Version {live.id} is live and was made from no other; name a version.")
+        raise BadInput(f"Version {live.id} is live and has no parent; name a version.")
     wanted = live.parent_id if version_id is None else version_id
     assert wanted is not None
     if wanted == live.id:
         raise BadInput(f"Version {wanted} is live already.")
     version = _get(session, wanted)
     if version.finding.broken:
-        raise BadInput(f"Version {wanted} cannot answer; its weights or its loss are not finite.")
+        raise BadInput(f"Version {wanted} cannot generate; its weights or its loss are not finite.")
     return version
 
 

@@ -191,9 +191,9 @@ def checked_name(name: str) -> str:
     if not 1 <= len(kept) <= MAX_NAME_CHARS:
         raise BadInput(f"A name has 1 to {MAX_NAME_CHARS} characters, not {len(kept)}.")
     if not kept.isprintable():
-        raise BadInput(f"The name {kept!a} has characters that cannot be seen; leave them.")
+        raise BadInput(f"The name {kept!a} has invisible characters; remove them.")
     if _KEPT_FOR_OTHERS.fullmatch(kept):
-        raise BadInput(f"The name '{kept}' is kept for the service itself; choose another.")
+        raise BadInput(f"The name '{kept}' is reserved for the service; choose another.")
     return kept
 
 

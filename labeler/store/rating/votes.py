@@ -18,16 +18,16 @@ from labeler.store.rating.used import trained_by
 from labeler.store.records import Ballot, Receipt, Undone
 from labeler.store.tables import Lease, Pair, Vote
 
-TAKEN = "this pair went to somebody else after it had waited too long"
-UNKNOWN = "this pair was not handed to this page"
-VOTED = "this pair has your vote already; undo that one first"
+TAKEN = "this pair went to someone else because it waited too long"
+UNKNOWN = "this pair was not given to this page"
+VOTED = "you have already voted on this pair; undo that vote first"
 NOT_YOURS = "there is no such vote of yours"
-GONE = "this vote was taken back"
-EXPLAINED = "this vote has its reasons already"
+GONE = "this vote was undone"
+EXPLAINED = "this vote already has its reasons"
 DISABLED = "this account is disabled"
-NOTHING_LEFT = "There is no vote of this tab left to undo."
-NO_SUCH_VOTE = "This vote is not there any more; it was taken back before."
-ELSEWHERE = "The vote is taken back. Its pair is not free any more and does not come back."
+NOTHING_LEFT = "This tab has no vote left to undo."
+NO_SUCH_VOTE = "This vote was already undone."
+ELSEWHERE = "The vote is undone. Its pair is no longer available and does not come back."
 NO_TIES = VoteRules()
 
 

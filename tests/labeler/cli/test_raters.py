@@ -74,7 +74,7 @@ def test_accounts_are_listed_disabled_enabled_and_invited_again(
     ("words", "says"),
     [
         (("add", "Boss"), "already an account 'Boss'"),
-        (("add", "starter"), "kept for the service"),
+        (("add", "starter"), "reserved for the service"),
         (("disable", "Nobody"), "no account 'Nobody'"),
         (("disable", "Boss"), "last admin"),
     ],

@@ -81,8 +81,8 @@ def test_the_whole_can_be_handed_to_who_takes_a_part() -> None:
         ({"loss": "simpo", "simpo_gamma": -1.0}, "'simpo_gamma' cannot be -1.0"),
         ({"loss": "simpo", "reference": "previous"}, "The loss 'simpo' has no reference"),
         ({"ties": "learn"}, "The loss 'sigmoid' has no place for ties; use --loss dpo_rk or dpo_d"),
-        ({"judge_after": 5.0}, "Nobody can label pairs after a while; name a --judge"),
-        ({"candidates": 3}, "Nobody can choose among more than two candidates; name a --judge"),
+        ({"judge_after": 5.0}, "--judge-after needs a judge; name one"),
+        ({"candidates": 3}, "More than two --candidates need a judge to choose; name one"),
         *[
             ({"loss": loss, "label_smoothing": 0.1}, f"The loss '{loss}' takes no label smoothing")
             for loss in ("hinge", "ipo", "simpo", "dpo_rk", "dpo_d")

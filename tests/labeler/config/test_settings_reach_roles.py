@@ -229,5 +229,5 @@ def test_unattended_is_handed_down_and_leaves_nothing_to_people() -> None:
 
 def test_a_judge_that_labels_at_once_is_not_served(tmp_path: Path) -> None:
     at_once = Settings(data_dir=tmp_path, judge="starter", judge_after=0.0)
-    with pytest.raises(BadInput, match="A judge that labels at once leaves people nothing"):
+    with pytest.raises(BadInput, match="A judge that labels at once leaves nothing for people"):
         serve(at_once, threading.Event(), print)

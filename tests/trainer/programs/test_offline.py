@@ -149,7 +149,7 @@ def test_the_command_says_what_came_of_it_and_merges_the_version(
     assert trained.returncode == 0, trained.stderr
     assert trained.stdout.startswith("Version 1 was trained on 16 pairs")
     merged = livedpo("versions", "merge", "1", str(tmp_path / "merged"))
-    assert merged.stdout.startswith("Version 1 is a model of its own"), merged.stderr
+    assert merged.stdout.startswith("Version 1 is now a standalone model"), merged.stderr
     store = open_store(settings.database_url)
     version = store.versions.get(1)
     store.close()

@@ -22,7 +22,7 @@ from trainer.worker.workplace import Workplace
 MAX_ASKS = 8
 MAX_SEEDS = 3
 PROGRESS_SECONDS = 0.3
-SAME = f"The model said the same twice, or nothing, in {MAX_SEEDS} tries; ask something else."
+SAME = f"The model gave the same reply twice, or none, in {MAX_SEEDS} tries; ask something else."
 NOT_FINITE = "The model cannot answer: its probabilities are not finite."
 NO_MEMORY = "There is no memory to answer this; ask something shorter."
 

@@ -65,7 +65,7 @@ def _objection(edit: Untokenised, tokens: list[int], policy: Policy, most: int) 
         return "the edit has no tokens"
     whole, room = len(edit.prompt_tokens) + len(tokens), policy.context_tokens
     if whole > room:
-        return f"prompt and edit are {whole} tokens long, and the policy takes {room}"
+        return f"prompt and edit have {whole} tokens, and the policy takes {room}"
     if len(tokens) > most:
-        return f"the edit is {len(tokens)} tokens long, and at most {most} are learned from"
+        return f"the edit has {len(tokens)} tokens, and at most {most} can be learned from"
     return None

@@ -31,7 +31,7 @@ LOOK_SECONDS = 5.0
 
 UNASKED: dict[Cause | None, str] = {
     Cause.UNTRAINED: "It has not learned enough from people's votes yet.",
-    Cause.BUDGET: "The requests that it was allowed are spent.",
+    Cause.BUDGET: "It has used up the requests it is allowed.",
 }
 
 
@@ -124,7 +124,7 @@ class JudgeJob:
         pause = self._silence or self._store.judging.pause(self._rules)
         if pause != self._pause:
             says = paused(pause.reason) if pause else None
-            log.warning("%s", says or "The judge labels again.")
+            log.warning("%s", says or "The judge is labelling again.")
             self._store.roles.alarm(ROLE, says)
             self._pause = pause
 

@@ -204,7 +204,7 @@ def test_a_vote_of_somebody_else_or_of_an_edit_is_not_taken_back(store: Store) -
         undone = undo(store, vote_id)
         assert (undone.pair, undone.was_taken_back) == (None, False)
         assert undone.reason is not None
-        assert "is not there any more" in undone.reason
+        assert "was already undone" in undone.reason
 
 
 def test_a_vote_whose_pair_others_hold_is_taken_back_with_a_word_on_it(
@@ -235,11 +235,11 @@ def test_reasons_can_come_after_the_vote_once_and_while_it_stands(store: Store) 
     assert store.votes.explain("one", **said).saved  # type: ignore[arg-type]
     assert store.votes.explain("one", **said).saved  # type: ignore[arg-type]
     other = store.votes.explain("one", reasons=["tone"], comment=None, rater_id=1)
-    assert (other.saved, other.reason) == (False, "this vote has its reasons already")
+    assert (other.saved, other.reason) == (False, "this vote already has its reasons")
     assert not store.votes.explain("two", reasons=["tone"], comment=None, rater_id=2).saved
     undo(store, "two")
     late = store.votes.explain("two", reasons=["tone"], comment=None, rater_id=1)
-    assert (late.saved, late.reason) == (False, "this vote was taken back")
+    assert (late.saved, late.reason) == (False, "this vote was undone")
     kept = {row.vote.id: (row.vote.reasons, row.vote.comment) for row in store.reports.votes()}
     assert kept == {"one": (["clear"], "Short."), "two": ([], None)}
 

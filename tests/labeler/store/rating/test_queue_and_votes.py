@@ -121,7 +121,7 @@ def test_a_late_vote_is_refused_once_somebody_else_holds_the_pair(store: Store) 
     again = lease(store, rater=other, holder="b", now=1070.0)[0]
     receipt = store.votes.record(Ballot("v", held, "left"), rater_id=1, now=1100.0)
     assert not receipt.saved
-    assert "somebody else" in str(receipt.reason)
+    assert "someone else" in str(receipt.reason)
     ballot = Ballot("w", again.lease_id, "left")
     assert store.votes.record(ballot, rater_id=other, now=1101.0).saved
 

@@ -44,7 +44,7 @@ def test_a_rejected_candidate_moves_nothing(store: Store) -> None:
 
 
 def test_the_base_cannot_be_rejected(store: Store) -> None:
-    with pytest.raises(BadInput, match="made from no other"):
+    with pytest.raises(BadInput, match="has no parent"):
         store.versions.reject(0, now=6.0)
 
 

@@ -88,7 +88,7 @@ def test_a_second_vote_on_a_pair_is_refused_with_a_sentence(client: httpx.Client
     vote(client, pair)
     (receipt,) = vote(client, pair, vote_id="v2").json()["receipts"]
     assert not receipt["saved"]
-    assert "has your vote already" in receipt["reason"]
+    assert "already voted on this pair" in receipt["reason"]
 
 
 def test_undo_brings_the_pair_back_on_the_same_sides(client: httpx.Client, store: Store) -> None:
