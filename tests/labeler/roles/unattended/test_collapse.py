@@ -70,13 +70,15 @@ def test_only_equally_many_responses_are_compared_and_only_enough_of_them() -> N
     assert alike(said, said[1:]) is None
 
 
-def test_each_sign_has_a_setting() -> None:
-    """What is a wreck by the usual limits is none where each is as wide as it may be."""
+@pytest.mark.parametrize(
+    "wide",
+    [
+        Budgets(stop_length_change=6.0),
+        Budgets(stop_unfinished_rise=1.0),
+        Budgets(stop_entropy_share=0.0),
+        Budgets(stop_distinct_share=0.0),
+    ],
+)
+def test_each_sign_has_a_limit_of_its_own_in_the_settings(wide: Budgets) -> None:
     wreck = Style(tokens=160.0, unfinished=1.0, repetition=1.0, distinct=0.01, entropy=0.001)
-    wide = Budgets(
-        stop_length_change=3.0,
-        stop_unfinished_rise=1.0,
-        stop_entropy_share=0.0,
-        stop_distinct_share=0.0,
-    )
-    assert collapsed(FIRST, wreck, wide) == []
+    assert len(collapsed(FIRST, wreck, wide)) == 3
