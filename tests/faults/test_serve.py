@@ -58,7 +58,7 @@ def test_a_second_service_on_the_same_data_dir_is_one_sentence(
     second = Service(service.data_dir, **settings)
     assert second.wait_for_end() == 1
     assert len(second.lines) == 1
-    assert "in use by another running service" in second.lines[0]
+    assert "in use by another service" in second.lines[0]
     assert Client(service.url).state()["live"] == 0
 
 

@@ -1,13 +1,19 @@
 """The gate on real updates of the starter: good ones pass, each planted bad one is kept back."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from labeler.config.load import load_settings
 from labeler.domain.adapter_folder import DamagedCheckpointError, verify
+from labeler.domain.labels import TrainingLabel
 from tests.support.loop import Loop, Plant, faster, flipped, planted, sure
+
+
+def few(labels: Sequence[TrainingLabel]) -> list[TrainingLabel]:
+    """Enough for a fault that shows at once."""
+    return list(labels[:16])
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +43,8 @@ def test_a_good_update_passes(loop: Loop) -> None:
     ("plant", "says"),
     [
         (Plant("flipped", labels=flipped), "the judge prefers it in"),
-        (Plant("rate", training=faster(100)), "nats a token away"),
-        (Plant("NaN", nan=True), "a weight is infinite or NaN"),
+        (Plant("rate", labels=few, training=faster(100)), "nats a token away"),
+        (Plant("NaN", labels=few, nan=True), "a weight is infinite or NaN"),
     ],
     ids=lambda value: value.name if isinstance(value, Plant) else None,
 )
