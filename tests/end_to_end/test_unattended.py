@@ -401,7 +401,7 @@ def test_a_policy_that_learns_to_please_a_judge_who_loves_length_is_stopped(
     [
         ("py:nowhere:better", "The judge 'py:nowhere:better' cannot be used"),
         ("nonsense", "judge"),
-        (None, "Nobody is there to judge; name a --judge"),
+        (None, "No judge is set; name one with --judge"),
     ],
 )
 def test_a_judge_that_cannot_be_used_is_one_sentence(

@@ -10,13 +10,13 @@ import pytest
 
 from labeler.store import open_store
 from tests.support.patience import PATIENCE_SECONDS, wait_until
-from tests.support.service import Client, free_port, settings_environment
+from tests.support.service import PLAIN, Client, free_port, settings_environment
 from tests.support.tiny import fill
 
 
 def is_up(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/rating/state", timeout=30).is_success
+        return httpx.get(f"{url}/rating/state", **PLAIN).is_success
     except httpx.HTTPError:
         return False
 

@@ -13,7 +13,7 @@ import pytest
 
 from labeler.store import open_store
 from tests.support.patience import wait_until
-from tests.support.service import Client, Service
+from tests.support.service import PLAIN, Client, Service
 from tests.support.tiny import EASY, fill
 
 
@@ -174,7 +174,7 @@ def test_a_full_disk_ends_nothing_and_loses_no_saved_vote(
         saved = vote_until_refused(client)
         wait_until(lambda: any("cannot be written" in line for line in service.lines), "a word")
         assert service.process.poll() is None
-        assert httpx.get(service.url, timeout=30).is_success
+        assert httpx.get(service.url, **PLAIN).is_success
     with Service(tmp_path / "run", **settings) as again:
         assert Client(again.url).state()["votes"] == saved
         live = Client(again.url).state()["live"]

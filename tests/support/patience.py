@@ -16,5 +16,5 @@ def wait_until(condition: Callable[[], Value], what: str = "it") -> Value:
     while not (value := condition()):
         if time.monotonic() > end:
             raise TimeoutError(f"waited {PATIENCE_SECONDS} s for {what}")
-        pause.wait(0.05)
+        pause.wait(0.1)
     return value

@@ -20,7 +20,7 @@ from labeler.domain.errors import BadInput
 from labeler.store import Store
 from labeler.web import server
 from tests.support.patience import PATIENCE_SECONDS, wait_until
-from tests.support.service import free_port
+from tests.support.service import PLAIN, free_port
 from tests.support.web import Screen, add_pairs, standing
 
 
@@ -41,7 +41,7 @@ class Process:
 
     def answers(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/rating/state", timeout=30).status_code == 200
+            return httpx.get(f"{self.url}/rating/state", **PLAIN).status_code == 200
         except httpx.TransportError:
             return False
 
