@@ -126,7 +126,7 @@ def wins(finding: Finding, parent: int | None) -> str | None:
 
 
 def style(finding: Finding) -> list[str]:
-    """How its replies differ from those of the version before.
+    """How its replies differ from those of the version before: a sentence, if anything is known.
 
     >>> style(Finding(kl_live=0.013))
     ['Its replies have barely changed.']
@@ -136,13 +136,11 @@ def style(finding: Finding) -> list[str]:
     if before and now is not None:
         change = now / before - 1
         much = f"{percent(abs(change))} {'longer' if change > 0 else 'shorter'}"
-        alike = abs(change) < MIN_LENGTH_CHANGE
-        said.append(f"Its replies are {'as long as before' if alike else much}.")
+        said.append(f"are {'as long as before' if abs(change) < MIN_LENGTH_CHANGE else much}")
     if nats is not None:
-        how = "barely" if nats < BARELY_NATS else "a lot" if nats >= MUCH_NATS else "a little"
-        moved = "have barely changed" if how == "barely" else f"have changed {how}"
-        said.append(f"Its replies {moved}.")
-    return said
+        much = "changed a lot" if nats >= MUCH_NATS else "changed a little"
+        said.append(f"have {'barely changed' if nats < BARELY_NATS else much}")
+    return [f"Its replies {' and '.join(said)}."] if said else []
 
 
 def details(finding: Finding) -> list[tuple[str, str]]:

@@ -74,8 +74,7 @@ def test_a_result_says_what_was_found_of_the_new_version() -> None:
     )
     assert [plain(line) for line in update.lines(result)] == [
         "It agrees with 75 % [41, 93] of 8 held-out votes (version 6: 50 % [22, 78]).",
-        "Its replies are 20 % longer.",
-        "Its replies have changed a lot.",
+        "Its replies are 20 % longer and have changed a lot.",
     ]
     assert update.lines(replace(result, live=6))[0] == "Version 6 is live now."
 

@@ -408,8 +408,7 @@ def test_a_new_version_is_told_with_the_verdict_of_the_gate_and_its_figures_are_
     expect(screen.page.locator(".result li")).to_have_text(
         [
             "It agrees with 75 % [53, 89] of 20 held-out votes (version 0: 50 % [30, 70]).",
-            "Its replies are 20 % shorter.",
-            "Its replies have changed a little.",
+            "Its replies are 20 % shorter and have changed a little.",
         ]
     )
     figures = screen.page.locator(".result dl")
