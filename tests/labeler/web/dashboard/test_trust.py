@@ -42,10 +42,16 @@ def anonymous(value: Any) -> Any:
     return value
 
 
+@pytest.mark.parametrize("state_age_seconds", [0.0, 3600.0])
 def test_gold_repeated_and_ordinary_pairs_look_alike_in_every_answer(
-    store: Store, database: Database, tmp_path: Path
+    store: Store,
+    database: Database,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    state_age_seconds: float,
 ) -> None:
     """Pair, receipt, state, undo and history: the same keys, kinds and values but for the words."""
+    monkeypatch.setattr("labeler.web.rating.loop.MAX_AGE_SECONDS", state_age_seconds)
     add_pairs(store, 200)
     golds = [
         Gold([{"role": "user", "content": f"Question {n}?"}], f"alpha response {n}", f"beta {n}")
