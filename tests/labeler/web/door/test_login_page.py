@@ -92,7 +92,7 @@ def test_the_login_says_what_a_proxy_takes_that_the_service_was_not_told_of(
 ) -> None:
     page.set_extra_http_headers({"x-forwarded-for": "192.0.2.7"})
     page.goto(service.url)
-    expect(page.get_by_role("alert")).to_contain_text("give `livedpo serve` the --public-url.")
+    expect(page.get_by_role("alert")).to_contain_text("start `livedpo serve` with --public-url.")
 
 
 def test_an_invite_leaves_the_address_bar_and_lets_in_once(
