@@ -99,5 +99,5 @@ def test_a_vote_survives_kill_9_between_click_and_answer(
 
 def test_an_address_of_another_machine_is_one_sentence(store: Store, tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path, host="192.0.2.1")
-    with pytest.raises(BadInput, match="no admin account yet"):
+    with pytest.raises(BadInput, match="no admin account"):
         server.run_web(settings, store, threading.Event())
