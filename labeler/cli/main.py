@@ -234,7 +234,7 @@ def versions_rollback(settings: Settings, version: int | None) -> None:
 @click.argument("version", type=int)
 @settings_options(*STORE)
 def versions_promote(settings: Settings, version: int) -> None:
-    """Make VERSION live: a candidate, or one that the gate kept back, or an older one.
+    """Make VERSION live: a candidate, or one that the gate held back, or an older one.
 
     A running service follows at once.
     """

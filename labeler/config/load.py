@@ -116,7 +116,7 @@ def _validated(values: dict[str, Any]) -> Settings:
         return Settings.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        if not first["loc"]:  # a combination, said by `_wrong_combination`
+        if not first["loc"]:  # a combination that a part refuses
             raise BadInput(str(first["ctx"]["error"])) from error
         name = str(first["loc"][0])
         reason = first["msg"][0].lower() + first["msg"][1:]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from labeler.cli.main import ALL, cli
-from labeler.config.settings import Settings
+from labeler.config.settings import FIELDS
 from labeler.domain.adapter_folder import WEIGHTS
 from labeler.domain.estimate import Estimate
 from labeler.domain.finding import Finding
@@ -42,7 +42,7 @@ def fails(run: subprocess.CompletedProcess[str], code: int, words: str) -> None:
 
 def test_help_names_every_setting_with_its_default() -> None:
     text = livedpo("serve", "--help").stdout
-    for name in Settings.model_fields:
+    for name in FIELDS:
         assert "--" + name.replace("_", "-") in text
     assert "7860" in text
 
@@ -106,7 +106,7 @@ def test_versions_are_listed_oldest_first(tmp_path: Path) -> None:
 
 
 def make_versions(data_dir: Path) -> Store:
-    """A live version 1 with its folder, and a version 2 with its own that the gate kept back."""
+    """A live version 1 with its folder, and a version 2 with its own that the gate held back."""
     store = open_store(f"sqlite:///{data_dir / 'livedpo.sqlite'}")
     fill(store, 12)
     for number, now in ((1, 1010.0), (2, 1030.0)):
@@ -216,4 +216,4 @@ def test_every_command_has_a_help_text() -> None:
             walk(child)
 
     walk(cli)
-    assert set(ALL) == set(Settings.model_fields)
+    assert set(ALL) == set(FIELDS)

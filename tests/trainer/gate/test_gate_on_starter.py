@@ -1,4 +1,4 @@
-"""The gate on real updates of the starter: good ones pass, each planted bad one is kept back."""
+"""The gate on real updates of the starter: good ones pass, each planted bad one is held back."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path

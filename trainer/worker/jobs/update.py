@@ -178,7 +178,7 @@ class UpdateJob:
         """Make the candidate live with its first pairs, or keep it as rejected."""
         if row.finding.objections:
             reason = row.finding.objection
-            log.warning("Version %s was kept back: %s.", row.id, reason)
+            log.warning("Version %s was held back: %s.", row.id, reason)
             now = self._place.clock()
             self._place.store.updates.reject(claim, row, reason=reason, now=now)
         else:
