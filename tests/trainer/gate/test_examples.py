@@ -78,7 +78,7 @@ def test_an_update_keeps_two_examples_and_says_that_nobody_has_compared_them(
     worker.step()
     me = store.raters.local(now=1.0)
     [change] = store.changes.of(me, last=10)
-    assert len(change.examples) == 2
-    assert all(example.before and example.after for example in change.examples)
+    assert len(change.finding.examples) == 2
+    assert all(example.before and example.after for example in change.finding.examples)
     assert change.my_labels == N
-    assert change.win_rate == NO_JUDGE
+    assert change.finding.win_rate == NO_JUDGE
