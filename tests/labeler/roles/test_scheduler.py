@@ -67,8 +67,8 @@ def test_a_job_that_fails_raises_an_alarm_and_goes_on(
     thread = threading.Thread(target=run_scheduler, args=(settings, store, stop))
     thread.start()
     try:
-        wait_until(lambda: len(alarms) == 2)
+        wait_until(lambda: len(alarms) >= 2)
     finally:
         stop.set()
         thread.join(timeout=PATIENCE_SECONDS)
-    assert alarms == ["the disk went away", None]
+    assert alarms[:2] == ["the disk went away", None]
