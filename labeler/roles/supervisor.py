@@ -163,7 +163,7 @@ class Supervisor:
         if child.recent_deaths(now) >= DEATHS_BEFORE_ALARM:
             times = child.recent_deaths(now)
             self._alarm(
-                child.name, f"The {child.name} died {times}times within minutes; see {file}."
+                child.name, f"The {child.name} died {times} times within minutes; see {file}."
             )
 
 
