@@ -1,6 +1,7 @@
-"""The worker: jobs in order, the most urgent first, and one piece of work a turn.
+"""The worker: jobs in order, the most urgent first.
 
-    Worker.step  =  follow the live version; then the first job that has something to do does it
+    Worker.step  =  follow the live version; do the first job, for which somebody waits; then the
+                    next one of the others that has something to do
 
 One thread does everything, because a policy's adapters are global state. The live version is a
 pointer in the database: the worker looks at it before everything it does, so that a rollback takes
@@ -47,7 +48,9 @@ class Worker:
             return Turn.IDLE
         if not self._live.follow():
             return Turn.OTHER_SHAPE
-        worked = any(job.step(now) for job in self.jobs)
+        urgent, *others = self.jobs
+        worked = urgent.step(now)  # which keeps no update waiting, however much people ask
+        worked = any(job.step(now) for job in others) or worked
         self._news.looked(now, worked=worked)
         return Turn.WORKED if worked else Turn.IDLE
 

@@ -250,3 +250,17 @@ def test_progress_is_told_while_tokens_are_drawn(
 def test_without_an_ask_the_worker_only_reads(worker: HandTurned, database: Database) -> None:
     with only_writer(database):
         assert not worker.job(AskJob).step(2.0)
+
+
+def test_prompts_that_keep_coming_hold_up_no_update(
+    worker: HandTurned, store: Store, settings: Settings
+) -> None:
+    work(worker)
+    vote(store, N)
+    open_due_update(settings, store, now=2000.0)
+    ask(store, "a")
+    worker.step()
+    assert look(store, "a").state is AskState.READY
+    live = store.versions.live()
+    assert live is not None
+    assert live.id == 1
