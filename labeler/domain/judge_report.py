@@ -9,7 +9,10 @@ from labeler.domain.estimate import Estimate
 
 @dataclass(frozen=True)
 class Bin:
-    """Pairs on which the judge was about as sure: how sure on average, and how often right."""
+    """Pairs on which the judge was about as sure: how sure on average, and how right.
+
+    `right` is the share of people who chose what the judge chose, ties counting half.
+    """
 
     confidence: float
     right: float

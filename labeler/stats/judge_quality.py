@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from labeler.domain.estimate import Z_95, Estimate
+from labeler.domain.judge_report import Bin
 from labeler.domain.labels import Preference
 from labeler.domain.sentences.judge import agrees_too_little
 from labeler.domain.states import Choice
@@ -73,18 +74,6 @@ class Double:
         if self.tokens_a == self.tokens_b:
             return Choice.TIE
         return Choice.A if self.tokens_a > self.tokens_b else Choice.B
-
-
-@dataclass(frozen=True)
-class Bin:
-    """Pairs on which the judge was about as sure: how sure on average, and how right.
-
-    `right` is the share of people who chose what the judge chose, ties counting half.
-    """
-
-    confidence: float
-    right: float
-    count: int
 
 
 @dataclass(frozen=True)

@@ -181,7 +181,6 @@ class LoopState:
     labels_missing: int
     updates: int
     live: int | None
-    pairs: int
     is_updating: bool
     steps_done: int
     ended: list[EndedUpdate]

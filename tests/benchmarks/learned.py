@@ -24,7 +24,7 @@ from labeler.domain.estimate import Estimate
 from labeler.domain.judging import Cause, Example, Judge, Question
 from labeler.domain.labels import Preference
 from trainer.judge.features import Features
-from trainer.judge.learned import FEWEST, REFIT, LearnedJudge
+from trainer.judge.learned import MIN_DECIDED, REFIT, LearnedJudge
 from trainer.judge.reward import RewardModel
 from trainer.policy.policy import LIVE, Policy, load_policy
 from trainer.sampling.local import LocalSampler
@@ -153,7 +153,7 @@ def false_trust(features: Features, train: list[Pair], runs: int, most: int) -> 
         labels = examples(rng.sample(train, most), 0.0, rng)
         judge = LearnedJudge(features, seed=seed)
         was = False
-        for count in range(FEWEST, most + 1, REFIT):
+        for count in range(MIN_DECIDED, most + 1, REFIT):
             judge.learn(labels[:count])
             now = judge.fit is not None and judge.fit.is_trusted
             looks += now

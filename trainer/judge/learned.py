@@ -30,8 +30,8 @@ from trainer.judge.heads import Heads, Labels, Skill, Span, cross_validate, ense
 log = logging.getLogger(__name__)
 
 MARGIN = 0.05  # above 0.5
-FEWEST = 32  # decided labels
-MOST = 1024  # labels, the newest; two responses each fit into the cache of features
+MIN_DECIDED = 32  # labels
+MAX_LABELS = 1024  # the newest; two responses each fit into the cache of features
 REFIT = 8  # labels that came or changed, and
 REFIT_SHARE = 0.04  # at least this share of all
 LOOKS_AGO = (REFIT, 2 * REFIT)  # labels, without the newest of which it must be good as well
@@ -68,7 +68,7 @@ class LearnedJudge:
     def says(self) -> str:
         """How good it is, in a sentence."""
         if self.fit is None:
-            return untrained(FEWEST, self._decided)
+            return untrained(MIN_DECIDED, self._decided)
         return trained(self.fit.right, None if self.fit.is_trusted else 0.5 + MARGIN)
 
     def learn(self, examples: Sequence[Example]) -> bool:
@@ -77,14 +77,14 @@ class LearnedJudge:
         `examples` are all labels there are, the newest last. One that is gone, or says something
         else now, counts as a change.
         """
-        newest = {example.pair_id: example for example in examples[-MOST:]}
+        newest = {example.pair_id: example for example in examples[-MAX_LABELS:]}
         known = {pair: example.said for pair, example in newest.items()}
         changed = {pair for pair, _ in known.items() ^ self._known.items()}
         if not changed or len(changed) < max(REFIT, REFIT_SHARE * len(known)):
             return False
         self._known = known
         self._decided = sum(_is_decided(said) for said in known.values())
-        self.fit = self._fit(list(newest.values())) if self._decided >= FEWEST else None
+        self.fit = self._fit(list(newest.values())) if self._decided >= MIN_DECIDED else None
         log.info("The judge 'learned' is %s.", self.says)
         return True
 
@@ -145,7 +145,7 @@ def _is_good(skill: Skill | None) -> bool:
     """Whether it beats chance by the margin."""
     if skill is None or skill.right.low is None:
         return False
-    return skill.right.count >= FEWEST and skill.right.low > 0.5 + MARGIN
+    return skill.right.count >= MIN_DECIDED and skill.right.low > 0.5 + MARGIN
 
 
 def _judgement(heads: Heads, features: Tensor) -> Judgement:

@@ -49,7 +49,7 @@ class RewardModel:
         self._own_pad: int | None = model.config.get_text_config().pad_token_id
         self._control_tokens = control_tokens(self._tokenizer)
         positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-        self._most_tokens = min(positions or 10**9, self._tokenizer.model_max_length)
+        self._max_tokens = min(positions or 10**9, self._tokenizer.model_max_length)
 
     def close(self) -> None:
         """It waits for nobody."""
@@ -77,7 +77,7 @@ class RewardModel:
         except (TemplateError, ValueError, TypeError, KeyError):
             return Cause.ERROR
         row = tuple(encoded["input_ids"])
-        return row if 0 < len(row) <= self._most_tokens else Cause.TOO_LONG
+        return row if 0 < len(row) <= self._max_tokens else Cause.TOO_LONG
 
     def _scores(self, rows: Sequence[Row]) -> dict[Row, float]:
         """The score of each row; equal rows are one, so equal responses tie exactly.

@@ -175,7 +175,7 @@ def in_one_line(finding: Finding, parent: int | None, reason: str | None) -> str
     """
     parts = [f"{counted(finding.labels or 0, 'label')}, from version {parent}"]
     parts += filter(None, (wins(finding, parent), agreement(finding, parent)))
-    objections = reason or "; ".join(finding.objections)
+    objections = reason or finding.objection
     return "; ".join([*parts, f"held back: {objections}"] if objections else parts)
 
 

@@ -4,7 +4,7 @@
     sentences  = collapsed(first, now, limits)
 
 The gate compares each version with the one before it, so it lets a slow slide pass; this guard sees
-the slide, and an unattended run ends on it. It needs FEWEST responses of either version. With the
+the slide, and an unattended run ends on it. It needs MIN_RESPONSES of either version. With the
 default limits, two samples of one and the same version (the starter) gave no alarm in 4000 tries of
 16 responses or more, 2 in 4000 of 8, 31 in 4000 of 4.
 """
@@ -14,13 +14,13 @@ from collections.abc import Sequence
 from labeler.config.parts.budgets import Budgets
 from labeler.domain.response_stats import Said, Style, style
 
-FEWEST = 32
+MIN_RESPONSES = 32
 
 
 def alike(first: Sequence[Said], now: Sequence[Said]) -> tuple[Style, Style] | None:
     """The styles of equally many responses of both; None if there are too few to tell."""
     count = min(len(first), len(now))
-    return (style(first[:count]), style(now[:count])) if count >= FEWEST else None
+    return (style(first[:count]), style(now[:count])) if count >= MIN_RESPONSES else None
 
 
 def collapsed(first: Style, now: Style, limits: Budgets) -> list[str]:

@@ -9,13 +9,13 @@ from sqlmodel import Session, col, func, select
 from labeler.domain.estimate import wilson
 from labeler.domain.judging import is_consistent
 from labeler.domain.labels import VoteRules, combine
+from labeler.domain.sentences.judge import LEARNED
 from labeler.domain.states import Choice, Purpose, RaterRole
 from labeler.stats.judge_quality import Double, measure
 from labeler.store.learning.label_selection import opinion_of
 from labeler.store.tables import Pair, Rater, RoleState, TidiedVerdicts, Verdict, Vote
 
 ROLE = "judge"
-LEARNED = "learned"  # the only judge that has something to say of itself
 MAX_DOUBLES = 500
 MAX_ORDERS = 1000
 WITH_TIES = VoteRules(ties="learn")

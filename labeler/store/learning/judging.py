@@ -23,12 +23,13 @@ from labeler.domain.judging import (
     Question,
     abstaining,
 )
-from labeler.domain.labels import VoteRules, combine
+from labeler.domain.labels import combine
 from labeler.domain.rules import JudgeRules
 from labeler.domain.states import PairState, Purpose, RaterRole, Source
 from labeler.stats.judge_quality import MIN_TO_PAUSE, measure, paused_by_agreement
 from labeler.store.database import Database
 from labeler.store.learning.judge_report import (
+    WITH_TIES,
     by_a_person,
     doubles,
     judge_labels,
@@ -162,9 +163,8 @@ class Judging:
                 questions[pair_id(pair)] = Question(
                     prompt.messages, pair.response_a, pair.response_b
                 )
-        rules = VoteRules(ties="learn")
         said = {
-            number: combine([opinion_of(vote) for vote in some], rules)
+            number: combine([opinion_of(vote) for vote in some], WITH_TIES)
             for number, some in votes.items()
         }
         return [

@@ -1,8 +1,8 @@
 """What goes as time passes, so that disk and database stay bounded by versions kept and labels.
 
-Folders of old versions: `prunable` says which; their rows stay, with all metrics. Pairs that nobody
-ever answered: their rows go, with their leases and with what a judge failed to say of them. What is
-never deleted: a vote, whatever became of it, and all that it stands on.
+Folders of old versions: `prunable` says which; their rows stay, with what was found. Pairs that
+nobody ever answered: their rows go, with their leases and with what a judge failed to say of them.
+What is never deleted: a vote, whatever became of it, and all that it stands on.
 
 The file does not shrink by this. SQLite takes the freed pages for the next rows, so it stays as
 large as it once was. Each transaction here is small, so that the write-ahead log is folded back in
@@ -63,10 +63,10 @@ def prunable(session: Session, keep: int) -> list[PolicyVersion]:
     return list(session.exec(rows))
 
 
-def tidy(database: Database, *, now: float, most_expired: int = MAX_EXPIRED) -> int:
+def tidy(database: Database, *, now: float, max_expired: int = MAX_EXPIRED) -> int:
     """Delete what nobody needs any more, in small transactions; returns how many pairs that were.
 
-    Pairs that were retired without a vote, but for the newest `most_expired`; not while one is
+    Pairs that were retired without a vote, but for the newest `max_expired`; not while one is
     held, nor for a week after a person held it, nor for a day after a judge spoke of it. And
     answers that a judge owed us a day ago and more, for a cause that passes: it was asked again.
     """
@@ -74,12 +74,12 @@ def tidy(database: Database, *, now: float, most_expired: int = MAX_EXPIRED) -> 
     for _ in range(MAX_BATCHES):
         with database.read() as session:
             if not (
-                _forgotten_pairs(session, now, most_expired, limit=1)
+                _forgotten_pairs(session, now, max_expired, limit=1)
                 or _passed_failures(session, now, limit=1)
             ):
                 break
         with database.write() as session:
-            found = _forgotten_pairs(session, now, most_expired, limit=BATCH_ROWS)
+            found = _forgotten_pairs(session, now, max_expired, limit=BATCH_ROWS)
             _delete_verdicts(session, col(Verdict.pair_id).in_(found))
             _delete_verdicts(
                 session, col(Verdict.id).in_(_passed_failures(session, now, limit=BATCH_ROWS))
@@ -105,11 +105,11 @@ def _live_during_the_update(session: Session) -> list[int]:
     return list(session.exec(since))
 
 
-def _forgotten_pairs(session: Session, now: float, most_expired: int, *, limit: int) -> list[int]:
+def _forgotten_pairs(session: Session, now: float, max_expired: int, *, limit: int) -> list[int]:
     """Numbers of up to `limit` pairs that may go, oldest first."""
     expired = col(Pair.state) == PairState.EXPIRED
     newest = (
-        select(Pair.id).where(expired).order_by(col(Pair.id).desc()).offset(most_expired).limit(1)
+        select(Pair.id).where(expired).order_by(col(Pair.id).desc()).offset(max_expired).limit(1)
     )
     last = session.exec(newest).first()
     if last is None:

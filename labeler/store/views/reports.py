@@ -183,7 +183,6 @@ class Reports:
                 labels_missing=max(0, missing),
                 updates=count(session, Update, col(Update.state) == UpdateState.PROMOTED),
                 live=live_id(session),
-                pairs=session.exec(select(func.max(Pair.id))).one() or 0,
                 is_updating=bool(still_open),
                 steps_done=still_open[0].steps_done if still_open else 0,
                 ended=[_ended(update) for update in updates if update.finished_at][:ended],

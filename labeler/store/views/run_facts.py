@@ -36,8 +36,8 @@ class RunFacts:
 
     `reason` is the sentence that it ended with, and `alarmed` whether that was something to look
     at and no budget. `seconds` is how long it worked, `spent` seconds by kind of work; what they
-    leave is the rest. `abstentions` are counts by cause, and `agreement` is
-    `JudgeFigures.as_dict()`, where people labelled too.
+    leave is the rest. `abstentions` are counts by cause, and `agreement` is the judge's report,
+    where people labelled too.
     """
 
     judge: str

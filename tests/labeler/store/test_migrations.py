@@ -278,7 +278,7 @@ def test_the_loop_goes_on_where_it_stopped(old: Database) -> None:
             )
         )
     assert store.versions.prune(keep=1, now=20.0) == []
-    assert tidy(old, now=1e9, most_expired=0) == 1
+    assert tidy(old, now=1e9, max_expired=0) == 1
     status = store.reports.status(max_staleness=2)
     assert status["pairs"] == {"ready": 1, "leased": 0, "labelled": 2, "expired": 1}
     assert (status["labels"]["human"], status["labels"]["used"]) == (3, 1)

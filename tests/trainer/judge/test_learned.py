@@ -11,7 +11,7 @@ from labeler.domain.states import Choice
 from tests.trainer.conftest import load
 from trainer.judge.features import Features
 from trainer.judge.heads import Labels, Span, cross_validate, ensemble, fit
-from trainer.judge.learned import FEWEST, REFIT, LearnedJudge
+from trainer.judge.learned import MIN_DECIDED, REFIT, LearnedJudge
 from trainer.policy.policy import LIVE, Policy
 
 WORDS = ["tea", "good", "world", "hello", "make", "how", "you"]
@@ -147,7 +147,7 @@ def test_equal_responses_are_a_tie(policy: Policy) -> None:
 
 
 def test_it_keeps_silent_until_it_has_seen_enough(policy: Policy) -> None:
-    judge = judge_of(policy, examples(FEWEST - 1))
+    judge = judge_of(policy, examples(MIN_DECIDED - 1))
     (found,) = judge.judge([examples(1)[0].question])
     assert (found.probability, found.cause) == (None, Cause.UNTRAINED)
     assert judge.says == "not in use yet: it needs 32 decided labels and has 31"
@@ -165,8 +165,11 @@ def test_one_lucky_look_is_not_enough(policy: Policy) -> None:
 
 
 def test_ties_and_even_splits_do_not_count_as_decided(policy: Policy) -> None:
-    labels = [*examples(FEWEST - 1), examples(FEWEST + 9)[-1]._replace(said=Preference(0.5))]
-    labels += [examples(FEWEST + 10)[-1]._replace(said=Preference(0.0, tie=1.0))]
+    labels = [
+        *examples(MIN_DECIDED - 1),
+        examples(MIN_DECIDED + 9)[-1]._replace(said=Preference(0.5)),
+    ]
+    labels += [examples(MIN_DECIDED + 10)[-1]._replace(said=Preference(0.0, tie=1.0))]
     assert "has 31" in judge_of(policy, labels).says
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from labeler.config.parts.budgets import Budgets
 from labeler.domain.response_stats import Said, Style
-from labeler.roles.unattended.collapse import FEWEST, alike, collapsed
+from labeler.roles.unattended.collapse import MIN_RESPONSES, alike, collapsed
 
 LIMITS = Budgets()
 FIRST = Style(tokens=30.0, unfinished=0.05, repetition=0.02, distinct=0.5, entropy=0.8)
@@ -63,7 +63,7 @@ def test_each_sign_has_a_sentence_of_its_own() -> None:
 
 def test_only_equally_many_responses_are_compared_and_only_enough_of_them() -> None:
     """A sample of twice the same responses has half the share of distinct sequences."""
-    said = [Said([n, n + 1, n + 2, n + 3], "stop") for n in range(FEWEST)]
+    said = [Said([n, n + 1, n + 2, n + 3], "stop") for n in range(MIN_RESPONSES)]
     found = alike(said, said * 2)
     assert found is not None
     assert found[0].distinct == found[1].distinct == 1.0

@@ -20,7 +20,6 @@ STATE = LoopState(
     labels_missing=3,
     updates=4,
     live=4,
-    pairs=80,
     is_updating=False,
     steps_done=0,
     ended=[],

@@ -81,6 +81,6 @@ def test_the_file_stays_as_large_as_it_was_while_pairs_come_and_go(
     for turn in range(12):
         add_pairs(store, 40)
         expire(database)
-        tidy(database, now=NOW + turn, most_expired=40)
+        tidy(database, now=NOW + turn, max_expired=40)
         sizes.append(pages()[0])
     assert max(sizes[3:]) <= sizes[2] + 2

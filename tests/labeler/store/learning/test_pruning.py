@@ -212,13 +212,13 @@ def verdict(database: Database, pair_id: int, **changed: object) -> None:
 
 def test_pairs_that_nobody_answered_go_but_for_the_newest(store: Store, database: Database) -> None:
     expire(database)
-    assert tidy(database, now=NOW, most_expired=10) == 30
+    assert tidy(database, now=NOW, max_expired=10) == 30
     assert {pair.id for pair in rows(database, Pair)} == {*range(31, 41)}
-    assert tidy(database, now=NOW, most_expired=10) == 0
+    assert tidy(database, now=NOW, max_expired=10) == 0
 
 
 def test_ready_pairs_stay(store: Store, database: Database) -> None:
-    assert tidy(database, now=NOW, most_expired=0) == 0
+    assert tidy(database, now=NOW, max_expired=0) == 0
     assert store.queue.ready() == 40
 
 
@@ -227,7 +227,7 @@ def test_more_pairs_than_a_batch_go_in_several_transactions(
 ) -> None:
     monkeypatch.setattr("labeler.store.learning.pruning.BATCH_ROWS", 7)
     expire(database)
-    assert tidy(database, now=NOW, most_expired=0) == 40
+    assert tidy(database, now=NOW, max_expired=0) == 40
 
 
 @pytest.mark.parametrize("choice", ["left", "tie", "skip"])
@@ -236,7 +236,7 @@ def test_a_pair_with_a_vote_stays_with_it_whatever_the_vote_says(
 ) -> None:
     vote(store, 1, choice)
     expire(database)
-    assert tidy(database, now=NOW, most_expired=0) == 39
+    assert tidy(database, now=NOW, max_expired=0) == 39
     assert len(store.reports.votes()) == 1
 
 
@@ -247,14 +247,14 @@ def test_a_pair_whose_only_vote_was_undone_stays_with_it(store: Store, database:
     assert again is not None
     store.queue.give_back([again.lease_id], rater_id=rater, now=1004.0)
     expire(database)
-    assert tidy(database, now=NOW, most_expired=0) == 39
+    assert tidy(database, now=NOW, max_expired=0) == 39
     assert [row.superseded_by for row in store.reports.votes()] == ["u"]
 
 
 def test_a_pair_that_somebody_holds_stays(store: Store, database: Database) -> None:
     lease(store)
     expire(database)
-    assert tidy(database, now=NOW, most_expired=0) == 39
+    assert tidy(database, now=NOW, max_expired=0) == 39
 
 
 def test_a_vote_that_comes_days_late_finds_its_pair_and_a_week_later_none(
@@ -263,10 +263,10 @@ def test_a_vote_that_comes_days_late_finds_its_pair_and_a_week_later_none(
     early, late = lease(store, 2)
     store.queue.end_all_leases(now=2000.0)
     expire(database)
-    assert tidy(database, now=2000.0 + WEEK - 1, most_expired=0) == 38
+    assert tidy(database, now=2000.0 + WEEK - 1, max_expired=0) == 38
     at = 2000.0 + WEEK
     assert store.votes.record(Ballot("early", early, "left"), rater_id=1, now=at).saved
-    assert tidy(database, now=at, most_expired=0) == 1
+    assert tidy(database, now=at, max_expired=0) == 1
     assert left(database, Lease) == 1
     assert not store.votes.record(Ballot("late", late, "left"), rater_id=1, now=at).saved
 
@@ -279,9 +279,9 @@ def test_what_a_judge_said_of_a_forgotten_pair_goes_with_it_after_a_day_and_its_
     verdict(database, 1, probability=0.7)
     verdict(database, 2, cause=Cause.UNCLEAR, created_at=NOW - DAY + 1)
     expire(database)
-    assert tidy(database, now=NOW, most_expired=0) == 39
+    assert tidy(database, now=NOW, max_expired=0) == 39
     assert left(database, Verdict) == 1
-    assert tidy(database, now=NOW + DAY, most_expired=0) == 1
+    assert tidy(database, now=NOW + DAY, max_expired=0) == 1
     sums = {
         (row.judge, row.cause, row.verdicts, row.requests, row.tokens)
         for row in rows(database, TidiedVerdicts)
@@ -312,7 +312,7 @@ def test_a_verdict_that_became_a_label_stays_with_its_pair_and_its_vote(
     )  # fmt: skip
     verdict(database, 1, probability=0.7, vote_id="v")
     expire(database)
-    assert tidy(database, now=NOW, most_expired=0) == 39
+    assert tidy(database, now=NOW, max_expired=0) == 39
     assert (left(database), left(database, Verdict)) == (1, 1)
 
 
@@ -325,7 +325,7 @@ def test_the_number_of_a_pair_is_never_given_to_another_one(
         assert seen.isdisjoint(numbers[1:])
         seen.update(numbers)
         expire(database)
-        tidy(database, now=NOW, most_expired=1)
+        tidy(database, now=NOW, max_expired=1)
         add_pairs(store, 20)
 
 

@@ -275,7 +275,7 @@ def test_pairs_nobody_answered_are_tidied_away_with_their_asks(
     store.asks.answer("a", PAIR, now=1001.0)
     make_version(store, 1)
     late = 1000.0 + 30 * 86_400
-    while tidy(database, now=late, most_expired=0):
+    while tidy(database, now=late, max_expired=0):
         pass
     assert look(store, me) is None
 
