@@ -139,7 +139,6 @@ def planted(loop: Loop, plant: Plant) -> Finding:
         said=store.queue.responses(claim.parent),
         examiner=Examiner(loop.policy, settings, load_judge(settings, loop.policy)),
         supply=Supply(store, loop.policy, LocalSampler(loop.policy), settings),
-        prompts=settings.gate_prompts,
     )
     store.updates.release(claim)
     return finding

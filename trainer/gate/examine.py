@@ -56,9 +56,13 @@ class Candidate:
 
 
 class Examiner:
-    """Examines what stands in the candidate adapter of a policy, beside the live one."""
+    """Examines what stands in the candidate adapter of a policy, beside the live one.
+
+    `prompts` is how many the candidate is to answer.
+    """
 
     def __init__(self, policy: Policy, limits: Gate, judge: Judge | None) -> None:
+        self.prompts = limits.gate_prompts
         self._policy = policy
         self._limits = limits
         self._judge = judge

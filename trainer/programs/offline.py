@@ -34,12 +34,12 @@ from trainer.gate.examine import Candidate, Examiner
 from trainer.judge.load import load_judge
 from trainer.learning.update import Step, train
 from trainer.policy.logps import logps_under
-from trainer.policy.policy import Policy, load_policy
+from trainer.policy.policy import Policy
 from trainer.sampling.local import LocalSampler, refuse_small_context
 from trainer.sampling.sampler import Sampler, Version
 from trainer.sampling.samples import batch_seed
 from trainer.worker.candidate import examine_candidate, write_candidate
-from trainer.worker.live import Live
+from trainer.worker.live import Live, load_live_policy
 from trainer.worker.supply import Supply
 
 log = logging.getLogger(__name__)
@@ -74,7 +74,8 @@ class Offline:
         labels, left_out = self._labels(pairs)
         tested = round(self._settings.held_out_share * len(labels))
         tested = min(tested, MAX_HELD_OUT, len(labels) - 1)
-        order = torch.randperm(len(labels), generator=_generator(self._settings.seed)).tolist()
+        shuffle = torch.Generator().manual_seed(self._settings.seed)
+        order = torch.randperm(len(labels), generator=shuffle).tolist()
         held_out = [labels[place] for place in order[:tested]]
         taught = [labels[place] for place in order[tested:]]
         steps = self._train(taught, batch_seed(self._settings.seed, live.number), stop)
@@ -89,7 +90,6 @@ class Offline:
             said=(),
             examiner=self._examiner,
             supply=self._supply,
-            prompts=self._settings.gate_prompts,
         )
         finding = replace(
             finding, labels=len(taught), held_out=tested, left_out=left_out, file=name
@@ -140,14 +140,11 @@ class Offline:
             tie=pair.said.tie,
             weight=pair.said.weight,
             prompt_tokens=prompt_tokens,
-            tokens_a=self._completion(pair.response_a, ended=pair.ended_a),
-            tokens_b=self._completion(pair.response_b, ended=pair.ended_b),
+            tokens_a=self._policy.response_tokens(pair.response_a, ended=pair.ended_a),
+            tokens_b=self._policy.response_tokens(pair.response_b, ended=pair.ended_b),
             reference_logp_a=0.0,
             reference_logp_b=0.0,
         )
-
-    def _completion(self, reply: str, *, ended: bool) -> list[int]:
-        return self._policy.response_tokens(reply, ended=ended)
 
     def _train(
         self, labels: Sequence[TrainingLabel], seed: int, stop: threading.Event
@@ -179,7 +176,7 @@ def run_offline(path: Path, settings: Settings, stop: threading.Event) -> str:
     with held:
         add_first_prompts(settings, store, log.info)
         torch.set_num_threads(settings.threads or (os.cpu_count() or 1))
-        policy = load_policy(settings, _live_folder(store, settings))
+        policy = load_live_policy(store, settings)
         offline = Offline(store, policy, LocalSampler(policy), settings)
         return offline.run(found.pairs, name=path.name, stop=stop)
 
@@ -197,11 +194,6 @@ def main() -> None:
     except LivedpoError as error:
         print(f"livedpo: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-
-
-def _live_folder(store: Store, settings: Settings) -> Path | None:
-    live = store.versions.live()
-    return settings.adapters_dir / live.folder if live is not None and live.folder else None
 
 
 def _sentence(number: int, finding: Finding) -> str:
@@ -222,10 +214,6 @@ def _sentence(number: int, finding: Finding) -> str:
 def _tokens(label: TrainingLabel) -> int:
     """Tokens of the prompt and the longer response."""
     return len(label.prompt_tokens) + max(len(label.tokens_a), len(label.tokens_b))
-
-
-def _generator(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def _quiet() -> bool:

@@ -34,9 +34,8 @@ def examine_candidate(
     said: Sequence[Said],
     examiner: Examiner,
     supply: Supply,
-    prompts: int,
 ) -> tuple[Finding, list[Sample]]:
-    """What the gate finds, and the candidate's answers to so many prompts: its first pairs.
+    """What the gate finds, and what the candidate answered: its first pairs.
 
     `version` is the candidate's, `said` is what the `live` one said of late. A broken candidate is
     not even sampled from. Raises LivedpoError if there is no prompt to sample from.
@@ -45,7 +44,7 @@ def examine_candidate(
     if found is not None:
         return found, []
     try:
-        samples = supply.sample(prompts, version)
+        samples = supply.sample(examiner.prompts, version)
     except FloatingPointError:
         return examiner.refuse_speechless(candidate), []
     if not samples:

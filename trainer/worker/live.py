@@ -2,10 +2,21 @@
 
 from pathlib import Path
 
+from labeler.config.settings import Settings
 from labeler.store import Store
 from trainer.policy.adapters import read_adapter
-from trainer.policy.policy import CANDIDATE, LIVE, Policy
+from trainer.policy.policy import CANDIDATE, LIVE, Policy, load_policy
 from trainer.sampling.sampler import Version
+
+
+def load_live_policy(store: Store, settings: Settings) -> Policy:
+    """The policy with adapters of the live version's shape. Raises LivedpoError."""
+    live = store.versions.live()
+    if live is None or live.folder is None:
+        return load_policy(settings)
+    folder = settings.adapters_dir / live.folder
+    read_adapter(folder, live.sha256)  # a damaged one is said before a large model is loaded
+    return load_policy(settings, folder)
 
 
 class Live:

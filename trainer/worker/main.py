@@ -23,8 +23,8 @@ from labeler.roles.process import QUIET, run_role
 from labeler.store import Store
 from trainer.gate.examine import Examiner
 from trainer.judge.load import load_judge
-from trainer.policy.adapters import read_adapter, remove_unfinished
-from trainer.policy.policy import Policy, load_policy
+from trainer.policy.adapters import remove_unfinished
+from trainer.policy.policy import Policy
 from trainer.sampling.local import LocalSampler, refuse_small_context
 from trainer.sampling.sampler import Sampler
 from trainer.worker.jobs.ask import AskJob
@@ -32,7 +32,7 @@ from trainer.worker.jobs.edit import EditJob
 from trainer.worker.jobs.judge import JudgeJob
 from trainer.worker.jobs.sample import SampleJob
 from trainer.worker.jobs.update import UpdateJob
-from trainer.worker.live import Live
+from trainer.worker.live import Live, load_live_policy
 from trainer.worker.news import News
 from trainer.worker.stopwatch import Stopwatch
 from trainer.worker.supply import ROLE, Supply, first_line
@@ -128,22 +128,12 @@ def _work(settings: Settings, store: Store, stop: threading.Event) -> None:
     if QUIET in sys.argv[1:] or not sys.stderr.isatty():
         disable_progress_bar()
     while not stop.is_set():
-        policy = _live_policy(settings, store)
+        store.roles.say(ROLE, "Loading the model.", pid=os.getpid(), now=time.time())
+        policy = load_live_policy(store, settings)
         sampler, name = LocalSampler(policy), worker_name(settings)
         worker = make_worker(store, policy, sampler, settings, name=name, stop=stop)
         with contextlib.closing(worker):
             _turn(worker, store, stop)
-
-
-def _live_policy(settings: Settings, store: Store) -> Policy:
-    """The policy with adapters of the live version's shape."""
-    store.roles.say(ROLE, "Loading the model.", pid=os.getpid(), now=time.time())
-    live = store.versions.live()
-    folder = None
-    if live is not None and live.folder is not None:
-        folder = settings.adapters_dir / live.folder
-        read_adapter(folder, live.sha256)  # a damaged one is said before a large model is loaded
-    return load_policy(settings, folder)
 
 
 def _turn(worker: Worker, store: Store, stop: threading.Event) -> None:

@@ -30,11 +30,6 @@ class Workplace:
     say: Say
     clock: Clock
 
-    @property
-    def is_unattended(self) -> bool:
-        """Whether a judge labels everything at once, and nobody waits for a pair."""
-        return self.settings.unattended
-
 
 class SignOfLife:
     """Says what the worker does: at once if it is news, else every few seconds."""

@@ -12,6 +12,8 @@ class SampleJob:
     def __init__(self, place: Workplace) -> None:
         self._place = place
         self._in_rounds = place.settings.mode == "iterative"
+        # Pairs beyond those of the round, or of the next update, would be in vain.
+        self._is_bounded = self._in_rounds or place.settings.unattended
 
     def step(self, now: float) -> bool:
         """Sample a batch; false if there are enough pairs, or no prompt gives any."""
@@ -19,14 +21,12 @@ class SampleJob:
         if wanted <= 0:
             self._place.say("Enough pairs are ready.")
             return False
-        most = UNATTENDED_PAIRS if self._place.is_unattended else BATCH_PAIRS
-        exactly = self._in_rounds or self._place.is_unattended
-        return self.top_up(min(wanted, most) if exactly else most)
+        most = UNATTENDED_PAIRS if self._place.settings.unattended else BATCH_PAIRS
+        return self.top_up(min(wanted, most) if self._is_bounded else most)
 
     def refill(self) -> None:
         """In the middle of an update: a batch for people who have nothing left to label."""
-        wait_for_pairs = not (self._in_rounds or self._place.is_unattended)
-        if wait_for_pairs and self._place.store.queue.ready() == 0:
+        if not self._is_bounded and self._place.store.queue.ready() == 0:
             self.top_up(BATCH_PAIRS)
 
     def top_up(self, count: int) -> bool:
@@ -50,7 +50,7 @@ class SampleJob:
         ready, rules = store.queue.ready(), settings.due_rules
         if self._in_rounds:
             return min(settings.queue_pairs - ready, store.updates.round_left(rules))
-        if self._place.is_unattended:
+        if settings.unattended:
             missing = store.updates.labels_missing(rules)
             return min(missing, store.judging.labels_left(settings.judge_rules)) - ready
         return settings.queue_pairs - ready

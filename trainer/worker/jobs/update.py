@@ -83,7 +83,7 @@ class UpdateJob:
 
     def spend(self) -> None:
         """Tell the unattended run where the time went, and the budget what the judge has cost."""
-        if self._place.is_unattended:
+        if self._place.settings.unattended:
             self._place.store.runs.spend(self._place.stopwatch.take())
         if self._judge is not None:
             self._judge.note_requests()
@@ -136,7 +136,6 @@ class UpdateJob:
                 said=place.store.queue.responses(claim.parent),
                 examiner=self._examiner,
                 supply=place.supply,
-                prompts=place.settings.gate_prompts,
             )
         finding = replace(
             finding,
