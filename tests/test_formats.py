@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from labeler.cli.gold import read_golds
 from labeler.config.load import load_settings
 from labeler.domain.adapter_folder import MANIFEST, verify
 from labeler.domain.errors import BadInput
 from labeler.domain.labels import VoteRules
 from labeler.domain.states import Purpose
 from labeler.files.export import FORMATS, write_export
+from labeler.files.golds import read_golds
 from labeler.files.pairs import read_pairs
 from labeler.files.prompts import read_prompts
 from labeler.roles.unattended.summary import as_json

@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from labeler.cli.gold import gold
-from labeler.cli.options import ALL, STORE, SectionedCommand, settings_options
+from labeler.cli.options import ALL, STORE, SectionedCommand, existing_store, settings_options
 from labeler.cli.raters import raters
 from labeler.config.load import as_environment
 from labeler.config.parts.part import Mark
@@ -28,7 +28,7 @@ from labeler.files.export import FORMATS, write_export
 from labeler.roles import MODULES
 from labeler.roles.disk import disk_of
 from labeler.roles.promotion import make_live
-from labeler.store import Store, open_store
+from labeler.store import open_store
 from labeler.store.views.reports import VersionRow
 
 
@@ -128,7 +128,7 @@ def export(settings: Settings, out: Path, format_name: str, labels: str) -> None
     A file of that name is replaced. Undone votes are in the raw format only.
     """
     source = None if labels == "all" else Source(labels)
-    votes = _existing(settings).reports.votes(source=source)
+    votes = existing_store(settings).reports.votes(source=source)
     rows = write_export(out, votes, format_name=format_name)
     click.echo(f"{rows} rows written to {out}.")
 
@@ -138,7 +138,7 @@ def export(settings: Settings, out: Path, format_name: str, labels: str) -> None
 @settings_options(*STORE, "max_staleness", "loss", "label_smoothing", "ties")
 def status(settings: Settings, as_json: bool) -> None:
     """Show counts and the state of the loop. Changes nothing."""
-    reports = _existing(settings).reports
+    reports = existing_store(settings).reports
     counts = reports.status(max_staleness=settings.max_staleness, votes=settings.vote_rules)
     counts["alarms"] = reports.alarms(now=time.time(), disk=disk_of(settings.data_dir))
     if as_json:
@@ -188,7 +188,7 @@ def prompts_add(settings: Settings, file: Path) -> None:
 @settings_options(*STORE)
 def prompts_list(settings: Settings) -> None:
     """List the prompts: number, how often sampled, the last message."""
-    for prompt in _existing(settings).prompts.all():
+    for prompt in existing_store(settings).prompts.all():
         text = " ".join(prompt.messages[-1]["content"].split())
         aside = f"  [set aside: {prompt.set_aside}]" if prompt.set_aside else ""
         click.echo(f"{prompt.id:6} {prompt.pairs_sampled:5}x  {text[:80]}{aside}")
@@ -203,7 +203,7 @@ def versions() -> None:
 @settings_options(*STORE)
 def versions_list(settings: Settings) -> None:
     """List the policy versions, oldest first, each with what the gate found."""
-    for row in _existing(settings).reports.versions():
+    for row in existing_store(settings).reports.versions():
         made = time.strftime("%Y-%m-%d %H:%M", time.localtime(row.version.created_at))
         folder = "pruned" if row.version.pruned_at else "kept" if row.version.kept else ""
         click.echo(
@@ -250,7 +250,7 @@ def versions_keep(settings: Settings, version: int, let_go: bool) -> None:
 
     Folders of old versions are removed otherwise; see --keep-versions of serve.
     """
-    _existing(settings).versions.keep(version, kept=not let_go)
+    existing_store(settings).versions.keep(version, kept=not let_go)
     stays = "is pruned once it is old" if let_go else "is kept for good"
     click.echo(f"The folder of version {version} {stays}.")
 
@@ -266,7 +266,7 @@ def versions_merge(settings: Settings, version: int, out: Path) -> None:
 
 def _make_live(settings: Settings, version_id: int | None) -> None:
     """Check the version's folder, move the live pointer, and say so."""
-    changed = make_live(settings, _existing(settings), version_id, now=time.time())
+    changed = make_live(settings, existing_store(settings), version_id, now=time.time())
     click.echo(f"Version {changed.live} is live now, in place of version {changed.previous}.")
 
 
@@ -274,10 +274,6 @@ def _say(sentence: str) -> None:
     """Print, whether or not somebody still listens: `livedpo serve | head` must go on serving."""
     with contextlib.suppress(BrokenPipeError):
         click.echo(sentence)
-
-
-def _existing(settings: Settings) -> Store:
-    return open_store(settings.database_url, create=False)
 
 
 def main() -> None:

@@ -8,7 +8,8 @@ from typing import Any, get_args
 import click
 
 from labeler.config.load import load_settings
-from labeler.config.settings import FIELDS, PARTS, UNATTENDED
+from labeler.config.settings import FIELDS, PARTS, UNATTENDED, Settings
+from labeler.store import Store, open_store
 
 ALL = tuple(FIELDS)
 STORE = ("data_dir", "database")
@@ -29,6 +30,11 @@ class SectionedCommand(click.Command):
             if rows:
                 with formatter.section((part.__doc__ or "").splitlines()[0]):
                     formatter.write_dl(rows)
+
+
+def existing_store(settings: Settings) -> Store:
+    """The store of a data dir that has one. Raises BadInput if it has none."""
+    return open_store(settings.database_url, create=False)
 
 
 def settings_options(

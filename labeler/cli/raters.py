@@ -4,11 +4,11 @@ import time
 
 import click
 
-from labeler.cli.options import STORE, SectionedCommand, settings_options
+from labeler.cli.options import STORE, SectionedCommand, existing_store, settings_options
 from labeler.config.settings import Settings
 from labeler.domain.states import RaterRole
 from labeler.roles.address import is_reachable, url_of
-from labeler.store import Store, open_store
+from labeler.store import open_store
 from labeler.store.people.accounts import INVITE_SECONDS, LOCAL_RATER, Account, AccountState
 
 LINK = ("host", "port", "public_url", "tls_certificate", "tls_key")
@@ -54,7 +54,7 @@ def add(settings: Settings, name: str, role: str) -> None:
 @settings_options(*STORE)
 def list_(settings: Settings) -> None:
     """List the accounts: number, name, role, state, since when."""
-    for account in _existing(settings).raters.all():
+    for account in existing_store(settings).raters.all():
         since = time.strftime("%Y-%m-%d", time.localtime(account.created_at))
         state = _state(account, time.time())
         click.echo(f"{account.id:4}  {account.name:20}  {account.role:8}  {since}  {state}")
@@ -65,7 +65,7 @@ def list_(settings: Settings) -> None:
 @settings_options(*STORE)
 def disable(settings: Settings, name: str) -> None:
     """Shut an account out at once. Its votes stay."""
-    accounts = _existing(settings).raters
+    accounts = existing_store(settings).raters
     account = accounts.find(name)
     accounts.disable(account.id, now=time.time())
     click.echo(f"'{account.name}' is disabled and logged out everywhere; the votes stay.")
@@ -76,7 +76,7 @@ def disable(settings: Settings, name: str) -> None:
 @settings_options(*STORE)
 def enable(settings: Settings, name: str) -> None:
     """Let a disabled account in again, with the password it had."""
-    accounts = _existing(settings).raters
+    accounts = existing_store(settings).raters
     account = accounts.find(name)
     accounts.enable(account.id)
     click.echo(f"'{account.name}' may log in again.")
@@ -92,7 +92,7 @@ def invite(settings: Settings, name: str) -> None:
     Older links are void. `livedpo raters invite local` gives the person of a service without
     accounts a password, and keeps their votes.
     """
-    accounts = _existing(settings).raters
+    accounts = existing_store(settings).raters
     account = accounts.find(name)
     token = accounts.reinvite(account.id, now=time.time())
     click.echo(f"'{account.name}' can set a new password with this link:")
@@ -115,7 +115,3 @@ def _state(account: Account, now: float) -> str:
         return account.state
     still_open = account.invite_expires_at is not None and account.invite_expires_at > now
     return "invited" if still_open else "invited (the link has expired)"
-
-
-def _existing(settings: Settings) -> Store:
-    return open_store(settings.database_url, create=False)

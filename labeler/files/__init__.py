@@ -1,1 +1,1 @@
-"""Files that people bring and take away: prompts, labelled pairs, exports."""
+"""Files that people bring and take away: prompts, gold pairs, labelled pairs, exports."""

@@ -38,7 +38,7 @@ from labeler.store.learning.judge_report import (
 from labeler.store.learning.label_selection import opinion_of
 from labeler.store.live_version import versions_since
 from labeler.store.people.accounts import account
-from labeler.store.rating.pairs import settle
+from labeler.store.rating.pairs import pair_id, settle
 from labeler.store.records import Waiting
 from labeler.store.tables import Lease, Pair, Prompt, TidiedVerdicts, Verdict, Vote
 
@@ -211,12 +211,6 @@ class Judging:
                 ).one()
                 for table in (Verdict, TidiedVerdicts)
             )
-
-
-def pair_id(pair: Pair) -> int:
-    """The number of a pair that came from the database."""
-    assert pair.id is not None
-    return pair.id
 
 
 def _due(

@@ -10,6 +10,7 @@ from sqlmodel import Session, col, select
 
 from labeler.domain.states import Choice, PairState, Purpose, Source
 from labeler.store.database import Database
+from labeler.store.rating.pairs import pair_id
 from labeler.store.records import Ballot
 from labeler.store.tables import Pair, Vote
 
@@ -103,10 +104,9 @@ def add_edit(session: Session, text: str, pair: Pair, vote: Vote, *, now: float)
     )
     session.add(edit)
     session.flush()
-    assert edit.id is not None
     said = Vote(
         id=edit_vote_id(vote.id),
-        pair_id=edit.id,
+        pair_id=pair_id(edit),
         rater_id=vote.rater_id,
         choice=Choice.A,
         shown_left="a",
@@ -139,9 +139,8 @@ def edit_vote_id(vote_id: str) -> str:
 
 
 def _untokenised(pair: Pair) -> Untokenised:
-    assert pair.id is not None
     return Untokenised(
-        pair_id=pair.id,
+        pair_id=pair_id(pair),
         version_id=pair.version_id,
         text=pair.response_a,
         prompt_tokens=pair.prompt_tokens,

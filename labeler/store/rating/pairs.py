@@ -17,6 +17,12 @@ from labeler.store.records import NewPair
 from labeler.store.tables import Lease, Pair, Vote
 
 
+def pair_id(pair: Pair) -> int:
+    """The number of a pair that came from the database."""
+    assert pair.id is not None
+    return pair.id
+
+
 def add_pairs(
     session: Session, pairs: Sequence[NewPair], *, now: float, votes_wanted: int = 1
 ) -> None:

@@ -22,6 +22,7 @@ from labeler.store.rating.pairs import (
     add_pairs,
     count_new,
     free_slot,
+    pair_id,
     settle,
     wait_again,
 )
@@ -237,7 +238,7 @@ def new_lease(
     """Let a page hold a free slot of a pair."""
     lease = Lease(
         id=uuid.uuid4().hex,
-        pair_id=_id(pair),
+        pair_id=pair_id(pair),
         rater_id=rater_id,
         holder=holder,
         slot=slot,
@@ -282,8 +283,8 @@ def _end(session: Session, leases: Sequence[Lease], now: float) -> None:
     for lease in leases:
         lease.ended_at = now
     session.flush()
-    for pair_id in {lease.pair_id for lease in leases}:
-        settle(session, session.get_one(Pair, pair_id))
+    for number in {lease.pair_id for lease in leases}:
+        settle(session, session.get_one(Pair, number))
 
 
 def _responses(pairs: Iterable[Pair]) -> list[Said]:
@@ -295,8 +296,3 @@ def _responses(pairs: Iterable[Pair]) -> list[Said]:
             Said(pair.tokens_b, pair.finish_b, pair.logp_b),
         )
     ]
-
-
-def _id(pair: Pair) -> int:
-    assert pair.id is not None  # it came from the database
-    return pair.id

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from labeler.cli.gold import read_golds
 from labeler.cli.main import main
 from labeler.domain.errors import BadInput
+from labeler.files.golds import read_golds
 from labeler.store import open_store
 from tests.support.tiny import fill
 
