@@ -20,8 +20,41 @@ class Bin:
 
 
 @dataclass(frozen=True)
-class JudgeReport:
-    """A judge and its figures; `labeler.stats.judge_quality` says what each is.
+class JudgeFigures:
+    """How good a judge is; `labeler.stats.judge_quality` measures it.
+
+    `agreement`: same side, of pairs that both decided. `agreement_with_ties`: same one of a, b and
+    tie, of all pairs; `kappa` the same beyond chance (Cohen 1960). `brier`: mean squared distance
+    of its probability from people's share, ties counting half (0.25 is a judge who always says
+    0.5). `calibration_error`: mean distance of how sure it was from how right it was, over `bins`,
+    of pairs that it decided (Guo et al. 2017). `longer_judge`, `longer_people`: share in which the
+    longer response is preferred, of pairs that both decided and whose lengths differ;
+    `longer_difference`: the judge's share minus people's.
+    """
+
+    pairs: int
+    agreement: Estimate
+    agreement_with_ties: Estimate
+    kappa: Estimate
+    brier: Estimate
+    calibration_error: Estimate
+    bins: tuple[Bin, ...]
+    longer_judge: Estimate
+    longer_people: Estimate
+    longer_difference: Estimate
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: four digits, and None where there is no figure."""
+        found = {
+            name: one.to_json() for name, one in vars(self).items() if isinstance(one, Estimate)
+        }
+        bins = [{name: round(value, 4) for name, value in vars(each).items()} for each in self.bins]
+        return {"pairs": self.pairs, **found, "bins": bins}
+
+
+@dataclass(frozen=True)
+class JudgeReport(JudgeFigures):
+    """A judge with its figures, from `pairs` that people labelled too.
 
     `judge` is its spec, `says` what one that learns says of itself, `paused` the alarm while it
     gives no labels. `abstained` counts by cause. `consistent` is None for a judge that is asked in
@@ -38,15 +71,6 @@ class JudgeReport:
     consistent: Estimate | None
     requests: int
     tokens: int
-    agreement: Estimate
-    agreement_with_ties: Estimate
-    kappa: Estimate
-    brier: Estimate
-    calibration_error: Estimate
-    longer_judge: Estimate
-    longer_people: Estimate
-    longer_difference: Estimate
-    bins: tuple[Bin, ...]
 
     @classmethod
     def from_json(cls, report: Mapping[str, Any]) -> Self:

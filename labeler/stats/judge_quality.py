@@ -11,11 +11,10 @@ more, the ones here held in 92 to 99 % of simulated judges (with 12: from 90 %).
 import math
 import random
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from labeler.domain.estimate import Z_95, Estimate
-from labeler.domain.judge_report import Bin
+from labeler.domain.judge_report import Bin, JudgeFigures
 from labeler.domain.labels import Preference
 from labeler.domain.sentences.judge import agrees_too_little
 from labeler.domain.states import Choice
@@ -74,36 +73,6 @@ class Double:
         if self.tokens_a == self.tokens_b:
             return Choice.TIE
         return Choice.A if self.tokens_a > self.tokens_b else Choice.B
-
-
-@dataclass(frozen=True)
-class JudgeFigures:
-    """What is known of a judge.
-
-    `agreement`: same side, of pairs that both decided. `agreement_with_ties`: same one of a, b and
-    tie, of all pairs; `kappa` the same beyond chance (Cohen 1960). `brier`: mean squared distance
-    of its probability from people's share, ties counting half (0.25 is a judge who always says
-    0.5). `calibration_error`: mean distance of how sure it was from how right it was, over `bins`,
-    of pairs that it decided (Guo et al. 2017). `longer_judge`, `longer_people`: share in which the
-    longer response is preferred, of pairs that both decided and whose lengths differ;
-    `longer_difference`: the judge's share minus people's.
-    """
-
-    pairs: int
-    agreement: Estimate
-    agreement_with_ties: Estimate
-    kappa: Estimate
-    brier: Estimate
-    calibration_error: Estimate
-    bins: tuple[Bin, ...]
-    longer_judge: Estimate
-    longer_people: Estimate
-    longer_difference: Estimate
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON: four digits, and None where there is no figure."""
-        rounded: dict[str, Any] = _rounded(asdict(self))
-        return rounded
 
 
 def measure(doubles: Sequence[Double], *, seed: int = 0) -> JudgeFigures:
@@ -289,13 +258,3 @@ def _middle(drawn: Sequence[float]) -> tuple[float, float]:
     """The bounds of the middle 95 %."""
     ordered = sorted(drawn)
     return ordered[int(0.025 * len(ordered))], ordered[int(0.975 * len(ordered))]
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, float):
-        return round(value, 4)
-    if isinstance(value, dict):
-        return {key: _rounded(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_rounded(inner) for inner in value]
-    return value

@@ -23,7 +23,7 @@ REPORT = JudgeReport(
     judge="starter", says="", paused=None, verdicts=40, labels=12, abstained={},
     abstain_share=Estimate.share(0, 40, ""), consistent=None, requests=0, tokens=0,
     agreement=NONE, agreement_with_ties=NONE, kappa=NONE, brier=NONE, calibration_error=NONE,
-    longer_judge=NONE, longer_people=NONE, longer_difference=NONE, bins=(),
+    longer_judge=NONE, longer_people=NONE, longer_difference=NONE, bins=(), pairs=0,
 )  # fmt: skip
 FOUND = Finding(
     labels=16,
