@@ -1,12 +1,13 @@
-"""How good a judge is, as the store knows it: its verdicts beside what people said."""
+"""What the store knows of a judge: its scores, and its verdicts beside what people said."""
 
+import math
 from collections import Counter
 from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, func, select
 
-from labeler.domain.estimate import wilson
+from labeler.domain.estimate import Z_95, Estimate, wilson
 from labeler.domain.judging import is_consistent
 from labeler.domain.labels import VoteRules, combine
 from labeler.domain.sentences.judge import LEARNED
@@ -115,6 +116,26 @@ def judge_report(session: Session, judge: str | None = None) -> dict[str, Any] |
         "tokens": tokens,
         **measure(doubles(session, newest.judge)).as_dict(),
     }
+
+
+def scores(session: Session, judge: str, *which: sa.ColumnElement[bool]) -> dict[int, Estimate]:
+    """The mean score that this judge gives each version, where it gave any, of `which` pairs."""
+    mean = (col(Verdict.score_a) + col(Verdict.score_b)) / 2
+    rows = (
+        select(Pair.version_id, func.count(), func.avg(mean), func.avg(mean * mean))
+        .join(Verdict, col(Verdict.pair_id) == col(Pair.id))
+        .where(col(Verdict.judge) == judge, mean.is_not(None), *which)
+        .group_by(col(Pair.version_id))
+    )
+    return {version: _score(*figures) for version, *figures in session.exec(rows)}
+
+
+def _score(pairs: int, mean: float, square: float) -> Estimate:
+    """The mean with its normal interval, whose half is 1.96 s / sqrt(n); none from one pair."""
+    if pairs < 2:
+        return Estimate(mean, mean, mean, pairs)
+    half = Z_95 * math.sqrt(max(0.0, square - mean**2) / (pairs - 1))
+    return Estimate(mean, mean - half, mean + half, pairs)
 
 
 def _double(verdict: Verdict, pair: Pair, votes: list[Vote]) -> Double | None:

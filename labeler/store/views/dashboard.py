@@ -4,7 +4,6 @@ Each verb reads a bounded number of rows, or passes once over an index: the dash
 other second. How long a page may keep an answer is the web's business.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,10 +11,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, col, func, select
 
-from labeler.domain.estimate import Z_95, Estimate
+from labeler.domain.estimate import Estimate
 from labeler.domain.rules import DueRules
 from labeler.domain.states import Choice, PairState, Source, UpdateState
 from labeler.store.database import Database
+from labeler.store.learning.judge_report import scores
 from labeler.store.live_version import live_version
 from labeler.store.rating.checks import labels_on_checks
 from labeler.store.rating.overlap import ACTIVE_SECONDS, active_raters
@@ -182,16 +182,8 @@ class Dashboard:
 
     def scores(self, judge: str, versions: Sequence[int]) -> dict[int, Estimate]:
         """The mean score that this judge gives each of these versions, where it gave any."""
-        mean = (col(Verdict.score_a) + col(Verdict.score_b)) / 2
-        rows = (
-            select(Pair.version_id, func.count(), func.avg(mean), func.avg(mean * mean))
-            .join(Verdict, col(Verdict.pair_id) == col(Pair.id))
-            .where(col(Pair.version_id).in_(versions), col(Verdict.judge) == judge)
-            .where(col(Verdict.score_a).is_not(None), col(Verdict.score_b).is_not(None))
-            .group_by(col(Pair.version_id))
-        )
         with self._database.read() as session:
-            return {version: _score(*figures) for version, *figures in session.exec(rows)}
+            return scores(session, judge, col(Pair.version_id).in_(versions))
 
 
 def _accepted(session: Session) -> Estimate:
@@ -255,11 +247,3 @@ def _timed(session: Session, start: float, bucket: float) -> list[tuple[int, flo
         .limit(MAX_TIMED_VOTES)
     )
     return [(int((at - start) / bucket), float(seconds or 0)) for at, seconds in session.exec(rows)]
-
-
-def _score(pairs: int, mean: float, square: float) -> Estimate:
-    """The mean with its normal interval, whose half is 1.96 s / sqrt(n); none from one pair."""
-    if pairs < 2:
-        return Estimate(mean, mean, mean, pairs)
-    half = Z_95 * math.sqrt(max(0.0, square - mean**2) / (pairs - 1))
-    return Estimate(mean, mean - half, mean + half, pairs)

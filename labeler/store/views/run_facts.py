@@ -8,9 +8,9 @@ from sqlmodel import Session, col, func, select
 
 from labeler.domain.finding import NOTHING, Finding
 from labeler.domain.states import Source, VersionState
-from labeler.store.learning.judge_report import judge_report
+from labeler.store.learning.judge_report import judge_report, scores
 from labeler.store.live_version import live_id
-from labeler.store.tables import Pair, PolicyVersion, Run, Update, Verdict, Vote
+from labeler.store.tables import PolicyVersion, Run, Update, Vote
 
 State = Literal["first", "promoted", "rejected"]
 
@@ -87,7 +87,7 @@ def run_facts(
 
 def _versions(session: Session, judge: str) -> list[VersionFacts]:
     """Every version that came of the loop, oldest first."""
-    scores = _scores(session, judge)
+    by_version = scores(session, judge)
     rows = (
         select(PolicyVersion, Update.reason)
         .join(Update, col(Update.version_id) == col(PolicyVersion.id), isouter=True)
@@ -99,20 +99,8 @@ def _versions(session: Session, judge: str) -> list[VersionFacts]:
             version.id,
             "first" if version.folder is None else "rejected" if reason else "promoted",
             version.finding,
-            score=scores.get(version.id),
+            score=found.value if (found := by_version.get(version.id)) else None,
             rejected=reason,
         )
         for version, reason in session.exec(rows)
     ]
-
-
-def _scores(session: Session, judge: str) -> Mapping[int, Any]:
-    """The judge's mean score of the responses of each version, if it scores."""
-    mean = func.avg((col(Verdict.score_a) + col(Verdict.score_b)) / 2)
-    rows = (
-        select(Pair.version_id, mean)
-        .join(Verdict, col(Verdict.pair_id) == col(Pair.id))
-        .where(col(Verdict.judge) == judge, col(Verdict.score_a).is_not(None))
-        .group_by(col(Pair.version_id))
-    )
-    return dict(session.exec(rows).all())
