@@ -39,6 +39,9 @@ class VoteRules:
     judge_weight: float = 1.0
 
 
+NO_TIES = VoteRules()
+
+
 @dataclass(frozen=True)
 class Opinion:
     """What one rater or judge said of a pair, in stored order.

@@ -5,7 +5,7 @@ down to what a decision needs.
 from dataclasses import dataclass
 from typing import Literal
 
-from labeler.domain.labels import VoteRules
+from labeler.domain.labels import NO_TIES, VoteRules
 
 Mode = Literal["streaming", "iterative"]
 
@@ -24,7 +24,7 @@ class DueRules:
     labels_per_update: int
     max_staleness: int
     cooldown_seconds: float
-    votes: VoteRules = VoteRules()  # noqa: RUF009  (frozen)
+    votes: VoteRules = NO_TIES
     mode: Mode = "streaming"
     held_out_share: float = 0.0
     replay_share: float = 0.0

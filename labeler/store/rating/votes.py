@@ -7,7 +7,7 @@ sent twice (a double click, a retry after a lost answer) counts once.
 from sqlmodel import Session, col, select
 
 from labeler.domain import sides
-from labeler.domain.labels import VoteRules
+from labeler.domain.labels import NO_TIES, VoteRules
 from labeler.domain.states import Source
 from labeler.store.database import Database
 from labeler.store.live_version import versions_since
@@ -28,7 +28,6 @@ DISABLED = "this account is disabled"
 NOTHING_LEFT = "This tab has no vote left to undo."
 NO_SUCH_VOTE = "This vote was already undone."
 ELSEWHERE = "The vote is undone. Its pair is no longer available and does not come back."
-NO_TIES = VoteRules()
 
 
 class Votes:

@@ -10,12 +10,10 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from labeler.domain.finding import Finding
-from labeler.domain.labels import VoteRules, trainable
+from labeler.domain.labels import NO_TIES, VoteRules, trainable
 from labeler.domain.states import LabelRole, Source, UpdateState, VersionState
 from labeler.store.database import Database
 from labeler.store.tables import LiveChange, PolicyVersion, Update, UpdateLabel, Vote
-
-NO_TIES = VoteRules()
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,7 @@ class Changes:
             return [_change(session, update, rater_id, votes) for update in session.exec(ended)]
 
 
-def labels_of(session: Session, update_id: int, rater_id: int, rules: VoteRules = NO_TIES) -> int:
+def labels_of(session: Session, update_id: int, rater_id: int, rules: VoteRules) -> int:
     """How many labels this rater gave in the time of an update, at most as many as people gave.
 
     Its time is from the opening of the update before it that made a version live, to its own.

@@ -7,7 +7,7 @@ from typing import Any
 from sqlmodel import Session, col, func, select
 
 from labeler.domain.alarms import Disk, alarms
-from labeler.domain.labels import VoteRules, trainable
+from labeler.domain.labels import NO_TIES, VoteRules, trainable
 from labeler.domain.messages import Messages
 from labeler.domain.rules import DueRules
 from labeler.domain.states import PairState, RaterRole, Source, UpdateState
@@ -42,8 +42,6 @@ from labeler.store.views.counts import (
 )
 from labeler.store.views.health import facts
 from labeler.store.views.run_facts import RunFacts, run_facts
-
-NO_TIES = VoteRules()
 
 
 @dataclass(frozen=True)
