@@ -97,12 +97,11 @@ class Receipt:
 class Undone:
     """What an undo came to: the pair, held again, or one sentence on why it does not come back.
 
-    `was_taken_back` is whether a vote was, `choice` what it had said, by side, `edit` the text that
-    had come with it, `trained` the first version that came after it, if any.
+    `choice` is what the vote had said, by side, or None if no vote was taken back; `edit` the text
+    that had come with it, `trained` the first version that came after it, if any.
     """
 
     pair: LeasedPair | None
-    was_taken_back: bool = True
     reason: str | None = None
     choice: str | None = None
     edit: str | None = None

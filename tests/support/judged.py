@@ -57,4 +57,4 @@ def undo(store: Store, *, holder: str) -> None:
         seconds=999,
         now=time.time(),
     )
-    assert taken_back.was_taken_back
+    assert taken_back.choice is not None

@@ -112,8 +112,7 @@ class Votes:
                 return _undone(session, vote, _lease_after(session, vote), rules)
             row = _to_undo(session, rater_id=rater_id, holder=holder, vote_id=vote_id)
             if row is None:
-                reason = NOTHING_LEFT if vote_id is None else NO_SUCH_VOTE
-                return Undone(None, was_taken_back=False, reason=reason)
+                return Undone(None, reason=NOTHING_LEFT if vote_id is None else NO_SUCH_VOTE)
             vote, lease = row
             vote.superseded_by = undo_id
             session.flush()

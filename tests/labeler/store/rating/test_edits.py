@@ -202,7 +202,7 @@ def test_a_vote_of_somebody_else_or_of_an_edit_is_not_taken_back(store: Store) -
     store.votes.record(Ballot("x", theirs.lease_id, "left"), rater_id=2, now=1004.0)
     for vote_id in ("x", "v:edit", "none"):
         undone = undo(store, vote_id)
-        assert (undone.pair, undone.was_taken_back) == (None, False)
+        assert (undone.pair, undone.choice) == (None, None)
         assert undone.reason is not None
         assert "was already undone" in undone.reason
 
@@ -219,7 +219,7 @@ def test_a_vote_whose_pair_others_hold_is_taken_back_with_a_word_on_it(
     lease(store, rater=2, holder="other")
     change(database, Pair, 1, votes_wanted=1)
     undone = undo(store, "mine")
-    assert undone.was_taken_back
+    assert undone.choice is not None
     assert undone.pair is None
     assert undone.reason is not None
     assert "does not come back" in undone.reason

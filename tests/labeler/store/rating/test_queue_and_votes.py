@@ -197,7 +197,7 @@ def test_undo_touches_only_the_votes_of_its_own_page(store: Store) -> None:
     ballot = Ballot("v", lease(store)[0].lease_id, "left")
     store.votes.record(ballot, rater_id=1, now=1002.0)
     undone = store.votes.undo(undo_id="u", rater_id=1, holder="x", seconds=60, now=1003.0)
-    assert (undone.pair, undone.was_taken_back) == (None, False)
+    assert (undone.pair, undone.choice) == (None, None)
 
 
 def test_a_skipped_pair_is_retired_and_is_no_label(store: Store) -> None:
@@ -277,4 +277,4 @@ def test_the_undo_of_one_rater_tells_another_nothing(store: Store) -> None:
     )
     assert own.pair is not None
     assert theirs.pair is None
-    assert not theirs.was_taken_back
+    assert theirs.choice is None
