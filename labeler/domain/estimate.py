@@ -28,12 +28,12 @@ class Estimate:
 
     @classmethod
     def share(cls, hits: float, count: int, why: str) -> Self:
-        """A share in [0, 1] with Wilson's interval; `why` there is none, if nothing was counted."""
+        """A share in [0, 1] with Wilson's interval; no figure, and `why`, if `count` is 0."""
         return cls(hits / count, *wilson(hits, count), count) if count else cls.none(why)
 
     @classmethod
     def rate(cls, rate: float, count: int) -> Self:
-        """A share of at least one, of which no more is known than how many it was of."""
+        """A share of which only the rate and the count (at least one) are known."""
         return cls(rate, *wilson(rate * count, count), count)
 
     def __format__(self, form: str) -> str:
@@ -56,7 +56,7 @@ class Estimate:
 
 
 def wilson(hits: float, count: float) -> tuple[float, float]:
-    """The 95 % interval of a share of at least one (Wilson 1927)."""
+    """The 95 % interval of a share of `count` cases, at least one (Wilson 1927)."""
     rate = hits / count
     shrink = 1 + Z_95**2 / count
     centre = (rate + Z_95**2 / (2 * count)) / shrink

@@ -62,7 +62,7 @@ class Store:
         return tidy(self._database, now=now)
 
     def change_mark(self) -> int:
-        """A number that moves with every commit, for who looks often whether there is news."""
+        """A number that changes with every commit, for whoever polls for news."""
         return self._database.change_mark()
 
     def close(self) -> None:

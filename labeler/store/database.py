@@ -47,7 +47,7 @@ class Database:
             yield session
 
     def change_mark(self) -> int:
-        """A number that moves with every commit; one small query, for one thread that polls."""
+        """A number that changes with every commit; one small query, for one thread."""
         with self._explained():
             return self._engine.change_mark()
 

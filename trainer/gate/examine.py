@@ -69,7 +69,7 @@ class Examiner:
         self._margin_cache = MarginCache(policy)
 
     def refuse_unseen(self, candidate: Candidate) -> Finding | None:
-        """The finding on one that is no use to anyone, which nothing need be sampled from."""
+        """The finding on a candidate that is not worth sampling from; None if it is."""
         trained, live = (self._policy.adapter_state(name) for name in (CANDIDATE, LIVE))
         found = broken(trained, [step.loss for step in candidate.steps])
         if found:
@@ -79,12 +79,12 @@ class Examiner:
         return None
 
     def refuse_speechless(self, candidate: Candidate) -> Finding:
-        """The finding on one from which nothing can be sampled."""
+        """The finding on a candidate from which nothing can be sampled."""
         why = ("it gives no probabilities",)
         return replace(_learned(candidate), broken=True, objections=why)
 
     def to_compare(self, samples: Sequence[Sample], said: Sequence[Said]) -> list[Sample]:
-        """The samples whose prompts the live version is to answer, too; all where that is measured.
+        """The samples whose prompts the live version is to answer too; all if it is measured.
 
         `said` is what it said of late.
         """

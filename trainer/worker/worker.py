@@ -55,7 +55,7 @@ class Worker:
         return Turn.WORKED if worked else Turn.IDLE
 
     def wait(self, seconds: float) -> None:
-        """Rest so long, or until a job calls that something has come."""
+        """Rest for so long, or until a job says that something has come."""
         self._news.wake.wait(seconds)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What every part of the settings is, and what may be marked on a field of one."""
+"""What every part of the settings is, and the marks that a field may carry."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -27,6 +27,6 @@ class Mark(Enum):
 
 @dataclass(frozen=True)
 class Unattended:
-    """Stands there too: the default of an unattended run, where it has one of its own."""
+    """Stands there too: the default of an unattended run, where that is another one."""
 
     default: Any

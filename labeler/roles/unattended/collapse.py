@@ -52,8 +52,8 @@ def _unfinished(first: Style, now: Style, rise: float) -> list[str]:
     if now.unfinished - first.unfinished <= rise:
         return []
     return [
-        f"{now.unfinished:.0%} of its responses are cut off, of the first version's "
-        f"{first.unfinished:.0%} (a rise of more than {rise:.0%})"
+        f"{now.unfinished:.0%} of its responses are cut off, against {first.unfinished:.0%} of the "
+        f"first version's (a rise of more than {rise:.0%})"
     ]
 
 
@@ -70,6 +70,6 @@ def _distinct(first: Style, now: Style, share: float) -> list[str]:
     if now.distinct >= share * first.distinct:
         return []
     return [
-        f"{now.distinct:.0%} of its four-token sequences are distinct, of the first version's "
-        f"{first.distinct:.0%} (less than {share:.0%} of that)"
+        f"{now.distinct:.0%} of its four-token sequences are distinct, against "
+        f"{first.distinct:.0%} of the first version's (less than {share:.0%} of that)"
     ]

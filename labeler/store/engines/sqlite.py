@@ -76,7 +76,7 @@ class Sqlite:
                 yield connection
 
     def change_mark(self) -> int:
-        """Moves with what other connections commit, so one that commits nothing asks."""
+        """Changes with what other connections commit, so one that commits nothing asks."""
         if self._watching is None:
             self._watching = self.connections.connect()
         mark: int = self._watching.exec_driver_sql("PRAGMA data_version").scalar_one()

@@ -93,7 +93,7 @@ class JudgeJob:
         return self._ask(now) or did
 
     def close(self) -> None:
-        """Wait for nobody."""
+        """Stop waiting for a server, and write down what it has cost."""
         self._judge.close()
         self.note_requests()
         if self._thread is not None:

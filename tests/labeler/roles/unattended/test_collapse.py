@@ -20,11 +20,14 @@ FIRST = Style(tokens=30.0, unfinished=0.05, repetition=0.02, distinct=0.5, entro
         ({"tokens": 60.1}, "60 tokens on average, the first version's had 30 (more than 2 times)"),
         ({"tokens": 14.9}, "15 tokens on average, the first version's had 30 (less than 1/2 of"),
         ({"tokens": math.nan}, "nan tokens on average"),
-        ({"unfinished": 0.36}, "36% of its responses are cut off, of the first version's 5%"),
+        (
+            {"unfinished": 0.36},
+            "36% of its responses are cut off, against 5% of the first version's",
+        ),
         ({"unfinished": math.nan}, "are cut off"),
         ({"entropy": 0.19}, "0.19 nats a token, the first version's was 0.80 (less than 25% of"),
         ({"entropy": math.nan}, "nan nats a token"),
-        ({"distinct": 0.19}, "19% of its four-token sequences are distinct, of the first version"),
+        ({"distinct": 0.19}, "19% of its four-token sequences are distinct, against"),
         ({"distinct": math.nan}, "are distinct"),
     ],
 )
