@@ -6,6 +6,7 @@ carry a `livedpo.toml` with the fields that are marked POLICY_MAY_SET, and with 
 unattended run in its table `judge`.
 """
 
+import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -59,7 +60,7 @@ def handed_down_settings(environ: Mapping[str, str]) -> Settings:
     Raises BadInput with one sentence that names the value.
     """
     if HANDED_DOWN in environ:
-        return Settings.model_validate_json(environ[HANDED_DOWN])
+        return _validated(json.loads(environ[HANDED_DOWN]))
     return load_settings({}, environ)
 
 

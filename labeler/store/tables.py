@@ -38,8 +38,8 @@ def _where(condition: str) -> dict[str, Any]:
     return {"sqlite_where": sa.text(condition), "postgresql_where": sa.text(condition)}
 
 
-def _json(nullable: bool = False) -> Column[Any]:
-    return Column(JSON(none_as_null=True), nullable=nullable)
+def _json() -> Column[Any]:
+    return Column(JSON(none_as_null=True), nullable=False)
 
 
 class _FindingJson(sa.TypeDecorator[Finding]):

@@ -231,3 +231,9 @@ def test_a_judge_that_labels_at_once_is_not_served(tmp_path: Path) -> None:
     at_once = Settings(data_dir=tmp_path, judge="starter", judge_after=0.0)
     with pytest.raises(BadInput, match="A judge that labels at once leaves nothing for people"):
         serve(at_once, threading.Event(), print)
+
+
+def test_what_another_version_of_livedpo_hands_down_is_refused_in_one_sentence() -> None:
+    (name,) = as_environment(Settings())
+    with pytest.raises(BadInput, match="'warmth' cannot be 2"):
+        handed_down_settings({name: json.dumps({"warmth": 2})})
