@@ -52,15 +52,15 @@ def style(responses: Sequence[Said]) -> Style:
     )
 
 
-def repetition(tokens: Sequence[int], length: int = SEQUENCE) -> float:
-    """Share of the sequences of `length` tokens that stood in the response before."""
-    sequences = _sequences(tokens, length)
+def repetition(tokens: Sequence[int]) -> float:
+    """Share of the four-token sequences that stood in the response before."""
+    sequences = _sequences(tokens)
     return 1 - len(set(sequences)) / len(sequences) if sequences else 0.0
 
 
 def _distinct(responses: Sequence[Said]) -> float:
     """A sample without any sequence of four repeats none, and counts as wholly distinct."""
-    sequences = [found for said in responses for found in _sequences(said.tokens, SEQUENCE)]
+    sequences = [found for said in responses for found in _sequences(said.tokens)]
     return len(set(sequences)) / len(sequences) if sequences else 1.0
 
 
@@ -71,5 +71,6 @@ def _entropy(responses: Sequence[Said]) -> float | None:
     return -sum(logp for logp, _ in known) / tokens if tokens else None
 
 
-def _sequences(tokens: Sequence[int], length: int) -> list[tuple[int, ...]]:
-    return [tuple(tokens[start : start + length]) for start in range(len(tokens) - length + 1)]
+def _sequences(tokens: Sequence[int]) -> list[tuple[int, ...]]:
+    starts = range(len(tokens) - SEQUENCE + 1)
+    return [tuple(tokens[start : start + SEQUENCE]) for start in starts]
