@@ -18,3 +18,9 @@ class BadInput(LivedpoError):
     """A value, file or folder that the user gave and can mend."""
 
     exit_code = 2
+
+
+def first_line(error: Exception) -> str:
+    """The first line of what an error says, or its kind."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from labeler.domain.errors import BadInput
+from labeler.domain.errors import BadInput, first_line
 from labeler.domain.judging import Cause, Judgement, Question
 
 log = logging.getLogger(__name__)
@@ -51,8 +51,7 @@ class FunctionJudge:
                 raise TypeError(f"it gave the text {said[:40]!r}")
             probability = float(said)
         except Exception as error:  # a user's code may raise anything, and is only asked again
-            first_line = (str(error).splitlines() or [""])[0]
-            return self._failed(Cause.ERROR, type(error).__name__, f"raised: {first_line}")
+            return self._failed(Cause.ERROR, type(error).__name__, f"raised: {first_line(error)}")
         if not math.isfinite(probability):
             return self._failed(Cause.NOT_FINITE, "not finite", f"gave {probability}")
         if not 0 <= probability <= 1:
@@ -85,9 +84,8 @@ def _module(spec: str, name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except Exception as error:  # a module may raise anything while it is imported
-        first_line = (str(error).splitlines() or [""])[0]
         raise BadInput(
-            f"The judge '{spec}' cannot be used: {type(error).__name__}: {first_line}"
+            f"The judge '{spec}' cannot be used: {type(error).__name__}: {first_line(error)}"
         ) from error
     finally:
         sys.path.remove(here)

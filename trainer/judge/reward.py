@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from labeler.domain.errors import BadInput
+from labeler.domain.errors import BadInput, first_line
 from labeler.domain.judging import Cause, Judgement, Question
 from labeler.domain.messages import Messages
 from trainer.judge.rows import budget, by_length, control_tokens, right_padded, without_control
@@ -118,8 +118,7 @@ def _load(name: str, dtype: torch.dtype) -> tuple[Any, Any]:
         )
         tokenizer = AutoTokenizer.from_pretrained(name)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        first_line = str(error).strip().splitlines()[0]
-        raise BadInput(f"The judge '{name}' cannot be loaded: {first_line}") from error
+        raise BadInput(f"The judge '{name}' cannot be loaded: {first_line(error)}") from error
     if info["missing_keys"] or not tokenizer.chat_template:
         raise BadInput(
             f"The judge '{name}' is no reward model: it lacks "

@@ -24,7 +24,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, 
 from transformers.pytorch_utils import Conv1D
 
 from labeler.config.parts.model import Model
-from labeler.domain.errors import BadInput
+from labeler.domain.errors import BadInput, first_line
 from labeler.domain.messages import Messages
 from trainer.fast.lora import make_lean
 from trainer.policy.batch import Batch
@@ -244,10 +244,9 @@ def load_policy(settings: Model, adapter_folder: Path | None = None) -> Policy:
     try:
         return Policy(base, tokenizer, lora, name=name, seed=settings.seed)
     except ValueError as error:  # peft's word for layers that are not there
-        first_line = str(error).splitlines()[0]
         raise BadInput(
             f"The adapter {adapter_folder or 'of these settings'} does not fit the policy "
-            f"'{name}': {first_line}"
+            f"'{name}': {first_line(error)}"
         ) from error
 
 
@@ -270,8 +269,7 @@ def _load_base(name: str, settings: Model) -> tuple[PreTrainedModel, Any]:
             base = _complete_model(name, dtype)
             tokenizer = AutoTokenizer.from_pretrained(name)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
-        first_line = str(error).strip().splitlines()[0]
-        raise BadInput(f"The policy '{name}' cannot be loaded: {first_line}") from error
+        raise BadInput(f"The policy '{name}' cannot be loaded: {first_line(error)}") from error
     return base.to(device), tokenizer
 
 

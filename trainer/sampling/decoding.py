@@ -30,6 +30,8 @@ from torch import Tensor
 from transformers import AttentionInterface, DynamicCache, PreTrainedModel
 from transformers.cache_utils import Cache
 
+from labeler.domain.errors import first_line
+
 ATTENTION = "livedpo_cohorts"
 PREFILL_TOKENS = 16_384
 # Matrix libraries prepare a kernel for every new number of rows: let there be few such numbers.
@@ -335,7 +337,7 @@ def objection(decoder: Decoder) -> str | None:
     try:
         difference = _difference(decoder, prompts)
     except (AttributeError, TypeError, RuntimeError) as error:  # it asks a cache for more than ours
-        return f"its forward pass refuses our cache ({str(error).splitlines()[0]})"
+        return f"its forward pass refuses our cache ({first_line(error)})"
     tolerance = 1e-3 if model.dtype == torch.float32 else 5e-2
     # Written so that NaN objects, too.
     return None if difference < tolerance else f"its logits come out {difference:.1%} apart"

@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from transformers.utils.logging import disable_progress_bar
 
 from labeler.config.settings import Settings
-from labeler.domain.errors import LivedpoError
+from labeler.domain.errors import LivedpoError, first_line
 from labeler.files.prompts import add_first_prompts
 from labeler.roles.process import QUIET, run_role
 from labeler.store import Store
@@ -35,7 +35,7 @@ from trainer.worker.jobs.update import UpdateJob
 from trainer.worker.live import Live, load_live_policy
 from trainer.worker.news import News
 from trainer.worker.stopwatch import Stopwatch
-from trainer.worker.supply import ROLE, Supply, first_line
+from trainer.worker.supply import ROLE, Supply
 from trainer.worker.worker import Job, Turn, Worker
 from trainer.worker.workplace import Clock, SignOfLife, Workplace
 

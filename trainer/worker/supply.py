@@ -14,6 +14,7 @@ from jinja2 import TemplateError
 
 from labeler.config.parts.sampling import Sampling
 from labeler.config.settings import Settings
+from labeler.domain.errors import first_line
 from labeler.domain.judging import Judge
 from labeler.domain.messages import Messages
 from labeler.store import Store, tables
@@ -209,9 +210,3 @@ def _id(prompt: tables.Prompt) -> int:
     """The number of a prompt that came from the database."""
     assert prompt.id is not None
     return prompt.id
-
-
-def first_line(error: Exception) -> str:
-    """The first line of what an error says, or its kind."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

@@ -12,11 +12,11 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 
-from labeler.domain.errors import BadInput
+from labeler.domain.errors import BadInput, first_line
 from labeler.store.rating.asks import Asked
 from trainer.fast.memory import is_out_of_memory
 from trainer.sampling.samples import Progress, Prompt, Sample, batch_seed, worth_asking
-from trainer.worker.supply import REFUSALS, first_line
+from trainer.worker.supply import REFUSALS
 from trainer.worker.workplace import Workplace
 
 MAX_ASKS = 8

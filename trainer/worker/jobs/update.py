@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from labeler.config.parts.training import Training
+from labeler.domain.errors import first_line
 from labeler.domain.states import UpdateState
 from labeler.store.records import Claim, ClaimLostError, NewVersion
 from labeler.store.views.trust import Weights
@@ -25,7 +26,6 @@ from trainer.worker.candidate import examine_candidate, write_candidate
 from trainer.worker.jobs.ask import AskJob
 from trainer.worker.jobs.judge import JudgeJob
 from trainer.worker.jobs.sample import SampleJob
-from trainer.worker.supply import first_line
 from trainer.worker.workplace import Workplace
 
 log = logging.getLogger(__name__)
