@@ -26,11 +26,11 @@ from labeler.store.views.counts import (
     held_pairs,
     labels_by_source,
     labels_to_update,
+    last_ended,
     pairs_by_state,
     updates_by_state,
 )
 
-LAST_UPDATES = 20  # that the accept rate is of
 SHOWN_UPDATES = 50
 SHOWN_VERSIONS = 200
 MAX_TIMED_VOTES = 20_000
@@ -40,7 +40,7 @@ NONE_ENDED = "no update has ended yet"
 @dataclass(frozen=True)
 class Now:
     """The service as it is. `labels_hour` are those of the last hour; `accepted` is the share of
-    the last `LAST_UPDATES` ended updates that went live.
+    the last ended updates that went live.
     """
 
     live: int | None
@@ -187,13 +187,7 @@ class Dashboard:
 
 
 def _accepted(session: Session) -> Estimate:
-    ended = (
-        select(Update.state)
-        .where(col(Update.finished_at).is_not(None))
-        .order_by(col(Update.id).desc())
-        .limit(LAST_UPDATES)
-    )
-    states = list(session.exec(ended))
+    states = last_ended(session)
     return Estimate.share(states.count(UpdateState.PROMOTED), len(states), NONE_ENDED)
 
 

@@ -3,27 +3,19 @@
 from sqlmodel import Session, col, func, select
 
 from labeler.domain.alarms import Facts, Sign
-from labeler.domain.states import UpdateState
 from labeler.store.rating.pairs import count_new
 from labeler.store.tables import Lease, Pair, RoleState, Run, Update, Vote
-
-LAST_UPDATES = 20
+from labeler.store.views.counts import last_ended
 
 
 def facts(session: Session) -> Facts:
     """The facts as they are now."""
-    ended = (
-        select(Update.state)
-        .where(col(Update.finished_at).is_not(None))
-        .order_by(col(Update.id).desc())
-        .limit(LAST_UPDATES)
-    )
     still_open = session.exec(select(Update).where(col(Update.finished_at).is_(None))).first()
     newest = session.exec(select(Update).order_by(col(Update.id).desc()).limit(1)).first()
     run = session.exec(select(Run).where(col(Run.ended_at).is_(None))).first()
     return Facts(
         processes=_signs(session),
-        ended=[UpdateState(state) for state in session.exec(ended)],
+        ended=last_ended(session),
         open_since=still_open.opened_at if still_open else None,
         heartbeat_at=still_open.heartbeat_at if still_open else None,
         ready=count_new(session),
