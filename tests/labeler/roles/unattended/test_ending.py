@@ -114,7 +114,7 @@ def test_nothing_moving_ends_it_only_under_an_alarm_and_after_a_while() -> None:
 def test_a_paused_judge_that_is_tried_now_and_then_and_labels_a_little_still_ends_it() -> None:
     patience = Patience(600.0, begun=0.0)
     for half_minute in range(20):
-        tried = replace(ALARMED, pairs=80 + 4 * half_minute, labels=64 + half_minute)
+        tried = replace(ALARMED, labels=64 + half_minute)
         assert patience.lost(tried, 1000.0 + 30 * half_minute) is None
     assert patience.lost(ALARMED, 1601.0) is not None
 
