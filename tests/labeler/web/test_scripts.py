@@ -37,3 +37,14 @@ def test_every_import_is_an_export_and_every_export_is_imported() -> None:
     wanted = {found for name in ours for found in imported(name)}
     assert wanted - exports == set()
     assert {found for found in exports - wanted if not found[0].startswith("vendor/")} == set()
+
+
+def test_a_text_that_names_a_value_is_a_template() -> None:
+    quoted = re.compile(r'"[^"`\n]*\$\{[^"`\n]*"')
+    literal = {
+        (name, found)
+        for name, script in SCRIPTS.items()
+        if not name.startswith("vendor/")
+        for found in quoted.findall(re.sub(r"`[^`]*`", "", script))
+    }
+    assert literal == set()

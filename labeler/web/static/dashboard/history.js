@@ -143,7 +143,7 @@ export class History {
         title: `Roll back to version ${parent}?`,
         lines: [
           `Version ${parent} becomes live in place of version ${live}, which was trained from it. New pairs will come from version ${parent}.`,
-          "The labels that version ${live} was trained on stay used. Nothing is lost: any version can be made live again.",
+          `The labels that version ${live} was trained on stay used. Nothing is lost: any version can be made live again.`,
         ],
         verb: "Roll back",
         danger: true,
