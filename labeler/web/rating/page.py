@@ -12,6 +12,7 @@ HEAD = """
 <link rel="stylesheet" href="/page/rating/frame.css">
 <link rel="stylesheet" href="/page/rating/cards.css">
 <link rel="stylesheet" href="/page/shared/text.css">
+<link rel="stylesheet" href="/page/shared/calibration.css">
 <link rel="stylesheet" href="/page/rating/choices.css">
 <link rel="stylesheet" href="/page/rating/panel.css">
 <link rel="stylesheet" href="/page/rating/dialogs.css">

@@ -19,7 +19,7 @@ export function calibrationPlot(bins, text) {
   const right = { ticks: RIGHT.map((share) => [y(share), String(100 * share)]), title: "right, %", grid: true };
   const plot = svg("svg", { ...size, "aria-label": text }, ...frame(BOX, sure, right), ideal(), ...points(bins));
   const caption = "On the dashed line it is right as often as it is sure. Larger points: more pairs.";
-  return element("figure", {}, plot, element("figcaption", {}, caption));
+  return element("figure", { class: "calibration" }, plot, element("figcaption", {}, caption));
 }
 
 function ideal() {

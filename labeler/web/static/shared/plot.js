@@ -5,8 +5,8 @@
 //   plot.draw({ x: { names, ticks, title }, y: { title, text, low, high, whole },
 //               series: [{ name, kind, values, low, high, hollow, notes }], mark, empty })
 //
-// `kind` is "bars" (stacked), "line" or "points"; a value that is not known is null. `empty` says why
-// there is nothing to see.
+// There are two series at most. `kind` is "bars" (stacked), "line" or "points"; a value that is not
+// known is null. `empty` says why there is nothing to see.
 
 import { axis, frame, niceScale, spaced } from "./axes.js";
 import { element, setText } from "./dom.js";
@@ -15,12 +15,10 @@ import { svg } from "./svg.js";
 const HEIGHT = 190;
 const EDGE = { top: 10, right: 10, bottom: 34, left: 58 };
 const NAME_WIDTH = 64;
-const DASHES = ["none", "7 4", "2 3", "9 3 2 3"];
+const DASHES = ["none", "7 4"];
 const MARKS = [
   (x, y, r) => `M${x - r},${y}a${r},${r} 0 1,0 ${2 * r},0a${r},${r} 0 1,0 ${-2 * r},0Z`,
   (x, y, r) => `M${x - r},${y - r}h${2 * r}v${2 * r}h${-2 * r}Z`,
-  (x, y, r) => `M${x},${y - r * 1.2}L${x + r * 1.1},${y + r * 0.9}H${x - r * 1.1}Z`,
-  (x, y, r) => `M${x},${y - r * 1.3}L${x + r * 1.3},${y}L${x},${y + r * 1.3}L${x - r * 1.3},${y}Z`,
 ];
 
 export class Plot {
