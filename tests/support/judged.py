@@ -9,7 +9,7 @@ from labeler.domain.judging import Judgement
 from labeler.domain.rules import JudgeRules
 from labeler.store import Store
 from labeler.store.records import Ballot
-from tests.support.web import add_pairs
+from tests.support.web import add_questions
 
 JUDGE = "api:small-judge@http://127.0.0.1:9/v1"
 
@@ -19,7 +19,7 @@ def say(store: Store, *said: Judgement, judge: str = JUDGE) -> None:
 
     The stored first response is the longer one.
     """
-    add_pairs(store, len(said), double=True, tokens_a=[2, 3, 4])
+    add_questions(store, len(said), double=True, tokens_a=[2, 3, 4])
     rules = JudgeRules(judge, None, max_staleness=2)
     asked = store.judging.waiting(rules, labels=False, limit=999, now=time.time())[-len(said) :]
     answers = [(each.pair_id, judgement) for each, judgement in zip(asked, said, strict=True)]

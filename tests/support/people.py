@@ -8,7 +8,7 @@ from labeler.domain.states import RaterRole
 from labeler.store import Store
 from labeler.web.door.sessions import Sessions
 from tests.support.patience import PATIENCE_SECONDS
-from tests.support.web import Service
+from tests.support.web import WebServer
 
 
 def member(store: Store, name: str, role: RaterRole, *, seconds: float = 3600.0) -> str:
@@ -19,12 +19,12 @@ def member(store: Store, name: str, role: RaterRole, *, seconds: float = 3600.0)
     return token
 
 
-def cookie_of(service: Service, token: str) -> dict[str, str]:
+def cookie_of(service: WebServer, token: str) -> dict[str, str]:
     """The header with the session cookie."""
     return {"cookie": f"{Sessions(service.settings, service.store).cookie}={token}"}
 
 
-def client_of(service: Service, token: str | None) -> httpx.Client:
+def client_of(service: WebServer, token: str | None) -> httpx.Client:
     """A browser without a browser: logged in with this token, or not at all."""
     headers = cookie_of(service, token) if token else {}
     return httpx.Client(base_url=service.url, headers=headers, timeout=PATIENCE_SECONDS)

@@ -1,4 +1,4 @@
-"""A web service for the tests: a real SQLite file with made-up pairs, and a real server on it."""
+"""A web server for the tests: a real SQLite file with made-up pairs, and a real server on it."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -45,8 +45,8 @@ def new_pair(number: int, prompt_id: int, version: int = 0, **changed: Any) -> N
     return NewPair(**{**fields, **changed})
 
 
-def add_pairs(store: Store, count: int, *, version: int = 0, **changed: Any) -> None:
-    """Queue pairs, each on a prompt of its own that names it."""
+def add_questions(store: Store, count: int, *, version: int = 0, **changed: Any) -> None:
+    """Queue pairs, each on a new prompt that names it."""
     first = len(store.prompts.all()) + 1
     names = range(first, first + count)
     store.prompts.add([[{"role": "user", "content": f"Question {n}?"}] for n in names], now=1.0)
@@ -58,7 +58,7 @@ def add_pairs(store: Store, count: int, *, version: int = 0, **changed: Any) -> 
     assert store.queue.add(pairs, now=1.0) == count
 
 
-class Service:
+class WebServer:
     """The web app on a loopback port; it can be killed and started again on the same port."""
 
     def __init__(self, store: Store, folder: Path, **settings: Any) -> None:
@@ -100,9 +100,9 @@ class Service:
 
 
 @contextmanager
-def serving(store: Store, folder: Path, **settings: Any) -> Iterator[Service]:
+def serving(store: Store, folder: Path, **settings: Any) -> Iterator[WebServer]:
     """A running service."""
-    service = Service(store, folder, **settings)
+    service = WebServer(store, folder, **settings)
     service.start()
     try:
         yield service

@@ -13,7 +13,7 @@ from labeler.store import Store
 from labeler.web import app
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.service import free_port
-from tests.support.web import Screen, Service, add_pairs, open_test_store, serving
+from tests.support.web import Screen, WebServer, add_questions, open_test_store, serving
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -44,9 +44,9 @@ def port() -> int:
 
 
 @pytest.fixture
-def service(store: Store, tmp_path: Path, port: int) -> Iterator[Service]:
+def service(store: Store, tmp_path: Path, port: int) -> Iterator[WebServer]:
     """A running service with twelve ready pairs; an update is due at four labels."""
-    add_pairs(store, 12)
+    add_questions(store, 12)
     with serving(store, tmp_path, port=port, labels_per_update=4) as running:
         yield running
 
@@ -56,7 +56,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """A client of one service for all the tests that leave nothing behind."""
     folder = tmp_path_factory.mktemp("shared")
     with contextlib.closing(open_test_store(folder)) as store:
-        add_pairs(store, 12)
+        add_questions(store, 12)
         with (
             serving(store, folder) as running,
             httpx.Client(base_url=running.url, timeout=PATIENCE_SECONDS) as client,
@@ -71,7 +71,7 @@ def profile(browser: Browser) -> BrowserContext:
 
 
 @pytest.fixture
-def screen(profile: BrowserContext, service: Service) -> Iterator[Screen]:
+def screen(profile: BrowserContext, service: WebServer) -> Iterator[Screen]:
     """The page of the service, with its first pair on screen."""
     shown = Screen(profile.new_page(), service.url)
     shown.open()

@@ -14,7 +14,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 from tests.support.patience import PATIENCE_SECONDS
-from tests.support.web import Service, add_pairs, open_test_store, serving
+from tests.support.web import WebServer, add_questions, open_test_store, serving
 
 SERIOUS = ("serious", "critical")
 SCHEMES = ("light", "dark")
@@ -93,7 +93,7 @@ VIEWS = (
 
 
 @pytest.fixture(scope="module")
-def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[bool, Service]]:
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[bool, WebServer]]:
     """One service with pairs, and one without."""
     with contextlib.ExitStack() as stack:
         found = {}
@@ -101,14 +101,14 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[bool, Se
             folder = tmp_path_factory.mktemp("axe")
             store = stack.enter_context(contextlib.closing(open_test_store(folder)))
             if has_pairs:
-                add_pairs(store, 40)
+                add_questions(store, 40)
             found[has_pairs] = stack.enter_context(serving(store, folder))
         _vote(found[True], pairs=8)
         yield found
 
 
 @pytest.fixture(scope="module")
-def pages(browser: Browser, services: dict[bool, Service]) -> Iterator[dict[bool, Page]]:
+def pages(browser: Browser, services: dict[bool, WebServer]) -> Iterator[dict[bool, Page]]:
     """One tab for each service: a tab that is opened again gets the same pairs."""
     with contextlib.closing(browser.new_context(reduced_motion="reduce")) as context:
         yield {
@@ -116,7 +116,7 @@ def pages(browser: Browser, services: dict[bool, Service]) -> Iterator[dict[bool
         }
 
 
-def _vote(service: Service, pairs: int) -> None:
+def _vote(service: WebServer, pairs: int) -> None:
     """So that there is something in lists and plots."""
     with httpx.Client(base_url=service.url, timeout=PATIENCE_SECONDS) as client:
         body = {"holder": "before", "wanted": pairs}
@@ -129,7 +129,7 @@ def _vote(service: Service, pairs: int) -> None:
         assert client.post("/rating/votes", json={"votes": votes}).is_success
 
 
-def _tab(page: Page, service: Service) -> Page:
+def _tab(page: Page, service: WebServer) -> Page:
     page.goto(service.url)
     return page
 
@@ -148,7 +148,7 @@ def faults(page: Page) -> list[str]:
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
 def test_axe_finds_no_serious_fault(
-    view: View, scheme: Any, pages: dict[bool, Page], services: dict[bool, Service]
+    view: View, scheme: Any, pages: dict[bool, Page], services: dict[bool, WebServer]
 ) -> None:
     page = pages[view.pairs]
     page.emulate_media(color_scheme=scheme)
@@ -162,7 +162,7 @@ def test_axe_finds_no_serious_fault(
         assert not found, f"{name}: " + "\n".join(found)
 
 
-def test_a_fault_would_be_found(pages: dict[bool, Page], services: dict[bool, Service]) -> None:
+def test_a_fault_would_be_found(pages: dict[bool, Page], services: dict[bool, WebServer]) -> None:
     page = pages[True]
     page.goto(services[True].url)
     page.wait_for_selector(PAIR)

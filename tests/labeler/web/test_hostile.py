@@ -14,7 +14,7 @@ from labeler.domain.states import RaterRole
 from labeler.store import Store
 from tests.support.hostile import CORPUS, NAMES, PERSUASION, SURROGATES, Hostile
 from tests.support.people import client_of, member
-from tests.support.web import Screen, Service, new_pair, serving
+from tests.support.web import Screen, WebServer, new_pair, serving
 
 ALONE = {"gold_share": 0.0, "repeat_share": 0.0, "labels_per_update": 1000}
 PLAIN = Hostile("plain", "Just a question.")
@@ -217,7 +217,7 @@ SWEEP = """() => {
 
 
 @pytest.fixture
-def client(store: Store, tmp_path: Path) -> Iterator[tuple[Service, httpx.Client]]:
+def client(store: Store, tmp_path: Path) -> Iterator[tuple[WebServer, httpx.Client]]:
     """An admin at a service on which the corpus was voted on, with itself as comments; and
     accounts whose names are of it.
     """
@@ -255,7 +255,7 @@ def _flat(text: str) -> str:
 
 
 def test_the_corpus_in_history_labels_comments_and_names(
-    client: tuple[Service, httpx.Client], context: BrowserContext
+    client: tuple[WebServer, httpx.Client], context: BrowserContext
 ) -> None:
     service, admin = client
     name, _, token = admin.headers["cookie"].partition("=")

@@ -21,7 +21,7 @@ from labeler.store import Store
 from labeler.web import server
 from tests.support.patience import PATIENCE_SECONDS, wait_until
 from tests.support.service import PLAIN, free_port
-from tests.support.web import Screen, add_pairs, standing
+from tests.support.web import Screen, add_questions, standing
 
 
 class Process:
@@ -56,7 +56,7 @@ class Process:
 
 @pytest.fixture
 def process(store: Store, tmp_path: Path) -> Iterator[Process]:
-    add_pairs(store, 6)
+    add_questions(store, 6)
     made = Process(tmp_path)
     made.start()
     yield made

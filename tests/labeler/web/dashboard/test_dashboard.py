@@ -18,7 +18,7 @@ from tests.support.adapter import write_folder
 from tests.support.busy import fill_busy
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.store import change, claim, open_update, promote, vote
-from tests.support.web import add_pairs, serving
+from tests.support.web import add_questions, serving
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def client(store: Store, tmp_path: Path) -> Iterator[httpx.Client]:
 def make_versions(store: Store, database: Database, folder: Path, count: int) -> None:
     """Versions whose folders are whole."""
     for number in range(1, count + 1):
-        add_pairs(store, 4, version=number - 1)
+        add_questions(store, 4, version=number - 1)
         vote(store, 4, now=time.time())
         open_update(store, time.time())
         digest = write_folder(folder / "adapters" / f"v{number}", b"weights %d" % number)
@@ -70,7 +70,7 @@ def test_the_figures_of_a_busy_service_add_up(
 def test_quartiles_and_days_begin_where_they_do(
     store: Store, database: Database, tmp_path: Path
 ) -> None:
-    add_pairs(store, 5)
+    add_questions(store, 5)
     now = 86_400.0 * 20_000 + 3 * 3600  # 3 o'clock at night, UTC
     for number, seconds in enumerate([1.0, 2.0, 3.0, 4.0, 10.0]):
         [vote_id] = vote(store, 1, now=now - number)
@@ -84,7 +84,7 @@ def test_quartiles_and_days_begin_where_they_do(
 
 
 def test_local_times_of_a_second_each_are_worked_out_together(store: Store, tmp_path: Path) -> None:
-    add_pairs(store, 1)
+    add_questions(store, 1)
     vote(store, 1, now=(now := 1.7e9))
     figures = Figures(Settings(data_dir=tmp_path), store)
     found = [figures.get("day", 7200.0 + second, now=now) for second in range(60)]
@@ -128,7 +128,7 @@ def test_a_version_whose_folder_was_changed_does_not_go_live(
 
 
 def test_labels_are_searched_opened_and_set_aside(client: httpx.Client, store: Store) -> None:
-    add_pairs(store, 3)
+    add_questions(store, 3)
     vote(store, 3, now=time.time())
     found = client.get("/labels/pairs", params={"search": "alpha response 2"}).json()
     [line] = found["pairs"]
@@ -187,7 +187,7 @@ def test_an_export_comes_as_a_file_and_leaves_none_behind(
     nothing = client.get("/export/preference")
     assert nothing.status_code == 422
     assert "no labels" in nothing.json()["error"]
-    add_pairs(store, 3)
+    add_questions(store, 3)
     vote(store, 3, now=time.time())
     answer = client.get("/export/raw?labels=human")
     rows = [json.loads(line) for line in answer.text.splitlines()]

@@ -14,13 +14,13 @@ from labeler.store.tables import Pair, PolicyVersion, Rater, Vote
 from tests.support.adapter import write_folder
 from tests.support.busy import fill_busy
 from tests.support.store import change
-from tests.support.web import Screen, Service, serving
+from tests.support.web import Screen, WebServer, serving
 
 SERIOUS = ("serious", "critical")
 
 
 @pytest.fixture
-def busy(store: Store, database: Database, tmp_path: Path) -> Iterator[Service]:
+def busy(store: Store, database: Database, tmp_path: Path) -> Iterator[WebServer]:
     """A service of some days, whose version 8 is live and whose version 7 is whole on disk."""
     fill_busy(database, votes=260, now=time.time())
     digest = write_folder(tmp_path / "adapters" / "v0007")
@@ -30,7 +30,7 @@ def busy(store: Store, database: Database, tmp_path: Path) -> Iterator[Service]:
 
 
 @pytest.fixture
-def screen(browser: Browser, busy: Service) -> Iterator[Screen]:
+def screen(browser: Browser, busy: WebServer) -> Iterator[Screen]:
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     shown = Screen(context.new_page(), busy.url)
     yield shown

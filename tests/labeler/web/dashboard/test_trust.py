@@ -19,7 +19,7 @@ from labeler.store.records import Gold
 from labeler.store.tables import Lease, Pair
 from labeler.web.dashboard.trust import LOOK_SECONDS, TrustView
 from tests.support.patience import PATIENCE_SECONDS
-from tests.support.web import add_pairs, serving
+from tests.support.web import add_questions, serving
 
 SHARES = {"gold_share": 0.3, "repeat_share": 0.4, "labels_per_update": 1000, "queue_pairs": 500}
 
@@ -52,7 +52,7 @@ def test_gold_repeated_and_ordinary_pairs_look_alike_in_every_answer(
 ) -> None:
     """Pair, receipt, state, undo and history: the same keys, kinds and values but for the words."""
     monkeypatch.setattr("labeler.web.rating.loop.MAX_AGE_SECONDS", state_age_seconds)
-    add_pairs(store, 200)
+    add_questions(store, 200)
     golds = [
         Gold([{"role": "user", "content": f"Question {n}?"}], f"alpha response {n}", f"beta {n}")
         for n in range(900, 930)
@@ -99,7 +99,7 @@ def test_gold_repeated_and_ordinary_pairs_look_alike_in_every_answer(
 def test_the_report_is_for_reviewers_and_comes_with_the_shares_of_the_settings(
     store: Store, tmp_path: Path
 ) -> None:
-    add_pairs(store, 4)
+    add_questions(store, 4)
     with (
         serving(store, tmp_path, weigh_raters=True) as service,
         httpx.Client(base_url=service.url, timeout=PATIENCE_SECONDS) as client,
@@ -121,7 +121,7 @@ def test_the_report_is_for_reviewers_and_comes_with_the_shares_of_the_settings(
 @pytest.fixture
 def cast(store: Store) -> Callable[[], None]:
     """Casts one more vote."""
-    add_pairs(store, 4)
+    add_questions(store, 4)
     rater = store.raters.local(now=1.0)
 
     def vote() -> None:

@@ -17,7 +17,7 @@ from labeler.domain.states import RaterRole
 from labeler.web.door.access import RULES, Rule, rules_of
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.people import client_of, member
-from tests.support.web import Service, add_pairs, open_test_store, serving
+from tests.support.web import WebServer, add_questions, open_test_store, serving
 
 TABLE = {
     "everybody": """
@@ -77,16 +77,16 @@ NONSENSE = {"nobody": "has such a field"}  # so that nothing happens where someb
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:
     folder = tmp_path_factory.mktemp("house")
     with contextlib.closing(open_test_store(folder)) as store:
-        add_pairs(store, 4)
+        add_questions(store, 4)
         with serving(store, folder) as service:
             yield service
 
 
 @pytest.fixture(scope="module")
-def people(house: Service) -> Iterator[dict[str, httpx.Client]]:
+def people(house: WebServer) -> Iterator[dict[str, httpx.Client]]:
     """A client for each kind of person."""
     store = house.store
     tokens = {
@@ -133,7 +133,7 @@ def filled(template: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def routes(house: Service) -> set[tuple[str, str]]:
+def routes(house: WebServer) -> set[tuple[str, str]]:
     assert house.app is not None
     found = set(routes_of(house.app.routes))
     assert len(found) > len(RULES)  # ours, and Gradio's
@@ -191,7 +191,7 @@ def _fits(answer: httpx.Response, rule: Rule | None, rank: int) -> bool:
     return status == (401 if rank == 0 else 403)
 
 
-def test_the_page_has_no_gradio_function_to_call(house: Service) -> None:
+def test_the_page_has_no_gradio_function_to_call(house: WebServer) -> None:
     assert house.app is not None
     (page,) = [app.blocks for route in house.app.routes if hasattr(app := _app_of(route), "blocks")]
     assert page.fns == {}

@@ -20,7 +20,7 @@ from labeler.store import Store
 from labeler.store.people.logins import FREE_BY_ADDRESS, FREE_BY_BOTH
 from labeler.web.door.sessions import Sessions
 from tests.support.people import client_of, cookie_of, member
-from tests.support.web import Service, add_pairs, open_test_store, serving
+from tests.support.web import WebServer, add_questions, open_test_store, serving
 
 PASSWORD = "correct horse battery"
 PAIRS = {"holder": "tab", "wanted": 1}
@@ -32,18 +32,18 @@ def kept() -> str:
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:
     """A service that has an admin, for all tests; each makes the people that it needs."""
     folder = tmp_path_factory.mktemp("house")
     with contextlib.closing(open_test_store(folder)) as store:
-        add_pairs(store, 12)
+        add_questions(store, 12)
         member(store, "Boss", RaterRole.ADMIN)
         with serving(store, folder) as service:
             yield service
 
 
 @pytest.fixture
-def name(request: pytest.FixtureRequest, house: Service, kept: str) -> str:
+def name(request: pytest.FixtureRequest, house: WebServer, kept: str) -> str:
     """A rater of this test's own, with a password."""
     made = f"rater {abs(hash(request.node.nodeid)) % 10**12}"
     invite = house.store.raters.invite(made, RaterRole.RATER, now=time.time())
@@ -52,7 +52,7 @@ def name(request: pytest.FixtureRequest, house: Service, kept: str) -> str:
 
 
 @pytest.fixture
-def visitor(house: Service) -> Iterator[httpx.Client]:
+def visitor(house: WebServer) -> Iterator[httpx.Client]:
     """A browser that nobody is logged in with."""
     with client_of(house, None) as client:
         yield client
@@ -63,7 +63,7 @@ def log_in(client: httpx.Client, name: str, password: str = PASSWORD) -> httpx.R
 
 
 def test_a_login_gives_a_cookie_that_scripts_cannot_read(
-    visitor: httpx.Client, house: Service, name: str
+    visitor: httpx.Client, house: WebServer, name: str
 ) -> None:
     answer = log_in(visitor, name)
     assert answer.status_code == 200
@@ -81,7 +81,7 @@ def test_a_login_gives_a_cookie_that_scripts_cannot_read(
 
 
 def test_each_login_has_an_id_of_its_own_and_takes_none_that_was_brought(
-    visitor: httpx.Client, house: Service, name: str
+    visitor: httpx.Client, house: WebServer, name: str
 ) -> None:
     planted = cookie_of(house, "planted-by-somebody-else")
     answer = visitor.post("/door/login", json={"name": name, "password": PASSWORD}, headers=planted)
@@ -112,7 +112,7 @@ def test_odd_input_is_a_sentence_and_no_error(visitor: httpx.Client, text: str) 
 
 
 def test_guessing_is_slowed_down_and_says_for_how_long(
-    house: Service, visitor: httpx.Client, name: str
+    house: WebServer, visitor: httpx.Client, name: str
 ) -> None:
     logins, here = house.store.logins, "127.0.0.1"
     made = [logins.attempt(name=name, address=here, now=time.time()) for _ in range(FREE_BY_BOTH)]
@@ -125,7 +125,7 @@ def test_guessing_is_slowed_down_and_says_for_how_long(
 
 
 def test_an_invite_is_looked_at_often_and_redeemed_once(
-    house: Service, visitor: httpx.Client
+    house: WebServer, visitor: httpx.Client
 ) -> None:
     invite = house.store.raters.invite("Invited", RaterRole.REVIEWER, now=time.time())
     for _ in range(2):
@@ -141,7 +141,7 @@ def test_an_invite_is_looked_at_often_and_redeemed_once(
 
 
 def test_logging_out_ends_the_login_on_the_server(
-    house: Service, visitor: httpx.Client, name: str
+    house: WebServer, visitor: httpx.Client, name: str
 ) -> None:
     log_in(visitor, name)
     (token,) = dict(visitor.cookies).values()
@@ -152,7 +152,7 @@ def test_logging_out_ends_the_login_on_the_server(
 
 
 def test_another_password_logs_out_everywhere_else(
-    house: Service, visitor: httpx.Client, name: str
+    house: WebServer, visitor: httpx.Client, name: str
 ) -> None:
     log_in(visitor, name)
     with client_of(house, None) as phone:
@@ -168,7 +168,7 @@ def test_another_password_logs_out_everywhere_else(
         assert log_in(phone, name, "another good one").status_code == 200
 
 
-def test_a_disabled_account_is_out_at_once_even_in_the_middle_of_a_crowd(house: Service) -> None:
+def test_a_disabled_account_is_out_at_once_even_in_the_middle_of_a_crowd(house: WebServer) -> None:
     """Eight clients of one account ask all the time; what they ask after its end fails."""
     token = member(house.store, "Crowd", RaterRole.RATER)
     done, late, answers = threading.Event(), [], []
@@ -196,7 +196,7 @@ def test_a_disabled_account_is_out_at_once_even_in_the_middle_of_a_crowd(house: 
 
 
 def test_only_who_knows_the_password_learns_that_an_account_is_disabled(
-    house: Service, visitor: httpx.Client, name: str
+    house: WebServer, visitor: httpx.Client, name: str
 ) -> None:
     house.store.raters.disable(house.store.raters.find(name).id, now=time.time())
     assert log_in(visitor, name, "wrong password").status_code == 401
@@ -205,7 +205,7 @@ def test_only_who_knows_the_password_learns_that_an_account_is_disabled(
     assert "disabled" in answer.json()["error"]
 
 
-def test_a_page_that_speaks_for_one_person_is_not_heard_as_another(house: Service) -> None:
+def test_a_page_that_speaks_for_one_person_is_not_heard_as_another(house: WebServer) -> None:
     token = member(house.store, "Second", RaterRole.RATER)
     with client_of(house, token) as client:
         mine = client.get("/door/me").json()["rater_id"]
@@ -236,7 +236,7 @@ def test_documents_lead_to_the_login_and_back(visitor: httpx.Client) -> None:
     assert not re.findall(r"<script(?![^>]*\ssrc=)|\son\w+=|\sstyle=", page.text)
 
 
-def test_who_may_not_open_a_document_is_told_so_in_one(house: Service) -> None:
+def test_who_may_not_open_a_document_is_told_so_in_one(house: WebServer) -> None:
     with client_of(house, member(house.store, "Third", RaterRole.RATER)) as client:
         answer = client.get("/dashboard")
     assert answer.status_code == 403
@@ -337,7 +337,7 @@ def test_what_a_client_says_of_its_address_counts_for_nothing_without_a_proxy(
 
 
 def test_a_crowd_of_logins_is_turned_away_and_those_who_rate_are_not(
-    house: Service, kept: str
+    house: WebServer, kept: str
 ) -> None:
     """Forty guesses at once: a few are checked, the others are told to wait, votes go on."""
     token = member(house.store, "Rating", RaterRole.RATER)

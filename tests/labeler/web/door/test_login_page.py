@@ -11,7 +11,7 @@ from labeler.domain.passwords import hash_password
 from labeler.domain.states import RaterRole
 from labeler.store import Store
 from tests.support.patience import wait_until
-from tests.support.web import Service, standing
+from tests.support.web import WebServer, standing
 
 PASSWORD = "correct horse battery"
 
@@ -59,7 +59,9 @@ def stored_by(store: Store) -> list[str]:
 
 
 @pytest.mark.usefixtures("people")
-def test_the_login_leads_back_to_the_page_that_was_asked_for(service: Service, page: Page) -> None:
+def test_the_login_leads_back_to_the_page_that_was_asked_for(
+    service: WebServer, page: Page
+) -> None:
     page.goto(f"{service.url}/labels#pair=3")
     assert page.url == f"{service.url}/login?to=/labels#pair=3"
     expect(page.locator("#name")).to_be_focused()
@@ -88,7 +90,7 @@ def test_the_login_leads_back_to_the_page_that_was_asked_for(service: Service, p
 
 
 def test_the_login_says_what_a_proxy_takes_that_the_service_was_not_told_of(
-    service: Service, page: Page
+    service: WebServer, page: Page
 ) -> None:
     page.set_extra_http_headers({"x-forwarded-for": "192.0.2.7"})
     page.goto(service.url)
@@ -96,7 +98,7 @@ def test_the_login_says_what_a_proxy_takes_that_the_service_was_not_told_of(
 
 
 def test_an_invite_leaves_the_address_bar_and_lets_in_once(
-    service: Service, store: Store, page: Page
+    service: WebServer, store: Store, page: Page
 ) -> None:
     invite = store.raters.invite("Zoë", RaterRole.REVIEWER, now=time.time())
     link = f"{service.url}/login#invite={invite}"
@@ -119,7 +121,7 @@ def test_an_invite_leaves_the_address_bar_and_lets_in_once(
 
 
 @pytest.mark.usefixtures("people")
-def test_a_rater_sees_the_way_out_and_no_other_pages(service: Service, page: Page) -> None:
+def test_a_rater_sees_the_way_out_and_no_other_pages(service: WebServer, page: Page) -> None:
     page.goto(service.url)
     log_in(page, "ann")
     wait_for_pair(page)
@@ -148,7 +150,7 @@ def test_a_rater_sees_the_way_out_and_no_other_pages(service: Service, page: Pag
 
 @pytest.mark.usefixtures("people")
 def test_votes_wait_for_the_login_of_the_person_who_cast_them(
-    service: Service, store: Store, page: Page, context: BrowserContext
+    service: WebServer, store: Store, page: Page, context: BrowserContext
 ) -> None:
     """Ann's login ends while she rates; Boss logs in in her browser; then she does again."""
     page.goto(service.url)

@@ -14,7 +14,7 @@ from labeler.store import Store
 from labeler.web.rating.judge import LOOK_SECONDS, STEP_PAIRS, TOO_FEW, JudgeView
 from tests.support.judged import JUDGE, people_say, say, undo, vote
 from tests.support.patience import PATIENCE_SECONDS
-from tests.support.web import add_pairs, serving
+from tests.support.web import add_questions, serving
 
 FOR_A = Judgement(0.9)
 
@@ -146,7 +146,7 @@ def test_no_pair_no_vote_and_no_undo_waits_for_the_report(
 
 
 def test_a_pair_that_was_judged_reaches_the_page_as_any_other(store: Store, tmp_path: Path) -> None:
-    add_pairs(store, 1)
+    add_questions(store, 1)
     said = Judgement(0.8731, orders=(0.8629, 0.8833), scores=(1.7113, -0.2159))
     with serving(store, tmp_path, judge=JUDGE) as service:
         say(store, said)

@@ -11,7 +11,7 @@ from playwright.sync_api import BrowserContext, expect
 from labeler.domain.judging import Cause, Judgement
 from labeler.store import Store
 from tests.support.judged import JUDGE, people_say, say
-from tests.support.web import Screen, add_pairs, serving
+from tests.support.web import Screen, add_questions, serving
 
 OpenPage = Callable[..., contextlib.AbstractContextManager[tuple[Screen, Any]]]
 
@@ -22,7 +22,7 @@ def page_of(profile: BrowserContext, store: Store, tmp_path: Path, port: int) ->
 
     @contextlib.contextmanager
     def opened(**settings: Any) -> Iterator[tuple[Screen, Any]]:
-        add_pairs(store, 6)
+        add_questions(store, 6)
         with serving(store, tmp_path, port=port, **settings) as service:
             screen = Screen(profile.new_page(), service.url)
             screen.open()

@@ -10,7 +10,7 @@ from labeler.config.settings import Settings
 from labeler.store import Store
 from labeler.web.rating.loop import MAX_AGE_SECONDS, LoopView
 from tests.support.store import claim, open_update, promote, vote
-from tests.support.web import add_pairs
+from tests.support.web import add_questions
 
 
 class Looks:
@@ -38,7 +38,7 @@ class Looks:
 
 @pytest.fixture
 def looks(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Looks:
-    add_pairs(store, 12)
+    add_questions(store, 12)
     return Looks(store, tmp_path, monkeypatch)
 
 

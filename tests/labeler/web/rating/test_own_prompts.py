@@ -17,14 +17,14 @@ from labeler.store.rating.asks import Asked
 from labeler.store.records import Ballot, NewVersion
 from tests.labeler.web.rating.test_page import METRICS, claim_update
 from tests.support.patience import PATIENCE_SECONDS, wait_until
-from tests.support.web import Screen, Service, new_pair
+from tests.support.web import Screen, WebServer, new_pair
 
 BAD_TEXTS = ["", "  \n ", "x" * 8_001, "a\0b", 7]
 HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>"
 
 
 @pytest.fixture
-def client(service: Service) -> Any:
+def client(service: WebServer) -> Any:
     with httpx.Client(base_url=service.url, timeout=PATIENCE_SECONDS) as opened:
         yield opened
 

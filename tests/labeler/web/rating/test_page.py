@@ -14,7 +14,7 @@ from labeler.domain.states import Choice, UpdateState
 from labeler.store import Store
 from labeler.store.records import Claim, NewVersion
 from tests.support.patience import wait_until
-from tests.support.web import Screen, Service, add_pairs, new_pair, standing
+from tests.support.web import Screen, WebServer, add_questions, new_pair, standing
 
 KEYS = [
     ("1", "left", 1),
@@ -205,7 +205,7 @@ def test_the_number_pad_votes_but_not_as_cursor_keys(screen: Screen, store: Stor
 
 
 def test_a_reload_shows_the_same_pair_and_another_tab_another(
-    screen: Screen, service: Service
+    screen: Screen, service: WebServer
 ) -> None:
     before = (screen.prompt(), screen.left())
     screen.open()
@@ -217,7 +217,7 @@ def test_a_reload_shows_the_same_pair_and_another_tab_another(
 
 
 def test_a_tab_that_inherits_the_id_of_another_gets_pairs_of_its_own(
-    screen: Screen, service: Service
+    screen: Screen, service: WebServer
 ) -> None:
     with screen.page.expect_popup() as popup:
         screen.page.evaluate("() => void window.open('/')")
@@ -227,7 +227,7 @@ def test_a_tab_that_inherits_the_id_of_another_gets_pairs_of_its_own(
 
 
 def test_votes_outlive_a_dead_server_and_a_reload_and_count_once(
-    screen: Screen, service: Service, store: Store
+    screen: Screen, service: WebServer, store: Store
 ) -> None:
     screen.may_lose_connection = True
     service.stop()
@@ -248,7 +248,7 @@ def test_votes_outlive_a_dead_server_and_a_reload_and_count_once(
 
 
 def test_votes_of_a_closed_tab_are_delivered_by_the_next_one(
-    browser: Browser, service: Service, store: Store
+    browser: Browser, service: WebServer, store: Store
 ) -> None:
     context = browser.new_context()
     first = Screen(context.new_page(), service.url)
@@ -355,7 +355,7 @@ def test_an_empty_queue_says_so_and_picks_up_by_itself(screen: Screen, store: St
     expect(screen.page.locator("#waiting")).to_contain_text("Sampling the next pairs")
     screen.press("2")
     expect(screen.page.locator("#vote-left")).to_have_attribute("aria-disabled", "true")
-    add_pairs(store, 1)
+    add_questions(store, 1)
     screen.expect_prompt("Question 13?")
     expect(screen.page.locator("#waiting")).to_be_hidden()
     screen.wait_saved()
@@ -469,10 +469,10 @@ code
 
 
 def test_a_hostile_reply_runs_and_fetches_nothing(
-    browser: Browser, service: Service, store: Store
+    browser: Browser, service: WebServer, store: Store
 ) -> None:
     lease_all(store)
-    add_pairs(store, 1, response_a=HOSTILE, response_b="e\u0301\u0301" * 3000)
+    add_questions(store, 1, response_a=HOSTILE, response_b="e\u0301\u0301" * 3000)
     screen = Screen(browser.new_page(), service.url)
     screen.open()
     shown = screen.left() + screen.right()
@@ -499,7 +499,7 @@ def test_nothing_on_the_page_tells_which_response_is_which(screen: Screen) -> No
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_it_fits_the_window_in_light_and_dark(
-    browser: Browser, service: Service, scheme: Any, width: int
+    browser: Browser, service: WebServer, scheme: Any, width: int
 ) -> None:
     page = browser.new_page(viewport={"width": width, "height": 844}, color_scheme=scheme)
     screen = Screen(page, service.url)
@@ -522,9 +522,9 @@ def test_it_fits_the_window_in_light_and_dark(
 
 
 def test_the_prompt_stays_in_sight_above_long_replies(
-    browser: Browser, service: Service, store: Store
+    browser: Browser, service: WebServer, store: Store
 ) -> None:
-    add_pairs(store, 1, response_a="long line\n" * 200, response_b="short")
+    add_questions(store, 1, response_a="long line\n" * 200, response_b="short")
     screen = Screen(browser.new_page(viewport={"width": 390, "height": 844}), service.url)
     screen.open()
     for number in range(1, 13):

@@ -12,11 +12,11 @@ from labeler.store import Store
 from labeler.web.rating.guidelines import guidelines_html
 from labeler.web.rating.routes import VoteBody
 from tests.support.patience import PATIENCE_SECONDS
-from tests.support.web import Service, add_pairs, serving, standing
+from tests.support.web import WebServer, add_questions, serving, standing
 
 
 @pytest.fixture
-def client(service: Service) -> Any:
+def client(service: WebServer) -> Any:
     with httpx.Client(base_url=service.url, timeout=PATIENCE_SECONDS) as opened:
         yield opened
 
@@ -125,7 +125,7 @@ def test_the_state_tells_of_the_loop(client: httpx.Client) -> None:
 
 
 def test_new_pairs_are_seen_at_once(client: httpx.Client, store: Store) -> None:
-    add_pairs(store, 3)
+    add_questions(store, 3)
     assert client.get("/rating/state").json()["ready"] == 15
 
 

@@ -10,12 +10,12 @@ from labeler.domain.states import Purpose
 from labeler.store import Store
 from tests.labeler.web.rating.test_page import lease_all
 from tests.support.patience import wait_until
-from tests.support.web import Screen, Service, add_pairs, standing
+from tests.support.web import Screen, WebServer, add_questions, standing
 
 LONG = "\n\n".join(f"Paragraph {n} is about tea, and it goes on for a while." for n in range(60))
 
 
-def start_alone(browser: Browser, service: Service, **options: Any) -> Screen:
+def start_alone(browser: Browser, service: WebServer, **options: Any) -> Screen:
     """A page with a profile of its own, so that what it keeps is its own."""
     return Screen(browser.new_page(viewport={"width": 1280, "height": 800}, **options), service.url)
 
@@ -25,7 +25,7 @@ def edits(store: Store) -> list[str]:
 
 
 def test_an_edit_survives_a_wrong_key_a_reload_and_a_dead_server(
-    browser: Browser, service: Service, store: Store
+    browser: Browser, service: WebServer, store: Store
 ) -> None:
     screen = start_alone(browser, service)
     screen.may_lose_connection = True
@@ -103,10 +103,10 @@ def test_an_older_vote_comes_back_from_the_history_and_u_still_takes_the_last_on
 
 
 def test_ways_to_look_are_kept_and_change_no_text(
-    browser: Browser, service: Service, store: Store
+    browser: Browser, service: WebServer, store: Store
 ) -> None:
     lease_all(store)
-    add_pairs(
+    add_questions(
         store, 1, response_a="Tea is **hot**.\n\n" + LONG, response_b="Tea is cold.\n\n" + LONG
     )
     screen = start_alone(browser, service)
@@ -137,18 +137,18 @@ def test_ways_to_look_are_kept_and_change_no_text(
 
 
 def test_differences_of_very_long_replies_are_marked_or_given_up(
-    browser: Browser, service: Service, store: Store
+    browser: Browser, service: WebServer, store: Store
 ) -> None:
     """Of 20,000 words, forty changed ones are found; where all differ, the page says so."""
     lease_all(store)
     words = [f"w{number % 3000}" for number in range(20_000)]
     changed = ["other" if number % 500 == 250 else word for number, word in enumerate(words)]
-    add_pairs(store, 1, response_a=" ".join(words), response_b=" ".join(changed))
+    add_questions(store, 1, response_a=" ".join(words), response_b=" ".join(changed))
     screen = start_alone(browser, service)
     screen.open()
     screen.press("d")
     expect(screen.page.locator("#replies mark")).to_have_count(80)
-    add_pairs(store, 1, response_a=" ".join(words), response_b=" ".join(words[::-1]))
+    add_questions(store, 1, response_a=" ".join(words), response_b=" ".join(words[::-1]))
     screen.press("t")
     expect(screen.page.locator("#toggles .remark")).to_contain_text("too long to compare")
     expect(screen.page.locator("#replies mark")).to_have_count(0)
@@ -159,7 +159,7 @@ def test_differences_of_very_long_replies_are_marked_or_given_up(
 
 
 def test_practice_teaches_the_keys_and_stores_nothing(
-    browser: Browser, service: Service, store: Store
+    browser: Browser, service: WebServer, store: Store
 ) -> None:
     screen = start_alone(browser, service)
     screen.open(is_new=True)
@@ -196,7 +196,7 @@ STEPS = {
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_no_serious_fault(browser: Browser, service: Service, scheme: Any) -> None:
+def test_axe_finds_no_serious_fault(browser: Browser, service: WebServer, scheme: Any) -> None:
     page = browser.new_page(
         viewport={"width": 1280, "height": 800}, color_scheme=scheme, bypass_csp=True
     )
