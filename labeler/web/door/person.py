@@ -1,4 +1,4 @@
-"""Whose request it is. `labeler.web.door.security` has found out before any route."""
+"""Whose request it is. `labeler.web.door.security` finds out before any route runs."""
 
 from dataclasses import dataclass
 from typing import Annotated

@@ -114,6 +114,10 @@ def test_the_list_of_changes_says_what_a_version_learned_from() -> None:
         "Its labels are kept.",
     ]
     assert update.fate(result, was_live=True)[-1] == "Someone made it live anyway."
+    found = replace(result, finding=FOUND)
+    assert plain(update.fate(found, was_live=False)[-1]) == (
+        "It agrees with 75 % [41, 93] of 8 held-out votes (version 6: 50 % [22, 78])."
+    )
     failed = Result(FAILED, Finding(), mine=3)
     assert update.fate(failed, was_live=False) == [
         "It was to learn from 3 of your labels.",

@@ -1,5 +1,5 @@
-// What a rater's votes changed: the last updates, with the verdict on each, and two prompts as they
-// were with answers from before and after.
+// What a rater's votes changed: the last updates, with the verdict on each, and two prompts with the
+// answers from before and after.
 
 import { Dialog } from "../shared/dialog.js";
 import { markDifferences } from "./differences.js";

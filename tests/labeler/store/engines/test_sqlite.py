@@ -13,7 +13,9 @@ from labeler.domain.errors import BadInput, LivedpoError
 from labeler.store import Store, open_store
 from labeler.store.database import Database
 from labeler.store.learning.pruning import tidy
+from labeler.store.tables import Pair
 from tests.labeler.store.learning.test_pruning import NOW, expire
+from tests.support.store import rows
 from tests.support.tiny import add_pairs, fill
 
 
@@ -84,3 +86,4 @@ def test_the_file_stays_as_large_as_it_was_while_pairs_come_and_go(
         tidy(database, now=NOW + turn, max_expired=40)
         sizes.append(pages()[0])
     assert max(sizes[3:]) <= sizes[2] + 2
+    assert len(rows(database, Pair)) == 40

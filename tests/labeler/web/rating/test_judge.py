@@ -122,6 +122,13 @@ def test_the_state_tells_of_the_judge_in_sentences_and_figures(
     assert ["\u2013 unclear answer", "1"] in told["figures"]
 
 
+@pytest.mark.parametrize(("judge", "first"), [("learned", "Not in use yet."), (JUDGE, "It gives")])
+def test_only_a_judge_that_learns_is_heard_of_itself(store: Store, judge: str, first: str) -> None:
+    """What another one said stays in the database when the service starts with a new judge."""
+    told = JudgeView(Settings(judge=judge), store).page("not in use yet")["judge"]
+    assert told["lines"][0].startswith(first)
+
+
 def test_without_a_judge_the_state_says_that_there_is_none(shared: httpx.Client) -> None:
     state = shared.get("/rating/state").json()
     assert state["judge"] is None

@@ -120,6 +120,7 @@ def test_changes_are_told_with_safe_html_and_without_a_judges_word_on_any_pair(
     assert told["summary"] == "1 of your labels went into the last update."
     assert change["title"] == "Version 1 is live"
     assert change["lines"][0] == ["It was trained on 1 label, all of them yours.", None]
+    assert change["lines"][1][0].startswith("It agrees with 75 %")
     assert (change["win_rate"], change["compared"]) == (None, f"No win rate: {NOT_COMPARED.why}.")
     [first, _] = change["examples"]
     assert "<strong>first</strong>" in first["before_html"]
