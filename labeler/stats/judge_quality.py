@@ -24,9 +24,9 @@ MIN_TO_PAUSE = 20
 CATEGORIES = (Choice.A, Choice.B, Choice.TIE)
 BINS = 5
 DRAWS = 500
-NO_PAIRS = "no pair has a label of people and one of the judge"
-NONE_DECIDED = "there is no pair on which both people and the judge decided"
-NONE_LONGER = "there is no pair that both decided and whose responses differ in length"
+NO_PAIRS = "no pair has labels from both people and the judge"
+NONE_DECIDED = "there are no pairs that both people and the judge decided"
+NONE_LONGER = "there are no pairs that both decided and whose replies differ in length"
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,9 @@ def kappa_figure(table: Sequence[Sequence[int]], rng: random.Random) -> Estimate
     count = sum(sum(row) for row in table)
     value = kappa(table)
     if value is None:
-        return Estimate.none("people and the judge said one and the same of every pair", count)
+        return Estimate.none(
+            "people and the judge gave one and the same answer on every pair", count
+        )
     prior = 1 / len(table) ** 2
     drawn = [
         kappa([[rng.gammavariate(cell + prior, 1.0) for cell in row] for row in table])
@@ -228,7 +230,7 @@ def _calibration_error(bins: Sequence[Bin], rng: random.Random) -> Estimate:
     """
     count = sum(part.count for part in bins)
     if not count:
-        return Estimate.none("the judge decided no pair")
+        return Estimate.none("the judge has decided no pairs")
     value = sum(part.count * abs(part.right - part.confidence) for part in bins) / count
     drawn = [_drawn_error(bins, count, rng) for _ in range(DRAWS)]
     by_chance = sorted(_error_by_chance(bins, count, rng) for _ in range(DRAWS))

@@ -31,9 +31,9 @@ DRAWS = 1000
 SEED = 0
 MIN_PAIRS = 10
 NO_OVERLAP = (
-    "no pair was rated by two people; start with --votes-per-pair 2, and with two raters or more"
+    "no pair was rated by two people; start with --votes-per-pair 2 and at least two raters"
 )
-ALL_THE_SAME = "all votes say one and the same, so there is no chance agreement to compare with"
+ALL_THE_SAME = "all votes are the same, so there is no agreement by chance to compare with"
 
 Floats = NDArray[np.float64]
 
@@ -66,7 +66,7 @@ def agreement(answers: Iterable[Answer], categories: Sequence[Any] = CATEGORIES)
     two = len(raters) == 2
     name = "Cohen's kappa" if two else "Fleiss' kappa"
     if len(shared) < MIN_PAIRS:
-        why = f"only {len(shared)} of the {MIN_PAIRS} pairs it takes were rated by two people"
+        why = f"only {len(shared)} of the {MIN_PAIRS} pairs needed were rated by two people"
         none = Estimate.none(why if shared else NO_OVERLAP, len(shared))
         return Agreement(none, none, none, none, name)
     kinds = Kinds.of(by_pair.values(), categories)

@@ -33,12 +33,12 @@ PRIOR_VOTES = 4.0
 GUESSING = 0.51
 HEAVIEST = 2.0
 NO_EVIDENCE = (
-    "none of their votes is on a gold pair or on one that somebody else decided too; start with "
+    "none of their votes is on a gold pair or a pair that someone else decided too; start with "
     "--votes-per-pair 2, or add gold pairs"
 )
 NOT_TOLD_APART = (
-    "their votes cannot be told from those of the raters they overlap with; it takes three raters "
-    "on the same pairs, or gold pairs"
+    "their votes overlap with too few others to tell who is right; this takes three raters on the "
+    "same pairs, or gold pairs"
 )
 
 Floats = NDArray[np.float64]

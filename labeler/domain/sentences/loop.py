@@ -44,7 +44,7 @@ def waiting(now: Now) -> tuple[str, str]:
         is_news = says and "loading" not in says.lower()
         return (
             "The model is loading",
-            f"{says}." if is_news else "The first pair follows.",
+            f"{says}." if is_news else "The first pair will appear here.",
         )
     if now.update is not None:
         return "Training on new labels", f"{activity(now)}. The next pairs come soon."

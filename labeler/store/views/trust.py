@@ -30,10 +30,10 @@ DAY_SECONDS = 86_400.0
 # A rater's weight moves little with a few votes more, and the fit takes a moment.
 STALE_SHARE = 0.05
 ORDINARY = (Purpose.LOOP, Purpose.OWN)
-NO_VOTES = "nobody chose a side yet"
-NO_GOLD = "nobody voted on a gold pair yet; `livedpo gold add FILE` adds some"
-NO_REPEATS = "nobody rated a pair a second time yet; that begins with a rater's 30th vote"
-NO_TIMES = "no vote came with the time that it took"
+NO_VOTES = "no one has chosen a side yet"
+NO_GOLD = "no one has voted on a gold pair yet; `livedpo gold add FILE` adds some"
+NO_REPEATS = "no one has rated a pair twice yet; this starts with a rater's 30th vote"
+NO_TIMES = "no vote says how long it took"
 
 
 class Cast(NamedTuple):
@@ -196,7 +196,7 @@ def _figures(
     found = agreement(answers)
     sides = _sides(cast)
     p = two_sided_p(sum(sides), len(sides))
-    chance = "1 is full agreement, 0 what chance would give."
+    chance = "1 is full agreement, 0 is what chance would give."
     every = "Ties and 'both bad' are answers of their own; skips are left out."
     return [
         _named("agreement", "Raters agree", "share", found.percent, f"On the same pair. {every}"),
@@ -207,31 +207,31 @@ def _figures(
             "Gwet's AC1",
             "coefficient",
             found.ac1,
-            f"{chance} Steadier than kappa where nearly all votes say one thing.",
+            f"{chance} Steadier than kappa where nearly all votes are the same.",
         ),
-        _named("gold", "Right on gold pairs", "share", _gold(cast), "A tie is not right."),
+        _named("gold", "Right on gold pairs", "share", _gold(cast), "A tie counts as wrong."),
         _named(
             "repeats",
             "Same answer the second time",
             "share",
             _repeats(cast, said),
-            "On pairs that a rater was handed again, sides drawn anew.",
+            "On pairs that a rater saw again, with the sides shuffled anew.",
         ),
         _named(
             "left",
             "Left reply preferred",
             "share",
             _left(cast),
-            f"Half is fair: sides are drawn by lot. Exact test of one half: p = {p:.2g}."
+            f"Half is fair: the sides are shuffled. Exact test against one half: p = {p:.2g}."
             if sides
-            else "Half is fair: sides are drawn by lot.",
+            else "Half is fair: the sides are shuffled.",
         ),
         _named(
             "too_fast",
             f"Faster than {min_reading_seconds:g} s",
             "share",
             _too_fast(cast, min_reading_seconds),
-            "Flagged only; they count all the same.",
+            "These votes are flagged, but still count.",
         ),
     ]
 

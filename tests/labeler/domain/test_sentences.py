@@ -208,7 +208,9 @@ def test_the_loop_says_what_it_is_doing() -> None:
     assert loop.activity(Now(1, says="Sampling pairs.")) == "Sampling pairs"
     assert loop.activity(Now(1)) == "Waiting for the worker"
     assert loop.activity(Now(1, UpdateState.CLAIMED)) == "Preparing the update"
-    assert loop.waiting(Now(None, says="Loading the model."))[1] == "The first pair follows."
+    assert (
+        loop.waiting(Now(None, says="Loading the model."))[1] == "The first pair will appear here."
+    )
     assert loop.waiting(Now(1, UpdateState.GATING)) == (
         "Training on new labels",
         "Checking the new version. The next pairs come soon.",

@@ -168,7 +168,7 @@ def test_a_figure_that_is_not_defined_says_why() -> None:
     assert only_ties.agreement_with_ties.value == 0.0
     one_answer = measure([double(A, 0.9)] * 9)
     assert one_answer.kappa == Estimate(
-        None, None, None, 9, "people and the judge said one and the same of every pair"
+        None, None, None, 9, "people and the judge gave one and the same answer on every pair"
     )
     assert "differ in length" in str(measure([double(A, 0.9, "same")]).longer_judge.why)
 

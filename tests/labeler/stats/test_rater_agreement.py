@@ -166,7 +166,7 @@ def test_what_is_undefined_says_why() -> None:
     assert "only 7 of the 10 pairs" in str(few.ac1.why)
     same = agreement(from_table([[30]], (A,)))
     assert (same.percent.value, same.alpha.value, same.kappa.value) == (1.0, None, None)
-    assert "one and the same" in str(same.alpha.why)
+    assert "all votes are the same" in str(same.alpha.why)
     assert same.ac1.value == 1.0
 
 

@@ -1,4 +1,4 @@
-"""Runs the update that is open: train, write, examine, then promote or keep back.
+"""Runs the update that is open: train, write, examine, then promote or hold back.
 
 Raters' own prompts are answered between its steps, and a queue that ran empty is filled. The
 candidate is written before anything is sampled from it; a folder that no version came of, after a

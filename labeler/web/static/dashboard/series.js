@@ -11,7 +11,7 @@ const KEPT_BACK = "hollow: not made live";
 export class SeriesPlots {
   #labels = new Plot("Labels", "plot-labels");
   #seconds = new Plot("Time for a vote", "plot-seconds", "Median for people; the band covers the middle half.");
-  #ready = new Plot("Pairs ready", "plot-ready", "Last 30 minutes, while this page was open.");
+  #ready = new Plot("Pairs ready", "plot-ready", "At most the last 30 minutes, while anyone had this page open.");
   #pairs = new Plot("Pairs by state", "plot-pairs");
 
   constructor(place) {

@@ -56,7 +56,7 @@ export class History extends Dialog {
       ...(vote.reasons.length ? [element("p", { class: "reasons" }, ...vote.reasons.map((tag) => element("span", {}, tag)))] : []),
       ...(vote.comment ? [element("p", { class: "comment", dir: "auto" }, vote.comment)] : []),
       ...(vote.edit ? [edited(vote.edit)] : []),
-      ...(vote.trained === null ? [] : [element("p", { class: "used" }, `Version ${vote.trained} has already been trained since. If you take this vote back, later versions will not learn from it.`)]),
+      ...(vote.trained === null ? [] : [element("p", { class: "used" }, `Version ${vote.trained} has been trained since. If you take this vote back, later versions will not learn from it.`)]),
       this.#buttons(vote),
     ];
     return element("li", {}, ...parts);

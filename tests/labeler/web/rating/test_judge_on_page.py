@@ -99,10 +99,10 @@ def test_what_is_not_known_of_the_judge_says_why(page_of: OpenPage, store: Store
         expect(section).to_contain_text("It is not in use now.")
         expect(section).to_contain_text(
             "Its agreement with people is unknown: "
-            "there is no pair on which both people and the judge decided."
+            "there are no pairs that both people and the judge decided."
         )
         section.locator("summary").click()
-        expect(section).to_contain_text("unknown: the judge decided no pair")
+        expect(section).to_contain_text("unknown: the judge has decided no pairs")
         expect(section).to_contain_text("Gave no verdict0 % [0, 43] of 5")
         expect(section.locator("svg")).to_have_count(0)
         assert "NaN" not in section.inner_text()
