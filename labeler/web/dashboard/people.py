@@ -12,7 +12,7 @@ from labeler.store import Store
 from labeler.web.body import Body
 from labeler.web.door.person import MAX_ID
 
-MAX_NAME_CHARS = 200  # that is looked at; the store says how long one may be
+MAX_TYPED_CHARS = 200  # the store says how long a name may be, in a sentence
 
 Id = Annotated[int, Field(ge=0, le=MAX_ID)]
 Role = Literal["rater", "reviewer", "admin"]
@@ -21,7 +21,7 @@ Role = Literal["rater", "reviewer", "admin"]
 class InviteBody(Body):
     """A new account."""
 
-    name: str = Field(max_length=MAX_NAME_CHARS)
+    name: str = Field(max_length=MAX_TYPED_CHARS)
     role: Role = "rater"
 
 
