@@ -13,6 +13,8 @@ def log_odds(versions: Sequence[VersionFacts]) -> list[float]:
     win and half a loss are added to each, so that none is infinite. A version without a win rate
     counts as even. The errors of the links add up, and a judge's taste need not.
 
+    >>> from labeler.domain.estimate import Estimate
+    >>> from labeler.domain.finding import Finding
     >>> even = Finding(win_rate=Estimate(0.5, 0.3, 0.7, 20))
     >>> log_odds([VersionFacts(1, "promoted", even)])
     [0.0]

@@ -48,3 +48,11 @@ def test_a_text_that_names_a_value_is_a_template() -> None:
         for found in quoted.findall(re.sub(r"`[^`]*`", "", script))
     }
     assert literal == set()
+
+
+def test_what_a_style_sheet_picks_by_its_data_is_named_in_a_script() -> None:
+    """A column that gets another heading keeps its place on narrow windows, for one."""
+    sheets = "".join(path.read_text() for path in STATIC.rglob("*.css"))
+    picked = re.findall(r'\[data-(?:name|kind|state)="([^"]+)"\]', sheets)
+    assert len(picked) > 5
+    assert [value for value in picked if f'"{value}"' not in "".join(SCRIPTS.values())] == []

@@ -10,7 +10,7 @@ export function interval({ low, high }) {
   return `[${hundredths(low)},\u00a0${hundredths(high)}]`;
 }
 
-export function hundredths(share) {
+function hundredths(share) {
   return Math.round(100 * share);
 }
 
