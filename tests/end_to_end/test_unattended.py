@@ -167,7 +167,7 @@ def test_the_plain_lines_tell_labels_version_win_rate_and_time_left(
     lines = watched[0].lines
     assert "The judge 'py:tests.support.judges:steady' labels for the policy" in lines[1]
     assert "0 labels, version 0; time left unknown." in lines
-    line = r"\d+ labels, version [123], win rate \d+% \[\d+%, \d+%\]; about \d\d:\d\d left\."
+    line = r"\d+ labels, version [123], win rate \d+ % \[\d+, \d+\]; about \d\d:\d\d left\."
     assert [told for told in lines if re.fullmatch(line, told)]
     assert re.match(
         r"The budget of 12 labels is spent\. The summary is in .*summary\.md\.$", lines[-1]
@@ -217,7 +217,7 @@ def test_on_a_terminal_a_bar_shows_the_run_and_no_line_breaks_it(
     parts = [part.strip() for part in re.split(r"[\r\n]|\x1b\[A", run.text)]
     bars = [part for part in parts if part.startswith("judge:")]
     sentences = [part for part in parts if part and part not in bars]
-    assert [bar for bar in bars if re.search(r"\d/5 \[.*<.*version \d, win rate \d+% \[", bar)]
+    assert [bar for bar in bars if re.search(r"\d/5 \[.*<.*version \d, win rate \d+ % \[", bar)]
     assert "5/5" in bars[-1]
     assert all(
         re.fullmatch(r"(The judge|It goes on|The budget of 5 updates is spent\.) .*\.", told)

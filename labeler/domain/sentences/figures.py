@@ -20,13 +20,13 @@ def percent(share: float) -> str:
 
 
 def share(found: Estimate) -> str:
-    """A share and its interval, which is not broken over two lines.
+    """A share and its interval.
 
-    >>> share(Estimate(0.614, 0.52, 0.7, 120)).replace("\\u00a0", " ")
+    >>> share(Estimate(0.614, 0.52, 0.7, 120))
     '61 % [52, 70]'
     """
     value, low, high = known(found)
-    return f"{percent(value)} [{100 * low:.0f},\u00a0{100 * high:.0f}]"
+    return f"{percent(value)} [{100 * low:.0f}, {100 * high:.0f}]"
 
 
 def known(found: Estimate) -> list[float]:

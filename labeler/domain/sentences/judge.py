@@ -68,7 +68,7 @@ class Row:
             return f"{share(found)} of {found.count:,}"
         shown = _points if self.kind == "points" else _plain
         value, low, high = map(shown, known(found))
-        return f"{value} [{low},\u00a0{high}]"
+        return f"{value} [{low}, {high}]"
 
 
 def name(spec: str) -> str:
@@ -121,7 +121,7 @@ def given(report: JudgeReport) -> str:
 
 def agreement(found: Estimate) -> str:
     """
-    >>> agreement(Estimate(0.8, 0.49, 0.94, 10)).replace("\\u00a0", " ")
+    >>> agreement(Estimate(0.8, 0.49, 0.94, 10))
     'It agrees with people on 80 % [49, 94] of the 10 pairs that both decided.'
     """
     if found.value is None:

@@ -52,7 +52,7 @@ def title(update: Result) -> str:
 
     >>> from labeler.domain.estimate import Estimate
     >>> won = Finding(labels=16, win_rate=Estimate(0.61, 0.52, 0.7, 120))
-    >>> title(Result(UpdateState.PROMOTED, won, 7, 6)).replace("\\u00a0", " ")
+    >>> title(Result(UpdateState.PROMOTED, won, 7, 6))
     'Your 16 labels made version 7; it wins 61 % [52, 70] against version 6.'
     >>> title(Result(UpdateState.REJECTED, Finding(), 7, 6, "it repeats itself"))
     'The new version was held back: it repeats itself.'
@@ -102,12 +102,11 @@ def whose_labels(finding: Finding, mine: int | None) -> str:
 
 
 def agreement(finding: Finding, parent: int | None) -> str | None:
-    """How far it agrees with votes kept aside, without "it".
+    """How far it agrees with held-out votes, without "it".
 
     >>> from labeler.domain.estimate import Estimate
     >>> now, before = Estimate(0.75, 0.41, 0.93, 8), Estimate(0.5, 0.22, 0.78, 8)
-    >>> said = agreement(Finding(agreement_candidate=now, agreement_live=before), 6)
-    >>> said.replace("\\u00a0", " ")
+    >>> agreement(Finding(agreement_candidate=now, agreement_live=before), 6)
     'agrees with 75 % [41, 93] of 8 held-out votes (version 6: 50 % [22, 78])'
     """
     now, before = finding.agreement_candidate, finding.agreement_live

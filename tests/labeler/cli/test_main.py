@@ -138,7 +138,7 @@ def test_versions_are_listed_with_what_the_gate_found(tmp_path: Path) -> None:
     make_versions(tmp_path)
     _, first, second = livedpo("versions", "list", "--data-dir", tmp_path).stdout.splitlines()
     assert first.split()[:2] == ["1", "live"]
-    assert "4 labels, from version 0; agrees with 75 % [41,\xa093] of 8 held-out votes" in first
+    assert "4 labels, from version 0; agrees with 75 % [41, 93] of 8 held-out votes" in first
     assert second.split()[:2] == ["2", "rejected"]
     assert second.endswith("held back: it repeats itself")
 

@@ -195,8 +195,7 @@ def test_too_low_an_agreement_pauses_the_judge_from_twenty_decided_pairs_on() ->
     said = paused_by_agreement(measure([right] * 10 + [wrong] * 10), 0.55)
     assert said is not None
     assert (
-        "agrees with people on 50 % [30,\xa070] of the 20 pairs that both decided, less than"
-        in said
+        "agrees with people on 50 % [30, 70] of the 20 pairs that both decided, less than" in said
     )
 
 

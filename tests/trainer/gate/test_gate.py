@@ -80,7 +80,7 @@ def test_a_fall_in_agreement_counts_when_it_is_large_and_more_than_chance() -> N
     few = Agreement(live=1.0, candidate=0.0, lost=7, won=0, labels=7)
     said = [objections(replace(GOOD, agreement=a), LIMITS) for a in (fell, by_chance, small, few)]
     assert [len(sentences) for sentences in said] == [1, 0, 0, 0]
-    assert "agrees with 60% of 20 votes" in said[0][0]
+    assert "agrees with 60% of 20 held-out votes" in said[0][0]
 
 
 def test_moving_against_held_out_votes_more_often_than_chance_is_an_objection() -> None:

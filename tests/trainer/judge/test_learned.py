@@ -125,7 +125,7 @@ def test_it_learns_what_people_like_and_says_how_well(policy: Policy) -> None:
     assert len(right) >= 15
     assert sum(right) >= 0.9 * len(right)
     assert judge.says.startswith("right on ")
-    assert judge.says.endswith(" of 56 labels it had not seen")
+    assert judge.says.endswith(" of 56 labels that it had not seen")
 
 
 def test_swapping_the_responses_swaps_what_it_says(policy: Policy) -> None:
@@ -180,7 +180,7 @@ def test_coin_flips_teach_it_to_keep_silent(policy: Policy) -> None:
     (found,) = judge.judge([coins[0].question])
     assert found.cause is Cause.UNTRAINED
     assert judge.says.startswith("not in use yet: right on ")
-    assert judge.says.endswith("the interval must stay above 55%")
+    assert judge.says.endswith("the whole interval must be above 55 %")
 
 
 def test_members_that_disagree_are_unsure(policy: Policy) -> None:

@@ -90,7 +90,10 @@ def set_aside(store: Store, worker: HandTurned) -> str:
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [("tea " * 200, "and the policy takes 128"), ("tea " * 60, "and at most 48 are learned from")],
+    [
+        ("tea " * 200, "and the policy takes 128"),
+        ("tea " * 60, "and at most 48 can be learned from"),
+    ],
 )
 def test_an_edit_that_is_too_long_is_set_aside_with_the_reason(
     worker: HandTurned, store: Store, policy: Policy, settings: Settings, text: str, says: str

@@ -124,7 +124,7 @@ def test_a_judge_that_abstains_is_paused_under_an_alarm_and_asked_a_little_now_a
     judging.step(clock.now)
     judging.step(clock.now)
     [alarm] = alarms(store)
-    assert "16 server_error" in alarm
+    assert "server error: 16" in alarm
     add_pairs(store, 20, now=clock.now)
     for _ in range(3):
         judging.step(clock.now)
@@ -143,7 +143,7 @@ def test_a_judge_that_abstains_is_paused_under_an_alarm_and_asked_a_little_now_a
 
 @pytest.mark.parametrize(
     ("cause", "words"),
-    [(Cause.UNTRAINED, "not learned enough"), (Cause.BUDGET, "are spent")],
+    [(Cause.UNTRAINED, "not learned enough"), (Cause.BUDGET, "used up the requests")],
 )
 def test_what_was_not_asked_is_not_written_down(
     store: Store, settings: Settings, clock: Clock, cause: Cause, words: str

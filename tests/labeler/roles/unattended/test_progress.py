@@ -21,7 +21,7 @@ def test_a_line_tells_labels_version_win_rate_and_the_time_that_is_left() -> Non
     progress.show(replace(STATE, labels=64, ended=[promoted]), 160.0)
     assert said[0] == "0 labels, version 4; time left unknown."
     assert said[1] == (
-        "64 labels, version 4, win rate 66 % [48,\xa080]; about 01:00 left."  # 64 more, as fast
+        "64 labels, version 4, win rate 66 % [48, 80]; about 01:00 left."  # 64 more, as fast
     )
 
 

@@ -121,7 +121,7 @@ def test_a_reason_cannot_break_the_table() -> None:
 def test_agreement_with_people_stands_on_the_page_where_there_is_some() -> None:
     pairs = [Double(Preference(1.0), 0.9, 9, 4)] * 3 + [Double(Preference(0.0), 0.9, 9, 4)]
     text = as_markdown(replace(RUN, agreement=measure(pairs).as_dict()))
-    assert "Agrees with people: 75 % [30,\xa095] of 4" in text
+    assert "Agrees with people: 75 % [30, 95] of 4" in text
     assert "Agrees" not in as_markdown(replace(RUN, agreement=measure([]).as_dict()))
 
 

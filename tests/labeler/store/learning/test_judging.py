@@ -244,7 +244,7 @@ def test_a_judge_that_mostly_abstains_is_paused_until_a_few_answers_are_good(
     judge(store, Judgement(None, Cause.UNCLEAR), limit=8)
     pause = store.judging.pause(JUDGE)
     assert pause is not None
-    assert "no verdict on 8 of its last 12 pairs (8 unclear)" in pause.reason
+    assert "no verdict on 8 of its last 12 pairs (unclear answer: 8)" in pause.reason
     assert pause.probes
     judge(store, limit=3)
     assert store.judging.pause(JUDGE) is not None
@@ -271,7 +271,7 @@ def test_a_judge_that_contradicts_people_is_paused_with_the_share_in_the_reason(
     assert report["agreement"]["value"] == (0.0 if paused else 1.0)
     assert report["agreement"]["count"] == 24
     if pause is not None:
-        assert "0% of 24 pairs" in pause.reason
+        assert "0 % [0, 14] of the 24 pairs" in pause.reason
         assert not pause.probes
 
 

@@ -121,7 +121,7 @@ def test_guessing_is_slowed_down_and_says_for_how_long(
         logins.forgive(attempt)  # the other tests come from here too
     assert refused.status_code == 429
     assert 1 <= int(refused.headers["retry-after"]) <= 15
-    assert "try again in" in refused.json()["error"]
+    assert "Try again in" in refused.json()["error"]
 
 
 def test_an_invite_is_looked_at_often_and_redeemed_once(

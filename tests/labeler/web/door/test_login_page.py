@@ -174,7 +174,7 @@ def test_votes_wait_for_the_login_of_the_person_who_cast_them(
     other.keyboard.press("t")
     wait_until(lambda: stored_by(store) == ["Ann", "Boss"])
     page.evaluate("window.dispatchEvent(new Event('focus'))")
-    expect(bar).to_contain_text("Somebody else has logged in")
+    expect(bar).to_contain_text("Someone else has logged in")
     assert stored_by(store) == ["Ann", "Boss"]
 
     bar.get_by_role("link", name="Log in again").click()

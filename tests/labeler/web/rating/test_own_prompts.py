@@ -207,7 +207,7 @@ def test_the_page_shows_what_the_votes_changed(screen: Screen, store: Store) -> 
     screen.wait_saved()
     update(store, 1, win_rate=METRICS["win_rate"])  # type: ignore[arg-type]
     expect(screen.page.locator(".result .lead")).to_have_text(
-        "Your 1 label made version 1; it wins 61 % [52,\xa070] against version 0."
+        "Your 1 label made version 1; it wins 61 % [52, 70] against version 0."
     )
     screen.press("c")
     dialog = screen.page.locator("#changes")
@@ -216,7 +216,7 @@ def test_the_page_shows_what_the_votes_changed(screen: Screen, store: Store) -> 
         "It was trained on 1 label, all of them yours."
     )
     expect(dialog.get_by_role("img")).to_have_accessible_name(
-        "61 %, 95 % interval [52,\xa070]; at 50 % it is neither better nor worse"
+        "61 %, 95 % interval [52, 70]; at 50 % it is neither better nor worse"
     )
     expect(dialog.locator(".side mark")).to_have_text(["first", "then"] * 2)
     screen.press("1")  # keys rest while the dialog is open

@@ -132,7 +132,7 @@ def test_undo_goes_back_vote_by_vote_on_the_same_sides(screen: Screen, store: St
 
 def test_undo_with_nothing_to_undo_says_so(screen: Screen) -> None:
     screen.page.click("#undo")
-    expect(screen.page.locator("#saved .complaint")).to_contain_text("no vote of this tab")
+    expect(screen.page.locator("#saved .complaint")).to_contain_text("has no vote left")
     screen.expect_prompt("Question 1?")
 
 
@@ -371,7 +371,7 @@ def test_a_new_version_replaces_the_prefetched_pairs_and_is_told(
     promote(store, 1)
     expect(screen.page.locator(".version")).to_have_text("Version 1")
     expect(screen.page.locator(".result .lead")).to_have_text(
-        "13 labels, 1 of them yours, made version 1; it wins 61 % [52,\xa070] against version 0."
+        "13 labels, 1 of them yours, made version 1; it wins 61 % [52, 70] against version 0."
     )
     wait_until(lambda: store.reports.status(max_staleness=2)["pairs"]["expired"] == 10)
     expect(screen.page.locator("#prompt .note")).to_have_text("from version 0")
@@ -447,7 +447,7 @@ def test_a_rollback_is_told(screen: Screen, store: Store) -> None:
     store.versions.make_live_again(0, now=time.time())
     screen.refresh()
     expect(screen.page.locator(".version")).to_have_text("Version 0")
-    expect(screen.page.locator(".result li").first).to_have_text("Version 0 is live again.")
+    expect(screen.page.locator(".result li").first).to_have_text("Version 0 is live now.")
 
 
 HOSTILE = """<script>window.pwned = 1</script><img src=x onerror="window.pwned = 1">
