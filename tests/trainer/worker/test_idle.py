@@ -36,7 +36,9 @@ def clock() -> Stopped:
 
 @pytest.fixture(params=[None, "py:tests.support.judges:steady"], ids=["people", "judge"])
 def settings(request: pytest.FixtureRequest, tiny_policy: Path, tmp_path: Path) -> Settings:
-    return worker_settings(tiny_policy, tmp_path, queue_pairs=16, judge=request.param)
+    return worker_settings(
+        tiny_policy, tmp_path, queue_pairs=16, judge=request.param, judge_check_share=0.0
+    )
 
 
 @pytest.fixture
