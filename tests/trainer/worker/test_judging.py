@@ -124,7 +124,7 @@ def test_a_judge_that_abstains_is_paused_under_an_alarm_and_asked_a_little_now_a
     judging.step(clock.now)
     judging.step(clock.now)
     [alarm] = alarms(store)
-    assert "server error: 16" in alarm
+    assert "(server error: 16)" in alarm
     add_pairs(store, 20, now=clock.now)
     for _ in range(3):
         judging.step(clock.now)

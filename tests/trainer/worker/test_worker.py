@@ -476,7 +476,7 @@ def test_a_version_that_cannot_answer_cannot_be_promoted(
     open_due_update(settings, store, now=2000.0)
     break_references(database)
     worker.step()
-    with pytest.raises(BadInput, match="Version 1 cannot answer"):
+    with pytest.raises(BadInput, match="Version 1 cannot generate"):
         store.versions.find(1)
 
 

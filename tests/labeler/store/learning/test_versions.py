@@ -92,7 +92,11 @@ def test_the_next_version_after_a_rollback_has_a_new_number_and_the_right_parent
 
 @pytest.mark.parametrize(
     ("version_id", "says"),
-    [(7, "no version 7"), (0, "Version 0 is live already"), (None, "Version 0 is live and has")],
+    [
+        (7, "no version 7"),
+        (0, "Version 0 is live already"),
+        (None, "Version 0 is live and has no parent"),
+    ],
 )
 def test_what_cannot_be_made_live_is_one_sentence(
     store: Store, version_id: int | None, says: str
