@@ -6,7 +6,7 @@ import { Plot } from "../shared/plot.js";
 import { moment, second, span, tick } from "../shared/times.js";
 
 const DAY = 86_400;
-const KEPT_BACK = "hollow: not made live";
+const NOT_LIVE = "hollow: not made live";
 
 export class SeriesPlots {
   #labels = new Plot("Labels", "plot-labels");
@@ -75,7 +75,7 @@ export class VersionPlots {
       y: { title: "wins", text: percent, low: 0, high: 1 },
       series: [{ name: "win rate", kind: "points", values: figure("win_rate", "value"), low: figure("win_rate", "low"), high: figure("win_rate", "high"), hollow, notes: made.map((version) => pairText(version.win_rate?.count)) }],
       mark: { value: 0.5, text: "dashed: as good as the version before" },
-      legendNote: KEPT_BACK,
+      legendNote: NOT_LIVE,
       empty: none ?? (figure("win_rate", "value").some(isNumber) ? null : noJudge),
     });
     this.#score.draw({
