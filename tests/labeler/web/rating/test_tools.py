@@ -70,11 +70,11 @@ def test_an_edit_survives_a_wrong_key_a_reload_and_a_dead_server(
 
 def test_reasons_come_late_and_a_skip_has_its_own(screen: Screen, store: Store) -> None:
     screen.press("r")
-    expect(screen.page.locator("#saved .complaint")).to_contain_text("no vote to give reasons for")
+    expect(screen.page.locator("#saved .complaint")).to_contain_text("no recent vote to explain")
     screen.press("s")
     screen.wait_saved()
     screen.press("r")
-    expect(screen.page.locator("#why legend")).to_have_text("Why not?")
+    expect(screen.page.locator("#why legend")).to_have_text("Why did you skip it?")
     screen.press("2")
     screen.press("Enter")
     wait_until(lambda: standing(store)[0].vote.reasons == ["I don't understand it"])
@@ -172,7 +172,7 @@ def test_practice_teaches_the_keys_and_stores_nothing(
     expect(task).to_contain_text("it is much better")
     for key in ("Enter", "t", "Enter", "b", "u"):
         screen.press(key)
-    expect(task).to_contain_text("taken back")
+    expect(task).to_contain_text("is undone")
     screen.press("Enter")
     expect(screen.page.locator("#practice")).to_be_hidden()
     screen.expect_prompt("Question 1?")
