@@ -271,7 +271,7 @@ def test_a_judge_that_contradicts_people_is_paused_with_the_share_in_the_reason(
     assert report["agreement"]["value"] == (0.0 if paused else 1.0)
     assert report["agreement"]["count"] == 24
     if pause is not None:
-        assert "on 0 % [0,\u00a014] of the 24 pairs" in pause.reason
+        assert "on 0 % [0, 14] of the 24 pairs" in pause.reason
         assert not pause.probes
 
 
