@@ -177,7 +177,17 @@ def test_settings_load_no_database() -> None:
     [
         (
             "labeler.cli.main",
-            ["torch", "gradio", "transformers", "datasets", "apscheduler", "matplotlib", "numpy"],
+            [
+                "sqlalchemy",
+                "alembic",
+                "torch",
+                "gradio",
+                "transformers",
+                "datasets",
+                "apscheduler",
+                "matplotlib",
+                "numpy",
+            ],
         ),
         ("labeler.roles.serve", ["torch", "gradio", "transformers", "datasets", "matplotlib"]),
         (

@@ -8,7 +8,6 @@ import click
 
 from labeler.cli.options import STORE, SectionedCommand, existing_store, settings_options
 from labeler.config.settings import Settings
-from labeler.files.golds import read_golds
 
 SNIPPET_CHARACTERS = 70
 
@@ -31,6 +30,8 @@ def add(settings: Settings, file: Path) -> None:
     A line holds `prompt` (a text or a list of messages), `better` and `worse`. Duplicates are
     skipped and counted, bad lines are left out and named. A running service follows at once.
     """
+    from labeler.files.golds import read_golds
+
     golds, bad = read_golds(file)
     added, duplicates = existing_store(settings).gold.add(
         golds, now=time.time(), rng=random.Random()

@@ -4,17 +4,27 @@ The three roles are started as `python -m …` with their settings in the enviro
 package never imports the trainer.
 """
 
+from __future__ import annotations
+
 import contextlib
 import json
 import os
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from labeler.cli.gold import gold
-from labeler.cli.options import ALL, STORE, SectionedCommand, existing_store, settings_options
+from labeler.cli.options import (
+    ALL,
+    STORE,
+    SectionedCommand,
+    any_store,
+    existing_store,
+    settings_options,
+)
 from labeler.cli.raters import raters
 from labeler.config.load import as_environment
 from labeler.config.parts.part import Mark
@@ -27,9 +37,9 @@ from labeler.domain.states import Source
 from labeler.files.export import FORMATS, write_export
 from labeler.roles import MODULES
 from labeler.roles.disk import disk_of
-from labeler.roles.promotion import make_live
-from labeler.store import open_store
-from labeler.store.views.reports import VersionRow
+
+if TYPE_CHECKING:
+    from labeler.store.views.reports import VersionRow
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -177,7 +187,7 @@ def prompts_add(settings: Settings, file: Path) -> None:
     from labeler.files.prompts import read_prompts
 
     found = read_prompts(file)
-    store = open_store(settings.database_url)
+    store = any_store(settings)
     added, duplicates = store.prompts.add(found.prompts, now=time.time())
     click.echo(f"{added} prompts added, {duplicates} duplicates skipped.")
     if found.bad_lines:
@@ -266,6 +276,8 @@ def versions_merge(settings: Settings, version: int, out: Path) -> None:
 
 def _make_live(settings: Settings, version_id: int | None) -> None:
     """Check the version's folder, move the live pointer, and say so."""
+    from labeler.roles.promotion import make_live
+
     changed = make_live(settings, existing_store(settings), version_id, now=time.time())
     click.echo(f"Version {changed.live} is live now, in place of version {changed.previous}.")
 

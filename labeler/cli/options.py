@@ -1,15 +1,19 @@
 """Settings as options of commands: each is a flag, listed under the heading of its part."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from labeler.config.load import load_settings
 from labeler.config.settings import FIELDS, PARTS, UNATTENDED, Settings
-from labeler.store import Store, open_store
+
+if TYPE_CHECKING:
+    from labeler.store import Store
 
 ALL = tuple(FIELDS)
 STORE = ("data_dir", "database")
@@ -34,7 +38,14 @@ class SectionedCommand(click.Command):
 
 def existing_store(settings: Settings) -> Store:
     """The store of a data dir that has one. Raises BadInput if it has none."""
-    return open_store(settings.database_url, create=False)
+    return any_store(settings, create=False)
+
+
+def any_store(settings: Settings, *, create: bool = True) -> Store:
+    """The store of a data dir, made if there is none. Imported late, so that --help is quick."""
+    from labeler.store import open_store
+
+    return open_store(settings.database_url, create=create)
 
 
 def settings_options(

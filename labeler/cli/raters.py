@@ -1,15 +1,19 @@
 """`livedpo raters`: who may use the service. A running one follows at once."""
 
+from __future__ import annotations
+
 import time
+from typing import TYPE_CHECKING
 
 import click
 
-from labeler.cli.options import STORE, SectionedCommand, existing_store, settings_options
+from labeler.cli.options import STORE, SectionedCommand, any_store, existing_store, settings_options
 from labeler.config.settings import Settings
 from labeler.domain.states import RaterRole
 from labeler.roles.address import is_reachable, url_of
-from labeler.store import open_store
-from labeler.store.people.accounts import INVITE_SECONDS, LOCAL_RATER, Account, AccountState
+
+if TYPE_CHECKING:
+    from labeler.store.people.accounts import Account
 
 LINK = ("host", "port", "public_url", "tls_certificate", "tls_key")
 ROLES = [role.value for role in RaterRole if role is not RaterRole.JUDGE]
@@ -36,7 +40,9 @@ def raters() -> None:
 @settings_options(*STORE, *LINK)
 def add(settings: Settings, name: str, role: str) -> None:
     """Make an account; print its one-time link."""
-    store = open_store(settings.database_url)
+    from labeler.store.people.accounts import LOCAL_RATER
+
+    store = any_store(settings)
     was_open = store.raters.is_single_user()
     token = store.raters.invite(name, RaterRole(role), now=time.time())
     click.echo(f"'{name}' can join as {role} with this link:")
@@ -101,6 +107,8 @@ def invite(settings: Settings, name: str) -> None:
 
 def _print_link(settings: Settings, token: str) -> None:
     """The token stands behind a #, which browsers send to nobody."""
+    from labeler.store.people.accounts import INVITE_SECONDS
+
     click.echo(f"{url_of(settings)}/login#invite={token}")
     words = f"It works once, within {INVITE_SECONDS / 3600:.0f} hours, for anyone who has it."
     if not is_reachable(settings):
@@ -111,6 +119,8 @@ def _print_link(settings: Settings, token: str) -> None:
 
 
 def _state(account: Account, now: float) -> str:
+    from labeler.store.people.accounts import AccountState
+
     if account.state is not AccountState.INVITED:
         return account.state
     still_open = account.invite_expires_at is not None and account.invite_expires_at > now

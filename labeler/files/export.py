@@ -10,6 +10,8 @@ Pairs that check raters and pairs that were set aside are in `raw` only. An edit
 pair of its own: the edit is chosen over what it was made of.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import tempfile
@@ -18,14 +20,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from labeler.domain.errors import BadInput, LivedpoError
 from labeler.domain.labels import DECISIVE
 from labeler.domain.messages import Messages
 from labeler.domain.states import Choice, PairState
-from labeler.store.tables import Pair
-from labeler.store.views.reports import VoteRow
+
+if TYPE_CHECKING:
+    from labeler.store.tables import Pair
+    from labeler.store.views.reports import VoteRow
 
 Row = dict[str, Any]
 
