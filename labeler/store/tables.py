@@ -5,11 +5,10 @@ pair's own order (`a`, `b`), never in the order it was shown. `labeler/store/mig
 these tables; a test holds the two together.
 """
 
-from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
-from sqlmodel import JSON, Column, Field, Index, SQLModel
+from sqlmodel import Field, Index, SQLModel
 
 from labeler.domain.finding import NOTHING, Finding
 from labeler.domain.states import (
@@ -23,41 +22,7 @@ from labeler.domain.states import (
     UpdateState,
     VersionState,
 )
-
-
-def _enum(kind: type[StrEnum], **options: Any) -> Column[Any]:
-    values = [member.value for member in kind]
-    stored = sa.Enum(
-        kind, native_enum=False, length=16, values_callable=lambda _: values, validate_strings=True
-    )
-    return Column(stored, nullable=False, **options)
-
-
-def _where(condition: str) -> dict[str, Any]:
-    """A partial index, in the words of both databases."""
-    return {"sqlite_where": sa.text(condition), "postgresql_where": sa.text(condition)}
-
-
-def _json() -> Column[Any]:
-    return Column(JSON(none_as_null=True), nullable=False)
-
-
-class _FindingJson(sa.TypeDecorator[Finding]):
-    """A finding, in a column of JSON."""
-
-    impl = JSON
-    cache_ok = True
-
-    def process_bind_param(self, value: Finding | None, dialect: sa.Dialect) -> dict[str, Any]:
-        return (value or NOTHING).to_json()
-
-    def process_result_value(self, value: dict[str, Any] | None, dialect: sa.Dialect) -> Finding:
-        return Finding.from_json(value or {})
-
-
-def _finding() -> Column[Finding]:
-    """The column has had the name since before there was a `Finding`."""
-    return Column("metrics", _FindingJson(none_as_null=True), nullable=False)
+from labeler.store.columns import enum_column, finding_column, json_column, only_where
 
 
 class Service(SQLModel, table=True):
@@ -75,7 +40,7 @@ class Prompt(SQLModel, table=True):
     """
 
     id: int | None = Field(default=None, primary_key=True)
-    messages: list[dict[str, str]] = Field(sa_column=_json())
+    messages: list[dict[str, str]] = Field(sa_column=json_column())
     digest: str = Field(unique=True)
     pairs_sampled: int = Field(default=0, index=True)
     set_aside: str | None = None
@@ -91,14 +56,16 @@ class PolicyVersion(SQLModel, table=True):
     """
 
     __tablename__ = "policy_version"
-    __table_args__ = (Index("one_live_version", "state", unique=True, **_where("state = 'live'")),)
+    __table_args__ = (
+        Index("one_live_version", "state", unique=True, **only_where("state = 'live'")),
+    )
 
     id: int = Field(primary_key=True)
     parent_id: int | None = Field(default=None, foreign_key="policy_version.id")
-    state: VersionState = Field(sa_column=_enum(VersionState))
+    state: VersionState = Field(sa_column=enum_column(VersionState))
     folder: str | None = None
     sha256: str | None = None
-    finding: Finding = Field(default=NOTHING, sa_column=_finding())
+    finding: Finding = Field(default=NOTHING, sa_column=finding_column())
     created_at: float
     live_at: float | None = None
     kept: bool = Field(default=False, sa_column_kwargs={"server_default": sa.false()})
@@ -126,18 +93,18 @@ class Pair(SQLModel, table=True):
     pair aside (`aside_*`): it is neither trained on nor exported as a preference.
     """
 
-    __table_args__ = (Index("pairs_set_aside", "aside_at", **_where("aside_at IS NOT NULL")),)
+    __table_args__ = (Index("pairs_set_aside", "aside_at", **only_where("aside_at IS NOT NULL")),)
 
     id: int | None = Field(default=None, primary_key=True)
     prompt_id: int = Field(foreign_key="prompt.id", index=True)
     version_id: int = Field(foreign_key="policy_version.id", index=True)
-    state: PairState = Field(sa_column=_enum(PairState, index=True))
+    state: PairState = Field(sa_column=enum_column(PairState, index=True))
     votes_wanted: int = 1
     response_a: str
     response_b: str
-    prompt_tokens: list[int] = Field(sa_column=_json())
-    tokens_a: list[int] = Field(sa_column=_json())
-    tokens_b: list[int] = Field(sa_column=_json())
+    prompt_tokens: list[int] = Field(sa_column=json_column())
+    tokens_a: list[int] = Field(sa_column=json_column())
+    tokens_b: list[int] = Field(sa_column=json_column())
     finish_a: str
     finish_b: str
     reference_logp_a: float
@@ -146,7 +113,7 @@ class Pair(SQLModel, table=True):
     logp_b: float | None = None
     double: bool = Field(default=False, sa_column_kwargs={"server_default": sa.false()})
     purpose: Purpose = Field(
-        default=Purpose.LOOP, sa_column=_enum(Purpose, server_default=Purpose.LOOP.value)
+        default=Purpose.LOOP, sa_column=enum_column(Purpose, server_default=Purpose.LOOP.value)
     )
     for_rater_id: int | None = Field(default=None, foreign_key="rater.id")
     source_pair_id: int | None = Field(default=None, foreign_key="pair.id", index=True)
@@ -158,7 +125,7 @@ class Pair(SQLModel, table=True):
     aside_at: float | None = None
     aside_by: int | None = Field(default=None, foreign_key="rater.id")
     aside_reason: str | None = None
-    sampling: dict[str, Any] = Field(sa_column=_json())
+    sampling: dict[str, Any] = Field(sa_column=json_column())
     created_at: float
 
 
@@ -167,7 +134,7 @@ class Rater(SQLModel, table=True):
 
     id: int | None = Field(default=None, primary_key=True)
     name: str = Field(unique=True)
-    role: RaterRole = Field(sa_column=_enum(RaterRole))
+    role: RaterRole = Field(sa_column=enum_column(RaterRole))
     created_at: float
     disabled_at: float | None = None
     password: str | None = None  # argon2id, in its own notation
@@ -204,8 +171,8 @@ class Ask(SQLModel, table=True):
 
     id: str = Field(primary_key=True)
     rater_id: int = Field(foreign_key="rater.id", index=True)
-    messages: list[dict[str, str]] = Field(sa_column=_json())
-    state: AskState = Field(sa_column=_enum(AskState, index=True))
+    messages: list[dict[str, str]] = Field(sa_column=json_column())
+    state: AskState = Field(sa_column=enum_column(AskState, index=True))
     done_tokens: int = 0
     max_tokens: int = 0
     tries: int = 0
@@ -219,8 +186,8 @@ class Lease(SQLModel, table=True):
     """A rater's hold on one slot of a pair. `holder` is the page (browser tab) that shows it."""
 
     __table_args__ = (
-        Index("one_lease_a_slot", "pair_id", "slot", unique=True, **_where("ended_at IS NULL")),
-        Index("active_leases", "rater_id", **_where("ended_at IS NULL")),
+        Index("one_lease_a_slot", "pair_id", "slot", unique=True, **only_where("ended_at IS NULL")),
+        Index("active_leases", "rater_id", **only_where("ended_at IS NULL")),
     )
 
     id: str = Field(primary_key=True)
@@ -246,14 +213,14 @@ class Vote(SQLModel, table=True):
             "rater_id",
             "pair_id",
             unique=True,
-            **_where("superseded_by IS NULL"),
+            **only_where("superseded_by IS NULL"),
         ),
         # So that asking for fresh labels, twice a second, does not pass by all the used ones.
         Index(
             "unused_votes",
             "choice",
             "staleness",
-            **_where("used_in_update IS NULL AND superseded_by IS NULL"),
+            **only_where("used_in_update IS NULL AND superseded_by IS NULL"),
         ),
         # What the dashboard counts over time, read without the rows themselves.
         Index(
@@ -263,22 +230,22 @@ class Vote(SQLModel, table=True):
             "choice",
             "seconds",
             "used_in_update",
-            **_where("superseded_by IS NULL"),
+            **only_where("superseded_by IS NULL"),
         ),
-        Index("undone_votes", "superseded_by", **_where("superseded_by IS NOT NULL")),
+        Index("undone_votes", "superseded_by", **only_where("superseded_by IS NOT NULL")),
     )
 
     id: str = Field(primary_key=True)
     pair_id: int = Field(foreign_key="pair.id", index=True)
     rater_id: int = Field(foreign_key="rater.id", index=True)
     lease_id: str | None = Field(default=None, foreign_key="lease.id", index=True)
-    choice: Choice = Field(sa_column=_enum(Choice))
+    choice: Choice = Field(sa_column=enum_column(Choice))
     strength: int = 1
     shown_left: str
-    source: Source = Field(sa_column=_enum(Source))
+    source: Source = Field(sa_column=enum_column(Source))
     staleness: int
     seconds: float | None = None
-    reasons: list[str] = Field(default_factory=list, sa_column=_json())
+    reasons: list[str] = Field(default_factory=list, sa_column=json_column())
     comment: str | None = None
     created_at: float = Field(index=True)
     superseded_by: str | None = None
@@ -297,9 +264,9 @@ class Verdict(SQLModel, table=True):
             "pair_id",
             "judge",
             unique=True,
-            **_where("probability IS NOT NULL"),
+            **only_where("probability IS NOT NULL"),
         ),
-        Index("failed_verdicts", "cause", "created_at", **_where("probability IS NULL")),
+        Index("failed_verdicts", "cause", "created_at", **only_where("probability IS NULL")),
     )
 
     id: int | None = Field(default=None, primary_key=True)
@@ -341,7 +308,7 @@ class Run(SQLModel, table=True):
     judge: str
     started_at: float
     seconds: float = 0.0
-    spent: dict[str, float] = Field(default_factory=dict, sa_column=_json())
+    spent: dict[str, float] = Field(default_factory=dict, sa_column=json_column())
     ended_at: float | None = None
     reason: str | None = None
 
@@ -355,13 +322,13 @@ class Update(SQLModel, table=True):
             "one_open_update",
             sa.text("(finished_at IS NULL)"),
             unique=True,
-            **_where("finished_at IS NULL"),
+            **only_where("finished_at IS NULL"),
         ),
     )
 
     id: int | None = Field(default=None, primary_key=True)
     mode: str = "streaming"
-    state: UpdateState = Field(sa_column=_enum(UpdateState, index=True))
+    state: UpdateState = Field(sa_column=enum_column(UpdateState, index=True))
     opened_at: float
     worker: str | None = None
     attempt: int = 0
@@ -369,7 +336,7 @@ class Update(SQLModel, table=True):
     steps_done: int = 0
     steps_total: int = 0
     version_id: int | None = Field(default=None, foreign_key="policy_version.id")
-    finding: Finding = Field(default=NOTHING, sa_column=_finding())
+    finding: Finding = Field(default=NOTHING, sa_column=finding_column())
     reason: str | None = None
     finished_at: float | None = None
 
@@ -381,7 +348,7 @@ class UpdateLabel(SQLModel, table=True):
 
     update_id: int = Field(foreign_key="update.id", primary_key=True)
     vote_id: str = Field(foreign_key="vote.id", primary_key=True, index=True)
-    role: LabelRole = Field(sa_column=_enum(LabelRole, server_default=LabelRole.TRAIN.value))
+    role: LabelRole = Field(sa_column=enum_column(LabelRole, server_default=LabelRole.TRAIN.value))
 
 
 class RoleState(SQLModel, table=True):
