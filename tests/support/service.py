@@ -19,6 +19,7 @@ import httpx
 
 from labeler.config.load import PREFIX
 from labeler.roles import MODULES
+from tests.support.command import livedpo
 from tests.support.patience import PATIENCE_SECONDS, wait_until
 
 
@@ -93,13 +94,8 @@ class Service:
 
     def status(self) -> dict[str, Any]:
         """`livedpo status --json`."""
-        run = subprocess.run(
-            [sys.executable, "-m", "labeler.cli.main", "status", "--json"],
-            capture_output=True,
-            text=True,
-            check=True,
-            env=settings_environment(data_dir=self.data_dir),
-        )
+        run = livedpo("status", "--json", "--data-dir", self.data_dir)
+        assert run.returncode == 0, run.stderr
         counts: dict[str, Any] = json.loads(run.stdout)
         return counts
 

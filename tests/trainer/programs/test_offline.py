@@ -11,18 +11,20 @@ import pytest
 import torch
 from filelock import FileLock
 
-from labeler.config.load import PREFIX
+from labeler.config.load import as_environment
 from labeler.config.settings import Settings
 from labeler.domain.errors import BadInput, LivedpoError
 from labeler.domain.labels import VoteRules
 from labeler.domain.states import VersionState
 from labeler.files.pairs import read_pairs
 from labeler.store import Store, open_store
-from tests.support.patience import PATIENCE_SECONDS
+from tests.support.command import fails, run
+from tests.support.service import settings_environment
 from tests.support.tiny import EASY
 from tests.trainer.conftest import load
 from trainer.policy.adapters import read_adapter
 from trainer.policy.policy import LIVE
+from trainer.programs import merge, offline
 from trainer.programs.offline import Offline, run_offline
 from trainer.sampling.local import LocalSampler
 
@@ -86,8 +88,8 @@ def test_a_reply_ends_in_the_token_that_ends_a_turn_and_a_cut_one_in_none(
     policy = load(tiny_policy)
     policy.model.generation_config.eos_token_id = [7, 0]
     (pair,) = read_pairs(file, VoteRules()).pairs[:1]
-    offline = Offline(store, policy, LocalSampler(policy), settings)
-    (label,), _ = offline._labels([replace(pair, ended_b=False)])
+    program = Offline(store, policy, LocalSampler(policy), settings)
+    (label,), _ = program._labels([replace(pair, ended_b=False)])
     assert label.tokens_a[-1] == 0
     assert policy.tokenizer.decode(label.tokens_a[:-1]) == pair.response_a
     assert policy.tokenizer.decode(label.tokens_b) == pair.response_b
@@ -136,19 +138,14 @@ def test_the_command_says_what_came_of_it_and_merges_the_version(
 ) -> None:
     prompts = tmp_path / "prompts.jsonl"
     prompts.write_text("".join(json.dumps({"prompt": p[0]["content"]}) + "\n" for p in PROMPTS))
-    chosen = settings.model_copy(update={"prompts": prompts}).model_dump(exclude_defaults=True)
-    environment = {PREFIX + name.upper(): str(value) for name, value in chosen.items()}
-
-    def livedpo(*words: str) -> subprocess.CompletedProcess[str]:
-        run = [sys.executable, "-m", "labeler.cli.main", *words]
-        return subprocess.run(
-            run, capture_output=True, text=True, timeout=PATIENCE_SECONDS, env=environment
-        )
-
-    trained = livedpo("train", str(file))
+    settings = settings.model_copy(update={"prompts": prompts})
+    command = [sys.executable, "-m", "labeler.cli.main", "train", str(file)]
+    told = settings_environment(**settings.model_dump(exclude_defaults=True))
+    trained = subprocess.run(command, capture_output=True, text=True, env=told)
     assert trained.returncode == 0, trained.stderr
     assert trained.stdout.startswith("Version 1 was trained on 16 pairs")
-    merged = livedpo("versions", "merge", "1", str(tmp_path / "merged"))
+    environment, out = as_environment(settings), tmp_path / "merged"
+    merged = run(merge.main, "merge", 1, out, **environment)
     assert merged.stdout.startswith("Version 1 is now a standalone model"), merged.stderr
     store = open_store(settings.database_url)
     version = store.versions.get(1)
@@ -161,9 +158,5 @@ def test_the_command_says_what_came_of_it_and_merges_the_version(
         ours = plain.model(ids).logits
     with torch.no_grad(), tuned.adapter(LIVE):
         assert torch.allclose(ours, tuned.model(ids).logits, atol=1e-4)
-    again = livedpo("versions", "merge", "1", str(tmp_path / "merged"))
-    assert again.returncode == 2
-    assert "exists already" in again.stderr
-    missing = livedpo("train", str(tmp_path / "nowhere.jsonl"))
-    assert missing.returncode == 2
-    assert missing.stderr.strip().count("\n") == 0
+    fails(run(merge.main, "merge", 1, out, **environment), 2, "exists already")
+    fails(run(offline.main, "train", tmp_path / "nowhere.jsonl", **environment), 2, "nowhere.jsonl")

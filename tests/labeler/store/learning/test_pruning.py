@@ -17,8 +17,8 @@ from labeler.store.database import Database
 from labeler.store.learning.pruning import tidy
 from labeler.store.records import Ballot
 from labeler.store.tables import Lease, Pair, PolicyVersion, TidiedVerdicts, Verdict, Vote
-from tests.labeler.cli.test_main import fails, livedpo
 from tests.labeler.cli.test_main import make_versions as make_versions_with_folders
+from tests.support.command import fails, livedpo
 from tests.support.store import (
     N,
     add,
