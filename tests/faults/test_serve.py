@@ -1,4 +1,4 @@
-"""`livedpo serve` on a tiny policy: restarts, clean stops, kill -9 of everything."""
+"""`livedpo serve` on a tiny policy: restarts, rollbacks, clean stops, kill -9 of everything."""
 
 import os
 import signal
@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from labeler.store import open_store
+from tests.support.command import livedpo
 from tests.support.patience import wait_until
 from tests.support.service import PLAIN, Client, Service
 from tests.support.tiny import EASY, fill
@@ -83,30 +84,39 @@ def test_a_role_that_is_killed_starts_again_and_no_vote_is_lost(service: Service
     assert client.state()["votes"] == 5
 
 
-def test_votes_train_a_version_and_ctrl_c_stops_cleanly(
-    tmp_path: Path, settings: dict[str, object]
-) -> None:
-    with Service(tmp_path / "run", **settings) as service:
-        client = Client(service.url)
-        for _ in range(4):
-            client.vote_on_next(lambda _: "left")
-        wait_until(lambda: client.state()["live"] == 1, "version 1")
-        wait_until(lambda: client.pairs(2), "pairs")
-        pids = service.pids()
-        service.process.send_signal(signal.SIGINT)
-        assert service.wait_for_end() == 0
-        assert "every vote is saved" in service.lines[-1]
-    assert not any(psutil.pid_exists(pid) for pid in pids.values())
-    status = service.status()
-    assert status["pairs"]["leased"] == 0
-    assert status["labels"]["used"] == 4
-    assert status["updates"]["running"] == 0
+def test_rollback_and_promotion_take_effect_on_a_running_service(service: Service) -> None:
+    client, where = Client(service.url), ("--data-dir", service.data_dir)
+    parent = client.state()["live"]
+    for _ in range(4):
+        client.vote_on_next(lambda _: "left")
+    wait_until(lambda: client.state()["live"] == parent + 1, "a version")
+    back = livedpo("versions", "rollback", *where).stdout
+    assert back == f"Version {parent} is live now, in place of version {parent + 1}.\n"
+    wait_until(lambda: versions_shown(service.url) == {parent}, "a pair of the parent")
+    forth = livedpo("versions", "promote", parent + 1, *where).stdout
+    assert f"Version {parent + 1} is live now" in forth
+    wait_until(lambda: versions_shown(service.url) == {parent + 1}, "a pair of the version")
+    assert f"from version {parent}" in livedpo("versions", "list", *where).stdout
+    assert service.status()["alarms"] == []
 
 
-def test_kill_9_of_everything_and_the_same_command_again(
+def versions_shown(url: str) -> set[int]:
+    """The versions of the pairs that a rater gets who opens the page now."""
+    return {pair["version"] for pair in Client(url).pairs(2)}
+
+
+def test_the_roles_end_with_a_supervisor_that_is_killed(service: Service) -> None:
+    """The last test that the shared service serves."""
+    pids = list(service.pids().values())
+    assert len(pids) == 3
+    service.process.kill()
+    service.wait_for_end()
+    wait_until(lambda: not any(psutil.pid_exists(pid) for pid in pids), "the roles' end")
+
+
+def test_kill_9_of_everything_and_the_same_command_again_until_ctrl_c_stops_it_cleanly(
     tmp_path: Path, settings: dict[str, object]
 ) -> None:
-    """The second time the supervisor alone is killed, and the roles end with it."""
     with Service(tmp_path / "run", **settings) as service:
         client = Client(service.url)
         for _ in range(3):
@@ -119,10 +129,16 @@ def test_kill_9_of_everything_and_the_same_command_again(
         assert client.state()["votes"] == 3
         client.vote_on_next(lambda _: "left")
         wait_until(lambda: client.state()["live"] == 1, "version 1")
-        pids = list(again.pids().values())
-        again.process.kill()
-        again.wait_for_end()
-        wait_until(lambda: not any(psutil.pid_exists(pid) for pid in pids), "the roles' end")
+        wait_until(lambda: client.pairs(2), "pairs")
+        pids = again.pids()
+        again.process.send_signal(signal.SIGINT)
+        assert again.wait_for_end() == 0
+        assert "every vote is saved" in again.lines[-1]
+    assert not any(psutil.pid_exists(pid) for pid in pids.values())
+    status = again.status()
+    assert status["pairs"]["leased"] == 0
+    assert status["labels"]["used"] == 4
+    assert status["updates"]["running"] == 0
 
 
 def test_a_port_in_use_is_one_sentence(tmp_path: Path, settings: dict[str, object]) -> None:

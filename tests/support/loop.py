@@ -117,10 +117,14 @@ class Loop:
                 self.store.votes.record(ballot, rater_id=rater, now=self.now)
 
 
-def planted(loop: Loop, plant: Plant) -> Finding:
-    """What the gate says of the next update, spoilt; the update itself is given back."""
+def planted(loop: Loop, plant: Plant, *, prompts: int | None = None) -> Finding:
+    """What the gate says of the next update, spoilt; the update itself is given back.
+
+    The candidate answers so many `prompts`, or as many as the settings say.
+    """
     loop.label()
     settings, store = loop.settings, loop.store
+    limits = settings.model_copy(update={"gate_prompts": prompts or settings.gate_prompts})
     claim = store.updates.claim(worker="bench", rules=settings.vote_rules, now=loop.now)
     assert claim is not None
     training = plant.training(decayed(settings, claim.used))
@@ -137,7 +141,7 @@ def planted(loop: Loop, plant: Plant) -> Finding:
         version,
         live=Version(claim.parent, None),  # its weights are in memory
         said=store.queue.responses(claim.parent),
-        examiner=Examiner(loop.policy, settings, load_judge(settings, loop.policy)),
+        examiner=Examiner(loop.policy, limits, load_judge(settings, loop.policy)),
         supply=Supply(store, loop.policy, LocalSampler(loop.policy), settings),
     )
     store.updates.release(claim)

@@ -40,16 +40,18 @@ def test_a_good_update_passes(loop: Loop) -> None:
 
 
 @pytest.mark.parametrize(
-    ("plant", "says"),
+    ("plant", "prompts", "says"),
     [
-        (Plant("flipped", labels=flipped), "the judge prefers it in"),
-        (Plant("rate", labels=few, training=faster(100)), "nats a token away"),
-        (Plant("NaN", labels=few, nan=True), "a weight is infinite or NaN"),
+        (Plant("flipped", labels=flipped), 64, "the judge prefers it in"),
+        (Plant("rate", labels=few, training=faster(100)), 8, "nats a token away"),
+        (Plant("NaN", labels=few, nan=True), 8, "a weight is infinite or NaN"),
     ],
     ids=lambda value: value.name if isinstance(value, Plant) else None,
 )
-def test_a_planted_bad_update_is_kept_back(loop: Loop, plant: Plant, says: str) -> None:
-    finding = planted(loop, plant)
+def test_a_planted_bad_update_is_kept_back(
+    loop: Loop, plant: Plant, prompts: int, says: str
+) -> None:
+    finding = planted(loop, plant, prompts=prompts)
     assert says in "; ".join(finding.objections)
 
 

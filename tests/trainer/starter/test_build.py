@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from trainer.starter import build as builder
 from trainer.starter.build import build
 from trainer.starter.settings import Sizes
 
@@ -26,8 +27,9 @@ TINY = Sizes(
 
 
 @pytest.fixture
-def torch_settings() -> Iterator[None]:
+def torch_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Give back the thread count and the determinism that the build sets for its process."""
+    monkeypatch.setattr(builder, "THREADS", 1)
     threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     yield
     torch.set_num_threads(threads)

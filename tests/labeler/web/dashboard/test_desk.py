@@ -5,18 +5,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from labeler.store import Store
 from labeler.store.database import Database
 from labeler.store.tables import Pair, PolicyVersion, Rater, Vote
 from tests.support.adapter import write_folder
+from tests.support.axe import faults_by_scheme
 from tests.support.busy import fill_busy
 from tests.support.store import change
 from tests.support.web import Screen, WebServer, serving
-
-SERIOUS = ("serious", "critical")
 
 
 @pytest.fixture
@@ -44,17 +42,8 @@ def go(page: Page, url: str) -> None:
 
 
 def assert_sound(page: Page, width: int = 1280) -> None:
-    """axe finds nothing serious, and nothing stands out to the right, in light and dark."""
-    for theme in ("light", "dark"):
-        page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
-        found = Axe().run(page).response["violations"]
-        bad = [
-            (each["id"], node["target"], node.get("failureSummary"))
-            for each in found
-            if each["impact"] in SERIOUS
-            for node in each["nodes"]
-        ]
-        assert bad == [], theme
+    """axe finds nothing serious, and nothing stands out to the right."""
+    assert faults_by_scheme(page) == {}
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 

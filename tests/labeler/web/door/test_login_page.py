@@ -4,12 +4,12 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from labeler.domain.passwords import hash_password
 from labeler.domain.states import RaterRole
 from labeler.store import Store
+from tests.support.axe import faults
 from tests.support.patience import wait_until
 from tests.support.web import WebServer, standing
 
@@ -46,12 +46,6 @@ def log_in(page: Page, name: str, password: str = PASSWORD) -> None:
 
 def wait_for_pair(page: Page) -> None:
     page.wait_for_selector("body:not(.is-waiting) #reply-left .text")
-
-
-def serious_faults(page: Page) -> list[str]:
-    """What axe-core finds, by name."""
-    found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
-    return [fault["id"] for fault in found if fault["impact"] in ("serious", "critical")]
 
 
 def stored_by(store: Store) -> list[str]:
@@ -128,13 +122,13 @@ def test_a_rater_sees_the_way_out_and_no_other_pages(service: WebServer, page: P
     assert page.locator(".who-pages").count() == 0
     page.click(".who summary")
     expect(page.locator(".who-list")).to_contain_text("Logged in as Ann, rater")
-    assert serious_faults(page) == []
+    assert faults(page) == []
     page.keyboard.press("Escape")
     expect(page.locator(".who-list")).to_be_hidden()
     expect(page.locator(".who summary")).to_be_focused()
     page.goto(f"{service.url}/dashboard")
     expect(page.locator("main")).to_contain_text("needs the role reviewer or admin")
-    assert serious_faults(page) == []
+    assert faults(page) == []
     page.get_by_role("link", name="Rate pairs").click()
     wait_for_pair(page)
     page.set_viewport_size({"width": 390, "height": 844})
@@ -165,7 +159,7 @@ def test_votes_wait_for_the_login_of_the_person_who_cast_them(
     bar = page.locator(".who-out")
     expect(bar).to_contain_text("You are logged out.")
     expect(bar.get_by_role("link", name="Log in again")).to_be_visible()
-    assert serious_faults(page) == []
+    assert faults(page) == []
 
     other = context.new_page()
     other.goto(service.url)

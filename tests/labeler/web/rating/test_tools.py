@@ -2,9 +2,7 @@
 
 from typing import Any
 
-import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
 from labeler.domain.states import Purpose
 from labeler.store import Store
@@ -183,51 +181,3 @@ def test_practice_teaches_the_keys_and_stores_nothing(
     screen.wait_saved()
     expect(screen.page.locator("#welcome")).to_have_count(0)
     screen.page.close()
-
-
-STEPS = {
-    "pair": ["d"],
-    "help": ["?"],
-    "guidelines": ["g"],
-    "edit": ["e", "1"],
-    "why": ["1", "r"],
-    "history": ["1", "h"],
-}
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_no_serious_fault(browser: Browser, service: WebServer, scheme: Any) -> None:
-    page = browser.new_page(
-        viewport={"width": 1280, "height": 800}, color_scheme=scheme, bypass_csp=True
-    )
-    page.emulate_media(reduced_motion="reduce")
-    screen = Screen(page, service.url)
-    screen.open(is_new=True)
-    expect(page.locator("#welcome")).to_be_visible()
-    found = {"welcome": faults(page)}
-    page.locator("#welcome .main").click()
-    found["practice"] = faults(page)
-    screen.press("Escape")
-    for name, keys in STEPS.items():
-        for key in keys:
-            screen.press(key)
-        if name == "history":
-            expect(page.locator("#history li")).not_to_have_count(0)
-        found[name] = faults(page)
-        screen.press("Escape")
-    lease_all(service.store)
-    while page.locator("body.is-waiting").count() == 0:
-        screen.press("s")
-    found["waiting"] = faults(page)
-    page.close()
-    assert {name: told for name, told in found.items() if told} == {}
-
-
-def faults(page: Page) -> list[str]:
-    """What a screen reader or a weak eye stumbles over on what is on screen."""
-    found = Axe().run(page).response["violations"]
-    return [
-        f"{fault['id']}: {fault['nodes'][0]['html'][:120]}"
-        for fault in found
-        if fault["impact"] in ("serious", "critical")
-    ]
