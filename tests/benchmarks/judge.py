@@ -39,7 +39,8 @@ from tests.benchmarks.processes import measured_alone
 from tests.support.patience import wait_until
 from tests.support.service import settings_environment
 from trainer.policy.adapters import read_adapter
-from trainer.policy.policy import LIVE, load_policy
+from trainer.policy.load import load_policy
+from trainer.policy.policy import LIVE
 from trainer.sampling.local import LocalSampler
 from trainer.starter.grammar import score
 

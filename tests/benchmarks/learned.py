@@ -26,7 +26,8 @@ from labeler.domain.labels import Preference
 from trainer.judge.features import Features
 from trainer.judge.learned import MIN_DECIDED, REFIT, LearnedJudge
 from trainer.judge.reward import RewardModel
-from trainer.policy.policy import LIVE, Policy, load_policy
+from trainer.policy.load import load_policy
+from trainer.policy.policy import LIVE, Policy
 from trainer.sampling.local import LocalSampler
 from trainer.sampling.samples import worth_asking
 from trainer.starter.grammar import score

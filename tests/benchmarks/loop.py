@@ -32,7 +32,8 @@ from tests.support.page import RaterAtPage
 from tests.support.samples import sample_pairs
 from tests.support.service import Service
 from trainer.policy.adapters import read_adapter
-from trainer.policy.policy import LIVE, Policy, load_policy
+from trainer.policy.load import load_policy
+from trainer.policy.policy import LIVE, Policy
 from trainer.starter.grammar import held_out_prompts, score
 
 LATENCIES = "() => performance.getEntriesByName('vote-to-paint').map((entry) => entry.duration)"

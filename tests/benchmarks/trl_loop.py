@@ -47,8 +47,9 @@ from labeler.config.starter import STARTER_REWARD
 from labeler.domain.labels import TrainingLabel
 from tests.benchmarks.processes import high_water_mb, measured_alone, ratios
 from trainer.learning.update import train
+from trainer.policy.load import load_policy
 from trainer.policy.logps import pair_logps
-from trainer.policy.policy import CANDIDATE, LIVE, load_policy
+from trainer.policy.policy import CANDIDATE, LIVE
 from trainer.sampling.local import LocalSampler
 from trainer.starter.grammar import score
 

@@ -29,7 +29,8 @@ from labeler.config.parts.model import Model
 from labeler.config.parts.sampling import Sampling
 from trainer.fast.matmul import linear
 from trainer.policy.batch import left_padded
-from trainer.policy.policy import LIVE, Policy, load_policy
+from trainer.policy.load import load_policy
+from trainer.policy.policy import LIVE, Policy
 from trainer.sampling.local import LocalSampler
 from trainer.sampling.samples import Response
 

@@ -108,7 +108,7 @@ def made_pairs(shape: str, count: int) -> Pairs:
 def our_policy(folder: Path) -> Any:
     """The policy as the service loads it."""
     from labeler.config.parts.model import Model
-    from trainer.policy.policy import load_policy
+    from trainer.policy.load import load_policy
 
     settings = Model(
         policy=str(folder), device="cpu", dtype="float32", lora_rank=RANK, lora_alpha=ALPHA, seed=0

@@ -30,7 +30,7 @@ from labeler.store import Store, open_store
 from labeler.store.records import LoopState
 from tests.support.tiny import EASY, save_tiny_policy
 from tests.support.worker import HandTurned
-from trainer.policy.policy import load_policy
+from trainer.policy.load import load_policy
 
 WEEK_SECONDS = 7 * 86_400.0
 LOOKS_AT_STATE = 20

@@ -22,7 +22,8 @@ from tests.support.worker import HandTurned
 from trainer.gate.examine import Candidate, Examiner
 from trainer.judge.load import load_judge
 from trainer.learning.update import decayed, train
-from trainer.policy.policy import CANDIDATE, Policy, load_policy
+from trainer.policy.load import load_policy
+from trainer.policy.policy import CANDIDATE, Policy
 from trainer.sampling.local import LocalSampler
 from trainer.sampling.sampler import Version
 from trainer.starter.grammar import score

@@ -9,8 +9,9 @@ from labeler.config.parts.model import Model
 from labeler.config.parts.sampling import Sampling
 from labeler.domain.labels import TrainingLabel
 from tests.support.samples import sample_pairs
+from trainer.policy.load import load_policy
 from trainer.policy.logps import pair_logps
-from trainer.policy.policy import LIVE, Policy, load_policy
+from trainer.policy.policy import LIVE, Policy
 
 torch.set_num_threads(1)
 

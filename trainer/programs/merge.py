@@ -18,7 +18,8 @@ from labeler.config.settings import Settings
 from labeler.domain.errors import BadInput, LivedpoError
 from labeler.store import Store, open_store
 from trainer.policy.adapters import read_adapter
-from trainer.policy.policy import LIVE, Policy, load_policy
+from trainer.policy.load import load_policy
+from trainer.policy.policy import LIVE, Policy
 
 
 def merge(store: Store, settings: Settings, version_id: int, out: Path) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 from labeler.config.settings import Settings
 from labeler.store import Store
 from trainer.policy.adapters import read_adapter
-from trainer.policy.policy import CANDIDATE, LIVE, Policy, load_policy
+from trainer.policy.load import load_policy
+from trainer.policy.policy import CANDIDATE, LIVE, Policy
 from trainer.sampling.sampler import Version
 
 

@@ -25,7 +25,8 @@ from labeler.domain.messages import Messages
 from labeler.files.pairs import read_pairs
 from labeler.files.prompts import read_prompts
 from trainer.judge.reward import RewardModel
-from trainer.policy.policy import LIVE, Policy, load_policy
+from trainer.policy.load import load_policy
+from trainer.policy.policy import LIVE, Policy
 from trainer.sampling.local import LocalSampler
 from trainer.sampling.samples import worth_asking
 from trainer.starter.grammar import held_out_prompts, score
