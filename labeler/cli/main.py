@@ -268,7 +268,7 @@ def versions_keep(settings: Settings, version: int, let_go: bool) -> None:
 @versions.command("merge", cls=SectionedCommand)
 @click.argument("version", type=int)
 @click.argument("out", type=Path)
-@settings_options("policy", *STORE, "device", "dtype")
+@settings_options("policy", "trust_remote_code", *STORE, "device", "dtype")
 def versions_merge(settings: Settings, version: int, out: Path) -> None:
     """Write VERSION to the new folder OUT, as a model that needs no adapter."""
     _become("trainer.programs.merge", settings, str(version), str(out))

@@ -81,4 +81,8 @@ def _option(name: str, *, unattended: bool) -> Callable[[Callable[..., Any]], Ca
     types = field.annotation, *get_args(field.annotation)
     metavar = next((name for kind, name in kinds.items() if kind in types), "TEXT")
     flag = "--" + name.replace("_", "-")
-    return click.option(flag, name, default=None, metavar=metavar, help=text)
+    # The bare flag of a yes or no says yes.
+    bare: dict[str, Any] = {}
+    if field.annotation is bool:
+        bare = {"is_flag": False, "flag_value": "true"}
+    return click.option(flag, name, default=None, metavar=metavar, help=text, **bare)

@@ -6,6 +6,7 @@ import time
 
 from labeler.config.settings import Settings
 from labeler.domain.errors import BadInput
+from labeler.files.policy import refuse_unfit_policy
 from labeler.files.prompts import add_first_prompts
 from labeler.roles.address import listen, refuse_open_door, url_of
 from labeler.roles.supervisor import POLL_SECONDS, Say, Supervisor, hold_data_dir
@@ -63,6 +64,7 @@ def serve(settings: Settings, stop: threading.Event, say: Say) -> int:
             "A judge that labels at once leaves nothing for people to rate; set --judge-after to "
             "some seconds, or run `livedpo judge`, which has no page."
         )
+    refuse_unfit_policy(settings)
     with hold_data_dir(settings):
         listen(settings.host, settings.port, stop).close()
         store = open_store(settings.database_url)

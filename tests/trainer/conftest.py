@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from labeler.config.hub import Say
 from labeler.config.parts.model import Model
 from labeler.config.parts.sampling import Sampling
 from labeler.domain.labels import TrainingLabel
@@ -19,9 +20,18 @@ QUESTIONS = ["hello", "how do you make good tea?", "how are you, world?", "tea?"
 SAMPLING = Sampling(max_new_tokens=12)
 
 
-def load(folder: Path, adapter: Path | None = None, **changes: object) -> Policy:
+def load(
+    folder: Path, adapter: Path | None = None, *, say: Say = print, **changes: object
+) -> Policy:
     settings = {"device": "cpu", "lora_rank": 4, "lora_alpha": 8.0}
-    return load_policy(Model(policy=str(folder), **(settings | changes)), adapter)
+    return load_policy(Model(policy=str(folder), **(settings | changes)), adapter, say)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where merged adapters are kept, apart from the person's own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache"
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ class Head:
 def head_of(base: PreTrainedModel) -> Head:
     """The head of a model; whether its logits are these is for the caller to check."""
     output = base.get_output_embeddings()
-    softcap = getattr(base.config, "final_logit_softcapping", None)
+    softcap = getattr(base.config.get_text_config(), "final_logit_softcapping", None)
     return Head(output.weight, output.bias, softcap)
 
 

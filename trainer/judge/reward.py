@@ -114,10 +114,10 @@ def _load(name: str, dtype: torch.dtype) -> tuple[Any, Any]:
     """Model and tokenizer. Raises BadInput."""
     try:
         model, info = AutoModelForSequenceClassification.from_pretrained(
-            name, num_labels=1, dtype=dtype, output_loading_info=True
+            name, num_labels=1, dtype=dtype, output_loading_info=True, trust_remote_code=False
         )
-        tokenizer = AutoTokenizer.from_pretrained(name)
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
         raise BadInput(f"The judge '{name}' cannot be loaded: {first_line(error)}") from error
     if info["missing_keys"] or not tokenizer.chat_template:
         raise BadInput(

@@ -1,14 +1,12 @@
 """Adapter folders that are complete or not there.
 
-A folder is written under a temporary name, every file is flushed to disk, the manifest comes last,
-and then the folder gets its name; a folder that goes loses its name first.
-`labeler.domain.adapter_folder` holds what makes a folder whole. Only safetensors; what is written
-loads with plain `peft`.
+A folder is written by `trainer.policy.folders`, its manifest last; a folder that goes loses its
+name first. `labeler.domain.adapter_folder` holds what makes a folder whole. Only safetensors; what
+is written loads with plain `peft`.
 """
 
 import contextlib
 import json
-import os
 import re
 import shutil
 from collections.abc import Collection, Iterable, Iterator
@@ -21,8 +19,8 @@ from torch import Tensor
 from labeler.domain.adapter_folder import MANIFEST, WEIGHTS, file_sha256, verify
 from labeler.domain.adapter_folder import DamagedCheckpointError as DamagedCheckpointError
 from labeler.domain.errors import LivedpoError
+from trainer.policy.folders import TEMPORARY, written_whole
 
-TEMPORARY = ".writing-"
 DOOMED = ".removing-"
 # The names under which the worker and `livedpo train` write; what else lies there is a person's.
 OURS = re.compile(r"v\d{4,}|offline-\d+")
@@ -33,20 +31,11 @@ def write_adapter(folder: Path, state: dict[str, Tensor], config: LoraConfig, *,
 
     A folder of that name is left over from a crash between here and the database, and replaced.
     """
-    temporary = folder.with_name(TEMPORARY + folder.name)
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
+    with written_whole(folder) as temporary:
         save_file(state, temporary / WEIGHTS, metadata={"format": "pt"})
         _write_config(temporary, config, base)
         files = {path.name: file_sha256(path) for path in sorted(temporary.iterdir())}
         (temporary / MANIFEST).write_text(json.dumps({"files": files}, indent=1))
-        _flush(temporary)
-        shutil.rmtree(folder, ignore_errors=True)
-        temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    _flush_path(folder.parent)
     return files[WEIGHTS]
 
 
@@ -105,17 +94,3 @@ def _write_config(folder: Path, config: LoraConfig, base: str) -> None:
     values["inference_mode"] = True
     values["target_modules"] = sorted(values["target_modules"])
     LoraConfig(**values).save_pretrained(str(folder))
-
-
-def _flush(folder: Path) -> None:
-    for path in folder.iterdir():
-        _flush_path(path)
-    _flush_path(folder)
-
-
-def _flush_path(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

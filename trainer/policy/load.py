@@ -1,99 +1,202 @@
-"""Loading a policy: a model folder, an adapter folder or a hub id, with adapters put on it."""
+"""Loading a policy: a model folder, an adapter folder or a hub id, with adapters put on it.
+
+    name -> a folder with a whole model -> the frozen base and its tokenizer -> adapters on it
+
+Whatever stands in the way is said in one sentence, as BadInput.
+"""
 
 import logging
 from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftConfig, PeftModel
+from filelock import FileLock
+from peft import LoraConfig, PeftConfig
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING,
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    AutoTokenizer,
+    PreTrainedModel,
+)
 from transformers.pytorch_utils import Conv1D
 
+from labeler.config.hub import Say, hub_folder, is_hub_id
 from labeler.config.parts.model import Model
 from labeler.domain.errors import BadInput, first_line
-from trainer.policy.policy import Policy, peft_quirk
+from labeler.domain.sentences.policy import (
+    brings_code,
+    missing,
+    unloadable,
+    untemplated,
+)
+from trainer.policy.folders import written_whole
+from trainer.policy.merging import is_adapter, place_of, with_adapter
+from trainer.policy.policy import Policy
+from trainer.policy.targets import lora_targets, what_is_trained
+from trainer.policy.vocabulary import refuse_strange_tokens
 
 log = logging.getLogger(__name__)
 
+# What transformers, peft and safetensors raise for files that are damaged, missing, of a kind that
+# they do not know, or that need a package which is not installed.
+UNLOADABLE = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ImportError,
+    RuntimeError,
+    SafetensorError,
+)
 
-def load_policy(settings: Model, adapter_folder: Path | None = None) -> Policy:
+
+def load_policy(settings: Model, adapter_folder: Path | None = None, say: Say = log.info) -> Policy:
     """Load a base with adapters on it, shaped as in `adapter_folder` or else as the settings say.
 
-    Raises BadInput if the policy is missing, is no causal language model, or has no chat template.
+    `say` hears how far it is, where that takes long. Raises BadInput if the policy is missing, is
+    no causal language model, has no chat template, or cannot carry LoRA.
     """
     name = settings.policy
-    base, tokenizer = _load_base(name, settings)
-    if not tokenizer.chat_template:
-        raise BadInput(
-            f"The policy '{name}' has no chat template; use an instruction-tuned model, or add a "
-            "chat_template.jinja to its folder."
-        )
-    if adapter_folder is not None:
-        lora = LoraConfig.from_pretrained(str(adapter_folder))
-        lora.inference_mode = False
-        if (lora.r, lora.lora_alpha) != (settings.lora_rank, settings.lora_alpha):
-            log.warning(
-                "The adapter %s has LoRA rank %s and alpha %s; these stay.",
-                adapter_folder.name,
-                lora.r,
-                lora.lora_alpha,
-            )
-    else:
-        lora = LoraConfig(
-            r=settings.lora_rank,
-            lora_alpha=settings.lora_alpha,
-            target_modules="all-linear",
-            task_type="CAUSAL_LM",
-            fan_in_fan_out=any(isinstance(module, Conv1D) for module in base.modules()),
-        )
-    try:
-        return Policy(base, tokenizer, lora, name=name, seed=settings.seed)
-    except ValueError as error:  # peft's word for layers that are not there
-        raise BadInput(
-            f"The adapter {adapter_folder or 'of these settings'} does not fit the policy "
-            f"'{name}': {first_line(error)}"
-        ) from error
-
-
-def _load_base(name: str, settings: Model) -> tuple[PreTrainedModel, Any]:
-    if _looks_like_a_path(name) and not Path(name).is_dir():
-        raise BadInput(f"There is no policy folder '{name}'; give a model folder or a hub id.")
     device = _device(settings.device)
     dtype = _dtype(settings.dtype, device)
     try:
-        if _is_adapter(name):
-            # The reference is "adapter off", so the given adapter must become part of the base.
-            parent = PeftConfig.from_pretrained(name).base_model_name_or_path
-            base = _complete_model(parent, dtype)
-            with peft_quirk():
-                base = PeftModel.from_pretrained(base, name).merge_and_unload()
-            tokenizer = AutoTokenizer.from_pretrained(
-                name if (Path(name) / "tokenizer_config.json").is_file() else parent
-            )
-        else:
-            base = _complete_model(name, dtype)
-            tokenizer = AutoTokenizer.from_pretrained(name)
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise BadInput(f"The policy '{name}' cannot be loaded: {first_line(error)}") from error
-    return base.to(device), tokenizer
+        folder, public = _model_folder(name, settings, say)
+        stored_dtype = _config(folder, settings).dtype
+        base = _whole_model(folder, settings, dtype).to(device)
+        tokenizer = _tokenizer(folder, settings)
+    except UNLOADABLE as error:
+        if "trust_remote_code" in str(error):
+            raise BadInput(brings_code(name)) from error
+        raise BadInput(unloadable(name, first_line(error))) from error
+    if not tokenizer.chat_template:
+        raise BadInput(untemplated(name))
+    refuse_strange_tokens(name, tokenizer, rows=len(base.get_input_embeddings().weight))
+    try:
+        lora = _lora(base, settings) if adapter_folder is None else _saved(adapter_folder, settings)
+        policy = Policy(
+            base,
+            tokenizer,
+            lora,
+            name=name,
+            base_name=public,
+            stored_dtype=stored_dtype,
+            seed=settings.seed,
+        )
+    except ValueError as error:  # no such layers
+        shape = f"an adapter like {adapter_folder}" if adapter_folder else "LoRA"
+        raise BadInput(f"The policy '{name}' cannot carry {shape}: {first_line(error)}.") from error
+    log.info("%s", what_is_trained(policy.model.get_base_model()))
+    return policy
 
 
-def _complete_model(name: str, dtype: torch.dtype) -> PreTrainedModel:
-    """A causal language model of which no weight is missing. Raises ValueError if one is."""
-    model, info = AutoModelForCausalLM.from_pretrained(name, dtype=dtype, output_loading_info=True)
+def _model_folder(name: str, settings: Model, say: Say) -> tuple[Path, str]:
+    """The folder of the whole model, and what adapters trained on it name as their base."""
+    folder, public = Path(name).absolute(), str(Path(name).absolute())
+    if not folder.is_dir():
+        if not is_hub_id(name):
+            raise BadInput(missing(name))
+        folder, public = hub_folder(name, say), name
+    if is_adapter(folder):
+        folder = _merged(folder, settings, say)
+        public = str(folder)
+    return folder, public
+
+
+def _merged(adapter: Path, settings: Model, say: Say) -> Path:
+    """The adapter as a whole model. The reference is "adapter off", so it must be in the base."""
+    parent_name = PeftConfig.from_pretrained(str(adapter)).base_model_name_or_path
+    if not parent_name:
+        raise ValueError("its adapter_config.json names no base")
+    parent, _ = _model_folder(parent_name, settings, say)
+    kept = place_of(adapter, parent)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(kept.with_name(kept.name + ".lock")):
+        if not kept.is_dir():
+            say(f"Merging the adapter {adapter} into its base, for this and later starts.")
+            _merge(adapter, parent, kept, settings)
+    return kept
+
+
+def _merge(adapter: Path, parent: Path, kept: Path, settings: Model) -> None:
+    """Write the model folder of an adapter."""
+    own = (adapter / "tokenizer_config.json").is_file()
+    tokenizer = _tokenizer(adapter if own else parent, settings)
+    base = _whole_model(parent, settings, "auto")
+    merged = with_adapter(base, adapter, tokens=len(tokenizer) if own else 0)
+    with written_whole(kept) as unfinished:
+        merged.save_pretrained(unfinished)
+        tokenizer.save_pretrained(unfinished)
+
+
+def _config(folder: Path, settings: Model) -> Any:
+    return AutoConfig.from_pretrained(folder, trust_remote_code=settings.trust_remote_code)
+
+
+def _whole_model(folder: Path, settings: Model, dtype: torch.dtype | str) -> PreTrainedModel:
+    """A language model of which no weight is missing. Raises ValueError if it is none."""
+    config = _config(folder, settings)
+    if config.is_encoder_decoder:
+        raise ValueError(
+            f"it is an encoder-decoder ({config.model_type}), no causal language model"
+        )
+    model, info = _class_of(config).from_pretrained(
+        folder,
+        dtype=dtype,
+        trust_remote_code=settings.trust_remote_code,
+        output_loading_info=True,
+    )
     if info["missing_keys"]:
         raise ValueError(f"it is no causal language model; it lacks {min(info['missing_keys'])}")
     loaded: PreTrainedModel = model
     return loaded
 
 
-def _looks_like_a_path(name: str) -> bool:
-    return name.startswith((".", "/", "~")) or name.count("/") != 1
+def _class_of(config: Any) -> Any:
+    """What loads a model with its language head. Raises ValueError if nothing does."""
+    brought = getattr(config, "auto_map", None) or {}
+    if type(config) in MODEL_FOR_CAUSAL_LM_MAPPING or "AutoModelForCausalLM" in brought:
+        return AutoModelForCausalLM
+    if type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
+        return AutoModelForImageTextToText
+    raise ValueError(f"it is no causal language model, but of the kind {config.model_type}")
 
 
-def _is_adapter(name: str) -> bool:
-    return (Path(name) / "adapter_config.json").is_file()
+def _tokenizer(folder: Path, settings: Model) -> Any:
+    return AutoTokenizer.from_pretrained(folder, trust_remote_code=settings.trust_remote_code)
+
+
+def _lora(base: PreTrainedModel, settings: Model) -> LoraConfig:
+    """The adapters that the settings ask for."""
+    kind: dict[str, Any] = {"task_type": "CAUSAL_LM"}
+    if _class_of(base.config) is not AutoModelForCausalLM:  # plain peft asks the task for a class
+        library, name = type(base).__module__, type(base).__name__
+        kind = {"auto_mapping": {"base_model_class": name, "parent_library": library}}
+    return LoraConfig(
+        r=settings.lora_rank,
+        lora_alpha=settings.lora_alpha,
+        target_modules=lora_targets(base, settings.lora_targets),
+        fan_in_fan_out=any(isinstance(module, Conv1D) for module in base.modules()),
+        **kind,
+    )
+
+
+def _saved(adapter_folder: Path, settings: Model) -> LoraConfig:
+    """Adapters like a saved one; said in the log if the settings ask for others."""
+    lora = LoraConfig.from_pretrained(str(adapter_folder))
+    lora.inference_mode = False
+    if (lora.r, lora.lora_alpha) != (settings.lora_rank, settings.lora_alpha):
+        log.warning(
+            "The adapter %s has LoRA rank %s and alpha %s; these stay.",
+            adapter_folder.name,
+            lora.r,
+            lora.lora_alpha,
+        )
+    return lora
 
 
 def _device(name: str) -> torch.device:

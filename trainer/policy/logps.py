@@ -149,7 +149,7 @@ def _difference(policy: Policy, pairs: Sequence[TokenPair]) -> float:
     Raises TypeError if it has layers whose reach the few tokens of a trial would not show. Hidden
     states show what a log-probability hides where a model is unsure of everything.
     """
-    kinds = set(getattr(policy.model.config, "layer_types", None) or LAYERS)
+    kinds = set(getattr(policy.model.config.get_text_config(), "layer_types", None) or LAYERS)
     if not kinds <= LAYERS:
         raise TypeError(f"it has layers of the kind {min(kinds - LAYERS)}")
     plain = _plain_states(policy, pairs)

@@ -32,13 +32,24 @@ LIVE, CANDIDATE, OTHER = "live", "candidate", "other"
 class Policy:
     """A causal language model with its tokenizer and its adapters.
 
-    `versions` are the numbers of the versions that the adapters hold, where they hold one.
+    `versions` are the numbers of the versions that the adapters hold, where they hold one;
+    `base_name` is what plain peft loads the base from, and `stored_dtype` what its files say.
     """
 
     def __init__(
-        self, base: PreTrainedModel, tokenizer: Any, lora: LoraConfig, *, name: str, seed: int
+        self,
+        base: PreTrainedModel,
+        tokenizer: Any,
+        lora: LoraConfig,
+        *,
+        name: str,
+        base_name: str,
+        stored_dtype: torch.dtype | None,
+        seed: int,
     ) -> None:
         self.name = name
+        self.base_name = base_name
+        self.stored_dtype = stored_dtype
         self.tokenizer = tokenizer
         self.fingerprint = _fingerprint(base)
         eos = base.generation_config.eos_token_id
@@ -63,9 +74,10 @@ class Policy:
 
     @property
     def pad_token_id(self) -> int:
-        """What fills short rows; masked everywhere."""
+        """What fills short rows; masked everywhere. One that the embedding has."""
         pad = self.tokenizer.pad_token_id
-        return int(pad if pad is not None else self.eos_token_ids[0])
+        known = pad is not None and pad < len(self.model.get_input_embeddings().weight)
+        return int(pad if known else self.eos_token_ids[0])
 
     @property
     def eos_token_ids(self) -> list[int]:
@@ -78,7 +90,8 @@ class Policy:
     @property
     def context_tokens(self) -> int:
         """Longest prompt and response together."""
-        return int(getattr(self.model.config, "max_position_embeddings", 0) or 1_000_000)
+        config = self.model.config.get_text_config()
+        return int(getattr(config, "max_position_embeddings", 0) or 1_000_000)
 
     def prompt_tokens(self, messages: Messages) -> list[int]:
         """The conversation under the model's chat template, ready for a reply."""
@@ -196,8 +209,10 @@ class Policy:
                 to.copy_(from_)
 
     def fits(self, adapter_folder: Path) -> bool:
-        """Whether the adapters here have the rank and the scaling of the saved one."""
+        """Whether the adapters here have the layers, the rank and the scaling of the saved one."""
         saved, ours = LoraConfig.from_pretrained(str(adapter_folder)), self.adapter_config()
+        if set(saved.target_modules) != set(ours.target_modules):
+            return False
         return (saved.r, saved.lora_alpha) == (ours.r, ours.lora_alpha)
 
     def adapter_config(self) -> LoraConfig:

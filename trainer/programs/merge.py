@@ -1,15 +1,13 @@
 """Writes a version as a model of its own: `livedpo versions merge V OUT`.
 
 The adapter is merged into its base, and the folder loads anywhere as a plain `transformers` model,
-with its tokenizer, chat template and the policy's own settings.
+with its tokenizer, chat template and the policy's own settings, in the dtype of the policy's files.
 """
 
 import os
 import shutil
 import sys
-import tempfile
 from pathlib import Path
-from typing import Any
 
 from transformers.utils.logging import disable_progress_bar
 
@@ -18,8 +16,18 @@ from labeler.config.settings import Settings
 from labeler.domain.errors import BadInput, LivedpoError
 from labeler.store import Store, open_store
 from trainer.policy.adapters import read_adapter
+from trainer.policy.folders import written_whole
 from trainer.policy.load import load_policy
-from trainer.policy.policy import LIVE, Policy
+from trainer.policy.merging import head_of_its_own
+from trainer.policy.policy import LIVE
+
+# What a policy's folder may hold besides model and tokenizer: its settings, and how it sees.
+BESIDE = (
+    POLICY_FILE,
+    "preprocessor_config.json",
+    "processor_config.json",
+    "video_preprocessor_config.json",
+)
 
 
 def merge(store: Store, settings: Settings, version_id: int, out: Path) -> None:
@@ -32,25 +40,21 @@ def merge(store: Store, settings: Settings, version_id: int, out: Path) -> None:
     store.versions.check_base(base=policy.name, fingerprint=policy.fingerprint)
     if folder is not None and version.sha256 is not None:
         policy.set_adapter_state(LIVE, read_adapter(folder, version.sha256))
-    merged = policy.model.merge_and_unload(adapter_names=[LIVE])
+    with head_of_its_own(policy.model.get_base_model()):
+        merged = policy.model.merge_and_unload(adapter_names=[LIVE])
+    if settings.dtype == "auto" and policy.stored_dtype is not None:
+        merged = merged.to(policy.stored_dtype)
+    merged.generation_config = policy.shipped_generation_config
+
     try:
-        _write(merged, policy, settings, out)
+        with written_whole(out) as unfinished:
+            merged.save_pretrained(unfinished)
+            policy.tokenizer.save_pretrained(unfinished)
+            for name in BESIDE:
+                if (Path(settings.policy) / name).is_file():
+                    shutil.copy(Path(settings.policy) / name, unfinished)
     except OSError as error:
         raise LivedpoError(f"{out} cannot be written: {error.strerror or error}.") from error
-
-
-def _write(merged: Any, policy: Policy, settings: Settings, out: Path) -> None:
-    """Write the folder as a whole, or not at all."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".merging-") as temporary:
-        unfinished = Path(temporary) / out.name
-        merged.generation_config = policy.shipped_generation_config
-        merged.save_pretrained(unfinished)
-        policy.tokenizer.save_pretrained(unfinished)
-        own_settings = Path(settings.policy) / POLICY_FILE
-        if own_settings.is_file():
-            shutil.copy(own_settings, unfinished)
-        unfinished.rename(out)
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ from trainer.worker.supply import Supply
 def write_candidate(policy: Policy, number: int, folder: Path) -> tuple[Version, str]:
     """Write what stands in the candidate adapter, and the sha256 of its weights. Raises OSError."""
     state = policy.adapter_state(CANDIDATE)
-    sha256 = write_adapter(folder, state, policy.adapter_config(), base=policy.name)
+    sha256 = write_adapter(folder, state, policy.adapter_config(), base=policy.base_name)
     policy.versions[CANDIDATE] = number
     return Version(number, folder), sha256
 

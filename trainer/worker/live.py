@@ -1,7 +1,9 @@
 """The live version: a pointer in the database that people move, and weights that follow it."""
 
+import logging
 from pathlib import Path
 
+from labeler.config.hub import Say
 from labeler.config.settings import Settings
 from labeler.store import Store
 from trainer.policy.adapters import read_adapter
@@ -9,15 +11,17 @@ from trainer.policy.load import load_policy
 from trainer.policy.policy import CANDIDATE, LIVE, Policy
 from trainer.sampling.sampler import Version
 
+log = logging.getLogger(__name__)
 
-def load_live_policy(store: Store, settings: Settings) -> Policy:
+
+def load_live_policy(store: Store, settings: Settings, say: Say = log.info) -> Policy:
     """The policy with adapters of the live version's shape. Raises LivedpoError."""
     live = store.versions.live()
     if live is None or live.folder is None:
-        return load_policy(settings)
+        return load_policy(settings, say=say)
     folder = settings.adapters_dir / live.folder
     read_adapter(folder, live.sha256)  # a damaged one is said before a large model is loaded
-    return load_policy(settings, folder)
+    return load_policy(settings, folder, say)
 
 
 class Live:

@@ -11,6 +11,7 @@ import socket
 import sys
 import threading
 import time
+from functools import partial
 
 import torch
 from filelock import FileLock, Timeout
@@ -104,7 +105,7 @@ def make_worker(
 def run_worker(settings: Settings, store: Store, stop: threading.Event) -> None:
     """Be the one worker of this data dir until `stop` is set. Raises LivedpoError."""
     add_first_prompts(settings, store, log.info)
-    store.roles.say(ROLE, "Waiting for an earlier worker to end.", pid=os.getpid(), now=time.time())
+    _say(store, "Waiting for an earlier worker to end.")
     lock = FileLock(settings.data_dir / "worker.lock", timeout=0)
     while not stop.wait(0.2):
         with contextlib.suppress(Timeout), lock:
@@ -122,14 +123,18 @@ def rest_after(turn: Turn, rest: float) -> float:
     return min(IDLE_FACTOR * rest, MAX_IDLE_SECONDS) if turn is Turn.IDLE else FIRST_IDLE_SECONDS
 
 
+def _say(store: Store, words: str) -> None:
+    store.roles.say(ROLE, words, pid=os.getpid(), now=time.time())
+
+
 def _work(settings: Settings, store: Store, stop: threading.Event) -> None:
     """Load the policy and work, again for each version of another shape that goes live."""
     torch.set_num_threads(settings.threads or max(1, (os.cpu_count() or 2) - 1))
     if QUIET in sys.argv[1:] or not sys.stderr.isatty():
         disable_progress_bar()
     while not stop.is_set():
-        store.roles.say(ROLE, "Loading the model.", pid=os.getpid(), now=time.time())
-        policy = load_live_policy(store, settings)
+        _say(store, "Loading the model.")
+        policy = load_live_policy(store, settings, partial(_say, store))
         sampler, name = LocalSampler(policy), worker_name(settings)
         worker = make_worker(store, policy, sampler, settings, name=name, stop=stop)
         with contextlib.closing(worker):

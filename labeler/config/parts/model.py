@@ -26,6 +26,14 @@ class Model(Part):
     lora_alpha: Annotated[float, Mark.POLICY_MAY_SET] = Field(
         32.0, gt=0, description="LoRA alpha: the adapter is scaled by alpha/rank."
     )
+    lora_targets: Annotated[str, Mark.POLICY_MAY_SET] = Field(
+        "all-linear",
+        min_length=1,
+        description="Layers that carry LoRA: all-linear, or names such as q_proj,v_proj.",
+    )
+    trust_remote_code: bool = Field(
+        False, description="Run the code that the policy brings; it can do all that you can."
+    )
     seed: int = Field(0, ge=0, lt=2**63, description="Seed of sampling and training.")
     device: str = Field("auto", description="Torch device: auto, cpu, cuda, cuda:1, mps.")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(

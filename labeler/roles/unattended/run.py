@@ -17,6 +17,7 @@ from tqdm import tqdm
 from labeler.config.settings import Settings
 from labeler.config.starter import STARTER_POLICY
 from labeler.domain.errors import BadInput, LivedpoError
+from labeler.files.policy import refuse_unfit_policy
 from labeler.files.prompts import add_first_prompts
 from labeler.roles.process import QUIET
 from labeler.roles.supervisor import Say, Supervisor, hold_data_dir
@@ -170,6 +171,7 @@ def judge(settings: Settings, stop: threading.Event, say: Say) -> int:
     Raises LivedpoError.
     """
     settings = settings_for_judge(settings)
+    refuse_unfit_policy(settings)
     with hold_data_dir(settings):
         store = open_store(settings.database_url)
         add_first_prompts(settings, store, say)

@@ -55,8 +55,9 @@ def test_an_unattended_run_has_every_option_that_is_not_for_people() -> None:
 
 
 def test_what_is_marked_is_known_as_such() -> None:
-    assert {"beta", "temperature", "lora_rank"} <= marked(Mark.POLICY_MAY_SET)
-    assert marked(Mark.POLICY_MAY_SET).isdisjoint({"loss", "port", "judge", "unattended"})
+    may_set = marked(Mark.POLICY_MAY_SET)
+    assert {"beta", "temperature", "lora_rank", "lora_targets"} <= may_set
+    assert may_set.isdisjoint({"loss", "port", "judge", "unattended", "trust_remote_code"})
     assert UNATTENDED == {"labels_per_update": 64}
 
 

@@ -88,6 +88,8 @@ CHANGED: dict[str, Any] = {
     "batch_pairs": 5,
     "lora_rank": 3,
     "lora_alpha": 6.5,
+    "lora_targets": "q_proj,v_proj",
+    "trust_remote_code": True,
     "max_grad_norm": 0.5,
     "seed": 2**62 + 1,
     "micro_tokens": 2048,

@@ -1,0 +1,37 @@
+"""Why a policy cannot be tuned: found out before the start, or while it is loaded."""
+
+
+def unloadable(policy: str, why: str) -> str:
+    """It is missing, damaged, or of a kind that cannot be tuned."""
+    return f"The policy '{policy}' cannot be loaded: {why.rstrip('.')}."
+
+
+def encoder_decoder(kind: object) -> str:
+    """Why a model that reads and writes apart cannot be loaded."""
+    return f"it is an encoder-decoder ({kind}), no causal language model"
+
+
+def untemplated(policy: str) -> str:
+    """It does not know what a conversation looks like."""
+    return (
+        f"The policy '{policy}' has no chat template; use an instruction-tuned model, or add a "
+        "chat_template.jinja to its folder."
+    )
+
+
+def brings_code(policy: str) -> str:
+    """It needs code that comes with it."""
+    return (
+        f"The policy '{policy}' brings code of its own; run it with --trust-remote-code if you "
+        "trust where it comes from."
+    )
+
+
+def missing(policy: str) -> str:
+    """It is a path, and nothing is there."""
+    return f"There is no policy folder '{policy}'; give a model folder or a hub id."
+
+
+def unreachable(policy: str) -> str:
+    """It is on the hub, and there is no network."""
+    return f"The policy '{policy}' is no folder here, and the Hugging Face hub cannot be reached."

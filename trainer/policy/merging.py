@@ -1,0 +1,100 @@
+"""Adapters merged into their base: for a model that needs none, and for an adapter as the policy.
+
+An adapter that is given as the policy is part of the reference. It is merged into its base once,
+and the merged model is kept as a folder, so that the versions trained on it have a base to name.
+"""
+
+import hashlib
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel, load_peft_weights
+from peft.tuners.tuners_utils import BaseTunerLayer
+from torch import nn
+from transformers import PreTrainedModel
+
+from labeler.domain.adapter_folder import file_sha256
+from trainer.policy.policy import peft_quirk
+
+CONFIG = "adapter_config.json"
+
+
+def is_adapter(folder: Path) -> bool:
+    """Whether it holds an adapter, not a model."""
+    return (folder / CONFIG).is_file()
+
+
+def place_of(adapter: Path, parent: Path) -> Path:
+    """Where an adapter that is merged into this parent is kept: another place for other files."""
+    digest = hashlib.sha256()
+    for path in sorted(adapter.glob("adapter_*")):
+        digest.update(f"{path.name} {file_sha256(path)}".encode())
+    for path in sorted(parent.iterdir()):
+        stat = path.stat()
+        digest.update(f"{path.name} {stat.st_size} {stat.st_mtime_ns}".encode())
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return home / "livedpo" / "merged" / digest.hexdigest()[:16]
+
+
+def with_adapter(base: PreTrainedModel, adapter: Path, *, tokens: int) -> PreTrainedModel:
+    """The base with an adapter merged into it. Raises ValueError or KeyError if it does not fit.
+
+    Its vocabulary becomes that which the adapter was trained with; `tokens` are its tokenizer's.
+    """
+    rows = _vocabulary(base, adapter, tokens)
+    if rows != len(base.get_input_embeddings().weight):
+        base.resize_token_embeddings(rows, mean_resizing=False)
+    with head_of_its_own(base), peft_quirk():
+        merged: PreTrainedModel = PeftModel.from_pretrained(base, str(adapter)).merge_and_unload()
+    return merged
+
+
+@contextmanager
+def head_of_its_own(base: PreTrainedModel) -> Iterator[None]:
+    """While adapters are merged into `base`: what changes the head must not change the embedding.
+
+    Where both share one weight, they share it afterwards if they are still equal.
+    """
+    config = base.config.get_text_config()
+    embedding, head = _embedding_and_head(base)
+    tied = head.weight is embedding.weight
+    if tied:
+        head.weight = nn.Parameter(head.weight.detach().clone(), requires_grad=False)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Input and output embeddings are no longer", UserWarning)
+        warnings.filterwarnings(
+            "ignore", "Model (has|with) `tie_word_embeddings=True`", UserWarning
+        )
+        yield
+    embedding, head = _embedding_and_head(base)
+    tied = tied and torch.equal(head.weight, embedding.weight)
+    base.config.tie_word_embeddings = config.tie_word_embeddings = tied
+    if tied:
+        head.weight = embedding.weight
+
+
+def _vocabulary(base: PreTrainedModel, adapter: Path, tokens: int) -> int:
+    """Rows of the embedding that an adapter was trained on: those it saved, or as many as needed.
+
+    The second is what peft does with a tokenizer that lies beside an adapter.
+    """
+    layers = {id(layer) for layer in _embedding_and_head(base)}
+    names = {name.rpartition(".")[2] for name, layer in base.named_modules() if id(layer) in layers}
+    for key, weight in load_peft_weights(str(adapter), device="cpu").items():
+        if key.endswith("weight") and "lora_" not in key and names & set(key.split(".")):
+            return len(weight)
+    return max(tokens, len(base.get_input_embeddings().weight))
+
+
+def _embedding_and_head(base: PreTrainedModel) -> tuple[Any, Any]:
+    """The layers themselves, without adapters around them."""
+    return _layer(base.get_input_embeddings()), _layer(base.get_output_embeddings())
+
+
+def _layer(module: Any) -> Any:
+    return module.get_base_layer() if isinstance(module, BaseTunerLayer) else module

@@ -1,0 +1,145 @@
+"""Which weights of a model carry LoRA, and the words that say so.
+
+All linear layers of the language part do, but for those that a plain adapter cannot change rightly:
+the head, routers and other layers with a product of their own, layers of a state-space mixer whose
+weights its kernels read past the layer, and those that peft takes for experts of an older layout.
+Experts that are stacked in one tensor stay as they are: peft would build all of them anew in each
+pass, and its adapters for them are larger than the rest of the model's together.
+"""
+
+import torch
+from peft import LoraConfig
+from peft.tuners.tuners_utils import BaseTunerLayer
+from peft.utils.transformers_weight_conversion import convert_peft_config_for_transformers
+from torch import nn
+from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
+
+ALL_LINEAR = "all-linear"
+
+
+def lora_targets(base: PreTrainedModel, asked: str) -> list[str]:
+    """Full names of the layers that carry LoRA. Raises ValueError if one that is asked for cannot.
+
+    `asked` is "all-linear", or names with commas between them: each the end of a layer's name.
+    """
+    able = _able(base)
+    if not able:
+        raise ValueError("it has no linear layer that can carry LoRA")
+    if asked == ALL_LINEAR:
+        head = base.get_output_embeddings()
+        return [name for name in able if base.get_submodule(name) is not head]
+    names = [name.strip() for name in asked.split(",") if name.strip()]
+    for name in names:
+        if not any(_ends(layer, name) for layer in able):
+            known = ", ".join(sorted({layer.rpartition(".")[2] for layer in able}))
+            raise ValueError(f"no layer '{name}' can carry LoRA; those that can are {known}")
+    return [layer for layer in able if any(_ends(layer, name) for name in names)]
+
+
+def what_is_trained(base: PreTrainedModel) -> str:
+    """How many weight matrices of a model with adapters carry one, and which stay as they are.
+
+    Embeddings, head and convolutions are not counted; each expert of a stack is.
+    """
+    trained, left = _Tally(), _Tally()
+    uncounted = {base.get_input_embeddings(), base.get_output_embeddings()}
+    for path, module in _language_part(base):
+        if isinstance(module, BaseTunerLayer):
+            trained.add(path, 1)
+        if ".lora_" in path or path.endswith(".base_layer") or module in uncounted:
+            continue
+        if isinstance(module, (nn.Embedding, nn.Conv1d)):
+            continue
+        for name, weight in module.named_parameters(recurse=False):
+            if weight.dim() > 1 and min(weight.shape) > 1:
+                left.add(f"{path}.{name}", len(weight) if weight.dim() == 3 else 1)
+    total = trained.matrices + left.matrices
+    words = f"LoRA on {trained.matrices} of {total} weight matrices: {trained.names()}."
+    if left.matrices:
+        words += f" As they are: {left.names()}."
+    if _is_composite(base):
+        words += " Only its language part is trained."
+    return words
+
+
+class _Tally:
+    """Weight matrices, and what they are called in any layer."""
+
+    def __init__(self) -> None:
+        self.matrices = 0
+        self._names: set[str] = set()
+
+    def add(self, path: str, matrices: int) -> None:
+        """Count one parameter."""
+        self.matrices += matrices
+        words = path.removesuffix(".weight").split(".")
+        self._names.add(".".join(words[-2:]) if matrices > 1 else words[-1])
+
+    def names(self) -> str:
+        """All names, in order."""
+        return ", ".join(sorted(self._names)) or "none"
+
+
+def _able(base: PreTrainedModel) -> list[str]:
+    """Full names of the layers that can carry a plain adapter."""
+    plain = [name for name, module in _language_part(base) if _is_plain(module)]
+    free = [name for name in plain if not _belongs_to_a_kernel(base, name)]
+    leaves = {name.rpartition(".")[2] for name in free}
+    kept = {leaf for leaf in leaves if _stays_a_layer(base, leaf)}
+    return [name for name in free if name.rpartition(".")[2] in kept]
+
+
+def _language_part(base: PreTrainedModel) -> list[tuple[str, nn.Module]]:
+    """All modules of a language model; of one that sees or hears, its text decoder and head."""
+    if not _is_composite(base):
+        return list(base.named_modules())
+    parts = (base.get_decoder(), base.get_output_embeddings())
+    inside = {module for part in parts if part is not None for module in part.modules()}
+    return [(name, module) for name, module in base.named_modules() if module in inside]
+
+
+def _is_composite(base: PreTrainedModel) -> bool:
+    """Whether it has more parts than a language model."""
+    return base.config.get_text_config() is not base.config
+
+
+def _is_plain(module: nn.Module) -> bool:
+    """Whether it is a linear layer, and computes what one does."""
+    if not isinstance(module, (nn.Linear, Conv1D)):
+        return False
+    if type(module).forward in (nn.Linear.forward, Conv1D.forward):
+        return True
+    if not type(module).__module__.startswith("transformers.models."):
+        return True  # a quantised layer
+    weight = module.weight
+    row = torch.linspace(-1, 1, weight.shape[1], device=weight.device, dtype=weight.dtype)[None]
+    with torch.no_grad():
+        try:
+            found = module(row)
+        except RuntimeError:  # it wants an input of another shape
+            return False
+        return isinstance(found, torch.Tensor) and torch.allclose(
+            found, nn.functional.linear(row, weight, module.bias)
+        )
+
+
+def _belongs_to_a_kernel(base: PreTrainedModel, name: str) -> bool:
+    """Whether a state-space mixer's kernels may read this layer's weight past the layer."""
+    parent = base.get_submodule(name.rpartition(".")[0])
+    mixes = hasattr(parent, "A_log") and hasattr(parent, "D")
+    return mixes and not name.endswith(".in_proj")
+
+
+def _stays_a_layer(base: PreTrainedModel, leaf: str) -> bool:
+    """Whether peft leaves a layer of this name one: in some models it takes it for an expert."""
+    config = LoraConfig(target_modules=[leaf])
+    try:
+        convert_peft_config_for_transformers(config, base, conversions=None)
+    except ValueError:  # it is fused with others there
+        return False
+    return leaf in (config.target_modules or ())
+
+
+def _ends(layer: str, name: str) -> bool:
+    return layer == name or layer.endswith("." + name)
