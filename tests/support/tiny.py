@@ -22,6 +22,7 @@ EASY: dict[str, Any] = {
     "gate_max_unfinished_rise": 1.0,
     "gate_max_repetition_rise": 1.0,
 }
+SAMPLED_BY_GENERATE = ("bloom", "gpt_oss", "lfm2", "rwkv", "recurrent_gemma")
 SIZE = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
 
 
@@ -52,7 +53,9 @@ def tiny_model(kind: str = "llama", context: int = 128) -> Any:
 
     llama and qwen2 are plain, qwen3 normalises queries and keys, mistral has a sliding window of 16
     tokens, gemma2 has soft caps, a window in every other layer and tied embeddings, gpt2 has
-    absolute positions.
+    absolute positions. Those of SAMPLED_BY_GENERATE are what our decoder cannot take: bloom biases
+    attention by distance, gpt_oss has sinks and experts, lfm2 convolutions, rwkv and
+    recurrent_gemma a state.
     """
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
@@ -65,13 +68,23 @@ def tiny_model(kind: str = "llama", context: int = 128) -> Any:
         "mistral": grouped | {"sliding_window": 16},
         "gemma2": grouped | {"head_dim": 8, "sliding_window": 16, "query_pre_attn_scalar": 8},
         "gpt2": {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": context},
+        "bloom": SIZE,
+        "gpt_oss": grouped | {"num_local_experts": 4, "head_dim": 8, "sliding_window": 16},
+        "lfm2": grouped | {"full_attn_idxs": [1]},
+        "rwkv": {"hidden_size": 32, "num_hidden_layers": 2, "context_length": context},
+        "recurrent_gemma": SIZE
+        | {"num_hidden_layers": 3, "intermediate_size": 64, "lru_width": 32},
     }
-    size = sizes[kind] if kind == "gpt2" else sizes[kind] | {"max_position_embeddings": context}
+    own = {} if kind in ("gpt2", "bloom", "rwkv") else {"max_position_embeddings": context}
+    size = sizes[kind] | own
     config = AutoConfig.for_model(
         kind, vocab_size=320, eos_token_id=0, pad_token_id=1, bos_token_id=None, **size
     )
     torch.manual_seed(0)
-    return AutoModelForCausalLM.from_config(config)
+    model = AutoModelForCausalLM.from_config(config)
+    with torch.no_grad():  # a trained model's padding token is not zero
+        model.get_input_embeddings().weight[1].normal_(0, 0.02)
+    return model
 
 
 def save_tiny_policy(folder: Path, kind: str = "llama", context: int = 128) -> Path:

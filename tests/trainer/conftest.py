@@ -34,6 +34,14 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
+def disturb(policy: Policy, adapter: str, *, scale: float = 0.5, seed: int = 0) -> None:
+    """Give an adapter random weights, which change what the policy says."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for weight in policy.parameters(adapter):
+            weight.copy_(scale * torch.randn(weight.shape, generator=generator))
+
+
 @pytest.fixture
 def policy(tiny_policy: Path) -> Policy:
     return load(tiny_policy)

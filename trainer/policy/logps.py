@@ -7,6 +7,7 @@ head's. Whether this holds for a model is found out by trying: the first call co
 a few random tokens, and a policy on which they differ is computed in plain rows from then on.
 """
 
+import itertools
 import logging
 from collections.abc import Sequence
 
@@ -24,7 +25,13 @@ log = logging.getLogger(__name__)
 PART_TOKENS = 1024  # computed at once where nothing is kept for a backward pass
 TOLERANCE = {torch.float32: 2e-5, torch.float16: 5e-3, torch.bfloat16: 3e-2}  # of the result
 LAYERS = {"full_attention", "sliding_attention"}  # kinds that `PairAttention` knows
+# Of the largest logit: what padding breaks is off by far more, and wide models round more.
+PADDING_TOLERANCE = {torch.float32: 1e-3, torch.float16: 5e-2, torch.bfloat16: 5e-2}
+PADDING_TRIAL = 20, 4  # tokens of the two prompts
+PADDING_TRIAL_RESPONSE = 4
 TRIAL = (5, 7, 4), (3, 2, 6)  # tokens of prompt, a and b in the pairs that are tried
+
+Row = tuple[Sequence[int], Sequence[int]]  # tokens of a prompt and of a response
 
 
 def pair_logps(policy: Policy, pairs: Sequence[TokenPair], *, fill: int = FILL) -> Tensor:
@@ -43,6 +50,26 @@ def pair_logps(policy: Policy, pairs: Sequence[TokenPair], *, fill: int = FILL) 
         some = [pairs[place] for place in part]
         logps_B2[part] = _packed(policy, some) if policy.packs else _plain(policy, some)
     return logps_B2
+
+
+def row_logps(policy: Policy, rows: Sequence[Row]) -> Tensor:
+    """As `pair_logps` for single rows, (R,), in plain rows.
+
+    Rows are padded on the left only if the policy takes that.
+    """
+    if takes_padding(policy):
+        return policy.logps(_batch(policy, rows))
+    places = sorted(range(len(rows)), key=lambda place: len(rows[place][0]))
+    grouped = itertools.groupby(places, key=lambda place: len(rows[place][0]))
+    parts = [policy.logps(_batch(policy, [rows[place] for place in equal])) for _, equal in grouped]
+    return torch.cat(parts)[torch.tensor(places, device=policy.device).argsort()]
+
+
+def takes_padding(policy: Policy) -> bool:
+    """Whether rows padded on the left give what each alone does: tried at the first call."""
+    if policy.pads is None:
+        policy.pads = _takes_padding(policy)
+    return policy.pads
 
 
 def logps_under(policy: Policy, adapter: str | None, pairs: Sequence[TokenPair]) -> Tensor:
@@ -93,12 +120,12 @@ def _packed_states(policy: Policy, packed: PackedPairs) -> Tensor:
 
 
 def _plain(policy: Policy, pairs: Sequence[TokenPair]) -> Tensor:
-    return policy.logps(_rows(policy, pairs)).view(2, -1).T
+    return row_logps(policy, _rows(pairs)).view(2, -1).T
 
 
 def _plain_states(policy: Policy, pairs: Sequence[TokenPair]) -> Tensor:
     """As `_packed_states`, without what fills it up."""
-    rows = _rows(policy, pairs)
+    rows = _batch(policy, _rows(pairs))
     output = policy.model.get_base_model().base_model(
         input_ids=rows.input_ids,
         attention_mask=rows.attention_mask,
@@ -110,16 +137,45 @@ def _plain_states(policy: Policy, pairs: Sequence[TokenPair]) -> Tensor:
     return states
 
 
-def _rows(policy: Policy, pairs: Sequence[TokenPair]) -> Batch:
+def _rows(pairs: Sequence[TokenPair]) -> list[Row]:
+    """The first responses of all pairs, then the second ones, each after its prompt."""
     if not all(map(all, (map(len, pair) for pair in pairs))):
         raise ValueError("a prompt or a response of a pair has no tokens")
     first = [(prompt, a) for prompt, a, _ in pairs]
     second = [(prompt, b) for prompt, _, b in pairs]
-    return make_batch(first + second, pad=policy.pad_token_id, device=policy.device)
+    return [*first, *second]
+
+
+def _batch(policy: Policy, rows: Sequence[Row]) -> Batch:
+    return make_batch(rows, pad=policy.pad_token_id, device=policy.device)
+
+
+def _takes_padding(policy: Policy) -> bool:
+    """Compare a short prompt beside a long one with the same alone; said in the log if they differ.
+
+    By logits: log-probabilities hide what changes where a model is unsure of everything.
+    """
+    long, short = (list(range(2, 2 + size)) for size in PADDING_TRIAL)
+    response = list(range(2, 2 + PADDING_TRIAL_RESPONSE))
+    with torch.no_grad(), policy.reference():
+        padded = policy.logits(_batch(policy, [(long, response), (short, response)]))[1]
+        alone = policy.logits(_batch(policy, [(short, response)]))[0]
+    difference = ((padded - alone).abs().max() / alone.abs().max()).item()
+    if difference <= PADDING_TOLERANCE[policy.model.dtype]:
+        return True
+    log.warning(
+        "Padding on the left changes what the policy '%s' computes, so rows with prompts of equal "
+        "length are computed together, which is slower: they differ by %.1e of the result.",
+        policy.name,
+        difference,
+    )
+    return False
 
 
 def _packs(policy: Policy) -> bool:
     """Whether packed rows give what plain rows do; said in the log if they do not."""
+    if not takes_padding(policy):
+        return False  # plain rows are no measure then
     draw = torch.Generator().manual_seed(0)
     words = len(policy.model.get_input_embeddings().weight)
     pieces = [

@@ -65,6 +65,7 @@ class Policy:
         self.model.requires_grad_(False)
         make_lean(self.model)
         self.packs: bool | None = None  # whether it computes packed rows; None: not tried yet
+        self.pads: bool | None = None  # whether it computes rows padded on the left, likewise
 
     @property
     def device(self) -> torch.device:
@@ -146,6 +147,11 @@ class Policy:
 
         In plain padded rows, for any architecture; `trainer.policy.logps.pair_logps` is faster.
         """
+        logps = token_logps(self.logits(batch), batch.response_ids)
+        return (logps * batch.response_mask).sum(dim=1)
+
+    def logits(self, batch: Batch) -> Tensor:
+        """What predicts the tokens of each response, (R, T, V), under what is switched on."""
         tokens = batch.response_ids.shape[1]
         output = self.model(
             input_ids=batch.input_ids,
@@ -154,8 +160,8 @@ class Policy:
             logits_to_keep=tokens + 1,
             use_cache=False,
         )
-        logps = token_logps(output.logits[:, :-1], batch.response_ids)
-        return (logps * batch.response_mask).sum(dim=1)
+        logits: Tensor = output.logits[:, :-1]
+        return logits
 
     def parameters(self, adapter: str) -> list[nn.Parameter]:
         """The weights of one adapter."""

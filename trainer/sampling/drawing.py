@@ -37,6 +37,10 @@ class Row:
     tokens: list[int] = field(default_factory=list)
     logp: float = 0.0
 
+    def is_done(self, ends: Collection[int]) -> bool:
+        """Whether it has come to one of these tokens, or to its limit."""
+        return bool(self.tokens) and (self.tokens[-1] in ends or len(self.tokens) == self.job.limit)
+
 
 @dataclass
 class _Group:
@@ -163,8 +167,7 @@ def _advance(group: _Group, tokens: Sequence[int], ends: Collection[int]) -> lis
     left: list[int] = []
     for place, (row, token) in enumerate(zip(group.rows, tokens, strict=True)):
         row.tokens.append(token)
-        finished = token in ends or len(row.tokens) == row.job.limit
-        (left if finished else kept).append(place)
+        (left if row.is_done(ends) else kept).append(place)
     if not left:
         return []
     logps = group.logp.tolist()

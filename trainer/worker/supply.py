@@ -22,6 +22,7 @@ from labeler.store.records import NewPair
 from trainer.judge.choosing import choose
 from trainer.policy.logps import logps_under
 from trainer.policy.policy import Policy
+from trainer.sampling.origin import refuse_others
 from trainer.sampling.sampler import Sampler, Version
 from trainer.sampling.samples import Progress, Prompt, Sample, batch_seed, worth_asking
 
@@ -74,11 +75,15 @@ class Supply:
         copies: int = 2,
         progress: Progress | None = None,
     ) -> list[Sample]:
-        """A version's responses to each prompt. Raises what the sampler does."""
+        """A version's responses to each prompt.
+
+        Raises what the sampler does, and WrongVersionError if it drew from other weights.
+        """
         tokens = [prompt.tokens for prompt in prompts]
         drawn = self._sampler.sample(
             version, tokens, self._settings, seed=seed, copies=copies, progress=progress
         )
+        refuse_others(self._policy, version, tokens, drawn, seed=seed)
         return [
             Sample(prompt, responses, seed)
             for prompt, responses in zip(prompts, drawn, strict=True)

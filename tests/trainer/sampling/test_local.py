@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
+from transformers import GenerationConfig
 
 from labeler.config.parts.sampling import Sampling
 from labeler.domain.errors import BadInput, LivedpoError
 from tests.support.samples import sample_pairs
-from tests.support.tiny import save_tiny_policy, tiny_tokenizer
-from tests.trainer.conftest import SAMPLING, load
+from tests.support.tiny import SAMPLED_BY_GENERATE, save_tiny_policy
+from tests.trainer.conftest import SAMPLING, disturb, load
 from trainer.policy.batch import make_batch
 from trainer.policy.policy import CANDIDATE, LIVE, Policy
 from trainer.sampling.local import LocalSampler
@@ -23,14 +23,6 @@ from trainer.sampling.samples import Response, batch_seed, worth_asking
 from trainer.worker.candidate import write_candidate
 
 PROMPTS = [[3, 20, 30, 0, 4], [3, 0, 4]]
-
-
-def disturb(policy: Policy, adapter: str) -> None:
-    """Give an adapter weights that change what the policy says."""
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for weight in policy.parameters(adapter):
-            weight.copy_(0.5 * torch.randn(weight.shape, generator=generator))
 
 
 def tokens(answers: Sequence[tuple[Response, ...]]) -> list[list[int]]:
@@ -112,13 +104,17 @@ def test_responses_come_with_the_probabilities_that_the_policy_gives(
     assert abs(chi_square - 15) < 4 * math.sqrt(30)
 
 
-def test_a_sampler_takes_the_adapter_it_is_told_and_follows_its_changes(policy: Policy) -> None:
+@pytest.mark.parametrize("kind", ["llama", *SAMPLED_BY_GENERATE])
+def test_a_sampler_takes_the_adapter_it_is_told_and_follows_its_changes(
+    kind: str, tmp_path: Path
+) -> None:
+    policy = load(save_tiny_policy(tmp_path, kind))
     sampler = LocalSampler(policy)
     disturb(policy, CANDIDATE)
     live, candidate, reference = (
         sampler.draw(name, PROMPTS, SAMPLING, seed=1) for name in (LIVE, CANDIDATE, None)
     )
-    assert live == reference  # a fresh adapter changes nothing
+    assert tokens(live) == tokens(reference)  # a fresh adapter changes nothing
     assert candidate != live
     policy.copy_adapter(CANDIDATE, LIVE)
     swapped = sampler.draw(LIVE, PROMPTS, SAMPLING, seed=1)
@@ -209,28 +205,49 @@ def test_without_memory_for_a_copy_the_policy_itself_is_sampled_and_that_is_said
     sampler = LocalSampler(policy)
     for _ in range(2):
         assert tokens(sampler.draw(LIVE, PROMPTS, SAMPLING, seed=1)) == tokens(merged)
-    assert [record.message for record in caplog.records] == [
-        "There is no memory for a merged copy of the policy; sampling is slower."
-    ]
+    (record,) = caplog.records
+    assert record.message.startswith("There is no merged copy of the policy, because there is no m")
 
 
+@pytest.mark.parametrize(
+    ("kind", "why", "together"),
+    [
+        ("bloom", "its attention cannot be replaced", None),
+        ("gpt_oss", "its logits come out", None),
+        ("lfm2", "its state is more than keys and values (conv)", None),
+        ("recurrent_gemma", "(linear_attention)", "rows of prompts of equal length"),
+        ("rwkv", "(stateful)", "one row"),
+    ],
+)
 def test_a_model_that_cannot_be_decoded_here_goes_through_generate_and_that_is_said(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    kind: str, why: str, together: str | None, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Bloom biases its attention by distance (ALiBi), in code that cannot be replaced."""
-    config = AutoConfig.for_model(
-        "bloom", vocab_size=320, hidden_size=32, n_layer=2, n_head=4, eos_token_id=0, pad_token_id=1
-    )
-    torch.manual_seed(0)
-    AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path)
-    tiny_tokenizer().save_pretrained(tmp_path)
-    sampler = LocalSampler(load(tmp_path))
+    """And only with rows that it computes rightly: every log-probability is that of its row alone.
+
+    RecurrentGemma reads its padding into its state, and RWKV mixes up rows that it decodes.
+    """
+    policy = load(save_tiny_policy(tmp_path, kind))
+    sampler = LocalSampler(policy)
+    said = "\n".join(record.message for record in caplog.records)
+    assert said.count("Responses come from `generate`") == 1
+    assert why in said
+    assert said.count("is right for the policy") == (together is not None)
+    assert f"only with {together} at a time" in said or together is None
+    disturb(policy, LIVE)
     first, again = (sampler.draw(LIVE, PROMPTS, SAMPLING, seed=1, copies=3) for _ in range(2))
     assert first == again
     assert [len(answer) for answer in first] == [3, 3]
-    said = [record.message for record in caplog.records if "generate" in record.message]
-    assert len(said) == 1
-    assert "its attention cannot be replaced" in said[0]
+    for prompt, answer in zip(PROMPTS, first, strict=True):
+        for response in answer:
+            assert response.logp == pytest.approx(alone(policy, prompt, response), abs=1e-4)
+
+
+def alone(policy: Policy, prompt: list[int], response: Response) -> float:
+    """The log-probability of a response in a row without padding, by the plain model."""
+    ids = torch.tensor([[*prompt, *response.tokens]])
+    with torch.no_grad(), policy.adapter(LIVE):
+        logps = policy.model(ids).logits[0, len(prompt) - 1 : -1].log_softmax(-1)
+    return float(logps.gather(1, ids[0, len(prompt) :, None]).sum())
 
 
 @pytest.mark.parametrize(

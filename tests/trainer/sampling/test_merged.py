@@ -7,19 +7,11 @@ import torch
 from torch import Tensor
 
 from tests.support.tiny import save_tiny_policy
-from tests.trainer.conftest import load
+from tests.trainer.conftest import disturb, load
 from trainer.policy.policy import CANDIDATE, LIVE, Policy
 from trainer.sampling.merged import MergedCopy, copy_bytes, copy_fits
 
 IDS = torch.tensor([[3, 20, 30, 0, 4, 50, 60]])
-
-
-def disturb(policy: Policy, adapter: str, seed: int = 0) -> None:
-    """Give an adapter weights that change the logits."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for weight in policy.parameters(adapter):
-            weight.copy_(0.2 * torch.randn(weight.shape, generator=generator))
 
 
 @torch.no_grad()
@@ -43,7 +35,7 @@ def close(a: Tensor, b: Tensor) -> bool:
 @pytest.mark.parametrize("kind", ["llama", "qwen2", "gpt2", "gemma2"])
 def test_the_copy_gives_the_logits_of_the_adapter(kind: str, tmp_path: Path) -> None:
     policy = load(save_tiny_policy(tmp_path, kind))
-    disturb(policy, LIVE)
+    disturb(policy, LIVE, scale=0.2)
     copy = MergedCopy(policy.model)
     copy.refresh(LIVE)
     with torch.no_grad(), policy.reference():
@@ -54,7 +46,7 @@ def test_the_copy_gives_the_logits_of_the_adapter(kind: str, tmp_path: Path) -> 
 
 def test_in_bfloat16_a_merged_weight_is_the_float32_sum_rounded_once(tiny_policy: Path) -> None:
     policy = load(tiny_policy, dtype="bfloat16")
-    disturb(policy, LIVE)
+    disturb(policy, LIVE, scale=0.2)
     copy = MergedCopy(policy.model)
     copy.refresh(LIVE)
     source = policy.model.get_base_model().model.layers[1].mlp.down_proj
@@ -71,7 +63,7 @@ def test_a_changed_adapter_is_taken_over_and_an_unchanged_one_costs_nothing(poli
     assert copy.refresh(LIVE)
     assert not copy.refresh(LIVE)
     for seed in (1, 2):
-        disturb(policy, CANDIDATE, seed)
+        disturb(policy, CANDIDATE, scale=0.2, seed=seed)
         policy.copy_adapter(CANDIDATE, LIVE)
         assert not copy.holds(LIVE)
         assert copy.refresh(LIVE)
@@ -80,7 +72,7 @@ def test_a_changed_adapter_is_taken_over_and_an_unchanged_one_costs_nothing(poli
 
 
 def test_an_adapter_that_is_loaded_in_place_is_noticed(policy: Policy) -> None:
-    disturb(policy, CANDIDATE)
+    disturb(policy, CANDIDATE, scale=0.2)
     copy = MergedCopy(policy.model)
     copy.refresh(LIVE)
     policy.set_adapter_state(LIVE, policy.adapter_state(CANDIDATE))
@@ -92,7 +84,7 @@ def test_many_swaps_leave_the_reference_as_it_was(policy: Policy) -> None:
     copy = MergedCopy(policy.model)
     before = logits_of(copy)
     for seed in range(20):
-        disturb(policy, LIVE, seed)
+        disturb(policy, LIVE, scale=0.2, seed=seed)
         copy.refresh(LIVE)
     copy.refresh(None)
     assert torch.equal(logits_of(copy), before)
