@@ -10,7 +10,6 @@ import hashlib
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from labeler.domain.messages import Messages
 from trainer.fast.lora import make_lean
 from trainer.policy.batch import Batch
 from trainer.policy.token_logps import token_logps
+from trainer.policy.turn_end import ends_of_turn
 
 LIVE, CANDIDATE, OTHER = "live", "candidate", "other"
 
@@ -34,6 +34,7 @@ class Policy:
 
     `versions` are the numbers of the versions that the adapters hold, where they hold one;
     `base_name` is what plain peft loads the base from, and `stored_dtype` what its files say.
+    `eos_token_ids` are the tokens that end a response, that of the chat template first.
     """
 
     def __init__(
@@ -52,10 +53,10 @@ class Policy:
         self.stored_dtype = stored_dtype
         self.tokenizer = tokenizer
         self.fingerprint = _fingerprint(base)
-        eos = base.generation_config.eos_token_id
+        self.eos_token_ids = ends_of_turn(tokenizer, base.generation_config)
         # Models ship penalties and cuts of their own; the sampler must draw from the policy itself.
         self.shipped_generation_config = base.generation_config
-        base.generation_config = GenerationConfig(eos_token_id=eos)
+        base.generation_config = GenerationConfig(eos_token_id=self.eos_token_ids or None)
         torch.manual_seed(seed)
         with peft_quirk():
             self.model = get_peft_model(base, lora, adapter_name=LIVE).eval()
@@ -78,15 +79,7 @@ class Policy:
         """What fills short rows; masked everywhere. One that the embedding has."""
         pad = self.tokenizer.pad_token_id
         known = pad is not None and pad < len(self.model.get_input_embeddings().weight)
-        return int(pad if known else self.eos_token_ids[0])
-
-    @property
-    def eos_token_ids(self) -> list[int]:
-        """The tokens that end a response."""
-        eos = self.model.generation_config.eos_token_id
-        if eos is None:
-            eos = self.tokenizer.eos_token_id
-        return [] if eos is None else [eos] if isinstance(eos, int) else list(eos)
+        return int(pad if known else next(iter(self.eos_token_ids), 0))
 
     @property
     def context_tokens(self) -> int:
@@ -104,24 +97,12 @@ class Policy:
     def response_tokens(self, text: str, *, ended: bool = True) -> list[int]:
         """A response that was not sampled: the tokens of the text alone, and its end if it has.
 
-        What reads like a control token in the text is text: only the end is one.
+        The end is the one that the chat template writes. What reads like a control token in the
+        text is text: only the end is one.
         """
         encoded = self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)
         tokens = encoded["input_ids"]
-        return [*tokens, *self._turn_end] if ended else list(tokens)
-
-    @cached_property
-    def _turn_end(self) -> list[int]:
-        """The token that ends the assistant's turn in the chat template: one of several EOS,
-        perhaps; the first of the model's list if the template writes none.
-        """
-        asked = [{"role": "user", "content": "?"}]
-        prompt = self.prompt_tokens(asked)
-        chat = self.tokenizer.apply_chat_template(
-            [*asked, {"role": "assistant", "content": "!"}], tokenize=True, return_dict=True
-        )["input_ids"]
-        ends = [token for token in chat[len(prompt) :] if token in self.eos_token_ids]
-        return (ends or self.eos_token_ids)[:1]
+        return [*tokens, *self.eos_token_ids[:1]] if ended else list(tokens)
 
     @contextmanager
     def adapter(self, name: str, *, trains: bool = False) -> Iterator[None]:

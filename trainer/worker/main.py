@@ -26,6 +26,7 @@ from trainer.gate.examine import Examiner
 from trainer.judge.load import load_judge
 from trainer.policy.adapters import remove_unfinished
 from trainer.policy.policy import Policy
+from trainer.policy.turn_end import NO_END
 from trainer.sampling.local import LocalSampler, refuse_small_context
 from trainer.sampling.sampler import Sampler
 from trainer.worker.jobs.ask import AskJob
@@ -68,6 +69,7 @@ def make_worker(
     store.prompts.reconsider()
     remove_unfinished(settings.adapters_dir)
     store.roles.alarm(TROUBLE, None)  # of a worker that ended
+    store.roles.alarm(f"{ROLE}: end of turn", None if policy.eos_token_ids else NO_END)
     live = Live(store, policy, settings.adapters_dir)
     live.follow()
     spent = store.judging.spent(settings.judge) if settings.judge else 0
