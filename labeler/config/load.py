@@ -50,8 +50,11 @@ def load_settings(
 
 
 def as_environment(settings: Settings) -> dict[str, str]:
-    """The one environment variable by which a child process is handed all settings, as JSON."""
-    return {HANDED_DOWN: settings.model_dump_json()}
+    """The one environment variable by which a child process is handed all settings, as JSON.
+
+    Defaults are left out, so that the child can tell what was set from what was not.
+    """
+    return {HANDED_DOWN: settings.model_dump_json(exclude_unset=True)}
 
 
 def handed_down_settings(environ: Mapping[str, str]) -> Settings:

@@ -36,6 +36,7 @@ from trainer.learning.update import Step, train
 from trainer.policy.logps import logps_under
 from trainer.policy.policy import Policy
 from trainer.sampling.local import LocalSampler, refuse_small_context
+from trainer.sampling.recommended import as_recommended
 from trainer.sampling.sampler import Sampler, Version
 from trainer.sampling.samples import batch_seed
 from trainer.worker.candidate import examine_candidate, write_candidate
@@ -53,6 +54,7 @@ class Offline:
 
     def __init__(self, store: Store, policy: Policy, sampler: Sampler, settings: Settings) -> None:
         self._store = store
+        settings = as_recommended(settings, policy.shipped_generation_config)
         self._policy = policy
         self._settings = settings
         self._supply = Supply(store, policy, sampler, settings)

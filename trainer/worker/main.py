@@ -28,6 +28,7 @@ from trainer.policy.adapters import remove_unfinished
 from trainer.policy.policy import Policy
 from trainer.policy.turn_end import NO_END
 from trainer.sampling.local import LocalSampler, refuse_small_context
+from trainer.sampling.recommended import as_recommended
 from trainer.sampling.sampler import Sampler
 from trainer.worker.jobs.ask import AskJob
 from trainer.worker.jobs.edit import EditJob
@@ -66,6 +67,7 @@ def make_worker(
     """
     store.versions.adopt_base(base=policy.name, fingerprint=policy.fingerprint, now=clock())
     refuse_small_context(settings, policy)
+    settings = as_recommended(settings, policy.shipped_generation_config)
     store.prompts.reconsider()
     remove_unfinished(settings.adapters_dir)
     store.roles.alarm(TROUBLE, None)  # of a worker that ended

@@ -64,7 +64,7 @@ def settings_for_judge(settings: Settings) -> Settings:
         "judge_check_share": 0.0,
         "threads": settings.threads or os.cpu_count() or 1,
     }
-    return Settings(**(settings.model_dump() | changes))
+    return Settings(**(settings.model_dump(exclude_unset=True) | changes))
 
 
 class Unattended:
