@@ -25,6 +25,7 @@ from trainer.policy.policy import Policy
 from trainer.sampling.origin import refuse_others
 from trainer.sampling.sampler import Sampler, Version
 from trainer.sampling.samples import Progress, Prompt, Sample, batch_seed, worth_asking
+from trainer.worker.cut import CutReplies
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,9 @@ class Supply:
         self._settings = settings
         self._judge = judge
         self._useless_batches = 0
+        # Prompts and replies share the context: half of it is the most that replies should have.
+        self._cut = CutReplies(settings.max_new_tokens, most=policy.context_tokens // 2)
+        self._said_of_cuts: str | None = ""  # nothing yet, not even that all is well
 
     def sample(self, count: int, version: Version) -> list[Sample]:
         """Responses of a version to each of up to `count` prompts."""
@@ -93,6 +97,7 @@ class Supply:
         """Those pairs that are worth asking about, with their log-probs under the reference."""
         kept = [sample for sample in self._chosen(samples) if worth_asking(sample.pair)]
         self._notice_useless_batches(bool(kept))
+        self._notice_cut_replies(samples)
         if not kept:
             return []
         rng = random.Random(kept[0].seed)
@@ -209,6 +214,19 @@ class Supply:
         else:
             alarm = None
         self._store.roles.alarm(f"{ROLE}: pairs", alarm)
+
+    def _notice_cut_replies(self, samples: Sequence[Sample]) -> None:
+        """Say when too many replies end at the limit: once in the log, and as an alarm.
+
+        Where nobody is there an alarm would count against the run; it is in the log alone.
+        """
+        self._cut.saw(response for sample in samples for response in sample.responses)
+        warning = self._cut.warning()
+        if warning and not self._said_of_cuts:
+            log.warning("%s", warning)
+        if warning != self._said_of_cuts and not self._settings.unattended:
+            self._store.roles.alarm(f"{ROLE}: replies", warning)
+        self._said_of_cuts = warning
 
 
 def _id(prompt: tables.Prompt) -> int:
