@@ -65,7 +65,7 @@ class Run:
 
 @pytest.fixture(
     scope="module",
-    params=[kind for kind in [*DENSE, *MIXTURES, *STATEFUL, *SEEING] if kind != "rwkv"],
+    params=[*DENSE, *MIXTURES, *STATEFUL, *SEEING],
 )
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """An architecture through the loop; what it computed is looked at by the tests below."""
@@ -147,6 +147,10 @@ def test_an_update_moves_it_and_plain_peft_loads_the_version_and_computes_the_sa
 
 def test_what_the_candidate_says_is_its_own(run: Run) -> None:
     assert run.of_candidate_logps == pytest.approx(run.of_candidate_plain, abs=CLOSE)
+
+
+def test_after_a_candidate_that_was_refused_the_live_version_speaks_again(run: Run) -> None:
+    assert run.later_logps == pytest.approx(run.later_plain, abs=CLOSE)
 
 
 def test_the_merged_model_is_the_version(run: Run) -> None:
