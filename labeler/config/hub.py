@@ -12,12 +12,13 @@ from typing import Any
 from urllib.error import HTTPError
 
 from huggingface_hub import constants, snapshot_download
-from huggingface_hub.errors import LocalEntryNotFoundError
+from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError
 from huggingface_hub.utils.tqdm import tqdm
 
 from labeler.domain.errors import BadInput, first_line
 from labeler.domain.sentences.policy import unloadable, unreachable
 
+NOT_THERE = "the hub has no such model, or keeps it private"
 HUB_SECONDS = 5.0
 SAY_SECONDS = 2.0
 # What models are made of; weights in an older format are fetched only where there are no others.
@@ -59,6 +60,10 @@ def _fetched(name: str, files: list[str], say: Say) -> Path:
         )
     except LocalEntryNotFoundError as error:
         raise BadInput(unreachable(name)) from error
+    except RepositoryNotFoundError as error:
+        raise BadInput(
+            unloadable(name, "the hub has no such model, or keeps it private")
+        ) from error
     except (OSError, ValueError) as error:
         raise BadInput(unloadable(name, first_line(error))) from error
     return Path(folder)

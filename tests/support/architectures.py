@@ -27,7 +27,12 @@ LATENT = GATED | {
     "v_head_dim": 8,
 }
 GPT = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": CONTEXT}
-HYBRID = GATED | {"mamba_n_heads": 4, "mamba_d_head": 16, "mamba_d_state": 8, "mamba_n_groups": 1}
+CHUNKS = {"mamba_chunk_size": 16, "chunk_size": 16}
+HYBRID = (
+    GATED
+    | CHUNKS
+    | {"mamba_n_heads": 4, "mamba_d_head": 16, "mamba_d_state": 8, "mamba_n_groups": 1}
+)
 SHARED = {"mamba_ngroups": 1, "n_mamba_heads": 4, "layers_block_type": ["mamba", "hybrid"]}
 SLIDING = {"sliding_window": 16}
 HEADS = {"head_dim": 8}
@@ -106,6 +111,7 @@ STATEFUL: dict[str, dict[str, Any]] = {
         "num_heads": 8,
         "head_dim": 8,
         "n_groups": 1,
+        "chunk_size": 16,
     },
     "falcon_mamba": {"hidden_size": 32, "num_hidden_layers": 2, "state_size": 8},
     "rwkv": {"hidden_size": 32, "num_hidden_layers": 2, "context_length": CONTEXT},

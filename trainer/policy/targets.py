@@ -27,8 +27,7 @@ def lora_targets(base: PreTrainedModel, asked: str) -> list[str]:
     if not able:
         raise ValueError("it has no linear layer that can carry LoRA")
     if asked == ALL_LINEAR:
-        head = base.get_output_embeddings()
-        return [name for name in able if base.get_submodule(name) is not head]
+        return able
     names = [name.strip() for name in asked.split(",") if name.strip()]
     for name in names:
         if not any(_ends(layer, name) for layer in able):
@@ -82,8 +81,10 @@ class _Tally:
 
 
 def _able(base: PreTrainedModel) -> list[str]:
-    """Full names of the layers that can carry a plain adapter."""
-    plain = [name for name, module in _language_part(base) if _is_plain(module)]
+    """Full names of the layers that can carry a plain adapter; packed rows read the head itself."""
+    head = base.get_output_embeddings()
+    layers = [(name, module) for name, module in _language_part(base) if module is not head]
+    plain = [name for name, module in layers if _is_plain(module)]
     free = [name for name in plain if not _belongs_to_a_kernel(base, name)]
     leaves = {name.rpartition(".")[2] for name in free}
     kept = {leaf for leaf in leaves if _stays_a_layer(base, leaf)}
