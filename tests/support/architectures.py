@@ -135,6 +135,8 @@ STATEFUL: dict[str, dict[str, Any]] = {
         "linear_value_head_dim": 8,
     },
 }
+ROPE = {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 1e4}
+WHOLE = {"partial_rotary_factor": 1.0}
 SEEING: dict[str, dict[str, Any]] = {
     "gemma3": {
         "text_config": DENSE["gemma3_text"],
@@ -147,15 +149,13 @@ SEEING: dict[str, dict[str, Any]] = {
         | {"model_type": "clip_vision_model", "intermediate_size": 64, "patch_size": 8},
         "image_token_id": 2,
     },
+    "qwen3_5": {
+        "text_config": STATEFUL["qwen3_next"]
+        | {"rope_parameters": ROPE | {"partial_rotary_factor": 1.0}},
+        "vision_config": VISION | {"depth": 1, "out_hidden_size": 32, "num_heads": 4},
+    },
     "qwen2_vl": {
-        "text_config": GATED
-        | {
-            "rope_parameters": {
-                "rope_type": "default",
-                "mrope_section": [1, 1, 2],
-                "rope_theta": 1e4,
-            }
-        },
+        "text_config": GATED | {"rope_parameters": ROPE},
         "vision_config": {"depth": 1, "embed_dim": 32, "hidden_size": 32, "num_heads": 4},
     },
 }

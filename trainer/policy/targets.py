@@ -16,6 +16,13 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 ALL_LINEAR = "all-linear"
+SENSES = (
+    "vision",
+    "visual",
+    "image",
+    "audio",
+    "video",
+)  # in the names of parts that are no language
 
 
 def lora_targets(base: PreTrainedModel, asked: str) -> list[str]:
@@ -93,11 +100,16 @@ def _able(base: PreTrainedModel) -> list[str]:
 
 def _language_part(base: PreTrainedModel) -> list[tuple[str, nn.Module]]:
     """All modules of a language model; of one that sees or hears, its text decoder and head."""
+    modules = [
+        (name, module)
+        for name, module in base.named_modules()
+        if not any(sense in name for sense in SENSES)
+    ]
     if not _is_composite(base):
-        return list(base.named_modules())
+        return modules
     parts = (base.get_decoder(), base.get_output_embeddings())
     inside = {module for part in parts if part is not None for module in part.modules()}
-    return [(name, module) for name, module in base.named_modules() if module in inside]
+    return [(name, module) for name, module in modules if module in inside]
 
 
 def _is_composite(base: PreTrainedModel) -> bool:
