@@ -204,6 +204,23 @@ def test_lora_goes_where_it_is_told(tmp_path: Path) -> None:
     assert trained(load(folder, lora_targets="self_attn.o_proj")) == {"o_proj"}
 
 
+def test_the_layers_of_a_version_stay_and_this_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = save_policy(tmp_path / "policy", "llama")
+    first = load(folder, lora_targets="q_proj,v_proj")
+    state, config = first.adapter_state(LIVE), first.adapter_config()
+    write_adapter(tmp_path / "v0001", state, config, base=first.base_name)
+    other = load(folder)
+    assert first.fits(tmp_path / "v0001")
+    assert not other.fits(tmp_path / "v0001")
+    says = "The adapter v0001 changes other layers than --lora-targets all-linear; these stay."
+    again = load(folder, tmp_path / "v0001", lora_targets="q_proj,v_proj")
+    assert says not in caplog.messages
+    assert trained(load(folder, tmp_path / "v0001")) == trained(again) == {"q_proj", "v_proj"}
+    assert says in caplog.messages
+
+
 @pytest.mark.parametrize("name", ["gate", "lm_head", "q_prooj"])
 def test_a_layer_that_cannot_carry_lora_is_one_sentence(name: str, tmp_path: Path) -> None:
     folder = save_policy(tmp_path, "mixtral")

@@ -36,7 +36,7 @@ from labeler.domain.sentences.policy import (
 from trainer.policy.folders import written_whole
 from trainer.policy.merging import is_adapter, place_of, with_adapter
 from trainer.policy.policy import Policy
-from trainer.policy.targets import lora_targets, what_is_trained
+from trainer.policy.targets import lora_targets, same_targets, what_is_trained
 from trainer.policy.vocabulary import refuse_strange_tokens
 
 log = logging.getLogger(__name__)
@@ -77,7 +77,9 @@ def load_policy(settings: Model, adapter_folder: Path | None = None, say: Say = 
         raise BadInput(untemplated(name))
     refuse_strange_tokens(name, tokenizer, rows=len(base.get_input_embeddings().weight))
     try:
-        lora = _lora(base, settings) if adapter_folder is None else _saved(adapter_folder, settings)
+        lora = _lora(base, settings)
+        if adapter_folder is not None:
+            lora = _saved(adapter_folder, base, settings)
         policy = Policy(
             base,
             tokenizer,
@@ -185,7 +187,7 @@ def _lora(base: PreTrainedModel, settings: Model) -> LoraConfig:
     )
 
 
-def _saved(adapter_folder: Path, settings: Model) -> LoraConfig:
+def _saved(adapter_folder: Path, base: PreTrainedModel, settings: Model) -> LoraConfig:
     """Adapters like a saved one; said in the log if the settings ask for others."""
     lora = LoraConfig.from_pretrained(str(adapter_folder))
     lora.inference_mode = False
@@ -195,6 +197,12 @@ def _saved(adapter_folder: Path, settings: Model) -> LoraConfig:
             adapter_folder.name,
             lora.r,
             lora.lora_alpha,
+        )
+    if not same_targets(base, settings.lora_targets, lora.target_modules):
+        log.warning(
+            "The adapter %s changes other layers than --lora-targets %s; these stay.",
+            adapter_folder.name,
+            settings.lora_targets,
         )
     return lora
 

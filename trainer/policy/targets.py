@@ -7,6 +7,8 @@ Experts that are stacked in one tensor stay as they are: peft would build all of
 pass, and its adapters for them are larger than the rest of the model's together.
 """
 
+from collections.abc import Collection
+
 import torch
 from peft import LoraConfig
 from peft.tuners.tuners_utils import BaseTunerLayer
@@ -35,12 +37,17 @@ def lora_targets(base: PreTrainedModel, asked: str) -> list[str]:
         raise ValueError("it has no linear layer that can carry LoRA")
     if asked == ALL_LINEAR:
         return able
-    names = [name.strip() for name in asked.split(",") if name.strip()]
-    for name in names:
+    names = {name.strip() for name in asked.split(",") if name.strip()}
+    for name in sorted(names):
         if not any(_ends(layer, name) for layer in able):
             known = ", ".join(sorted({layer.rpartition(".")[2] for layer in able}))
             raise ValueError(f"no layer '{name}' can carry LoRA; those that can are {known}")
-    return [layer for layer in able if any(_ends(layer, name) for name in names)]
+    return _named(able, names)
+
+
+def same_targets(base: PreTrainedModel, asked: str, saved: Collection[str]) -> bool:
+    """Whether a saved adapter changes the layers that are asked for; peft shortens their names."""
+    return lora_targets(base, asked) == _named(_able(base), saved)
 
 
 def what_is_trained(base: PreTrainedModel) -> str:
@@ -152,6 +159,11 @@ def _stays_a_layer(base: PreTrainedModel, leaf: str) -> bool:
     except ValueError:  # it is fused with others there
         return False
     return leaf in (config.target_modules or ())
+
+
+def _named(layers: list[str], names: Collection[str]) -> list[str]:
+    """The layers whose names end in one of these."""
+    return [layer for layer in layers if any(_ends(layer, name) for name in names)]
 
 
 def _ends(layer: str, name: str) -> bool:
