@@ -37,6 +37,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:Futu
 
 QUESTIONS = ["hello", "how do you make good tea?"]
 SAMPLING = Sampling(max_new_tokens=8)
+EXPERTS_TOO = [f"{kind} with experts" for kind in ("mixtral", "gpt_oss", "deepseek_v3")]
 CLOSE = 1e-3  # nats, of a whole response
 MOVED = 0.05
 
@@ -63,15 +64,14 @@ class Run:
     merged: list[float]
 
 
-@pytest.fixture(
-    scope="module",
-    params=[*DENSE, *MIXTURES, *STATEFUL, *SEEING],
-)
+@pytest.fixture(scope="module", params=[*DENSE, *MIXTURES, *STATEFUL, *SEEING, *EXPERTS_TOO])
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """An architecture through the loop; what it computed is looked at by the tests below."""
-    folder = tmp_path_factory.mktemp(request.param)
-    save_policy(folder / "policy", request.param)
-    return through_the_loop(folder, load(folder / "policy"))
+    kind, _, more = request.param.partition(" with ")
+    folder = tmp_path_factory.mktemp(kind)
+    save_policy(folder / "policy", kind)
+    asked = "all-linear,experts" if more else "all-linear"
+    return through_the_loop(folder, load(folder / "policy", lora_targets=asked))
 
 
 def through_the_loop(folder: Path, policy: Policy) -> Run:
@@ -177,6 +177,8 @@ SAID: dict[str, str] = {
     "up_proj, v_proj.",
     "mixtral": "LoRA on 8 of 26 weight matrices: k_proj, o_proj, q_proj, v_proj. As they are: "
     "experts.down_proj, experts.gate_up_proj, gate.",
+    "mixtral with experts": "LoRA on 24 of 26 weight matrices: experts.down_proj, "
+    "experts.gate_up_proj, k_proj, o_proj, q_proj, v_proj. As they are: gate.",
     "mamba2": "LoRA on 2 of 4 weight matrices: in_proj. As they are: out_proj.",
     "llava": "LoRA on 14 of 14 weight matrices: down_proj, gate_proj, k_proj, o_proj, q_proj, "
     "up_proj, v_proj. Only its language part is trained.",
@@ -187,8 +189,10 @@ SAID: dict[str, str] = {
 def test_one_line_says_what_is_trained(
     kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    name, _, more = kind.partition(" with ")
+    asked = "all-linear,experts" if more else "all-linear"
     with caplog.at_level("INFO", logger="trainer.policy.load"):
-        load(save_policy(tmp_path, kind))
+        load(save_policy(tmp_path, name), lora_targets=asked)
     assert caplog.messages == [SAID[kind]]
 
 
@@ -219,6 +223,11 @@ def test_the_layers_of_a_version_stay_and_this_is_said(
     assert says not in caplog.messages
     assert trained(load(folder, tmp_path / "v0001")) == trained(again) == {"q_proj", "v_proj"}
     assert says in caplog.messages
+
+
+def test_experts_of_a_model_that_has_none_are_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="cannot carry LoRA: it has no experts"):
+        load(save_policy(tmp_path, "llama"), lora_targets="experts")
 
 
 @pytest.mark.parametrize("name", ["gate", "lm_head", "q_prooj"])

@@ -178,10 +178,12 @@ def _lora(base: PreTrainedModel, settings: Model) -> LoraConfig:
     if _class_of(base.config) is not AutoModelForCausalLM:  # plain peft asks the task for a class
         library, name = type(base).__module__, type(base).__name__
         kind = {"auto_mapping": {"base_model_class": name, "parent_library": library}}
+    targets = lora_targets(base, settings.lora_targets)
     return LoraConfig(
         r=settings.lora_rank,
         lora_alpha=settings.lora_alpha,
-        target_modules=lora_targets(base, settings.lora_targets),
+        target_modules=targets.layers,
+        target_parameters=targets.stacks or None,
         fan_in_fan_out=any(isinstance(module, Conv1D) for module in base.modules()),
         **kind,
     )
@@ -198,7 +200,7 @@ def _saved(adapter_folder: Path, base: PreTrainedModel, settings: Model) -> Lora
             lora.r,
             lora.lora_alpha,
         )
-    if not same_targets(base, settings.lora_targets, lora.target_modules):
+    if not same_targets(base, settings.lora_targets, lora):
         log.warning(
             "The adapter %s changes other layers than --lora-targets %s; these stay.",
             adapter_folder.name,

@@ -198,9 +198,7 @@ class Policy:
     def fits(self, adapter_folder: Path) -> bool:
         """Whether the adapters here have the layers, the rank and the scaling of the saved one."""
         saved, ours = LoraConfig.from_pretrained(str(adapter_folder)), self.adapter_config()
-        if set(saved.target_modules) != set(ours.target_modules):
-            return False
-        return (saved.r, saved.lora_alpha) == (ours.r, ours.lora_alpha)
+        return _shape_of(saved) == _shape_of(ours)
 
     def adapter_config(self) -> LoraConfig:
         """The configuration that is saved beside the adapter's weights."""
@@ -213,6 +211,12 @@ def peft_quirk() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
         yield
+
+
+def _shape_of(lora: LoraConfig) -> tuple[Any, ...]:
+    """What adapters must have in common to stand in one model."""
+    layers, stacks = set(lora.target_modules), set(lora.target_parameters or ())
+    return layers, stacks, lora.r, lora.lora_alpha
 
 
 def _shape(shape: torch.Size | None) -> str:

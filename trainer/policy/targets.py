@@ -3,21 +3,23 @@
 All linear layers of the language part do, but for those that a plain adapter cannot change rightly:
 the head, routers and other layers with a product of their own, layers of a state-space mixer whose
 weights its kernels read past the layer, and those that peft takes for experts of an older layout.
-Experts that are stacked in one tensor stay as they are: peft would build all of them anew in each
-pass, and its adapters for them are larger than the rest of the model's together.
+Experts that are stacked in one tensor carry LoRA only if they are asked for: peft builds all of
+them anew in each pass, and their adapters are larger than the rest of the model's together.
 """
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
 import torch
 from peft import LoraConfig
+from peft.tuners.lora.layer import ParamWrapper
 from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils.transformers_weight_conversion import convert_peft_config_for_transformers
 from torch import nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-ALL_LINEAR = "all-linear"
+ALL_LINEAR, EXPERTS = "all-linear", "experts"
 SENSES = (
     "vision",
     "visual",
@@ -27,27 +29,38 @@ SENSES = (
 )  # in the names of parts that are no language
 
 
-def lora_targets(base: PreTrainedModel, asked: str) -> list[str]:
-    """Full names of the layers that carry LoRA. Raises ValueError if one that is asked for cannot.
+@dataclass(frozen=True)
+class Targets:
+    """What carries LoRA: `layers` by full names, `stacks` of experts by the ends of theirs."""
 
-    `asked` is "all-linear", or names with commas between them: each the end of a layer's name.
+    layers: list[str]
+    stacks: list[str]
+
+
+def lora_targets(base: PreTrainedModel, asked: str) -> Targets:
+    """What carries LoRA. Raises ValueError if something that is asked for cannot.
+
+    `asked` has commas between its words: "all-linear", "experts", or the ends of layers' names.
     """
-    able = _able(base)
-    if not able:
-        raise ValueError("it has no linear layer that can carry LoRA")
-    if asked == ALL_LINEAR:
-        return able
-    names = {name.strip() for name in asked.split(",") if name.strip()}
+    able, words = _able(base), {word.strip() for word in asked.split(",") if word.strip()}
+    stacks = _stacks(base) if EXPERTS in words else []
+    names = words - {ALL_LINEAR, EXPERTS}
     for name in sorted(names):
-        if not any(_ends(layer, name) for layer in able):
+        if not _named(able, {name}):
             known = ", ".join(sorted({layer.rpartition(".")[2] for layer in able}))
             raise ValueError(f"no layer '{name}' can carry LoRA; those that can are {known}")
-    return _named(able, names)
+    layers = able if ALL_LINEAR in words else _named(able, names)
+    if EXPERTS in words and not stacks:
+        raise ValueError("it has no experts")
+    if not (layers or stacks):
+        raise ValueError("it has no linear layer that can carry LoRA")
+    return Targets(layers, stacks)
 
 
-def same_targets(base: PreTrainedModel, asked: str, saved: Collection[str]) -> bool:
-    """Whether a saved adapter changes the layers that are asked for; peft shortens their names."""
-    return lora_targets(base, asked) == _named(_able(base), saved)
+def same_targets(base: PreTrainedModel, asked: str, saved: LoraConfig) -> bool:
+    """Whether a saved adapter changes what is asked for; peft shortens the names of layers."""
+    layers = _named(_able(base), saved.target_modules)
+    return lora_targets(base, asked) == Targets(layers, sorted(saved.target_parameters or ()))
 
 
 def what_is_trained(base: PreTrainedModel) -> str:
@@ -58,7 +71,10 @@ def what_is_trained(base: PreTrainedModel) -> str:
     trained, left = _Tally(), _Tally()
     uncounted = {base.get_input_embeddings(), base.get_output_embeddings()}
     for path, module in _language_part(base):
-        if isinstance(module, BaseTunerLayer):
+        if isinstance(module, ParamWrapper):
+            stack = path.replace(".base_layer", "")
+            trained.add(f"{stack}.{module.parameter_name}", module.num_experts)
+        elif isinstance(module, BaseTunerLayer):
             trained.add(path, 1)
         if ".lora_" in path or path.endswith(".base_layer") or module in uncounted:
             continue
@@ -92,6 +108,18 @@ class _Tally:
     def names(self) -> str:
         """All names, in order."""
         return ", ".join(sorted(self._names)) or "none"
+
+
+def _stacks(base: PreTrainedModel) -> list[str]:
+    """How the parameters are called that hold a matrix for each expert."""
+    return sorted(
+        {
+            f"{path.rpartition('.')[2]}.{name}"
+            for path, module in _language_part(base)
+            for name, weight in module.named_parameters(recurse=False)
+            if weight.dim() == 3 and min(weight.shape) > 1 and not isinstance(module, nn.Conv1d)
+        }
+    )
 
 
 def _able(base: PreTrainedModel) -> list[str]:

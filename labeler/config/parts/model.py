@@ -29,7 +29,7 @@ class Model(Part):
     lora_targets: Annotated[str, Mark.POLICY_MAY_SET] = Field(
         "all-linear",
         min_length=1,
-        description="Layers that carry LoRA: all-linear, or names such as q_proj,v_proj.",
+        description="What carries LoRA: all-linear, experts, or names such as q_proj,v_proj.",
     )
     trust_remote_code: bool = Field(
         False, description="Run the code that the policy brings; it can do all that you can."
