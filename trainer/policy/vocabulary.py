@@ -14,8 +14,12 @@ def refuse_strange_tokens(name: str, tokenizer: Any, *, rows: int) -> None:
     beyond = {id for id in tokenizer.get_vocab().values() if id >= rows}
     if not beyond:
         return
-    chat = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}]
-    written = tokenizer.apply_chat_template(chat, tokenize=True, return_dict=True)["input_ids"]
+    written = tokenizer.apply_chat_template(
+        [{"role": "user", "content": "?"}],  # what every template takes
+        add_generation_prompt=True,
+        tokenize=True,
+        return_dict=True,
+    )["input_ids"]
     if beyond - set(tokenizer.all_special_ids) or beyond & set(written):
         raise BadInput(
             f"The tokenizer of the policy '{name}' has {max(beyond) + 1} tokens, and its embedding "

@@ -68,6 +68,15 @@ def test_a_tokenizer_larger_than_the_embedding_is_one_sentence(tmp_path: Path) -
     assert "tokens, and its embedding has 320 rows; they do not belong together" in says
 
 
+def test_a_template_that_writes_beyond_the_embedding_is_one_sentence(tmp_path: Path) -> None:
+    save_tiny_policy(tmp_path)
+    tokenizer = tiny_tokenizer()
+    tokenizer.add_special_tokens({"additional_special_tokens": [f"<|{n}|>" for n in range(60)]})
+    tokenizer.chat_template += "<|59|>"
+    tokenizer.save_pretrained(tmp_path)
+    assert "they do not belong together" in refused(tmp_path)
+
+
 def test_padding_beyond_the_embedding_is_replaced_and_never_read(tmp_path: Path) -> None:
     save_tiny_policy(tmp_path)
     tokenizer = tiny_tokenizer()
