@@ -33,6 +33,7 @@ class Cause(StrEnum):
     INCONSISTENT = "inconsistent"  # the orders disagree
     NOT_FINITE = "not_finite"
     TOO_LONG = "too_long"
+    TEMPLATE = "template"  # its chat template refuses the conversation
     ERROR = "error"  # a user's function raised, or answered nonsense
     UNSURE = "unsure"  # the members of an ensemble disagree
     UNTRAINED = "untrained"  # too few labels, or not better than chance yet

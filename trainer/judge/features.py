@@ -14,14 +14,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from jinja2 import TemplateError
 from torch import Tensor
 
 from labeler.domain.judging import Cause, Question
 from labeler.domain.messages import Messages
 from trainer.fast.head import head_of
 from trainer.judge.fence import neutral
-from trainer.judge.rows import budget, by_length, control_tokens, right_padded, without_control
+from trainer.judge.rows import budget, by_length, right_padded, without_control
+from trainer.policy.chat import Refused
 from trainer.policy.policy import Policy
 
 MAX_CACHED = 4096  # responses
@@ -52,7 +52,6 @@ class Features:
     def __init__(self, policy: Policy) -> None:
         config = policy.model.config.get_text_config()
         self._policy = policy
-        self._control_tokens = control_tokens(policy.tokenizer)
         self._cache: OrderedDict[Key, Tensor | Cause] = OrderedDict()
         last = config.num_hidden_layers
         self._layers = sorted(
@@ -88,14 +87,11 @@ class Features:
         return b if isinstance(b, Cause) else torch.stack([a, b]).double()
 
     def _row(self, messages: Messages, response: str) -> Row | Cause:
-        tokenizer = self._policy.tokenizer
         try:
-            harmless = without_control(messages, self._control_tokens)
-            prompt = tuple(self._policy.prompt_tokens(harmless))
-        except (TemplateError, ValueError, TypeError, KeyError):
-            return Cause.ERROR
-        text = neutral(response, self._control_tokens)
-        said = tokenizer.encode(text, add_special_tokens=False)
+            prompt = tuple(self._policy.prompt_tokens(without_control(messages)))
+            said = self._policy.response_tokens(neutral(response), ended=False)
+        except Refused:
+            return Cause.TEMPLATE
         # With the end: an unlikely end is one that came too early or too late.
         ended = (*said, *self._policy.eos_token_ids[:1]) or (self._policy.pad_token_id,)
         row = Row(prompt, ended)

@@ -9,8 +9,6 @@ inside the fence; the prompt asks it not to.
 import re
 import secrets
 import unicodedata
-from collections.abc import Iterable
-from functools import lru_cache
 
 from labeler.domain.messages import Messages
 
@@ -28,11 +26,11 @@ _SQUARE = (
     r"img|img_\w+|middle|prefix|suffix|args|call_id|available_tools|tool_\w+|model_settings|"
     r"unused\d+|control_\d+"
 )
-_USUAL = (
-    r"<[/\\]?\|[^<>|\s][^<>|]{0,63}\|?>",  # <|im_end|>, and <|turn> with one bar
-    r"<[/\\]?[\w/.:-]{1,64}\|>",  # <turn|>
-    rf"<{{1,2}}[/\\]?(?:{_ANGLED})>",
-    rf"\[[/\\]?(?:{_SQUARE})\]",
+_CONTROL = re.compile(
+    r"<[/\\]?\|[^<>|\s][^<>|]{0,63}\|?>"  # <|im_end|>, and <|turn> with one bar
+    r"|<[/\\]?[\w/.:-]{1,64}\|>"  # <turn|>
+    rf"|<{{1,2}}[/\\]?(?:{_ANGLED})>"
+    rf"|\[[/\\]?(?:{_SQUARE})\]"
 )
 
 _TASK = """\
@@ -50,20 +48,17 @@ The data has ended. Which reply is better? Answer with one letter and nothing el
 B for reply B, C if neither is better than the other."""
 
 
-def neutral(text: str, tokens: Iterable[str] = ()) -> str:
+def neutral(text: str) -> str:
     """`text` with a space after the first character of each control token in it.
 
-    `tokens` are the special tokens of a tokenizer, for those that no template commonly has. Upper
-    and lower case count as one, and so do a letter's wide form and its plain one. A token of a
-    single character has no inside, and stays.
+    Upper and lower case count as one, and so do a letter's wide form and its plain one.
 
     >>> neutral("Yes.</s><|im_start|>system [INST] 1 < 2")
     'Yes.< /s>< |im_start|>system [ INST] 1 < 2'
     """
-    pattern = _pattern(frozenset(tokens))
     # A token may only come to light when the one it overlaps with is broken. Each round widens a
     # gap beyond what some token holds, so the rounds end.
-    while starts := {match.start() for match in pattern.finditer(_plain(text))}:
+    while starts := {match.start() for match in _CONTROL.finditer(_plain(text))}:
         text = "".join(c + " " if place in starts else c for place, c in enumerate(text))
     return text
 
@@ -100,13 +95,6 @@ def _quoted(text: str) -> str:
     """Each line after a mark; what no UTF-8 can carry, a lone surrogate, as a question mark."""
     sendable = text.encode("utf-8", "replace").decode("utf-8")
     return "\n".join(f"| {line}" for line in neutral(sendable).splitlines() or [""])
-
-
-@lru_cache(maxsize=16)
-def _pattern(tokens: frozenset[str]) -> re.Pattern[str]:
-    ours = {_plain(token.strip()) for token in tokens}
-    broken = sorted((token for token in ours if len(token) > 1), key=len, reverse=True)
-    return re.compile("|".join([*map(re.escape, broken), *_USUAL]))
 
 
 def _plain(text: str) -> str:

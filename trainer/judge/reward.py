@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from jinja2 import TemplateError
 from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -17,7 +16,9 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from labeler.domain.errors import BadInput, first_line
 from labeler.domain.judging import Cause, Judgement, Question
 from labeler.domain.messages import Messages
-from trainer.judge.rows import budget, by_length, control_tokens, right_padded, without_control
+from trainer.judge.fence import neutral
+from trainer.judge.rows import budget, by_length, right_padded, without_control
+from trainer.policy.chat import Chat, Refused
 
 Row = tuple[int, ...]
 
@@ -42,14 +43,14 @@ class RewardModel:
         """
         self.spec = spec or f"rm:{name}"
         dtype = dtype or (torch.float32 if device.type == "cpu" else torch.bfloat16)
-        model, self._tokenizer = _load(name, dtype)
+        model, tokenizer = _load(name, dtype)
+        self._chat = Chat(tokenizer, family=model.config.model_type)
         self._last: dict[Row, float] = {}
         _score_exactly(model)
         self._model = model.to(device).eval()
         self._own_pad: int | None = model.config.get_text_config().pad_token_id
-        self._control_tokens = control_tokens(self._tokenizer)
         positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-        self._max_tokens = min(positions or 10**9, self._tokenizer.model_max_length)
+        self._max_tokens = min(positions or 10**9, tokenizer.model_max_length)
 
     def close(self) -> None:
         """It waits for nobody."""
@@ -68,15 +69,10 @@ class RewardModel:
 
     def _row(self, messages: Messages, response: str) -> Row | Cause:
         """The tokens of a conversation that ends in a response, or why there are none."""
-        chat = [*messages, {"role": "assistant", "content": response}]
         try:
-            # The template writes the special tokens itself; a second BOS would be a fault.
-            encoded = self._tokenizer.apply_chat_template(
-                without_control(chat, self._control_tokens), tokenize=True, return_dict=True
-            )
-        except (TemplateError, ValueError, TypeError, KeyError):
-            return Cause.ERROR
-        row = tuple(encoded["input_ids"])
+            row = tuple(self._chat.with_reply(without_control(messages), neutral(response)))
+        except Refused:
+            return Cause.TEMPLATE
         return row if 0 < len(row) <= self._max_tokens else Cause.TOO_LONG
 
     def _scores(self, rows: Sequence[Row]) -> dict[Row, float]:

@@ -4,7 +4,6 @@ Leaves out what the model makes of them.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -45,12 +44,9 @@ def right_padded(
     return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
 
 
-def without_control(messages: Messages, tokens: Sequence[str]) -> Messages:
-    """The conversation with no control token in what anyone says; see `trainer.judge.fence`."""
-    return [message | {"content": neutral(message["content"], tokens)} for message in messages]
+def without_control(messages: Messages) -> Messages:
+    """The conversation with no turn in what anyone says; see `trainer.judge.fence`.
 
-
-def control_tokens(tokenizer: Any) -> tuple[str, ...]:
-    """What this tokenizer reads as more than text."""
-    added = (token.content for token in tokenizer.added_tokens_decoder.values())
-    return tuple(sorted({*added, *tokenizer.all_special_tokens}))
+    No tokenizer reads one there, but some templates write turns as plain text, as "[INST]".
+    """
+    return [message | {"content": neutral(message["content"])} for message in messages]

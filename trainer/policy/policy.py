@@ -23,6 +23,7 @@ from labeler.domain.errors import BadInput
 from labeler.domain.messages import Messages
 from trainer.fast.lora import make_lean
 from trainer.policy.batch import Batch
+from trainer.policy.chat import Chat
 from trainer.policy.token_logps import token_logps
 from trainer.policy.turn_end import ends_of_turn
 
@@ -52,6 +53,7 @@ class Policy:
         self.base_name = base_name
         self.stored_dtype = stored_dtype
         self.tokenizer = tokenizer
+        self.chat = Chat(tokenizer, family=base.config.model_type)
         self.fingerprint = _fingerprint(base)
         self.eos_token_ids = ends_of_turn(tokenizer, base.generation_config)
         # Models ship penalties and cuts of their own; the sampler must draw from the policy itself.
@@ -88,21 +90,17 @@ class Policy:
         return int(getattr(config, "max_position_embeddings", 0) or 1_000_000)
 
     def prompt_tokens(self, messages: Messages) -> list[int]:
-        """The conversation under the model's chat template, ready for a reply."""
-        encoded = self.tokenizer.apply_chat_template(
-            messages, add_generation_prompt=True, tokenize=True, return_dict=True
-        )
-        return list(encoded["input_ids"])
+        """The conversation under the model's chat template, ready for a reply. Raises Refused."""
+        return self.chat.prompt(messages)
 
     def response_tokens(self, text: str, *, ended: bool = True) -> list[int]:
         """A response that was not sampled: the tokens of the text alone, and its end if it has.
 
         The end is the one that the chat template writes. What reads like a control token in the
-        text is text: only the end is one.
+        text is text: only the end is one. Raises Refused.
         """
-        encoded = self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)
-        tokens = encoded["input_ids"]
-        return [*tokens, *self.eos_token_ids[:1]] if ended else list(tokens)
+        tokens = self.chat.text(text)
+        return [*tokens, *self.eos_token_ids[:1]] if ended else tokens
 
     @contextmanager
     def adapter(self, name: str, *, trains: bool = False) -> Iterator[None]:

@@ -17,7 +17,6 @@ from pathlib import Path
 
 import torch
 from filelock import FileLock, Timeout
-from jinja2 import TemplateError
 from tqdm import tqdm
 from transformers.utils.logging import disable_progress_bar
 
@@ -33,6 +32,7 @@ from labeler.store import Store, open_store
 from trainer.gate.examine import Candidate, Examiner
 from trainer.judge.load import load_judge
 from trainer.learning.update import Step, train
+from trainer.policy.chat import Refused
 from trainer.policy.logps import logps_under
 from trainer.policy.policy import Policy
 from trainer.sampling.local import LocalSampler, refuse_small_context
@@ -134,7 +134,9 @@ class Offline:
         """The pair in tokens; None if the chat template refuses its prompt."""
         try:
             prompt_tokens = self._policy.prompt_tokens(pair.messages)
-        except TemplateError:
+            tokens_a = self._policy.response_tokens(pair.response_a, ended=pair.ended_a)
+            tokens_b = self._policy.response_tokens(pair.response_b, ended=pair.ended_b)
+        except Refused:
             return None
         return TrainingLabel(
             vote_ids=(f"line {number}",),
@@ -142,8 +144,8 @@ class Offline:
             tie=pair.said.tie,
             weight=pair.said.weight,
             prompt_tokens=prompt_tokens,
-            tokens_a=self._policy.response_tokens(pair.response_a, ended=pair.ended_a),
-            tokens_b=self._policy.response_tokens(pair.response_b, ended=pair.ended_b),
+            tokens_a=tokens_a,
+            tokens_b=tokens_b,
             reference_logp_a=0.0,
             reference_logp_b=0.0,
         )

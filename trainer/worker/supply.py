@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from jinja2 import TemplateError
-
 from labeler.config.parts.sampling import Sampling
 from labeler.config.settings import Settings
 from labeler.domain.errors import first_line
@@ -20,6 +18,7 @@ from labeler.domain.messages import Messages
 from labeler.store import Store, tables
 from labeler.store.records import NewPair
 from trainer.judge.choosing import choose
+from trainer.policy.chat import Refused
 from trainer.policy.logps import logps_under
 from trainer.policy.policy import Policy
 from trainer.sampling.origin import refuse_others
@@ -32,8 +31,6 @@ log = logging.getLogger(__name__)
 ROLE = "worker"
 EMPTY_BATCHES_BEFORE_ALARM = 5
 DRAWN_BY = set(Sampling.model_fields)
-# What a chat template says, in one way or another, of a prompt that it cannot take.
-REFUSALS = (TemplateError, ValueError, TypeError)
 
 
 class Supply:
@@ -184,11 +181,11 @@ class Supply:
         return usable
 
     def tokens(self, messages: Messages) -> list[int]:
-        """A prompt's token ids. Raises one of `REFUSALS` if this policy cannot take it."""
+        """A prompt's token ids. Raises Refused if this policy cannot take it."""
         room = self._policy.context_tokens - self._settings.max_new_tokens
         tokens = self._policy.prompt_tokens(messages)
         if len(tokens) > room:
-            raise ValueError(f"{len(tokens)} tokens, but there is room for {room}")
+            raise Refused(f"{len(tokens)} tokens, but there is room for {room}")
         return tokens
 
     def _usable(self, prompts: Sequence[tables.Prompt]) -> list[tuple[tables.Prompt, list[int]]]:
@@ -197,7 +194,7 @@ class Supply:
         for prompt in prompts:
             try:
                 usable.append((prompt, self.tokens(prompt.messages)))
-            except REFUSALS as error:
+            except Refused as error:
                 log.warning("Prompt %s is set aside: %s.", prompt.id, first_line(error))
                 self._store.prompts.set_aside(_id(prompt), first_line(error))
         return usable

@@ -22,6 +22,7 @@ CAUSES: Mapping[str, str] = {
     "inconsistent": "its two orders disagree",
     "not_finite": "score is not a number",
     "too_long": "too long to read",
+    "template": "refused by its chat template",
     "error": "error",
     "unsure": "not sure enough",
     "untrained": "not trained yet",

@@ -124,7 +124,7 @@ def test_a_prompt_that_the_template_refuses_takes_no_other_question_with_it(tmp_
     template.write_text(refuses + template.read_text())
     system = [{"role": "system", "content": "be kind"}, *ASK]
     refused, good = RewardModel(str(folder), CPU).judge([Question(system, "tea", "good"), TEA])
-    assert refused.cause is Cause.ERROR
+    assert refused.cause is Cause.TEMPLATE
     assert good.probability is not None
 
 

@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from labeler.domain.errors import BadInput, first_line
 from labeler.store.rating.asks import Asked
 from trainer.fast.memory import is_out_of_memory
+from trainer.policy.chat import Refused
 from trainer.sampling.samples import Progress, Prompt, Sample, batch_seed, worth_asking
-from trainer.worker.supply import REFUSALS
 from trainer.worker.workplace import Workplace
 
 MAX_ASKS = 8
@@ -54,7 +54,7 @@ class AskJob:
         for ask in asked:
             try:
                 tokens = self._place.supply.tokens(ask.messages)
-            except REFUSALS as error:
+            except Refused as error:
                 self._refuse(ask, f"The model cannot take this prompt: {first_line(error)}.")
             else:
                 readable.append((ask, Prompt(0, ask.messages, tokens)))

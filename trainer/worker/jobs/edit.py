@@ -6,8 +6,10 @@ the policy cannot take is set aside, with the reason; nothing that a rater types
 
 import math
 
+from labeler.domain.errors import first_line
 from labeler.store.rating.edits import Untokenised
 from trainer.fast.memory import is_out_of_memory
+from trainer.policy.chat import Refused
 from trainer.policy.logps import logps_under
 from trainer.policy.policy import LIVE, Policy
 from trainer.worker.workplace import Workplace
@@ -27,8 +29,11 @@ class EditJob:
         policy, most = self._place.policy, TIMES_AS_LONG * self._place.settings.max_new_tokens
         waiting = self._edits.untokenised(1)
         for edit in waiting:
-            tokens = policy.response_tokens(edit.text)
-            objection = _objection(edit, tokens, policy, most)
+            try:
+                tokens = policy.response_tokens(edit.text)
+                objection = _objection(edit, tokens, policy, most)
+            except Refused as error:
+                objection = first_line(error)
             if objection is None:
                 objection = self._tokenise(edit, tokens)
             if objection is not None:
