@@ -19,7 +19,7 @@ from typing import Any
 from labeler.config.settings import Settings
 from labeler.config.starter import STARTER_PROMPTS
 from labeler.domain.errors import BadInput
-from labeler.domain.messages import SPEAKERS, Messages
+from labeler.domain.messages import ALIASES, SPEAKERS, Messages
 from labeler.store import Store
 
 MAX_PROMPT_CHARS = 1_000_000
@@ -158,8 +158,8 @@ def messages_of(value: Any) -> Messages:
     if not isinstance(value, list) or not value:
         raise ValueError("neither a text nor a list of messages")
     messages = [_message(message) for message in value]
-    if messages[-1]["role"] != "user":
-        raise ValueError("the last message is not from the user")
+    if messages[-1]["role"] == "system":
+        raise ValueError("the last message is from the system")
     if sum(len(message["content"]) for message in messages) > MAX_PROMPT_CHARS:
         raise ValueError(f"longer than {MAX_PROMPT_CHARS} characters")
     return messages
@@ -176,11 +176,13 @@ def _prompt_of(line: dict[str, Any]) -> Any:
 
 
 def _message(message: Any) -> dict[str, str]:
-    if not isinstance(message, dict) or message.get("role") not in SPEAKERS:
+    role = message.get("role") if isinstance(message, dict) else None
+    role = ALIASES.get(role, role) if isinstance(role, str) else None
+    if role not in SPEAKERS:
         raise ValueError(f"a message needs one of the roles {', '.join(SPEAKERS)}")
     content = message.get("content")
     if not isinstance(content, str) or not content.strip():
         raise ValueError("empty text")
     if SURROGATES.search(content):
         raise ValueError("half a character (a lone surrogate)")
-    return {"role": message["role"], "content": content}
+    return {"role": role, "content": content}

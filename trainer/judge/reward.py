@@ -4,6 +4,7 @@ Any folder or hub id that loads as `AutoModelForSequenceClassification` with one
 own tokenizer and chat template. Only differences between two scores for one prompt mean something.
 """
 
+import logging
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -19,6 +20,8 @@ from labeler.domain.messages import Messages
 from trainer.judge.fence import neutral
 from trainer.judge.rows import budget, by_length, right_padded, without_control
 from trainer.policy.chat import Chat, Refused
+
+log = logging.getLogger(__name__)
 
 Row = tuple[int, ...]
 
@@ -45,6 +48,7 @@ class RewardModel:
         dtype = dtype or (torch.float32 if device.type == "cpu" else torch.bfloat16)
         model, tokenizer = _load(name, dtype)
         self._chat = Chat(tokenizer, family=model.config.model_type)
+        self._told: set[str] = set()
         self._last: dict[Row, float] = {}
         _score_exactly(model)
         self._model = model.to(device).eval()
@@ -71,7 +75,10 @@ class RewardModel:
         """The tokens of a conversation that ends in a response, or why there are none."""
         try:
             row = tuple(self._chat.with_reply(without_control(messages), neutral(response)))
-        except Refused:
+        except Refused as error:
+            if str(error) not in self._told:
+                self._told.add(str(error))
+                log.warning("The chat template of %s refuses a pair: %s.", self.spec, error)
             return Cause.TEMPLATE
         return row if 0 < len(row) <= self._max_tokens else Cause.TOO_LONG
 

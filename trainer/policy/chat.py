@@ -18,7 +18,7 @@ from typing import Any
 from jinja2 import TemplateError
 
 from labeler.domain.errors import first_line
-from labeler.domain.messages import Messages
+from labeler.domain.messages import Messages, with_reply
 
 log = logging.getLogger(__name__)
 
@@ -61,10 +61,7 @@ class Chat:
 
     def with_reply(self, messages: Messages, reply: str) -> list[int]:
         """A conversation with a reply to it, and the end of that turn. Raises Refused."""
-        if messages[-1]["role"] == "assistant":
-            *messages, begun = messages
-            reply = f"{begun['content'].rstrip()} {reply}"
-        return self._encode(self._taken([*messages, {"role": "assistant", "content": reply}]))
+        return self._encode(self._taken(with_reply(messages, reply)))
 
     def text(self, text: str) -> list[int]:
         """A text alone, without a template, and no control token in it. Raises Refused."""

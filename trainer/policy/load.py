@@ -88,6 +88,7 @@ def load_policy(settings: Model, adapter_folder: Path | None = None, say: Say = 
             base_name=public,
             stored_dtype=stored_dtype,
             seed=settings.seed,
+            template_kwargs=settings.template_kwargs,
         )
     except ValueError as error:  # no such layers
         shape = f"an adapter like {adapter_folder}" if adapter_folder else "LoRA"

@@ -8,7 +8,7 @@ the module (peft #804), so one thread owns a policy.
 
 import hashlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -48,12 +48,13 @@ class Policy:
         base_name: str,
         stored_dtype: torch.dtype | None,
         seed: int,
+        template_kwargs: Mapping[str, Any] | None = None,
     ) -> None:
         self.name = name
         self.base_name = base_name
         self.stored_dtype = stored_dtype
         self.tokenizer = tokenizer
-        self.chat = Chat(tokenizer, family=base.config.model_type)
+        self.chat = Chat(tokenizer, family=base.config.model_type, variables=template_kwargs)
         self.fingerprint = _fingerprint(base)
         self.eos_token_ids = ends_of_turn(tokenizer, base.generation_config)
         # Models ship penalties and cuts of their own; the sampler must draw from the policy itself.

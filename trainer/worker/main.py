@@ -38,7 +38,7 @@ from trainer.worker.jobs.update import UpdateJob
 from trainer.worker.live import Live, load_live_policy
 from trainer.worker.news import News
 from trainer.worker.stopwatch import Stopwatch
-from trainer.worker.supply import ROLE, Supply
+from trainer.worker.supply import REFUSALS, ROLE, Supply
 from trainer.worker.worker import Job, Turn, Worker
 from trainer.worker.workplace import Clock, SignOfLife, Workplace
 
@@ -69,6 +69,7 @@ def make_worker(
     refuse_small_context(settings, policy)
     settings = as_recommended(settings, policy.shipped_generation_config)
     store.prompts.reconsider()
+    store.roles.alarm(REFUSALS, None)
     remove_unfinished(settings.adapters_dir)
     store.roles.alarm(TROUBLE, None)  # of a worker that ended
     store.roles.alarm(f"{ROLE}: end of turn", None if policy.eos_token_ids else NO_END)

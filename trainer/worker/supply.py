@@ -15,6 +15,8 @@ from labeler.config.settings import Settings
 from labeler.domain.errors import first_line
 from labeler.domain.judging import Judge
 from labeler.domain.messages import Messages
+from labeler.domain.sentences.alarm import prompts_refused
+from labeler.domain.sentences.figures import clause
 from labeler.store import Store, tables
 from labeler.store.records import NewPair
 from trainer.judge.choosing import choose
@@ -29,8 +31,13 @@ from trainer.worker.cut import CutReplies
 log = logging.getLogger(__name__)
 
 ROLE = "worker"
+REFUSALS = f"{ROLE}: prompts"
 EMPTY_BATCHES_BEFORE_ALARM = 5
 DRAWN_BY = set(Sampling.model_fields)
+
+
+class TooLong(Refused):
+    """There is no room in the policy's context for this prompt and a reply."""
 
 
 class Supply:
@@ -56,6 +63,7 @@ class Supply:
         # Prompts and replies share the context: half of it is the most that replies should have.
         self._cut = CutReplies(settings.max_new_tokens, most=policy.context_tokens // 2)
         self._said_of_cuts: str | None = ""  # nothing yet, not even that all is well
+        self._refused: list[str] = []
 
     def sample(self, count: int, version: Version) -> list[Sample]:
         """Responses of a version to each of up to `count` prompts."""
@@ -185,18 +193,26 @@ class Supply:
         room = self._policy.context_tokens - self._settings.max_new_tokens
         tokens = self._policy.prompt_tokens(messages)
         if len(tokens) > room:
-            raise Refused(f"{len(tokens)} tokens, but there is room for {room}")
+            raise TooLong(f"{len(tokens)} tokens, but there is room for {room}")
         return tokens
 
     def _usable(self, prompts: Sequence[tables.Prompt]) -> list[tuple[tables.Prompt, list[int]]]:
         """Prompts with their tokens; those that this policy cannot take are set aside."""
-        usable = []
+        usable, refused = [], []
         for prompt in prompts:
             try:
                 usable.append((prompt, self.tokens(prompt.messages)))
             except Refused as error:
-                log.warning("Prompt %s is set aside: %s.", prompt.id, first_line(error))
-                self._store.prompts.set_aside(_id(prompt), first_line(error))
+                reason = first_line(error)
+                self._store.prompts.set_aside(_id(prompt), reason)
+                if reason not in self._refused:  # a file may hold hundreds of a kind
+                    log.warning("Prompt %s is set aside: %s.", prompt.id, clause(reason))
+                if not isinstance(error, TooLong):
+                    refused.append(reason)
+        if refused:
+            self._refused += refused
+            said = prompts_refused(len(self._refused), refused[-1])
+            self._store.roles.alarm(REFUSALS, said)
         return usable
 
     def _notice_useless_batches(self, useful: bool) -> None:

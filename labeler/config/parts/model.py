@@ -1,12 +1,27 @@
 """The policy that is tuned, and where it computes."""
 
+import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 from labeler.config.parts.part import Mark, Part
 from labeler.config.starter import STARTER_POLICY
+
+
+def _json_object(value: Any) -> Any:
+    """A JSON object as flags and the environment have it, or a table of TOML."""
+    try:
+        found = json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise PydanticCustomError(
+            "json_object", 'it is no JSON object, such as {"enable_thinking": false}'
+        )
+    return found
 
 
 class Model(Part):
@@ -19,6 +34,13 @@ class Model(Part):
     )
     prompts: Path | None = Field(
         None, description="File or folder with prompts to sample from. Default: the starter's."
+    )
+    template_kwargs: Annotated[
+        dict[str, Any], BeforeValidator(_json_object), Mark.POLICY_MAY_SET
+    ] = Field(
+        {},
+        description="Variables of the policy's chat template, as a JSON object: "
+        '{"enable_thinking": false}, say. Default: none.',
     )
     lora_rank: Annotated[int, Mark.POLICY_MAY_SET] = Field(
         16, ge=1, description="Rank of the LoRA adapter."

@@ -1,6 +1,6 @@
 """What is said of an alarm: what is wrong, and what to do about it."""
 
-from labeler.domain.sentences.figures import percent, span
+from labeler.domain.sentences.figures import clause, counted, percent, span
 
 
 def of_process(name: str, alarm: str) -> str:
@@ -33,6 +33,14 @@ def none_accepted(updates: int) -> str:
     return (
         f"None of the last {updates} updates went live. Read why in the update history, then lower "
         "--learning-rate or widen the --gate limit named there."
+    )
+
+
+def prompts_refused(prompts: int, reason: str) -> str:
+    """Prompts that are set aside. `reason` is what the template said of the last one."""
+    return (
+        f"The chat template refuses {counted(prompts, 'prompt')} ({clause(reason)}). "
+        "`livedpo prompts list` names them."
     )
 
 

@@ -19,7 +19,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 from labeler.domain import sides
 from labeler.domain.errors import BadInput
 from labeler.domain.labels import DECISIVE
-from labeler.domain.messages import Messages
+from labeler.domain.messages import Messages, with_reply
 from labeler.domain.states import AskState, Choice, PairState, Purpose, Source
 from labeler.store.database import Database
 from labeler.store.live_version import live_id
@@ -274,7 +274,7 @@ def _conversation(session: Session, vote_id: str, rater_id: int) -> Messages:
     )
     edited = session.exec(edit).first()
     preferred = pair.response_a if vote.choice is Choice.A else pair.response_b
-    return [*prompt.messages, {"role": "assistant", "content": edited or preferred}]
+    return with_reply(prompt.messages, edited or preferred)
 
 
 def _lease(

@@ -26,6 +26,7 @@ from labeler.store import open_store
 CHANGED: dict[str, Any] = {
     "policy": "some/model",
     "prompts": Path("prompts.jsonl"),
+    "template_kwargs": {"enable_thinking": False},
     "data_dir": Path("elsewhere"),
     "database": "sqlite:///other.sqlite",
     "host": "0.0.0.0",
@@ -152,7 +153,9 @@ def handed_down(
 
     def run(command: str, values: dict[str, Any], *arguments: str) -> dict[str, Settings]:
         found.clear()
-        typed = [str(word) for word in words(values)]
+        typed = [
+            json.dumps(word) if isinstance(word, dict) else str(word) for word in words(values)
+        ]
         monkeypatch.setattr(sys, "argv", ["livedpo", command, *arguments, *typed])
         with contextlib.suppress(SystemExit):
             cli.main()

@@ -52,8 +52,8 @@ def test_good_lines_are_taken_and_bad_ones_named_by_number_and_reason(tmp_path: 
         b'{"prompt": "  "}\n'
         b'{"question": "Tea?"}\n'
         b"\n"
-        b'{"prompt": [{"role": "tool", "content": "x"}]}\n'
-        b'{"prompt": [{"role": "assistant", "content": "x"}]}\n'
+        b'{"prompt": [{"role": "poet", "content": "x"}]}\n'
+        b'{"prompt": [{"role": "system", "content": "x"}]}\n'
         b"\xff\xfe\n"
         b"17\n"
         b'{"prompt": "Coffee?"}\n'
@@ -64,8 +64,8 @@ def test_good_lines_are_taken_and_bad_ones_named_by_number_and_reason(tmp_path: 
         2: "not JSON",
         3: "empty text",
         4: "no 'prompt' and no 'messages'",
-        6: "a message needs one of the roles system, user, assistant",
-        7: "the last message is not from the user",
+        6: "a message needs one of the roles system, user, assistant, tool",
+        7: "the last message is from the system",
         8: "not JSON",
         9: "neither a text nor a list of messages",
     }
@@ -119,3 +119,16 @@ def test_a_missing_file_and_a_folder_of_something_else_are_one_sentence(tmp_path
         read_prompts(tmp_path / "nowhere.jsonl")
     with pytest.raises(BadInput, match="not a folder saved by"):
         read_prompts(tmp_path)
+
+
+def test_a_developer_is_the_system_and_a_tools_answer_or_a_begun_reply_may_come_last(
+    tmp_path: Path,
+) -> None:
+    told = [{"role": "developer", "content": "Be brief."}, *TEA]
+    tool = [*TEA, {"role": "tool", "content": "rain"}]
+    begun = [*TEA, {"role": "assistant", "content": "First, boil"}]
+    path = tmp_path / "p.jsonl"
+    path.write_text("\n".join(json.dumps({"prompt": prompt}) for prompt in (told, tool, begun)))
+    found = read_prompts(path)
+    assert found.bad_lines == []
+    assert found.prompts == [[{"role": "system", "content": "Be brief."}, *TEA], tool, begun]

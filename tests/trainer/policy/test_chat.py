@@ -145,3 +145,84 @@ def test_what_people_write_is_text_in_policy_reward_model_and_learned_judge(
         assert count(reward._row(ask, said)) == 4
         row = features._row(ask, said)
         assert (count(row.prompt), count(row.response)) == (3, 1)
+
+
+SYSTEM = [
+    {"role": "system", "content": "Be brief."},
+    {"role": "user", "content": "tea?"},
+    {"role": "assistant", "content": "Yes."},
+    {"role": "user", "content": "how?"},
+]
+
+
+def rendered(chat: Chat, messages: Messages, name: str) -> str:
+    return tokenizer_of(name).decode(chat.prompt(messages))
+
+
+@pytest.mark.parametrize("name", ["gemma", "mistral"])
+def test_a_system_message_goes_before_the_users_where_the_family_has_it_there(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    chat = chat_of(name)
+    folded = [{"role": "user", "content": "Be brief.\n\ntea?"}, *SYSTEM[2:]]
+    with caplog.at_level("INFO"):
+        assert chat.prompt(SYSTEM) == chat.prompt(folded) == chat.prompt(SYSTEM)
+    assert len(caplog.messages) == 1
+    reply = SYSTEM[2]["content"]
+    assert chat.with_reply(SYSTEM[:2], reply) == chat.with_reply(folded[:1], reply)
+
+
+def test_a_system_message_that_no_message_of_the_user_follows_is_refused() -> None:
+    with pytest.raises(Refused, match="System role"):
+        chat_of("gemma").prompt(SYSTEM[:1])
+
+
+def test_a_system_message_is_refused_where_the_template_refuses_it_in_other_families() -> None:
+    with pytest.raises(Refused, match="System role not supported"):
+        Chat(tokenizer_of("gemma"), family="olmo").prompt(SYSTEM)
+
+
+def without_system(name: str, kind: str) -> Chat:
+    """A chat whose template says nothing of a system message."""
+    tokenizer = deepcopy(tokenizer_of(name))
+    tokenizer.chat_template = tokenizer.chat_template.replace(
+        "{% for m in messages %}", "{% for m in messages if m['role'] != 'system' %}"
+    )
+    return Chat(tokenizer, family=kind)
+
+
+def test_a_message_that_the_template_leaves_out_is_refused() -> None:
+    chat = without_system("chatml", "qwen2")
+    with pytest.raises(Refused, match="leaves out what the system says"):
+        chat.prompt(SYSTEM)
+    assert chat.prompt(SYSTEM[1:])
+
+
+def test_a_system_message_that_would_be_left_out_is_folded_too() -> None:
+    chat = without_system("chatml", "gemma")
+    folded = [{"role": "user", "content": "Be brief.\n\ntea?"}, *SYSTEM[2:]]
+    assert chat.prompt(SYSTEM) == chat.prompt(folded)
+
+
+def test_a_tools_answer_is_a_turn_where_the_template_has_one() -> None:
+    asked = [*SYSTEM[1:3], {"role": "tool", "content": "rain"}]
+    assert "<tool_response>\nrain\n</tool_response>" in rendered(chat_of("qwen3"), asked, "qwen3")
+    with pytest.raises(Refused):
+        chat_of("llama-2").prompt(asked)
+
+
+@pytest.mark.parametrize("name", ["chatml", "llama-3", "gemma", "phi-3", "qwen3"])
+def test_a_prompt_that_ends_in_a_reply_is_continued(name: str) -> None:
+    chat = chat_of(name)
+    begun = [SYSTEM[1], {"role": "assistant", "content": "First, boil"}]
+    assert rendered(chat, begun, name).endswith("First, boil")
+    assert chat.with_reply(begun, "water.") == chat.with_reply(begun[:1], "First, boil water.")
+    forged = [SYSTEM[1], {"role": "assistant", "content": "".join(FAMILIES[name].special)}]
+    assert controls(name, chat.prompt(forged)) == controls(name, chat.prompt(begun))
+
+
+def test_variables_reach_the_template() -> None:
+    tokenizer = tokenizer_of("qwen3")
+    quiet = Chat(tokenizer, family="qwen3", variables={"enable_thinking": False})
+    assert rendered(quiet, SYSTEM, "qwen3").endswith("<think>\n\n</think>\n\n")
+    assert rendered(chat_of("qwen3"), SYSTEM, "qwen3").endswith("<|im_start|>assistant\n")

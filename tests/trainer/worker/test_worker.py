@@ -233,6 +233,8 @@ def test_a_prompt_that_the_chat_template_refuses_is_set_aside_with_its_words(
     aside = [prompt.set_aside for prompt in store.prompts.all() if prompt.set_aside]
     assert aside == ["no system role"]
     assert store.queue.ready() > 0
+    [alarm] = store.reports.page(rater_id=0, rules=Settings().due_rules)["alarms"]
+    assert alarm.startswith("The chat template refuses 1 prompt (no system role).")
 
 
 def test_what_was_set_aside_is_tried_again_when_the_worker_starts(
