@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 TRIES = 3
 ANSWER_TOKENS = 16
 THINKING_TOKENS = 4096  # for a model that thinks before it answers
+MAX_ANSWER_BYTES = 4_000_000  # so many tokens, with the log-probs of each, have less
 LIKELIEST = 5  # tokens whose log-probs are asked for: some servers give no more
 # What a server may refuse, and is then asked without; the ones that go together in one row.
 OPTIONS: tuple[dict[str, Any], ...] = (
@@ -62,6 +63,30 @@ class _Cost:
 
 class _Spent(openai.OpenAIError):
     """The budget is spent: nothing was sent. Of the client's own errors, for it passes these on."""
+
+
+class _Endless(openai.OpenAIError):
+    """An answer is longer than any that was asked for; it is not read to its end."""
+
+
+class _BoundedClient(openai.DefaultAsyncHttpxClient):
+    """Reads at most `MAX_ANSWER_BYTES` of what a server sends, unpacked."""
+
+    async def send(self, request: Any, *, stream: bool = False, **options: Any) -> Any:
+        """The response with its whole body. Raises _Endless if that is too long."""
+        response = await super().send(request, stream=True, **options)
+        body = bytearray()
+        try:
+            async for part in response.aiter_bytes():
+                body += part
+                if len(body) > MAX_ANSWER_BYTES:
+                    raise _Endless(f"the answer is longer than {MAX_ANSWER_BYTES:,} bytes")
+        finally:
+            await response.aclose()
+        response.headers.pop("content-encoding", None)
+        return type(response)(
+            response.status_code, headers=response.headers, content=bytes(body), request=request
+        )
 
 
 _cost: ContextVar[_Cost] = ContextVar("cost")
@@ -165,7 +190,7 @@ class ApiJudge:
 
     def _client(self) -> openai.AsyncOpenAI:
         """The client of one call, for a connection cannot outlive its event loop."""
-        http = openai.DefaultAsyncHttpxClient(
+        http = _BoundedClient(
             trust_env=urlsplit(self._url).hostname not in LOOPBACK_HOSTS,
             follow_redirects=False,  # the key is for this server only
             event_hooks={"request": [self._count], "response": [_note_status]},

@@ -1,10 +1,12 @@
 """The api: judge against servers on loopback: a real one, and one that does everything wrong."""
 
+import gzip
 import logging
 import math
 import subprocess
 import sys
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -195,6 +197,33 @@ def test_what_a_server_does_wrong_is_none_with_its_cause(fault: str) -> None:
     response, cause = FAULTS[fault]
     judgement = judged(lambda _: response)
     assert (judgement.probability, judgement.cause) == (None, cause)
+
+
+@pytest.mark.parametrize("status", [200, 500])
+@pytest.mark.parametrize("packed", [False, True])
+def test_an_answer_without_bounds_is_not_read_to_its_end(
+    status: int, packed: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Fifty megabytes to each question, or fifty kilobytes that unpack to them."""
+    body = b"A" * 50_000_000
+    headers = {"content-encoding": "gzip"} if packed else {}
+    response = Response(gzip.compress(body) if packed else body, status, headers=headers)
+    tracemalloc.start()
+    with caplog.at_level(logging.WARNING):
+        judgement = judged(lambda _: response)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (judgement.cause, judgement.requests) == (Cause.BAD_ANSWER, 2)
+    assert "the answer is longer than 4,000,000 bytes" in caplog.text
+    assert peak < 40_000_000
+
+
+def test_a_packed_answer_is_read() -> None:
+    def answer(asked: Asked) -> Response:
+        said = says(good_one(asked))
+        return Response(gzip.compress(said.body), headers={"content-encoding": "gzip"})
+
+    assert judged(answer).probability == 1.0
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 503])

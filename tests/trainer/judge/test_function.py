@@ -13,6 +13,8 @@ from trainer.judge.function import FunctionJudge
 
 ASK = [{"role": "user", "content": "hello"}]
 CODE = """
+import sys
+
 not_callable = 3
 
 def longer(prompt, first, second):
@@ -26,6 +28,9 @@ def silent(prompt, first, second):
 
 def raises(prompt, first, second):
     raise RuntimeError("no idea\\nat all")
+
+def leaves(prompt, first, second):
+    sys.exit("I have had enough")
 
 def says(prompt, first, second):
     return {"nan": float("nan"), "two": 2, "prose": "the first one", "text": "0.9"}[first]
@@ -82,15 +87,16 @@ def test_what_is_no_probability_makes_no_verdict(module: str, said: str, cause: 
     assert ask(module, "says", said) == Judgement(None, cause)
 
 
+@pytest.mark.parametrize(("function", "words"), [("raises", "no idea"), ("leaves", "had enough")])
 def test_what_it_raises_is_told_once_in_one_line(
-    module: str, caplog: pytest.LogCaptureFixture
+    function: str, words: str, module: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    judge = FunctionJudge(f"py:{module}:raises")
+    judge = FunctionJudge(f"py:{module}:{function}")
     with caplog.at_level(logging.WARNING):
         said = judge.judge([Question(ASK, "tea", "good")] * 3)
     assert said == [Judgement(None, Cause.ERROR)] * 3
     (record,) = caplog.records
-    assert "no idea" in record.message
+    assert words in record.message
     assert "at all" not in record.message
 
 
@@ -106,11 +112,13 @@ def test_it_cannot_change_the_question_of_others(module: str) -> None:
 
 def test_what_cannot_be_used_is_one_sentence(module: str) -> None:
     Path("broken_judge.py").write_text("1 / 0")
+    Path("leaving_judge.py").write_text("import sys; sys.exit('not today')")
     for spec, reason in (
         ("py:nowhere_at_all:f", "No module named 'nowhere_at_all'"),
         (f"py:{module}:absent", "has no 'absent'"),
         (f"py:{module}:not_callable", "is no function"),
         ("py:broken_judge:f", "division by zero"),
+        ("py:leaving_judge:f", "SystemExit: not today"),
     ):
         with pytest.raises(BadInput, match=reason) as caught:
             FunctionJudge(spec)
