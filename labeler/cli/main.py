@@ -6,6 +6,17 @@ package never imports the trainer.
 
 from __future__ import annotations
 
+from labeler.roles.interrupt import (
+    INTERRUPTED,
+    cleaning_up,
+    hold_back,
+    leave_at_once,
+    let_through,
+)
+
+if __name__ == "__main__":
+    leave_at_once()
+
 import contextlib
 import json
 import os
@@ -78,7 +89,11 @@ def judge(settings: Settings) -> None:
 def _become(module: str, settings: Settings, *arguments: str) -> None:
     """Go on as the given module, in this very process."""
     environment = os.environ | as_environment(settings)
-    os.execve(sys.executable, [sys.executable, "-m", module, *arguments], environment)
+    hold_back()
+    try:
+        os.execve(sys.executable, [sys.executable, "-m", module, *arguments], environment)
+    finally:
+        let_through()
 
 
 @cli.command(cls=SectionedCommand)
@@ -139,7 +154,8 @@ def export(settings: Settings, out: Path, format_name: str, labels: str) -> None
     """
     source = None if labels == "all" else Source(labels)
     votes = existing_store(settings).reports.votes(source=source)
-    rows = write_export(out, votes, format_name=format_name)
+    with cleaning_up():
+        rows = write_export(out, votes, format_name=format_name)
     click.echo(f"{rows} rows written to {out}.")
 
 
@@ -295,7 +311,7 @@ def main() -> None:
     except click.ClickException as error:
         _fail(error.format_message(), error.exit_code)
     except click.Abort:
-        _fail("Interrupted.", 1)
+        _fail("Interrupted.", INTERRUPTED)
     except LivedpoError as error:
         _fail(str(error), error.exit_code)
 

@@ -20,6 +20,7 @@ from typing import Any
 from labeler.config.load import handed_down_settings
 from labeler.config.settings import Settings
 from labeler.domain.errors import BadInput, LivedpoError
+from labeler.roles.interrupt import let_through
 from labeler.store import Store, open_store
 
 log = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ def stop_on_signals() -> threading.Event:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, ask_to_stop)
+    let_through()
     return stop
 
 

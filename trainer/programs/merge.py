@@ -14,6 +14,7 @@ from transformers.utils.logging import disable_progress_bar
 from labeler.config.load import POLICY_FILE, handed_down_settings
 from labeler.config.settings import Settings
 from labeler.domain.errors import BadInput, LivedpoError
+from labeler.roles.interrupt import INTERRUPTED, LINE, let_through
 from labeler.store import Store, open_store
 from trainer.policy.adapters import read_adapter
 from trainer.policy.folders import written_whole
@@ -61,10 +62,14 @@ def main() -> None:
     """Merge as the arguments say; settings come from the environment."""
     version, out = int(sys.argv[1]), Path(sys.argv[2])
     try:
+        let_through()
         settings = handed_down_settings(os.environ)
         if not sys.stderr.isatty():
             disable_progress_bar()
         merge(open_store(settings.database_url, create=False), settings, version, out)
+    except KeyboardInterrupt:
+        print(LINE, file=sys.stderr)
+        sys.exit(INTERRUPTED)
     except LivedpoError as error:
         print(f"livedpo: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
