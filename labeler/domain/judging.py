@@ -16,6 +16,7 @@ from labeler.domain.labels import Preference
 from labeler.domain.messages import Messages
 from labeler.domain.sentences.judge import abstains_too_often
 from labeler.domain.states import Choice
+from labeler.domain.thought import without_thought
 
 Inconsistent = Literal["tie", "abstain"]
 
@@ -61,6 +62,11 @@ class Question(NamedTuple):
     messages: Messages
     first: str
     second: str
+
+
+def question(messages: Messages, first: str, second: str) -> Question:
+    """What a judge is asked about two responses: it reads them without their thoughts."""
+    return Question(messages, without_thought(first), without_thought(second))
 
 
 class Example(NamedTuple):

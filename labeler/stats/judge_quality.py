@@ -34,13 +34,13 @@ class Double:
     """A pair that both labelled, in stored order (a, b).
 
     `human` is what `labels.combine` makes of people's votes with `ties="learn"`, `judge` is P(a is
-    better) in [0, 1], where 0.5 is a tie, and `tokens_*` are the lengths of the responses.
+    better) in [0, 1], where 0.5 is a tie, and `length_*` are those of the replies, in characters.
     """
 
     human: Preference
     judge: float
-    tokens_a: int
-    tokens_b: int
+    length_a: int
+    length_b: int
 
     def __post_init__(self) -> None:
         if not 0 <= self.judge <= 1:
@@ -70,9 +70,9 @@ class Double:
     @property
     def longer(self) -> Choice:
         """The longer response; a tie if they are of one length."""
-        if self.tokens_a == self.tokens_b:
+        if self.length_a == self.length_b:
             return Choice.TIE
-        return Choice.A if self.tokens_a > self.tokens_b else Choice.B
+        return Choice.A if self.length_a > self.length_b else Choice.B
 
 
 def measure(doubles: Sequence[Double], *, seed: int = 0) -> JudgeFigures:

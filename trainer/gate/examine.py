@@ -16,7 +16,7 @@ from labeler.config.parts.gate import Gate
 from labeler.config.parts.training import Training
 from labeler.domain.estimate import Estimate
 from labeler.domain.finding import Finding
-from labeler.domain.judging import Judge, Question
+from labeler.domain.judging import Judge, question
 from labeler.domain.labels import TrainingLabel
 from labeler.domain.response_stats import Said, Style, style
 from trainer.gate.examples import examples_of, shortest_prompts
@@ -134,7 +134,7 @@ class Examiner:
         if self._judge is None:
             return NO_JUDGE
         questions = [
-            Question(new.prompt.messages, mine.text, other.text)
+            question(new.prompt.messages, mine.text, other.text)
             for new, old in zip(samples, before, strict=True)
             for mine, other in zip(new.pair, old.pair, strict=True)
         ]

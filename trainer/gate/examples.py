@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from difflib import SequenceMatcher
 
 from labeler.domain.finding import Example
+from labeler.domain.thought import without_thought
 from trainer.sampling.samples import Response, Sample
 
 EXAMPLES = 2
@@ -28,7 +29,7 @@ def examples_of(new: Sequence[Sample], live: Sequence[Sample]) -> tuple[Example,
             continue
         both = list(zip(old.pair, candidate.pair, strict=True))
         before, after = max(both, key=lambda pair: _worth_showing(*pair))
-        example = Example(candidate.prompt.messages, _cut(before.text), _cut(after.text))
+        example = Example(candidate.prompt.messages, _shown(before), _shown(after))
         found.append((_worth_showing(before, after), example))
     found.sort(key=lambda entry: entry[0], reverse=True)
     return tuple(example for _, example in found[:EXAMPLES])
@@ -49,7 +50,7 @@ def shortest_prompts(samples: Sequence[Sample]) -> list[Sample]:
 def _worth_showing(before: Response, after: Response) -> tuple[bool, float]:
     """Finished ones first, then the larger difference: the share of words that are not common."""
     finished = before.finish == after.finish == "stop"
-    old, new = (response.text.split()[:MAX_WORDS] for response in (before, after))
+    old, new = (without_thought(response.text).split()[:MAX_WORDS] for response in (before, after))
     return finished, 1 - SequenceMatcher(None, old, new, autojunk=False).ratio()
 
 
@@ -57,5 +58,6 @@ def _is_short(sample: Sample) -> bool:
     return sum(len(message["content"]) for message in sample.prompt.messages) <= MAX_PROMPT_CHARS
 
 
-def _cut(text: str) -> str:
+def _shown(response: Response) -> str:
+    text = without_thought(response.text)
     return text if len(text) <= MAX_TEXT_CHARS else text[:MAX_TEXT_CHARS] + " …"

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from labeler.config.parts.judging import CandidatePair
-from labeler.domain.judging import Judge, Question
+from labeler.domain.judging import Judge, question
 from labeler.domain.messages import Messages
 
 
@@ -56,7 +56,7 @@ def _ranked(
         for first, second in combinations(places, 2)
     ]
     questions = [
-        Question(messages[number], candidates[number][first], candidates[number][second])
+        question(messages[number], candidates[number][first], candidates[number][second])
         for number, first, second in asked
     ]
     points: list[dict[int, list[float]]] = [{} for _ in candidates]

@@ -19,6 +19,7 @@ from jinja2 import TemplateError
 
 from labeler.domain.errors import first_line
 from labeler.domain.messages import Messages, with_reply
+from labeler.domain.thought import CLOSE, OPEN, parts_of
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +27,12 @@ log = logging.getLogger(__name__)
 FOLDING_FAMILIES = ("gemma", "mistral", "mixtral")
 # What a template raises, in one way or another, of a conversation that it cannot take.
 _REFUSALS = (TemplateError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
-_TEXT_ALONE = "{{ messages[0]['content'] }}"
+_TEXT = "{{ messages[0]['content'] }}"
+# The marks around a thought are the template's, and so control tokens where a tokenizer has them.
+_REPLY = (
+    f"{{% if opened %}}{OPEN}{{% endif %}}{{{{ messages[0]['thought'] }}}}"
+    f"{{% if closed %}}{CLOSE}{{% endif %}}{_TEXT}"
+)
 _TRIALS = (("system", "user", "assistant"), ("user", "assistant", "tool"), ("user",))
 
 
@@ -63,13 +69,18 @@ class Chat:
         """A conversation with a reply to it, and the end of that turn. Raises Refused."""
         return self._encode(self._taken(with_reply(messages, reply)))
 
-    def text(self, text: str) -> list[int]:
-        """A text alone, without a template, and no control token in it. Raises Refused."""
-        message = {"role": "assistant", "content": text}
-        tokens = self._encode([message], chat_template=_TEXT_ALONE)
-        if self._disguisable.intersection(tokens):
-            raise Refused("the tokenizer reads a control token in it")
-        return tokens
+    def reply(self, text: str) -> list[int]:
+        """A reply alone, without its turn's end, as the model would have sampled it.
+
+        No control token is in it, but for those around its thought. Raises Refused.
+        """
+        opening, thought, closing, reply = parts_of(text)
+        after = closing.removeprefix(CLOSE) + reply
+        message = {"role": "assistant", "content": after, "thought": thought}
+        self._refuse_disguised([message, {"role": "assistant", "content": thought}])
+        return self._encode(
+            [message], chat_template=_REPLY, opened=bool(opening), closed=bool(closing)
+        )
 
     @cached_property
     def _marking(self) -> Any:
@@ -111,6 +122,13 @@ class Chat:
             except _REFUSALS:
                 continue
 
+    def _refuse_disguised(self, messages: Messages) -> None:
+        """Raise Refused if a text holds a control token in other letters."""
+        for message in messages if self._disguisable else ():
+            tokens = self._encode([message], chat_template=_TEXT)
+            if self._disguisable.intersection(tokens):
+                raise Refused("the tokenizer reads a control token in it")
+
     def _encode(self, messages: Messages, **how: Any) -> list[int]:
         try:
             encoded = self._marking.apply_chat_template(
@@ -144,9 +162,7 @@ class Chat:
                 )
         if objection:
             raise Refused(objection)
-        if self._disguisable:
-            for message in messages:
-                self.text(message["content"])  # raises Refused if it holds one
+        self._refuse_disguised(messages)
         return messages
 
     def _objection(self, messages: Messages) -> str | None:

@@ -100,7 +100,7 @@ class Policy:
         The end is the one that the chat template writes. What reads like a control token in the
         text is text: only the end is one. Raises Refused.
         """
-        tokens = self.chat.text(text)
+        tokens = self.chat.reply(text)
         return [*tokens, *self.eos_token_ids[:1]] if ended else tokens
 
     @contextmanager

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from labeler.domain.messages import Messages
+from labeler.domain.thought import without_thought
 from trainer.fast.layout import TokenPair
 
 # Hears after each token how many every prompt's responses have so far, by the prompt's place.
@@ -60,8 +61,8 @@ class Sample:
 
 
 def worth_asking(pair: tuple[Response, Response]) -> bool:
-    """Whether someone could prefer one: both say something, and not the same."""
-    first, second = (response.text.strip() for response in pair)
+    """Whether someone could prefer one: both say something, and not the same, thoughts aside."""
+    first, second = (without_thought(response.text).strip() for response in pair)
     return bool(first) and bool(second) and first != second
 
 

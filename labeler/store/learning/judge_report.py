@@ -12,6 +12,7 @@ from labeler.domain.judging import is_consistent
 from labeler.domain.labels import VoteRules, combine
 from labeler.domain.sentences.judge import LEARNED
 from labeler.domain.states import Choice, Purpose, RaterRole
+from labeler.domain.thought import without_thought
 from labeler.stats.judge_quality import Double, measure
 from labeler.store.learning.label_selection import opinion_of
 from labeler.store.tables import Pair, Rater, RoleState, TidiedVerdicts, Verdict, Vote
@@ -142,7 +143,8 @@ def _double(verdict: Verdict, pair: Pair, votes: list[Vote]) -> Double | None:
     said = combine([opinion_of(vote) for vote in votes], WITH_TIES)
     if said is None or verdict.probability is None:
         return None
-    return Double(said, verdict.probability, len(pair.tokens_a), len(pair.tokens_b))
+    a, b = (len(without_thought(text)) for text in (pair.response_a, pair.response_b))
+    return Double(said, verdict.probability, a, b)
 
 
 def _consistent(session: Session, judge: str) -> dict[str, Any] | None:

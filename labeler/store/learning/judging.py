@@ -22,6 +22,7 @@ from labeler.domain.judging import (
     Pause,
     Question,
     abstaining,
+    question,
 )
 from labeler.domain.labels import combine
 from labeler.domain.rules import JudgeRules
@@ -81,7 +82,7 @@ class Judging:
                 .limit(limit)
             )
             return [
-                Waiting(pair_id(pair), Question(prompt.messages, pair.response_a, pair.response_b))
+                Waiting(pair_id(pair), question(prompt.messages, pair.response_a, pair.response_b))
                 for pair, prompt in session.exec(rows)
             ]
 
@@ -160,7 +161,7 @@ class Judging:
         with self._database.read() as session:
             for vote, pair, prompt in session.exec(rows):
                 votes.setdefault(pair_id(pair), []).append(vote)
-                questions[pair_id(pair)] = Question(
+                questions[pair_id(pair)] = question(
                     prompt.messages, pair.response_a, pair.response_b
                 )
         said = {

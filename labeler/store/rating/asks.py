@@ -21,6 +21,7 @@ from labeler.domain.errors import BadInput
 from labeler.domain.labels import DECISIVE
 from labeler.domain.messages import Messages, with_reply
 from labeler.domain.states import AskState, Choice, PairState, Purpose, Source
+from labeler.domain.thought import without_thought
 from labeler.store.database import Database
 from labeler.store.live_version import live_id
 from labeler.store.rating.pairs import free_slot, wait_again
@@ -274,7 +275,7 @@ def _conversation(session: Session, vote_id: str, rater_id: int) -> Messages:
     )
     edited = session.exec(edit).first()
     preferred = pair.response_a if vote.choice is Choice.A else pair.response_b
-    return with_reply(prompt.messages, edited or preferred)
+    return with_reply(prompt.messages, without_thought(edited or preferred))
 
 
 def _lease(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sqlmodel import Session, col, select
 
 from labeler.domain.states import Choice, PairState, Purpose, Source
+from labeler.domain.thought import parts_of
 from labeler.store.database import Database
 from labeler.store.rating.pairs import pair_id
 from labeler.store.records import Ballot
@@ -62,12 +63,16 @@ class Edits:
 
 
 def edited_text(ballot: Ballot, pair: Pair, vote: Vote) -> str | None:
-    """The better text that came with a vote for one of two responses; None if there is none."""
+    """The better text that came with a vote for one of two responses; None if there is none.
+
+    What was edited is the reply; the thought before it stays.
+    """
     if ballot.edit is None or vote.choice not in (Choice.A, Choice.B):
         return None
     original = pair.response_a if vote.choice is Choice.A else pair.response_b
-    is_new = ballot.edit.strip() and ballot.edit.strip() != original.strip()
-    return ballot.edit if is_new else None
+    parts = parts_of(original)
+    is_new = ballot.edit.strip() and ballot.edit.strip() != parts.reply.strip()
+    return parts.head + ballot.edit if is_new else None
 
 
 def add_edit(session: Session, text: str, pair: Pair, vote: Vote, *, now: float) -> None:

@@ -18,7 +18,7 @@ from labeler.store.views.search import MAX_SEARCH_CHARS, PairLine, Wanted, is_to
 from labeler.web.body import Body
 from labeler.web.door.person import MAX_ID, PersonHere
 from labeler.web.kept import Kept
-from labeler.web.rating.render import render_prompt, render_text
+from labeler.web.rating.render import render_prompt, render_reply
 
 PAGE = Path(__file__).parents[1] / "static" / "labels" / "labels.html"
 NO_CACHE = {"cache-control": "no-cache"}
@@ -140,7 +140,7 @@ def _opened(found: OnePair, fast: float) -> dict[str, Any]:
 
 
 def _response(text: str, finish: str, tokens: int) -> dict[str, Any]:
-    return {"html": render_text(text), "finish": finish, "tokens": tokens}
+    return {"html": render_reply(text), "finish": finish, "tokens": tokens}
 
 
 def _vote(found: OneVote, fast: float) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 
 from labeler.domain.messages import SPEAKERS, Messages
+from labeler.domain.sentences.figures import counted
+from labeler.domain.thought import parts_of
 
 MAX_MARKDOWN_CHARS = 50_000
 MAX_SHOWN_CHARS = 200_000
@@ -55,6 +57,17 @@ def render_text(text: str) -> str:
     return str(_MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {}))
 
 
+def render_reply(text: str) -> str:
+    """One reply as HTML. A thought before it is folded, and shown as it was written."""
+    parts = parts_of(text)
+    thought = parts.thought.strip()
+    if not thought:
+        return render_text(parts.reply)
+    title = f"Thought for {counted(len(thought.split()), 'word')}"
+    folded = f"<summary>{title}</summary>{_plain(plain_text(thought))}"
+    return f'<details class="thought">{folded}</details>{render_text(parts.reply)}'
+
+
 def plain_text(text: str) -> str:
     """A text to be shown as it was written, with what reorders or hides it made visible."""
     shown = _visible(text[:MAX_SHOWN_CHARS])
@@ -77,7 +90,8 @@ def render_prompt(messages: Messages) -> str:
 def _turn(speaker: str, content: str) -> str:
     name = escape(SPEAKERS.get(speaker, speaker))
     kind = speaker if speaker in SPEAKERS else "other"
-    return f'<div class="turn {kind}"><p class="role">{name}</p>{render_text(content)}</div>'
+    text = render_reply(content) if speaker == "assistant" else render_text(content)
+    return f'<div class="turn {kind}"><p class="role">{name}</p>{text}</div>'
 
 
 def _visible(text: str) -> str:

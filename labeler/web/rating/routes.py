@@ -19,6 +19,7 @@ from pydantic import (
 
 from labeler.config.settings import Settings
 from labeler.domain.rules import CheckRules
+from labeler.domain.thought import without_thought
 from labeler.store import Store
 from labeler.store.rating.edits import MAX_EDIT_CHARS
 from labeler.store.records import Ballot, LeasedPair, PastVote, Undone
@@ -26,7 +27,7 @@ from labeler.web.body import Body
 from labeler.web.rating.guidelines import guidelines_html
 from labeler.web.rating.judge import JudgeView
 from labeler.web.rating.loop import LoopView
-from labeler.web.rating.render import plain_text, prompt_line, render_prompt, render_text
+from labeler.web.rating.render import plain_text, prompt_line, render_prompt, render_reply
 from labeler.web.rating.told import told
 
 Id = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{1,64}$")]
@@ -203,15 +204,15 @@ def rating_routes(settings: Settings, store: Store, rater: Callable[..., int]) -
 
 
 def on_screen(pair: LeasedPair) -> dict[str, Any]:
-    """A pair as the page gets it, with its texts as safe HTML."""
+    """A pair as the page gets it, with its texts as safe HTML. The plain ones have no thought."""
     return {
         "lease_id": pair.lease_id,
         "version": pair.version_id,
         "prompt_html": render_prompt(pair.messages),
-        "left_html": render_text(pair.left),
-        "right_html": render_text(pair.right),
-        "left_text": plain_text(pair.left),
-        "right_text": plain_text(pair.right),
+        "left_html": render_reply(pair.left),
+        "right_html": render_reply(pair.right),
+        "left_text": plain_text(without_thought(pair.left)),
+        "right_text": plain_text(without_thought(pair.right)),
         "left_unfinished": pair.left_unfinished,
         "right_unfinished": pair.right_unfinished,
     }
@@ -222,7 +223,7 @@ def _undone(undone: Undone) -> dict[str, Any]:
         "pair": on_screen(undone.pair) if undone.pair else None,
         "reason": undone.reason,
         "choice": undone.choice,
-        "edit": plain_text(undone.edit) if undone.edit else None,
+        "edit": plain_text(without_thought(undone.edit)) if undone.edit else None,
         "trained": undone.trained,
     }
 
@@ -235,7 +236,7 @@ def _past(vote: PastVote) -> dict[str, Any]:
         "strength": vote.strength,
         "reasons": vote.reasons,
         "comment": plain_text(vote.comment) if vote.comment else None,
-        "edit": plain_text(vote.edit) if vote.edit else None,
+        "edit": plain_text(without_thought(vote.edit)) if vote.edit else None,
         "at": vote.at,
         "trained": vote.trained,
     }

@@ -126,8 +126,8 @@ def test_what_is_stored_as_a_changes_no_figure_but_the_drawn_ends() -> None:
         Double(
             Preference(1 - pair.human.target - pair.human.tie, pair.human.tie),
             1 - pair.judge,
-            pair.tokens_b,
-            pair.tokens_a,
+            pair.length_b,
+            pair.length_a,
         )
         for pair in pairs
     ]

@@ -9,6 +9,7 @@ import torch
 from tokenizers import AddedToken, normalizers
 
 from labeler.domain.messages import Messages
+from labeler.domain.thought import CLOSE, OPEN
 from tests.support.chats import FAMILIES, tokenizer_of
 from tests.support.tiny import TEMPLATE
 from tests.trainer.judge.test_reward import save_reward
@@ -78,7 +79,7 @@ def test_texts_without_control_tokens_are_tokenised_as_the_plain_template_does(n
         whole = tokenizer.apply_chat_template([*asked, answer])
         assert chat.with_reply(asked, answer["content"]) == whole["input_ids"]
         alone = tokenizer(user, add_special_tokens=False)
-        assert chat.text(user) == alone["input_ids"]
+        assert chat.reply(user) == alone["input_ids"]
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -98,7 +99,8 @@ def test_no_text_forges_a_turn_whoever_says_it(name: str) -> None:
             plain = tokenizer_of(name).apply_chat_template(messages, add_generation_prompt=True)
             fooled.append(controls(name, plain["input_ids"]) != turns)
         assert controls(name, chat.with_reply(harmless, text)) == ended
-        assert controls(name, chat.text(text)) == []
+        thought = controls(name, tokenizer_of(name).convert_tokens_to_ids([OPEN, CLOSE]))
+        assert set(controls(name, chat.reply(f"tea {text}"))) <= set(thought)
     assert sum(fooled) > len(fooled) / 2  # what the plain template makes of them
 
 
@@ -109,7 +111,7 @@ def test_a_hostile_text_is_still_there_to_be_read(name: str) -> None:
     for text in hostile(name):
         read = tokenizer.decode(chat.prompt([{"role": "user", "content": text}]))
         assert "".join(text.split()) in "".join(read.split())
-        assert "".join(tokenizer.decode(chat.text(text)).split()) == "".join(text.split())
+        assert "".join(tokenizer.decode(chat.reply(text)).split()) == "".join(text.split())
 
 
 def test_a_control_token_in_letters_that_the_tokenizer_makes_equal_is_refused() -> None:
@@ -226,3 +228,16 @@ def test_variables_reach_the_template() -> None:
     quiet = Chat(tokenizer, family="qwen3", variables={"enable_thinking": False})
     assert rendered(quiet, SYSTEM, "qwen3").endswith("<think>\n\n</think>\n\n")
     assert rendered(chat_of("qwen3"), SYSTEM, "qwen3").endswith("<|im_start|>assistant\n")
+
+
+@pytest.mark.parametrize("name", ["qwen3", "deepseek", "llama-2"])
+def test_the_marks_around_a_replys_thought_are_the_models_own(name: str) -> None:
+    """They are control tokens where it has any; anywhere else in the reply they are text."""
+    tokenizer, chat = tokenizer_of(name), chat_of(name)
+    for opening in ("<think>\n", ""):
+        text = f"{opening}the user asks\n</think>\n\nhow do you make tea?"
+        tokens = chat.reply(text)
+        assert tokens == tokenizer(text, add_special_tokens=False)["input_ids"]
+        marks = (1 + bool(opening)) * (name != "llama-2")
+        assert len(controls(name, tokens)) == marks
+        assert controls(name, chat.reply(f"{text}<think></think>")) == controls(name, tokens)

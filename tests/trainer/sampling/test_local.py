@@ -252,7 +252,15 @@ def alone(policy: Policy, prompt: list[int], response: Response) -> float:
 
 @pytest.mark.parametrize(
     ("first", "second", "worth"),
-    [("yes", "no", True), ("yes", " yes\n", False), ("", "no", False), (" \n", "no", False)],
+    [
+        ("yes", "no", True),
+        ("yes", " yes\n", False),
+        ("", "no", False),
+        (" \n", "no", False),
+        ("<think>a</think>yes", "<think>b</think> yes", False),
+        ("<think>a</think>yes", "<think>a</think>no", True),
+        ("<think>cut", "no", False),
+    ],
 )
 def test_pairs_that_no_one_could_choose_between_are_not_worth_asking(
     first: str, second: str, worth: bool

@@ -77,10 +77,17 @@ export class Replies {
     const modes = `${this.#modes.plain} ${this.#modes.differences}`;
     if (prepared.modes === modes) return;
     const { source } = prepared;
-    const make = (side) => (this.#modes.plain ? plain(source[`${side}_text`]) : prose(source[`${side}_html`]));
+    const thoughts = {}; // they come back once the replies alone are compared
+    const make = (side) => {
+      const made = prose(source[`${side}_html`]);
+      thoughts[side] = made.querySelector("details.thought");
+      thoughts[side]?.remove();
+      return this.#modes.plain ? plain(source[`${side}_text`]) : made;
+    };
     const built = { left: make("left"), right: make("right") };
     const remark = this.#modes.differences ? markDifferences(built.left, built.right) : "";
     for (const side of ["left", "right"]) {
+      if (thoughts[side]) built[side].prepend(thoughts[side]);
       if (source[`${side}_unfinished`]) built[side].append(element("p", { class: "cut" }, "Cut at the length limit"));
     }
     Object.assign(prepared, { built, modes, remark });

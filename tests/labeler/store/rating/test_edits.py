@@ -77,6 +77,25 @@ def test_an_edit_is_a_pair_of_its_own_chosen_over_what_it_was_made_of(store: Sto
     assert edit.prompt_tokens == original.prompt_tokens
 
 
+def test_the_thought_of_a_reply_stays_before_its_edit(store: Store, database: Database) -> None:
+    fill(store, 1)
+    thoughts = {f"response_{side}": f"<think>{side}</think>\n\nYes." for side in "ab"}
+    change(database, Pair, 1, **thoughts)
+    (shown,) = lease(store)
+    vote(store, shown, edit="No.")
+    made = [row.pair.response_a for row in store.reports.votes() if row.pair.source_vote_id]
+    assert made == [shown.left.replace("Yes.", "No.")]
+
+
+def test_a_reply_saved_as_it_was_after_its_thought_is_no_edit(
+    store: Store, database: Database
+) -> None:
+    fill(store, 1)
+    change(database, Pair, 1, response_a="<think>a</think>Yes.", response_b="<think>b</think>Yes.")
+    vote(store, lease(store)[0], edit="Yes.\n")
+    assert len(store.reports.votes()) == 1
+
+
 def test_no_update_lists_an_edit_before_it_has_its_tokens(store: Store) -> None:
     fill(store, 1)
     vote(store, lease(store)[0], edit="A better one.")

@@ -2,11 +2,11 @@ import re
 
 import pytest
 
-from labeler.web.rating.render import MAX_SHOWN_CHARS, render_prompt, render_text
+from labeler.web.rating.render import MAX_SHOWN_CHARS, render_prompt, render_reply, render_text
 
 TAGS = {
-    "blockquote", "br", "code", "div", "em", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p", "pre",
-    "span", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul",
+    "blockquote", "br", "code", "details", "div", "em", "h3", "h4", "h5", "h6", "hr", "li", "ol",
+    "p", "pre", "span", "strong", "summary", "table", "tbody", "td", "th", "thead", "tr", "ul",
 }  # fmt: skip
 ATTRIBUTES = {"class", "dir", "start", "align"}
 
@@ -105,3 +105,26 @@ def test_a_conversation_is_shown_with_its_roles() -> None:
     assert '<div class="turn system"><p class="role">Instruction</p>' in html
     assert '<div class="turn user"><p class="role">User</p>' in html
     assert '<div class="turn other"><p class="role">&lt;b&gt;tool&lt;/b&gt;</p>' in html
+
+
+def test_a_thought_is_folded_and_shown_as_it_was_written() -> None:
+    text = "<think>\n**Tea** or <b>not</b>?\n</think>\n\n**Boil** water."
+    html = render_reply(text)
+    assert html == (
+        '<details class="thought"><summary>Thought for 3 words</summary>'
+        '<pre class="plain" dir="auto">**Tea** or &lt;b&gt;not&lt;/b&gt;?</pre></details>'
+        '<p dir="auto"><strong>Boil</strong> water.</p>\n'
+    )
+    assert_harmless(html)
+    more = {"role": "user", "content": "And then?"}
+    assert html in render_prompt([{"role": "assistant", "content": text}, more])
+
+
+def test_a_reply_cannot_write_a_folded_part_of_its_own() -> None:
+    for text in ("<details open><summary>1</summary>x</details>", "<think>a</think><details>x"):
+        assert render_reply(text).count("<details") == text.count("<think>")
+
+
+def test_a_reply_without_a_thought_is_rendered_as_any_text() -> None:
+    for text in ("Boil **water**.", "<think></think>Boil **water**."):
+        assert render_reply(text) == render_text("Boil **water**.")

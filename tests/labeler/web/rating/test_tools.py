@@ -134,6 +134,33 @@ def test_ways_to_look_are_kept_and_change_no_text(
     screen.page.close()
 
 
+def test_a_thought_is_folded_and_neither_compared_nor_edited(
+    browser: Browser, service: WebServer, store: Store
+) -> None:
+    lease_all(store)
+    replies = ("<think>is it hot?</think>Tea is **hot**.", "<think>or not</think>Tea is cold.")
+    add_questions(store, 1, response_a=replies[0], response_b=replies[1])
+    screen = start_alone(browser, service)
+    screen.open()
+    thoughts = screen.page.locator("#replies details")
+    for _ in range(2):  # rendered, then plain
+        assert sorted(thoughts.locator("summary").all_inner_texts()) == [
+            "Thought for 2 words",
+            "Thought for 3 words",
+        ]
+        expect(thoughts.locator("pre").first).not_to_be_visible()
+        screen.press("p")
+    screen.press("d")
+    assert sorted(screen.page.locator("#replies mark").all_inner_texts()) == ["cold", "hot"]
+    thoughts.locator("summary").first.click()
+    expect(thoughts.locator("pre").first).to_be_visible()
+    screen.press("e")
+    screen.press("1")
+    assert "think" not in screen.page.locator("#edit-text").input_value()
+    screen.assert_clean()
+    screen.page.close()
+
+
 def test_differences_of_very_long_replies_are_marked_or_given_up(
     browser: Browser, service: WebServer, store: Store
 ) -> None:
