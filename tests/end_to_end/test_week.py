@@ -10,7 +10,7 @@ import pytest
 
 from tests.benchmarks.week import Look, Week, week_settings
 
-UPDATES = 32
+UPDATES = 24
 QUARTERS = 4
 
 

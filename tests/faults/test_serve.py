@@ -186,7 +186,8 @@ def test_a_full_disk_ends_nothing_and_loses_no_saved_vote(
     tmp_path: Path, settings: dict[str, object]
 ) -> None:
     """Every file is limited to 0.8 MB, so that database and adapter cannot grow any more."""
-    with Service(tmp_path / "run", file_bytes=800_000, **settings) as service:
+    seldom = settings | {"labels_per_update": 24}
+    with Service(tmp_path / "run", file_bytes=800_000, **seldom) as service:
         client = Client(service.url)
         saved = vote_until_refused(client)
         wait_until(lambda: any("cannot be written" in line for line in service.lines), "a word")
