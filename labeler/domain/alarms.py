@@ -14,9 +14,9 @@ from labeler.domain.states import UpdateState
 
 PROCESSES = ("web", "scheduler", "worker")
 SILENT_SECONDS = 30.0
-# A large model takes its time to load, and says nothing meanwhile.
+# A large model takes its time to load, and says little meanwhile.
 SILENT_STARTING_SECONDS = 300.0
-STARTING = ("Loading the model.", "Waiting for an earlier worker to end.")
+STARTING = ("Loading the model", "Merging the adapter", "Waiting for an earlier worker to end")
 DRY_SECONDS = 20.0
 MIN_REFUSED = 3
 MIN_FREE_SHARE = 0.05
@@ -94,7 +94,7 @@ def _silent(facts: Facts, now: float) -> list[str]:
 
 
 def _patience(name: str, sign: Sign) -> float:
-    starts = name == "worker" and sign.says in STARTING
+    starts = name == "worker" and sign.says.startswith(STARTING)
     return SILENT_STARTING_SECONDS if starts else SILENT_SECONDS
 
 
@@ -123,7 +123,7 @@ def _dry(facts: Facts, now: float) -> str | None:
     if facts.ready or facts.in_rounds or facts.open_since is not None or not is_quiet:
         return None
     sign = facts.processes.get("worker")
-    if sign is None or sign.says in STARTING or _worker_is_away(facts, now):
+    if sign is None or sign.says.startswith(STARTING) or _worker_is_away(facts, now):
         return None
     return sentences.dry()
 

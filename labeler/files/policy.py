@@ -11,6 +11,7 @@ from typing import Any
 
 from labeler.config.hub import facts_folder, is_hub_id
 from labeler.config.parts.model import Model
+from labeler.config.policies import gguf_file
 from labeler.domain.errors import BadInput
 from labeler.domain.sentences.policy import (
     brings_code,
@@ -34,6 +35,8 @@ OTHER_HEADS = ("Classification", "QuestionAnswering", "MaskedLM")
 def refuse_unfit_policy(settings: Model) -> None:
     """Raise BadInput, in one sentence, if the policy is not there or can never be tuned."""
     name = settings.policy
+    if gguf_file(name) is not None:
+        return
     folder = _folder(name)
     if folder is None:
         return

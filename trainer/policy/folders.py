@@ -9,6 +9,11 @@ from pathlib import Path
 TEMPORARY = ".writing-"
 
 
+def cache() -> Path:
+    """Where models are kept that can be made again."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "livedpo"
+
+
 @contextmanager
 def written_whole(folder: Path) -> Iterator[Path]:
     """A new folder to write files into; it gets its name once all of them are on the disk.

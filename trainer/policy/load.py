@@ -1,4 +1,4 @@
-"""Loading a policy: a model folder, an adapter folder or a hub id, with adapters put on it.
+"""Loading a policy: a model or adapter folder, a GGUF file or a hub id, with adapters put on it.
 
     name -> a folder with a whole model -> the frozen base and its tokenizer -> adapters on it
 
@@ -34,6 +34,7 @@ from labeler.domain.sentences.policy import (
     untemplated,
 )
 from trainer.policy.folders import written_whole
+from trainer.policy.gguf import unpacked
 from trainer.policy.merging import is_adapter, place_of, with_adapter
 from trainer.policy.policy import Policy
 from trainer.policy.targets import lora_targets, same_targets, what_is_trained
@@ -99,6 +100,7 @@ def load_policy(settings: Model, adapter_folder: Path | None = None, say: Say = 
 
 def _model_folder(name: str, settings: Model, say: Say) -> tuple[Path, str]:
     """The folder of the whole model, and what adapters trained on it name as their base."""
+    name = unpacked(name, say)
     folder, public = Path(name).absolute(), str(Path(name).absolute())
     if not folder.is_dir():
         if not is_hub_id(name):

@@ -5,7 +5,6 @@ and the merged model is kept as a folder, so that the versions trained on it hav
 """
 
 import hashlib
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from labeler.domain.adapter_folder import file_sha256
+from trainer.policy.folders import cache
 from trainer.policy.policy import peft_quirk
 
 CONFIG = "adapter_config.json"
@@ -37,8 +37,7 @@ def place_of(adapter: Path, parent: Path) -> Path:
     for path in sorted(parent.iterdir()):
         stat = path.stat()
         digest.update(f"{path.name} {stat.st_size} {stat.st_mtime_ns}".encode())
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return home / "livedpo" / "merged" / digest.hexdigest()[:16]
+    return cache() / "merged" / digest.hexdigest()[:16]
 
 
 def with_adapter(base: PreTrainedModel, adapter: Path, *, tokens: int) -> PreTrainedModel:

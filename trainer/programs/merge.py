@@ -12,6 +12,7 @@ from pathlib import Path
 from transformers.utils.logging import disable_progress_bar
 
 from labeler.config.load import POLICY_FILE, handed_down_settings
+from labeler.config.policies import own_folder
 from labeler.config.settings import Settings
 from labeler.domain.errors import BadInput, LivedpoError
 from labeler.roles.interrupt import INTERRUPTED, LINE, let_through
@@ -51,9 +52,9 @@ def merge(store: Store, settings: Settings, version_id: int, out: Path) -> None:
         with written_whole(out) as unfinished:
             merged.save_pretrained(unfinished)
             policy.tokenizer.save_pretrained(unfinished)
-            for name in BESIDE:
-                if (Path(settings.policy) / name).is_file():
-                    shutil.copy(Path(settings.policy) / name, unfinished)
+            for path in (own_folder(settings.policy) / name for name in BESIDE):
+                if path.is_file():
+                    shutil.copy(path, unfinished)
     except OSError as error:
         raise LivedpoError(f"{out} cannot be written: {error.strerror or error}.") from error
 

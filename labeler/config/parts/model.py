@@ -30,7 +30,8 @@ class Model(Part):
     policy: str = Field(
         str(STARTER_POLICY),
         min_length=1,
-        description="Model to tune: a local folder or a hub id. Default: the starter.",
+        description="Model to tune: a local folder, a hub id, a GGUF file, or smollm2 "
+        "(SmolLM2-135M-Instruct). Default: the starter.",
     )
     prompts: Path | None = Field(
         None, description="File or folder with prompts to sample from. Default: the starter's."

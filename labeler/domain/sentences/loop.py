@@ -41,7 +41,7 @@ def waiting(now: Now) -> tuple[str, str]:
     """Title and text where there is no pair to rate."""
     if now.live is None:
         says = clause(now.says)
-        is_news = says and "loading" not in says.lower()
+        is_news = says not in ("", "Loading the model")
         return (
             "The model is loading",
             f"{says}." if is_news else "The first pair will appear here.",

@@ -204,6 +204,8 @@ def test_the_loop_says_what_it_is_doing() -> None:
     assert (
         loop.waiting(Now(None, says="Loading the model."))[1] == "The first pair will appear here."
     )
+    read = "Loading the model: 40 % of tiny.gguf is read."
+    assert loop.waiting(Now(None, says=read)) == ("The model is loading", read)
     assert loop.waiting(Now(1, UpdateState.GATING)) == (
         "Training on new labels",
         "Checking the new version. The next pairs come soon.",

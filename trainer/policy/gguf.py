@@ -1,0 +1,284 @@
+"""Policies in GGUF files: each is unpacked once, to a model folder that anybody can load.
+
+    policy -> its GGUF file -> what the file says of itself -> a model folder in the cache -> policy
+
+llama.cpp keeps a model's packed weights, vocabulary and chat template in one file. Training takes
+plain weights, and a version's adapter has to name a base that plain `peft` can load. So the folder
+is the policy, and the file is not needed after that. What `transformers` leaves out of a file is
+mended here, or said. Weights are never trained packed, and nothing is read from a hub.
+"""
+
+import io
+import json
+import logging
+import shutil
+import struct
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError
+from tokenizers import Tokenizer, pre_tokenizers
+from tqdm.auto import tqdm
+from transformers import (
+    AutoModelForCausalLM,
+    GenerationConfig,
+    GgufConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+    modeling_gguf_pytorch_utils,
+)
+from transformers.integrations.gguf import GgufHeader, read_gguf_metadata
+from transformers.utils.logging import is_progress_bar_enabled
+
+from labeler.config.hub import Say
+from labeler.config.load import POLICY_FILE
+from labeler.config.policies import SMOLLM2, gguf_file, own_folder
+from labeler.domain.adapter_folder import file_sha256
+from labeler.domain.errors import BadInput, LivedpoError, first_line
+from labeler.domain.sentences.figures import percent
+from trainer.policy.folders import cache, written_whole
+
+log = logging.getLogger(__name__)
+
+# Raise it when something else is made of the same file: folders of before are not used then.
+EDITION = 1
+CARD = "README.md"
+SAY_SECONDS = 1.0
+# The plain types stay as they are. Of a packed type, half precision loses next to nothing: 1.5e-6
+# nats a token on SmolLM2 in Q4_1, where bfloat16 loses 5e-5.
+STAY = {"F32": torch.float32, "BF16": torch.bfloat16}
+# Vocabularies whose digits stand alone: by llama.cpp's list; transformers knows none of them.
+SINGLE_DIGITS = {"smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b"}
+LIKE_GPT2 = {"default", "gpt-2", "gpt2", "mpt", "olmo", "jais", "trillion", "phi-2"}
+# What transformers raises over a file that is broken or of a kind that it does not know.
+UNREADABLE = (
+    *(OSError, ValueError, LookupError, TypeError, RuntimeError, ArithmeticError, struct.error),
+)
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a GGUF file says of itself. `packing` is the type of most of its `weights`."""
+
+    file: Path
+    metadata: dict[str, Any]
+    packing: str
+    weights: int
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What its weights are unpacked to."""
+        return STAY.get(self.packing, torch.float16)
+
+    def token(self, name: str) -> int | None:
+        """The id of a special token, such as eos."""
+        return self.metadata.get(f"tokenizer.ggml.{name}_token_id")
+
+
+def unpacked(policy: str, say: Say) -> str:
+    """The policy itself, or the model folder that its GGUF file is unpacked to.
+
+    Two that ask for the same file at once do not harm each other: one waits. Raises LivedpoError.
+    """
+    file = gguf_file(policy)
+    if file is None:
+        return policy
+    content = read_content(file)
+    name = policy if policy == SMOLLM2 else file.stem
+    folder = cache() / f"gguf-{EDITION}" / f"{name}-{file_sha256(file)[:16]}"
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with _alone(folder, say):
+            if not folder.is_dir():
+                _unpack(content, policy, folder, say)
+    except (OSError, SafetensorError) as error:
+        raise LivedpoError(
+            f"The model folder {folder} cannot be written: {first_line(error)}. The environment "
+            "variable XDG_CACHE_HOME names another place."
+        ) from error
+    kept = str(content.dtype).removeprefix("torch.")
+    log.info(
+        "%s holds %s weights, most of them as %s; they are unpacked to %s in %s.",
+        *(file.name, f"{content.weights:,}", content.packing, kept, folder),
+    )
+    return str(folder)
+
+
+def read_content(file: Path) -> Content:
+    """What the file says of itself, without its weights. Raises BadInput if it is no policy."""
+    try:
+        metadata, _ = read_gguf_metadata(str(file))
+        header = GgufHeader.from_file(str(file))
+    except UNREADABLE as error:
+        raise BadInput(f"The GGUF file '{file}' is damaged: {first_line(error)}") from error
+    size = file.stat().st_size
+    ends = [header.data_start + tensor.offset + tensor.nbytes for tensor in header.tensors]
+    if size < max(ends, default=0):
+        raise BadInput(
+            f"The GGUF file '{file}' is cut short: it has {size:,} bytes of {max(ends):,}; copy or "
+            "download it again."
+        )
+    if metadata.get("split.count", 1) > 1:
+        raise BadInput(
+            f"The GGUF file '{file}' is one of {metadata['split.count']} parts; join them with "
+            "llama.cpp's `llama-gguf-split --merge`."
+        )
+    if not metadata.get("tokenizer.chat_template"):
+        raise BadInput(
+            f"The GGUF file '{file}' has no chat template; use one of an instruction-tuned model."
+        )
+    return Content(file, metadata, *_packing(header))
+
+
+def _packing(header: GgufHeader) -> tuple[str, int]:
+    """The type that most weights have, and how many weights there are."""
+    from gguf import GGMLQuantizationType
+
+    weights: Counter[int] = Counter()
+    for tensor in header.tensors:
+        weights[tensor.ggml_type] += torch.Size(tensor.shape).numel()
+    most = max(weights, key=lambda kind: weights[kind], default=0)
+    return GGMLQuantizationType(most).name, weights.total()
+
+
+@contextmanager
+def _alone(folder: Path, say: Say) -> Iterator[None]:
+    """Keep every other process off this folder's name."""
+    lock = FileLock(folder.with_name(folder.name + ".lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        say("Loading the model: another process unpacks it.")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _unpack(content: Content, policy: str, folder: Path, say: Say) -> None:
+    """Write the model folder of a file, with the policy's own settings and card."""
+    name = content.file.name
+    say(f"Loading the model: {name} is unpacked, once.")
+    # What lies beside the file is not its own: transformers would take a config or a template.
+    with TemporaryDirectory() as empty:
+        file = Path(empty, "model.gguf")
+        file.symlink_to(content.file.resolve())
+        try:
+            tokenizer = _tokenizer(file, content)
+            with _counted(
+                lambda share: say(f"Loading the model: {percent(share)} of {name} is read.")
+            ):
+                model = _model(file, content)
+        except UNREADABLE as error:
+            raise BadInput(
+                f"The GGUF file '{content.file}' cannot be read by transformers: "
+                f"{first_line(error)}"
+            ) from error
+    say(f"Loading the model: what was read of {name} is written.")
+    with written_whole(folder) as unfinished:
+        model.save_pretrained(unfinished)
+        tokenizer.save_pretrained(unfinished)
+        (unfinished / CARD).write_text(_card(content), encoding="utf-8")
+        for own in (CARD, POLICY_FILE):
+            if (own_folder(policy) / own).is_file():
+                shutil.copy(own_folder(policy) / own, unfinished)
+
+
+def _model(file: Path, content: Content) -> PreTrainedModel:
+    """The model in a file, with plain weights. Raises what is in UNREADABLE."""
+    loaded, info = AutoModelForCausalLM.from_pretrained(
+        file.parent,
+        gguf_file=file.name,
+        dtype=content.dtype,
+        quantization_config=GgufConfig(dequantize=True),
+        output_loading_info=True,
+    )
+    if info["missing_keys"]:
+        raise ValueError(f"it lacks the weights {min(info['missing_keys'])}")
+    model: PreTrainedModel = loaded
+    left_out = content.weights - model.num_parameters()
+    if left_out > 0:
+        log.warning(
+            "%s of the weights of %s have no place in the model that transformers makes of it, and "
+            "are left out.",
+            *(f"{left_out:,}", content.file.name),
+        )
+    ends = [content.token(name) for name in ("eos", "eot")]
+    model.generation_config = GenerationConfig(
+        bos_token_id=content.token("bos"),
+        eos_token_id=sorted({end for end in ends if end is not None}) or None,
+        pad_token_id=content.token("padding"),
+    )
+    return model
+
+
+def _tokenizer(file: Path, content: Content) -> PreTrainedTokenizerFast:
+    """The tokenizer in a file: its tokens and no others, and text split as the model learned it."""
+    read = PreTrainedTokenizerFast.from_pretrained(file.parent, gguf_file=file.name)
+    # transformers adds the end token of GPT-2 where the file has none, past the embedding's end.
+    state = json.loads(read.backend_tokenizer.to_str())
+    tokens = content.metadata["tokenizer.ggml.tokens"]
+    state["added_tokens"] = [token for token in state["added_tokens"] if token["id"] < tokens]
+    backend = Tokenizer.from_str(json.dumps(state))
+    by_bytes = content.metadata.get("tokenizer.ggml.model") == "gpt2"
+    split = content.metadata.get("tokenizer.ggml.pre", "default")
+    if by_bytes and split in SINGLE_DIGITS:
+        backend.pre_tokenizer = pre_tokenizers.Sequence(
+            [
+                pre_tokenizers.Digits(individual_digits=True),
+                pre_tokenizers.ByteLevel(add_prefix_space=False),
+            ]
+        )
+    elif isinstance(backend.pre_tokenizer, pre_tokenizers.ByteLevel) and split not in LIKE_GPT2:
+        log.warning(
+            "%s splits text as '%s', which transformers does not know; it is split as for GPT-2.",
+            *(content.file.name, split),
+        )
+    names = ("bos_token", "eos_token", "unk_token", "pad_token", "chat_template")
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend, **{name: getattr(read, name) for name in names}
+    )
+
+
+@contextmanager
+def _counted(hear: Callable[[float], None]) -> Iterator[None]:
+    """Tell how far transformers is with a file's weights, from 0 to 1; it shows that only as a bar.
+
+    The bar stays where bars are wanted.
+    """
+
+    class Heard(tqdm):  # type: ignore[misc]
+        def __init__(self, *args: Any, **options: Any) -> None:
+            shown = None if is_progress_bar_enabled() else io.StringIO()
+            super().__init__(*args, file=shown, mininterval=SAY_SECONDS, **options)
+
+        def display(self, *args: Any, **options: Any) -> Any:
+            hear(self.n / (self.total or 1))
+            return super().display(*args, **options)
+
+    plain = modeling_gguf_pytorch_utils.tqdm
+    modeling_gguf_pytorch_utils.tqdm = Heard
+    try:
+        yield
+    finally:
+        modeling_gguf_pytorch_utils.tqdm = plain
+
+
+def _card(content: Content) -> str:
+    """What the folder is and where it comes from, as far as the file tells."""
+    said = content.metadata
+    origin = [said.get(f"general.{key}") for key in ("organization", "source.url", "url")]
+    return (
+        f"# {said.get('general.name', content.file.stem)}\n\n"
+        f"Unpacked by livedpo from `{content.file.name}`, most of it {content.packing}.\n"
+        f"Origin: {', '.join(one for one in origin if one) or 'not named in the file'}.\n"
+        f"Licence: {said.get('general.license', 'not named in the file')}.\n"
+    )
