@@ -7,7 +7,7 @@ import importlib.util
 import sys
 from pathlib import Path
 
-from labeler.config.starter import SMOLLM2_FOLDER
+from labeler.config.starter import SMOLLM2_FOLDER, STARTER_PROMPTS
 from labeler.domain.errors import BadInput
 
 # SmolLM2-135M-Instruct. Its weights come in a package that is installed only for it.
@@ -19,6 +19,11 @@ MAGIC = b"GGUF"
 def own_folder(policy: str) -> Path:
     """The folder that may hold a policy's own `livedpo.toml`."""
     return SMOLLM2_FOLDER if policy == SMOLLM2 else Path(policy)
+
+
+def first_prompts(policy: str) -> Path:
+    """The prompts of a new database if none are named: the policy's, or else the starter's."""
+    return SMOLLM2_FOLDER / "prompts.jsonl" if policy == SMOLLM2 else STARTER_PROMPTS
 
 
 def gguf_file(policy: str) -> Path | None:

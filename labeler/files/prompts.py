@@ -16,8 +16,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from labeler.config.policies import first_prompts
 from labeler.config.settings import Settings
-from labeler.config.starter import STARTER_PROMPTS
 from labeler.domain.errors import BadInput
 from labeler.domain.messages import ALIASES, SPEAKERS, Messages
 from labeler.store import Store
@@ -63,11 +63,11 @@ def read_prompts(path: Path) -> PromptFile:
 
 
 def add_first_prompts(settings: Settings, store: Store, say: Callable[[str], None]) -> None:
-    """Add the prompts of `--prompts`, or the starter's to a database that has none."""
+    """Add the prompts of `--prompts`, or those to begin with to a database that has none."""
     path = settings.prompts
     if path is None and store.prompts.any():
         return
-    found = read_prompts(path or STARTER_PROMPTS)
+    found = read_prompts(path or first_prompts(settings.policy))
     added, duplicates = store.prompts.add(found.prompts, now=time.time())
     if added:
         say(f"{added} prompts added, {duplicates} were already there. {found.complaint()}".strip())

@@ -34,7 +34,9 @@ class Model(Part):
         "(SmolLM2-135M-Instruct). Default: the starter.",
     )
     prompts: Path | None = Field(
-        None, description="File or folder with prompts to sample from. Default: the starter's."
+        None,
+        description="File or folder with prompts to sample from. Default: those that come with "
+        "smollm2 for it, else the starter's.",
     )
     template_kwargs: Annotated[
         dict[str, Any], BeforeValidator(_json_object), Mark.POLICY_MAY_SET

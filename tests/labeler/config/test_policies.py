@@ -1,4 +1,4 @@
-"""What a policy's name stands for: its own settings, and its GGUF file."""
+"""What a policy's name stands for: its own settings, its prompts, its GGUF file."""
 
 import sys
 import threading
@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from labeler.config.load import load_settings
-from labeler.config.policies import SMOLLM2, gguf_file
-from labeler.config.starter import STARTER_POLICY
+from labeler.config.policies import SMOLLM2, first_prompts, gguf_file
+from labeler.config.starter import STARTER_POLICY, STARTER_PROMPTS
 from labeler.domain.errors import BadInput
 from labeler.roles.serve import serve
 from tests.support.service import free_port
@@ -21,6 +21,11 @@ def test_smollm2_comes_with_settings_of_its_own() -> None:
     assert settings.top_p < usual.top_p
     assert settings.max_new_tokens > usual.max_new_tokens
     assert load_settings({"policy": SMOLLM2, "temperature": "0.3"}, {}).temperature == 0.3
+
+
+def test_a_policy_that_brings_no_prompts_begins_with_the_starters() -> None:
+    assert first_prompts(SMOLLM2) != STARTER_PROMPTS
+    assert first_prompts(str(STARTER_POLICY)) == first_prompts("my-model") == STARTER_PROMPTS
 
 
 @pytest.mark.parametrize("policy", [str(STARTER_POLICY), "Qwen/Qwen2.5-0.5B-Instruct", "gguf"])

@@ -6,8 +6,11 @@ from pathlib import Path
 import datasets
 import pytest
 
+from labeler.config.policies import SMOLLM2, first_prompts
+from labeler.config.settings import Settings
 from labeler.domain.errors import BadInput
-from labeler.files.prompts import read_prompts
+from labeler.files.prompts import add_first_prompts, read_prompts
+from labeler.store import Store
 
 TEA = [{"role": "user", "content": "Tea?"}]
 CHAT = [
@@ -132,3 +135,11 @@ def test_a_developer_is_the_system_and_a_tools_answer_or_a_begun_reply_may_come_
     found = read_prompts(path)
     assert found.bad_lines == []
     assert found.prompts == [[{"role": "system", "content": "Be brief."}, *TEA], tool, begun]
+
+
+@pytest.mark.parametrize("policy", [SMOLLM2, "my-model"])
+def test_a_new_database_gets_the_prompts_that_go_with_its_policy(policy: str, store: Store) -> None:
+    add_first_prompts(Settings(policy=policy), store, print)
+    expected = read_prompts(first_prompts(policy))
+    assert expected.bad_lines == []
+    assert [prompt.messages for prompt in store.prompts.all()] == expected.prompts
