@@ -69,7 +69,7 @@ def climb(run: Run, world: World, reward: FittedReward, labelled: Sequence[Quest
     with tempfile.TemporaryDirectory() as out, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         trainer = RLOOTrainer(
-            model=AutoModelForCausalLM.from_pretrained(settings.policy),
+            model=AutoModelForCausalLM.from_pretrained(world.policy.base_name),
             reward_funcs=rewards,
             args=RLOOConfig(
                 output_dir=out,
@@ -94,7 +94,7 @@ def climb(run: Run, world: World, reward: FittedReward, labelled: Sequence[Quest
                 logging_strategy="no",
             ),
             train_dataset=Dataset.from_list([{"prompt": messages} for messages in asked]),
-            processing_class=AutoTokenizer.from_pretrained(settings.policy),
+            processing_class=AutoTokenizer.from_pretrained(world.policy.base_name),
             peft_config=LoraConfig(
                 r=settings.lora_rank,
                 lora_alpha=settings.lora_alpha,
