@@ -166,6 +166,7 @@ def _alone(folder: Path, say: Say) -> Iterator[None]:
 def _unpack(content: Content, policy: str, folder: Path, say: Say) -> None:
     """Write the model folder of a file, with the policy's own settings and card."""
     name = content.file.name
+    log.info("%s is unpacked to %s. Later starts find it there.", name, folder)
     say(f"Loading the model: {name} is unpacked, once.")
     # What lies beside the file is not its own: transformers would take a config or a template.
     with TemporaryDirectory() as empty:
