@@ -29,20 +29,21 @@ def write_gguf(
     packing: str = "F32",
     template: str | None = TEMPLATE,
     architecture: str = "llama",
+    split: str = "smollm",
     without: str = "",
     extra: dict[str, int] | None = None,
     **more: int,
 ) -> Path:
     """Write the tiny Llama and its tokenizer as a GGUF file.
 
-    Matrices are stored as `packing`. `without` names a tensor that is left out, `extra` has further
-    ones with their sizes, and `more` are further numbers among the metadata, by their names with
-    `__` for dots.
+    Matrices are stored as `packing`, and `split` names the rule by which text is split. `without`
+    names a tensor that is left out, `extra` has further ones with their sizes, and `more` are
+    further numbers among the metadata, by their names with `__` for dots.
     """
     writer = GGUFWriter(file, architecture)
     model = tiny_model()
     _write_sizes(writer, model.config)
-    _write_vocabulary(writer, model.config.vocab_size)
+    _write_vocabulary(writer, model.config.vocab_size, split)
     if template is not None:
         writer.add_chat_template(template)
     for name, number in more.items():
@@ -74,14 +75,14 @@ def _write_sizes(writer: GGUFWriter, config: Any) -> None:
     writer.add_vocab_size(config.vocab_size)
 
 
-def _write_vocabulary(writer: GGUFWriter, size: int) -> None:
+def _write_vocabulary(writer: GGUFWriter, size: int, split: str) -> None:
     tokenizer = tiny_tokenizer()
     spelled = {number: token for token, number in tokenizer.get_vocab().items()}
     kinds = dict.fromkeys(spelled, TokenType.NORMAL)
     kinds |= dict.fromkeys(tokenizer.added_tokens_decoder, TokenType.CONTROL)
     merges = json.loads(tokenizer.backend_tokenizer.to_str())["model"]["merges"]
     writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("smollm")
+    writer.add_tokenizer_pre(split)
     writer.add_token_list([spelled.get(number, f"[PAD{number}]") for number in range(size)])
     writer.add_token_types([kinds.get(number, TokenType.UNUSED) for number in range(size)])
     writer.add_token_merges([" ".join(pair) for pair in merges])

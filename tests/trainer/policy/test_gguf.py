@@ -67,7 +67,7 @@ def test_packed_weights_are_unpacked_to_half_precision_and_the_log_says_so(
     with caplog.at_level(logging.INFO, logger="trainer.policy.gguf"):
         folder = folder_of(write_gguf(tmp_path / "tiny.gguf", packing=packing))
     said = f"most of them as {packing}; they are unpacked to float16 in {folder}."
-    assert [said in message for message in caplog.messages] == [True]
+    assert caplog.messages[-1].endswith(said)
     name = "model.layers.1.mlp.down_proj.weight"
     kind = GGMLQuantizationType[packing]
     weight = dequantize(quantize(tiny_model().state_dict()[name].numpy(), kind), kind)
@@ -92,6 +92,14 @@ def test_digits_stand_alone_where_the_model_learned_them_so(tmp_path: Path) -> N
     assert [piece for piece, _ in split] == ["so", ":", "ĊĊ", "1", "2", "Ġb"]
     plain = pre_tokenizers.ByteLevel(add_prefix_space=False).pre_tokenize_str("so:\n\n12 b")
     assert [piece for piece, _ in plain] == ["so", ":", "Ċ", "Ċ", "12", "Ġb"]
+
+
+@pytest.mark.parametrize(("split", "said"), [("falcon", True), ("gpt-2", False)])
+def test_a_rule_of_splitting_that_is_not_known_is_named_in_the_log(
+    split: str, said: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder_of(write_gguf(tmp_path / "tiny.gguf", split=split))
+    assert (f"splits text as '{split}'" in caplog.text) is said
 
 
 def test_no_token_lies_beyond_the_embedding(tmp_path: Path) -> None:
