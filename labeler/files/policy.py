@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from labeler.config.gguf import read_content
 from labeler.config.hub import facts_folder, is_hub_id
 from labeler.config.parts.model import Model
 from labeler.config.policies import gguf_file
@@ -35,7 +36,8 @@ OTHER_HEADS = ("Classification", "QuestionAnswering", "MaskedLM")
 def refuse_unfit_policy(settings: Model) -> None:
     """Raise BadInput, in one sentence, if the policy is not there or can never be tuned."""
     name = settings.policy
-    if gguf_file(name) is not None:
+    if (file := gguf_file(name)) is not None:
+        read_content(file)
         return
     folder = _folder(name)
     if folder is None:

@@ -13,10 +13,8 @@ import json
 import logging
 import shutil
 import struct
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -34,9 +32,9 @@ from transformers import (
     PreTrainedTokenizerFast,
     modeling_gguf_pytorch_utils,
 )
-from transformers.integrations.gguf import GgufHeader, read_gguf_metadata
 from transformers.utils.logging import is_progress_bar_enabled
 
+from labeler.config.gguf import Content, read_content
 from labeler.config.hub import Say
 from labeler.config.load import POLICY_FILE
 from labeler.config.policies import SMOLLM2, gguf_file, own_folder
@@ -63,25 +61,6 @@ UNREADABLE = (
 )
 
 
-@dataclass(frozen=True)
-class Content:
-    """What a GGUF file says of itself. `packing` is the type of most of its `weights`."""
-
-    file: Path
-    metadata: dict[str, Any]
-    packing: str
-    weights: int
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """What its weights are unpacked to."""
-        return STAY.get(self.packing, torch.float16)
-
-    def token(self, name: str) -> int | None:
-        """The id of a special token, such as eos."""
-        return self.metadata.get(f"tokenizer.ggml.{name}_token_id")
-
-
 def unpacked(policy: str, say: Say) -> str:
     """The policy itself, or the model folder that its GGUF file is unpacked to.
 
@@ -103,7 +82,7 @@ def unpacked(policy: str, say: Say) -> str:
             f"The model folder {folder} cannot be written: {first_line(error)}. The environment "
             "variable XDG_CACHE_HOME names another place."
         ) from error
-    kept = str(content.dtype).removeprefix("torch.")
+    kept = str(_dtype(content)).removeprefix("torch.")
     log.info(
         "%s holds %s weights, most of them as %s; they are unpacked to %s in %s.",
         *(file.name, f"{content.weights:,}", content.packing, kept, folder),
@@ -111,41 +90,9 @@ def unpacked(policy: str, say: Say) -> str:
     return str(folder)
 
 
-def read_content(file: Path) -> Content:
-    """What the file says of itself, without its weights. Raises BadInput if it is no policy."""
-    try:
-        metadata, _ = read_gguf_metadata(str(file))
-        header = GgufHeader.from_file(str(file))
-    except UNREADABLE as error:
-        raise BadInput(f"The GGUF file '{file}' is damaged: {first_line(error)}") from error
-    size = file.stat().st_size
-    ends = [header.data_start + tensor.offset + tensor.nbytes for tensor in header.tensors]
-    if size < max(ends, default=0):
-        raise BadInput(
-            f"The GGUF file '{file}' is cut short: it has {size:,} bytes of {max(ends):,}; copy or "
-            "download it again."
-        )
-    if metadata.get("split.count", 1) > 1:
-        raise BadInput(
-            f"The GGUF file '{file}' is one of {metadata['split.count']} parts; join them with "
-            "llama.cpp's `llama-gguf-split --merge`."
-        )
-    if not metadata.get("tokenizer.chat_template"):
-        raise BadInput(
-            f"The GGUF file '{file}' has no chat template; use one of an instruction-tuned model."
-        )
-    return Content(file, metadata, *_packing(header))
-
-
-def _packing(header: GgufHeader) -> tuple[str, int]:
-    """The type that most weights have, and how many weights there are."""
-    from gguf import GGMLQuantizationType
-
-    weights: Counter[int] = Counter()
-    for tensor in header.tensors:
-        weights[tensor.ggml_type] += torch.Size(tensor.shape).numel()
-    most = max(weights, key=lambda kind: weights[kind], default=0)
-    return GGMLQuantizationType(most).name, weights.total()
+def _dtype(content: Content) -> torch.dtype:
+    """What the weights of a file are unpacked to."""
+    return STAY.get(content.packing, torch.float16)
 
 
 @contextmanager
@@ -198,7 +145,7 @@ def _model(file: Path, content: Content) -> PreTrainedModel:
     loaded, info = AutoModelForCausalLM.from_pretrained(
         file.parent,
         gguf_file=file.name,
-        dtype=content.dtype,
+        dtype=_dtype(content),
         quantization_config=GgufConfig(dequantize=True),
         output_loading_info=True,
     )

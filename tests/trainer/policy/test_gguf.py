@@ -4,7 +4,6 @@ import importlib.util
 import logging
 import shutil
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -179,62 +178,18 @@ def test_a_second_process_waits_for_the_first(tmp_path: Path) -> None:
     assert found == [str(folder)]
 
 
-def damaged(file: Path) -> None:
-    """Break the table of tensors, which comes after the metadata."""
-    written = bytearray(file.read_bytes())
-    place = written.index(b"token_embd.weight")
-    written[place - 8 : place] = (2**40).to_bytes(8, "little")
-    file.write_bytes(written)
-
-
-def cut(file: Path) -> None:
-    with file.open("r+b") as opened:
-        opened.truncate(file.stat().st_size - 100)
-
-
-def emptied(file: Path) -> None:
-    file.write_bytes(b"GGUF")
-
-
-def replaced(file: Path) -> None:
-    file.write_text("<html>not found</html>")
-
-
-def removed(file: Path) -> None:
-    file.unlink()
-
-
-def made_a_folder(file: Path) -> None:
-    file.unlink()
-    file.mkdir()
-
-
 @pytest.mark.parametrize(
-    ("written", "then", "words"),
+    ("written", "words"),
     [
-        ({"template": None}, None, "has no chat template"),
-        ({"template": ""}, None, "has no chat template"),
-        ({"architecture": "rwkv7"}, None, "architecture rwkv7 is not supported"),
-        ({"without": "blk.1.ffn_up.weight"}, None, "it lacks the weights model.layers.1.mlp.up"),
-        ({"split__count": 3}, None, "is one of 3 parts"),
-        ({}, cut, "is cut short"),
-        ({}, damaged, "is damaged"),
-        ({}, emptied, "is damaged"),
-        ({}, replaced, "is not a GGUF file"),
-        ({}, removed, "No such file"),
-        ({}, made_a_folder, "Is a directory"),
+        ({"architecture": "rwkv7"}, "architecture rwkv7 is not supported"),
+        ({"without": "blk.1.ffn_up.weight"}, "it lacks the weights model.layers.1.mlp.up_proj"),
+        ({"template": None}, "has no chat template"),
     ],
 )
 def test_a_file_that_is_no_policy_is_refused_in_one_sentence_and_nothing_is_kept(
-    written: dict[str, str],
-    then: Callable[[Path], None] | None,
-    words: str,
-    tmp_path: Path,
-    cache: Path,
+    written: dict[str, str], words: str, tmp_path: Path, cache: Path
 ) -> None:
     file = write_gguf(tmp_path / "tiny.gguf", **written)  # type: ignore[arg-type]
-    if then is not None:
-        then(file)
     with pytest.raises(BadInput, match=words) as caught:
         folder_of(file)
     assert str(file) in str(caught.value)
