@@ -10,7 +10,7 @@ import pytest
 
 from tests.benchmarks.week import Look, Week, week_settings
 
-UPDATES = 24
+UPDATES = 32
 QUARTERS = 4
 
 

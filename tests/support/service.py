@@ -99,6 +99,11 @@ class Service:
         counts: dict[str, Any] = json.loads(run.stdout)
         return counts
 
+    def alarms(self) -> list[str]:
+        """The alarms of `status`, but for that of a random model, whose replies never end."""
+        alarms: list[str] = self.status()["alarms"]
+        return [alarm for alarm in alarms if "replies were cut" not in alarm]
+
     def pids(self) -> dict[str, int]:
         """The process of each role."""
         import psutil
