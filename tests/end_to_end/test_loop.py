@@ -58,7 +58,7 @@ def test_votes_by_keyboard_change_the_policy_that_the_next_pairs_come_from(
 ) -> None:
     data_dir = tmp_path / "run"
     with (
-        Service(data_dir, labels_per_update=LABELS_PER_UPDATE) as service,
+        Service(data_dir, labels_per_update=LABELS_PER_UPDATE, gate_prompts=8) as service,
         closing(open_store(f"sqlite:///{data_dir / 'livedpo.sqlite'}")) as store,
         closing(browser.new_page()) as page,
     ):

@@ -21,6 +21,7 @@ EASY: dict[str, Any] = {
     "gate_max_length_change": 20.0,
     "gate_max_unfinished_rise": 1.0,
     "gate_max_repetition_rise": 1.0,
+    "gate_max_agreement_drop": 1.0,
 }
 SAMPLED_BY_GENERATE = ("bloom", "gpt_oss", "lfm2", "rwkv", "recurrent_gemma")
 SIZE = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}

@@ -70,7 +70,7 @@ def test_gold_repeated_and_ordinary_pairs_look_alike_in_every_answer(
             return answer.json()
 
         before = client.get("/rating/state").json()
-        for number in range(90):
+        for number in range(60):
             leased = post("/rating/pairs", {"holder": "tab", "wanted": 1})
             (pair,) = leased["pairs"]
             ballot = {"vote_id": f"v{number}", "lease_id": pair["lease_id"], "choice": "left"}
@@ -91,7 +91,7 @@ def test_gold_repeated_and_ordinary_pairs_look_alike_in_every_answer(
     assert set(seen) == {Purpose.LOOP, Purpose.GOLD, Purpose.REPEAT}
     ordinary = seen[Purpose.LOOP][0]
     for purpose, all_told in seen.items():
-        assert len(all_told) > 8
+        assert len(all_told) > 5
         for told in all_told:
             assert told == ordinary, purpose
 
