@@ -27,6 +27,7 @@ from trainer.sampling.origin import WrongVersionError
 from trainer.sampling.sampler import Version
 from trainer.sampling.samples import Progress, Response
 from trainer.worker.candidate import write_candidate
+from trainer.worker.jobs.sample import SampleJob
 from trainer.worker.main import TROUBLE, _turn
 from trainer.worker.supply import Supply
 
@@ -62,10 +63,10 @@ def settings(tiny_policy: Path, tmp_path: Path) -> Settings:
 
 @pytest.mark.parametrize("kind", SAMPLED_BY_GENERATE)
 def test_after_a_refused_update_pairs_come_from_the_live_version_still(
-    kind: str, store: Store, database: Database, tmp_path: Path
+    kind: str, store: Store, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    strict = {"gate_max_kl_live": 1e-9, "learning_rate": 0.1, "queue_pairs": 16}
-    settings = worker_settings(save_tiny_policy(tmp_path, kind), tmp_path, **strict)
+    monkeypatch.setattr("trainer.gate.examine.objections", lambda *_: ["nobody wants it"])
+    settings = worker_settings(save_tiny_policy(tmp_path, kind), tmp_path, learning_rate=0.1)
     policy = load(tmp_path)
     store.prompts.add(PROMPTS, now=1.0)
     worker = HandTurned(store, policy, settings)
@@ -75,8 +76,7 @@ def test_after_a_refused_update_pairs_come_from_the_live_version_still(
     open_due_update(settings, store, now=2000.0)
     worker.step()
     assert states(store) == ["live", "rejected"]
-    assert store.versions.get(1).finding.kl_live != 0
-    work(worker)
+    worker.job(SampleJob).top_up(16)
     fresh = [pair for pair in rows(database, Pair) if pair.id not in before]
     assert {pair.version_id for pair in fresh} == {0}
     tokens = [(pair.prompt_tokens, pair.tokens_a) for pair in fresh]
@@ -86,7 +86,7 @@ def test_after_a_refused_update_pairs_come_from_the_live_version_still(
         with policy.adapter(CANDIDATE):
             candidate = torch.cat([row_logps(policy, [row]) for row in tokens])
     assert [pair.logp_a for pair in fresh] == pytest.approx(live.tolist(), abs=1e-3)
-    assert (live - candidate).abs().min() > 0.01, "or the test would show nothing"
+    assert (live - candidate).abs().mean() > 0.05, "or the test would show nothing"
 
 
 def test_a_sampler_that_draws_from_another_adapter_gets_nothing_stored(

@@ -19,7 +19,7 @@ from labeler.store.database import Database
 from labeler.store.records import Ballot, LeasedPair
 from labeler.store.tables import Pair
 from tests.support.store import change, rows
-from tests.support.tiny import save_tiny_policy, worker_settings
+from tests.support.tiny import Clock, save_tiny_policy, worker_settings
 from tests.support.worker import HandTurned
 from tests.trainer.conftest import load
 from trainer.policy.adapters import DamagedCheckpointError, read_adapter
@@ -90,9 +90,21 @@ def test_the_queue_is_filled_with_pairs_worth_asking_and_their_reference_log_pro
         assert [pair.reference_logp_a, pair.reference_logp_b] == pytest.approx(expected, abs=1e-3)
 
 
-def test_an_open_update_is_run_and_its_version_becomes_live_with_its_first_pairs(
-    worker: HandTurned, store: Store, policy: Policy, settings: Settings
+def test_the_first_pair_of_a_cold_service_waits_for_no_other(
+    worker: HandTurned, store: Store
 ) -> None:
+    ready = []
+    while worker.step():
+        ready.append(store.queue.ready())
+    assert ready[:4] == [1, 3, 7, 15]
+
+
+def test_an_open_update_is_run_and_its_version_becomes_live_with_its_first_pairs(
+    store: Store, policy: Policy, settings: Settings
+) -> None:
+    store.prompts.add(PROMPTS, now=1.0)
+    settings = settings.model_copy(update={"learning_rate": 0.1})
+    worker = HandTurned(store, policy, settings)
     work(worker)
     vote(store, N)
     open_due_update(settings, store, now=2000.0)
@@ -229,7 +241,7 @@ def test_a_prompt_that_the_chat_template_refuses_is_set_aside_with_its_words(
     told = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Tea?"}]
     store.prompts.add([told, *PROMPTS[:3]], now=1.0)
     worker = make_worker(policy)
-    worker.step()
+    work(worker)
     aside = [prompt.set_aside for prompt in store.prompts.all() if prompt.set_aside]
     assert aside == ["no system role"]
     assert store.queue.ready() > 0
@@ -347,7 +359,7 @@ def test_a_candidate_beyond_a_limit_is_kept_back_with_its_reasons_and_can_be_pro
     store: Store, policy: Policy, settings: Settings
 ) -> None:
     store.prompts.add(PROMPTS, now=1.0)
-    strict = settings.model_copy(update={"gate_max_kl_live": 1e-9})
+    strict = settings.model_copy(update={"gate_max_kl_live": 1e-9, "learning_rate": 0.1})
     worker = HandTurned(store, policy, strict)
     work(worker)
     vote(store, N)
@@ -371,9 +383,9 @@ def test_after_a_refusal_the_next_update_is_gentler_until_one_passes(
 ) -> None:
     store.prompts.add(PROMPTS, now=1.0)
     strict = settings.model_copy(update={"gate_max_length_change": 1 + 1e-9})
-    rates = []
+    rates, clock = [], Clock()
     for number, rules in enumerate((strict, strict, settings, settings)):
-        worker = HandTurned(store, policy, rules)
+        worker = HandTurned(store, policy, rules, clock=clock)
         work(worker)
         vote(store, N, holder=f"tab {number}")
         open_due_update(rules, store, now=2000.0 + number)
