@@ -1,9 +1,9 @@
 # Two commands set everything up: `make serve` and `make test`. See README.md.
 PYTHON ?= python3
 BIN := .venv/bin
-# A file's tests share a process; in the order of the folders, so that the longest come first. One
-# process more than there are cores: many tests wait for processes of their own.
-PROCESSES := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+# A file's tests share a process; in the order of the folders, so that the longest come first. Two
+# processes more than there are cores: many tests wait for processes of their own.
+PROCESSES := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 PARALLEL := -n $(PROCESSES) --maxprocesses 5 --dist loadfile --no-loadscope-reorder
 
 .PHONY: serve test check lint format starter bench bench-update bench-sampling bench-loop bench-gate \

@@ -63,8 +63,13 @@ class Look:
 
 
 def week_settings(policy: Path, data_dir: Path) -> Settings:
-    """Eight labels an update, and five versions kept."""
-    changes = EASY | {"gate_prompts": 4, "gate_max_kl_live": 0.2, "gate_max_length_change": 1.3}
+    """Eight labels an update, and five versions kept; the gate refuses some."""
+    strict = {
+        "gate_max_kl_live": 0.2,
+        "gate_max_length_change": 1.3,
+        "gate_max_agreement_drop": 0.15,
+    }
+    changes = EASY | {"gate_prompts": 4} | strict
     return Settings(
         policy=str(policy),
         data_dir=data_dir,
