@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import gc
 import logging
+import sqlite3
 import tempfile
 import time
 from collections.abc import Iterator
@@ -95,6 +96,8 @@ class Week:
         self._began = self.now
         self._looked_at = time.perf_counter(), 0
         self.store: Store = open_store(settings.database_url)
+        self._connection = sqlite3.connect(settings.data_dir / "livedpo.sqlite")
+        self._database_kb()  # so that all its files are open before any are counted
         prompts = [[{"role": "user", "content": f"how do you make tea {n}?"}] for n in range(200)]
         self.store.prompts.add(prompts, now=self.now)
         self.store.runs.begin(str(settings.judge), now=self.now)
@@ -159,7 +162,7 @@ class Week:
             threads=process.num_threads(),
             folders=len(list(adapters.iterdir())),
             adapters_kb=_kilobytes(*adapters.rglob("*")),
-            database_kb=_kilobytes(self.settings.data_dir / "livedpo.sqlite"),
+            database_kb=self._database_kb(),
             wal_kb=_kilobytes(self.settings.data_dir / "livedpo.sqlite-wal"),
             log_kb=_kilobytes(*self.settings.data_dir.glob("*.log*")),
             pairs=sum(status["pairs"][state] for state in ("ready", "labelled", "expired")),
@@ -169,6 +172,12 @@ class Week:
         )
         self._looked_at = time.perf_counter(), updates
         return look
+
+    def _database_kb(self) -> float:
+        """The size with what is still in the log, however much SQLite has folded back by now."""
+        ((pages,),) = self._connection.execute("PRAGMA page_count")
+        ((size,),) = self._connection.execute("PRAGMA page_size")
+        return float(pages * size / 1e3)
 
     def _state(self) -> LoopState:
         rules, ended = self.settings.due_rules, self.settings.stop_rejected
@@ -183,6 +192,7 @@ class Week:
     def close(self) -> None:
         """Give everything back."""
         self.worker.close()
+        self._connection.close()
         self.store.close()
 
 
