@@ -50,7 +50,7 @@ class FunctionJudge:
             if isinstance(said, str):
                 raise TypeError(f"it gave the text {said[:40]!r}")
             probability = float(said)
-        except BaseException as error:  # a user's code may raise anything, and SystemExit too
+        except (Exception, SystemExit) as error:  # a user's code may raise anything, and may leave
             return self._failed(Cause.ERROR, type(error).__name__, f"raised: {first_line(error)}")
         if not math.isfinite(probability):
             return self._failed(Cause.NOT_FINITE, "not finite", f"gave {probability}")
@@ -83,7 +83,7 @@ def _module(spec: str, name: str) -> ModuleType:
     sys.path.insert(0, here)
     try:
         return importlib.import_module(name)
-    except BaseException as error:  # a module may raise anything while it is imported
+    except (Exception, SystemExit) as error:  # and so may a module while it is imported
         raise BadInput(
             f"The judge '{spec}' cannot be used: {type(error).__name__}: {first_line(error)}"
         ) from error
