@@ -196,6 +196,7 @@ def _saved(adapter_folder: Path, base: PreTrainedModel, settings: Model) -> Lora
     """Adapters like a saved one; said in the log if the settings ask for others."""
     lora = LoraConfig.from_pretrained(str(adapter_folder))
     lora.inference_mode = False
+    lora.base_model_name_or_path = None  # it may have moved; what it holds is checked
     if (lora.r, lora.lora_alpha) != (settings.lora_rank, settings.lora_alpha):
         log.warning(
             "The adapter %s has LoRA rank %s and alpha %s; these stay.",
