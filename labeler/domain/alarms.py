@@ -18,6 +18,9 @@ SILENT_SECONDS = 30.0
 SILENT_STARTING_SECONDS = 300.0
 STARTING = ("Loading the model", "Merging the adapter", "Waiting for an earlier worker to end")
 DRY_SECONDS = 20.0
+# What the first pair of a batch may take with a large model.
+DRY_SAMPLING_SECONDS = 180.0
+SAMPLING = "Sampling pairs"
 MIN_REFUSED = 3
 MIN_FREE_SHARE = 0.05
 MIN_FREE_BYTES = 500_000_000
@@ -119,13 +122,17 @@ def _none_accepted(facts: Facts) -> str | None:
 
 def _dry(facts: Facts, now: float) -> str | None:
     """Nothing to rate for a while, and no update that would explain it."""
-    is_quiet = facts.moved_at is None or now - facts.moved_at > DRY_SECONDS
-    if facts.ready or facts.in_rounds or facts.open_since is not None or not is_quiet:
+    if facts.ready or facts.in_rounds or facts.open_since is not None:
         return None
     sign = facts.processes.get("worker")
     if sign is None or sign.says.startswith(STARTING) or _worker_is_away(facts, now):
         return None
-    return sentences.dry()
+    samples = sign.says.startswith(SAMPLING)
+    if facts.moved_at is None:
+        is_quiet = not samples
+    else:
+        is_quiet = now - facts.moved_at > (DRY_SAMPLING_SECONDS if samples else DRY_SECONDS)
+    return sentences.dry() if is_quiet else None
 
 
 def _disk(disk: Disk | None) -> str | None:

@@ -50,13 +50,13 @@ class LocalSampler:
         seed: int,
         copies: int = 2,
         progress: Progress | None = None,
-    ) -> list[tuple[Response, ...]]:
+    ) -> Iterator[tuple[int, tuple[Response, ...]]]:
         """As in `Sampler`, from the adapter that holds the version, or else from its folder.
 
         Raises LivedpoError, too, if the folder is damaged or does not fit the policy.
         """
         adapter = adapter_of(self._policy, version)
-        return self.draw(adapter, prompts, settings, seed=seed, copies=copies, progress=progress)
+        return self._stream(adapter, prompts, settings, seed, copies, progress)
 
     def draw(
         self,
@@ -68,15 +68,30 @@ class LocalSampler:
         copies: int = 2,
         progress: Progress | None = None,
     ) -> list[tuple[Response, ...]]:
-        """As `sample`, under an adapter as it is now, or the reference (None)."""
+        """All at once, under an adapter as it is now, or the reference (None)."""
+        found = dict(self._stream(adapter, prompts, settings, seed, copies, progress))
+        return [found[place] for place in range(len(prompts))]
+
+    def _stream(
+        self,
+        adapter: str | None,
+        prompts: Sequence[Sequence[int]],
+        settings: Sampling,
+        seed: int,
+        copies: int,
+        progress: Progress | None,
+    ) -> Iterator[tuple[int, tuple[Response, ...]]]:
+        """Each prompt as soon as it is complete if the copy draws, else when all are.
+
+        Whoever computes with the policy in between switches its adapters.
+        """
         jobs = _jobs(self._policy, prompts, settings)
         with self._weights(adapter):
             drawn = self._draw(jobs, settings, seed=seed, copies=copies, progress=progress)
-            found = {rows[0].job.number: rows for rows in drawn}
-        return [
-            tuple(_response(self._policy, row) for row in found[number])
-            for number in range(len(prompts))
-        ]
+            if self._copy is None:
+                drawn = iter(list(drawn))
+        for rows in drawn:
+            yield rows[0].job.number, tuple(_response(self._policy, row) for row in rows)
 
     def _draw(
         self,

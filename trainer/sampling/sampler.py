@@ -1,6 +1,6 @@
 """What every way to draw responses offers: prompts in, responses of one version out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -32,9 +32,11 @@ class Sampler(Protocol):
         seed: int,
         copies: int = 2,
         progress: Progress | None = None,
-    ) -> list[tuple[Response, ...]]:
-        """`copies` responses of the version to each prompt (token ids).
+    ) -> Iterator[tuple[int, tuple[Response, ...]]]:
+        """`copies` responses of the version to each prompt (token ids), with the prompt's place.
 
-        The same prompts, settings, seed and version give the same responses. Raises BadInput if a
-        prompt leaves no room for a response, FloatingPointError if logits are not finite.
+        A prompt is yielded as soon as its responses are complete, or later. Between any two the
+        caller may compute with the policy, but not sample. The same prompts, settings, seed and
+        version give the same responses. Raises BadInput if a prompt leaves no room for a response,
+        FloatingPointError if logits are not finite.
         """

@@ -11,7 +11,6 @@ import socket
 import sys
 import threading
 import time
-from functools import partial
 
 import torch
 from filelock import FileLock, Timeout
@@ -35,12 +34,13 @@ from trainer.worker.jobs.edit import EditJob
 from trainer.worker.jobs.judge import JudgeJob
 from trainer.worker.jobs.sample import SampleJob
 from trainer.worker.jobs.update import UpdateJob
+from trainer.worker.life import ROLE, Clock, SignOfLife, Stopped
 from trainer.worker.live import Live, load_live_policy
 from trainer.worker.news import News
 from trainer.worker.stopwatch import Stopwatch
-from trainer.worker.supply import REFUSALS, ROLE, Supply
+from trainer.worker.supply import REFUSALS, Supply
 from trainer.worker.worker import Job, Turn, Worker
-from trainer.worker.workplace import Clock, SignOfLife, Workplace
+from trainer.worker.workplace import Workplace
 
 log = logging.getLogger(__name__)
 
@@ -77,14 +77,15 @@ def make_worker(
     live.follow()
     spent = store.judging.spent(settings.judge) if settings.judge else 0
     judge = load_judge(settings, policy, requests_spent=spent)
+    life = SignOfLife(store, clock, stop)
     place = Workplace(
         store=store,
         policy=policy,
         settings=settings,
         live=live,
-        supply=Supply(store, policy, sampler, settings, judge),
+        supply=Supply(store, policy, sampler, settings, judge, go_on=life.go_on),
         stopwatch=Stopwatch(),
-        say=SignOfLife(store, clock).say,
+        say=life.say,
         clock=clock,
     )
     news = News(store)
@@ -110,11 +111,12 @@ def make_worker(
 def run_worker(settings: Settings, store: Store, stop: threading.Event) -> None:
     """Be the one worker of this data dir until `stop` is set. Raises LivedpoError."""
     add_first_prompts(settings, store, log.info)
-    _say(store, "Waiting for an earlier worker to end.")
+    life = SignOfLife(store, time.time, stop)
+    life.say("Waiting for an earlier worker to end.")
     lock = FileLock(settings.data_dir / "worker.lock", timeout=0)
     while not stop.wait(0.2):
         with contextlib.suppress(Timeout), lock:
-            _work(settings, store, stop)
+            _work(settings, store, life, stop)
             return
 
 
@@ -128,20 +130,17 @@ def rest_after(turn: Turn, rest: float) -> float:
     return min(IDLE_FACTOR * rest, MAX_IDLE_SECONDS) if turn is Turn.IDLE else FIRST_IDLE_SECONDS
 
 
-def _say(store: Store, words: str) -> None:
-    store.roles.say(ROLE, words, pid=os.getpid(), now=time.time())
-
-
-def _work(settings: Settings, store: Store, stop: threading.Event) -> None:
+def _work(settings: Settings, store: Store, life: SignOfLife, stop: threading.Event) -> None:
     """Load the policy and work, again for each version of another shape that goes live."""
     torch.set_num_threads(settings.threads or max(1, (os.cpu_count() or 2) - 1))
     if QUIET in sys.argv[1:] or not sys.stderr.isatty():
         disable_progress_bar()
     while not stop.is_set():
-        _say(store, "Loading the model.")
-        policy = load_live_policy(store, settings, partial(_say, store))
-        sampler, name = LocalSampler(policy), worker_name(settings)
-        worker = make_worker(store, policy, sampler, settings, name=name, stop=stop)
+        life.say("Loading the model.")
+        with life.kept_up():
+            policy = load_live_policy(store, settings, life.say)
+            sampler, name = LocalSampler(policy), worker_name(settings)
+            worker = make_worker(store, policy, sampler, settings, name=name, stop=stop)
         with contextlib.closing(worker):
             _turn(worker, store, stop)
 
@@ -155,6 +154,8 @@ def _turn(worker: Worker, store: Store, stop: threading.Event) -> None:
             if in_trouble:
                 store.roles.alarm(TROUBLE, None)
             in_trouble = False
+        except Stopped:
+            return
         except (LivedpoError, FloatingPointError) as error:
             # A full disk, say: try again rather than load it all again.
             log.error("%s", error)

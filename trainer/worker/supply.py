@@ -6,7 +6,7 @@ Leaves out which version is live and when the queue is full: the worker knows.
 import logging
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -27,12 +27,12 @@ from trainer.sampling.origin import refuse_others
 from trainer.sampling.sampler import Sampler, Version
 from trainer.sampling.samples import Progress, Prompt, Sample, batch_seed, worth_asking
 from trainer.worker.cut import CutReplies
+from trainer.worker.life import ROLE
 
 log = logging.getLogger(__name__)
 
-ROLE = "worker"
 REFUSALS = f"{ROLE}: prompts"
-EMPTY_BATCHES_BEFORE_ALARM = 5
+USELESS_PAIRS_BEFORE_ALARM = 32
 DRAWN_BY = set(Sampling.model_fields)
 
 
@@ -43,7 +43,8 @@ class TooLong(Refused):
 class Supply:
     """Draws pairs for the store's prompts. `policy` is who reads them and knows the reference.
 
-    With more than two candidates a prompt, the judge chooses which two make the pair.
+    With more than two candidates a prompt, the judge chooses which two make the pair. `go_on` is
+    called after each token, and may raise to end the sampling.
     """
 
     def __init__(
@@ -53,13 +54,15 @@ class Supply:
         sampler: Sampler,
         settings: Settings,
         judge: Judge | None = None,
+        go_on: Callable[[], None] | None = None,
     ) -> None:
         self._store = store
         self._policy = policy
         self._sampler = sampler
         self._settings = settings
         self._judge = judge
-        self._useless_batches = 0
+        self._go_on = go_on
+        self._useless_pairs = 0
         # Prompts and replies share the context: half of it is the most that replies should have.
         self._cut = CutReplies(settings.max_new_tokens, most=policy.context_tokens // 2)
         self._said_of_cuts: str | None = ""  # nothing yet, not even that all is well
@@ -67,13 +70,26 @@ class Supply:
 
     def sample(self, count: int, version: Version) -> list[Sample]:
         """Responses of a version to each of up to `count` prompts."""
-        taken = self._take(count)
-        if not taken:
-            return []
-        first, _ = taken[0]
-        seed = batch_seed(self._settings.seed, version.number, _id(first), first.pairs_sampled)
-        prompts = [Prompt(_id(prompt), prompt.messages, tokens) for prompt, tokens in taken]
+        prompts, seed = self._next(count, version)
         return self.answer(prompts, version, seed, copies=self._settings.candidates)
+
+    def flow(
+        self, count: int, version: Version, *, is_due: Callable[[], bool]
+    ) -> Iterator[list[Sample]]:
+        """The same in parts: what is complete whenever a part `is_due`, and at the end the rest.
+
+        Each part is checked as in `answer`. The rest may be empty.
+        """
+        prompts, seed = self._next(count, version)
+        part: list[Sample] = []
+        for _, sample in self._draw(prompts, version, seed, self._settings.candidates, None):
+            part.append(sample)
+            if is_due():
+                self._check(part, version, seed)
+                yield part
+                part = []
+        self._check(part, version, seed)
+        yield part
 
     def answer(
         self,
@@ -88,20 +104,15 @@ class Supply:
 
         Raises what the sampler does, and WrongVersionError if it drew from other weights.
         """
-        tokens = [prompt.tokens for prompt in prompts]
-        drawn = self._sampler.sample(
-            version, tokens, self._settings, seed=seed, copies=copies, progress=progress
-        )
-        refuse_others(self._policy, version, tokens, drawn, seed=seed)
-        return [
-            Sample(prompt, responses, seed)
-            for prompt, responses in zip(prompts, drawn, strict=True)
-        ]
+        drawn = dict(self._draw(prompts, version, seed, copies, progress))
+        samples = [drawn[place] for place in range(len(prompts))]
+        self._check(samples, version, seed)
+        return samples
 
     def pairs(self, samples: Sequence[Sample], version: Version) -> list[NewPair]:
         """Those pairs that are worth asking about, with their log-probs under the reference."""
         kept = [sample for sample in self._chosen(samples) if worth_asking(sample.pair)]
-        self._notice_useless_batches(bool(kept))
+        self._notice_useless(samples, kept)
         self._notice_cut_replies(samples)
         if not kept:
             return []
@@ -143,6 +154,35 @@ class Supply:
             replace(sample, reference=(a, b)) for sample, (a, b) in zip(samples, found, strict=True)
         ]
 
+    def _draw(
+        self,
+        prompts: Sequence[Prompt],
+        version: Version,
+        seed: int,
+        copies: int,
+        progress: Progress | None,
+    ) -> Iterator[tuple[int, Sample]]:
+        """A version's responses to each prompt as they come, with the place of the prompt."""
+
+        def hear(drawn: Mapping[int, int]) -> None:
+            if self._go_on is not None:
+                self._go_on()
+            if progress is not None:
+                progress(drawn)
+
+        tokens = [prompt.tokens for prompt in prompts]
+        answers = self._sampler.sample(
+            version, tokens, self._settings, seed=seed, copies=copies, progress=hear
+        )
+        for place, responses in answers:
+            yield place, Sample(prompts[place], responses, seed)
+
+    def _check(self, samples: Sequence[Sample], version: Version, seed: int) -> None:
+        """Raise WrongVersionError if the sampler drew them from other weights."""
+        tokens = [sample.prompt.tokens for sample in samples]
+        answers = [sample.responses for sample in samples]
+        refuse_others(self._policy, version, tokens, answers, seed=seed)
+
     def _chosen(self, samples: Sequence[Sample]) -> Sequence[Sample]:
         """The samples with the two responses that become pairs."""
         if not samples or self._settings.candidates == 2 or self._judge is None:
@@ -176,6 +216,13 @@ class Supply:
             "candidates": self._settings.candidates,
             "candidate_pair": self._settings.candidate_pair,
         }
+
+    def _next(self, count: int, version: Version) -> tuple[list[Prompt], int]:
+        """The next prompts, and the seed of their batch."""
+        taken = self._take(count)
+        prompts = [Prompt(_id(prompt), prompt.messages, tokens) for prompt, tokens in taken]
+        first = [n for prompt, _ in taken[:1] for n in (_id(prompt), prompt.pairs_sampled)]
+        return prompts, batch_seed(self._settings.seed, version.number, *first)
 
     def _take(self, count: int) -> list[tuple[tables.Prompt, list[int]]]:
         """The next prompts, with others in place of those that had to be set aside."""
@@ -215,14 +262,14 @@ class Supply:
             self._store.roles.alarm(REFUSALS, said)
         return usable
 
-    def _notice_useless_batches(self, useful: bool) -> None:
-        self._useless_batches = 0 if useful else self._useless_batches + 1
+    def _notice_useless(self, samples: Sequence[Sample], kept: Sequence[Sample]) -> None:
+        self._useless_pairs = 0 if kept else self._useless_pairs + len(samples)
         if not self._store.prompts.any_usable():
             alarm = (
                 "There is no prompt that this policy can take; `livedpo prompts list` says why, "
                 "`livedpo prompts add FILE` adds more."
             )
-        elif self._useless_batches >= EMPTY_BATCHES_BEFORE_ALARM:
+        elif self._useless_pairs >= USELESS_PAIRS_BEFORE_ALARM:
             alarm = "The policy gives only identical or empty responses; raise --temperature."
         else:
             alarm = None

@@ -24,7 +24,9 @@ class Loop(Part):
         0.0, ge=0, description="Shortest time between two updates, in seconds."
     )
     queue_pairs: Annotated[int, Mark.SERVE_ONLY] = Field(
-        24, ge=2, description="Pairs kept ready for raters."
+        24,
+        ge=2,
+        description="Most pairs kept ready for raters; fewer if they take fewer in two minutes.",
     )
     lease_seconds: Annotated[float, Mark.SERVE_ONLY] = Field(
         1800.0, gt=0, description="Seconds a rater may hold a pair before others get it."

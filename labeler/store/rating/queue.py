@@ -55,6 +55,18 @@ class Queue:
         with self._database.read() as session:
             return count_new(session)
 
+    def taken(self, *, since: float) -> tuple[int, float | None]:
+        """How many pairs people have voted on since then, and when the first of these votes came.
+
+        A pair counts once, however many people vote on it.
+        """
+        pairs = sa.func.count(sa.distinct(col(Vote.pair_id)))
+        with_a_lease = col(Vote.lease_id).is_not(None), col(Vote.created_at) > since
+        with self._database.read() as session:
+            return session.exec(
+                select(pairs, sa.func.min(Vote.created_at)).where(*with_a_lease)
+            ).one()
+
     def responses(self, version_id: int) -> list[Said]:
         """What this version said last, two to a pair."""
         newest = (

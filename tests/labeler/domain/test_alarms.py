@@ -94,6 +94,10 @@ def test_a_queue_that_stays_empty_is_one() -> None:
     assert (
         raised(replace(dry, processes={**HEARD, "worker": Sign("Loading the model.", NOW)})) == []
     )
+    samples = replace(dry, processes={**HEARD, "worker": Sign("Sampling pairs.", NOW)})
+    assert raised(samples) == []
+    assert raised(replace(samples, moved_at=None)) == [], "the first pair of all"
+    assert "No pair is ready" in raised(replace(samples, moved_at=NOW - 181))[0]
     away = replace(dry, processes={**HEARD, "worker": Sign("Busy.", NOW - 40)})
     assert not any("No pair is ready" in sentence for sentence in raised(away))
 

@@ -290,8 +290,8 @@ def test_a_version_is_sampled_from_the_adapter_that_holds_it(
     assert written.folder is not None
     shutil.rmtree(written.folder)
     sampler = LocalSampler(policy)
-    sampled = sampler.sample(written, PROMPTS, SAMPLING, seed=1)
-    assert sampled == sampler.draw(CANDIDATE, PROMPTS, SAMPLING, seed=1)
+    sampled = dict(sampler.sample(written, PROMPTS, SAMPLING, seed=1))
+    assert [sampled[0], sampled[1]] == sampler.draw(CANDIDATE, PROMPTS, SAMPLING, seed=1)
     policy.copy_adapter(CANDIDATE, LIVE)
     with policy.adapter(CANDIDATE, trains=True):
         assert policy.adapter_with(1) == LIVE
@@ -304,9 +304,10 @@ def test_a_version_that_no_adapter_holds_is_read_from_its_folder(
     elsewhere = load(tiny_policy)
     before = [elsewhere.adapter_state(name) for name in (LIVE, CANDIDATE)]
     sampler = LocalSampler(elsewhere)
-    base = sampler.sample(Version(0, None), PROMPTS, SAMPLING, seed=1)
-    assert base == sampler.draw(None, PROMPTS, SAMPLING, seed=1)
-    assert tokens(sampler.sample(written, PROMPTS, SAMPLING, seed=1)) == tokens(drawn)
+    base = dict(sampler.sample(Version(0, None), PROMPTS, SAMPLING, seed=1))
+    assert [base[0], base[1]] == sampler.draw(None, PROMPTS, SAMPLING, seed=1)
+    again = dict(sampler.sample(written, PROMPTS, SAMPLING, seed=1))
+    assert tokens([again[0], again[1]]) == tokens(drawn)
     after = [elsewhere.adapter_state(name) for name in (LIVE, CANDIDATE)]
     assert all(
         torch.equal(weight, new[name])

@@ -16,6 +16,7 @@ from trainer.sampling.local import LocalSampler
 from trainer.sampling.sampler import Version
 from trainer.sampling.samples import Response
 from trainer.worker.cut import LAST_REPLIES, MIN_REPLIES, CutReplies
+from trainer.worker.jobs.sample import SampleJob
 from trainer.worker.supply import Supply
 
 Draw = Callable[[random.Random], float]
@@ -87,9 +88,9 @@ def test_replies_that_are_cut_raise_an_alarm_and_are_said_once_in_the_log(
 ) -> None:
     """A random model ends one reply in 27 within 12 tokens."""
     store.prompts.add(PROMPTS, now=1.0)
-    worker = HandTurned(store, policy, worker_settings(tiny_policy, tmp_path, queue_pairs=48))
-    while worker.step():
-        pass
+    worker = HandTurned(store, policy, worker_settings(tiny_policy, tmp_path))
+    for _ in range(3):
+        worker.job(SampleJob).top_up(16)
     assert "replies were cut at --max-new-tokens 12" in str(alarm(store))
     assert len([record for record in caplog.records if "were cut" in record.message]) == 1
 

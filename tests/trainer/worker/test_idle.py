@@ -90,7 +90,7 @@ def test_votes_an_ask_an_update_and_a_rollback_are_noticed_at_the_next_look(
     worker: HandTurned, store: Store, settings: Settings
 ) -> None:
     """While no time passes, so that nothing is due."""
-    vote(store, max(N, store.queue.ready() - settings.queue_pairs + 1))
+    vote(store, max(N, store.queue.ready() // 2))
     assert worker.step(), "the queue lacks pairs"
     work(worker)
     me = store.raters.local(now=1.0)

@@ -1,7 +1,7 @@
 """That every stored pair comes from the version it is stored under, however it was sampled."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -50,10 +50,10 @@ class Liar:
         seed: int,
         copies: int = 2,
         progress: Progress | None = None,
-    ) -> list[tuple[Response, ...]]:
+    ) -> Iterator[tuple[int, tuple[Response, ...]]]:
         if self.honest:
             return self._sampler.sample(version, prompts, settings, seed=seed, copies=copies)
-        return self._sampler.draw(OTHER, prompts, settings, seed=seed, copies=copies)
+        return enumerate(self._sampler.draw(OTHER, prompts, settings, seed=seed, copies=copies))
 
 
 @pytest.fixture
@@ -162,10 +162,12 @@ def test_a_version_that_no_adapter_holds_is_checked_against_its_folder(
     class Elsewhere(Liar):
         """Draws in a process of its own, so to say: the policy here never held the version."""
 
-        def sample(self, *arguments: object, **more: object) -> list[tuple[Response, ...]]:
-            drawn = sampler.sample(*arguments, **more)
+        def sample(
+            self, *arguments: object, **more: object
+        ) -> Iterator[tuple[int, tuple[Response, ...]]]:
+            drawn = list(sampler.sample(*arguments, **more))
             policy.copy_adapter(LIVE, OTHER)
-            return drawn
+            return iter(drawn)
 
     store.prompts.add(PROMPTS, now=1.0)
     supply = Supply(store, policy, Elsewhere(policy), settings)

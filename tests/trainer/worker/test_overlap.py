@@ -30,7 +30,7 @@ def settings(tiny_policy: Path, tmp_path: Path) -> Settings:
         tiny_policy,
         tmp_path,
         labels_per_update=N,
-        queue_pairs=8,
+        queue_pairs=12,
         max_new_tokens=8,
         votes_per_pair=2,
         weigh_raters=True,

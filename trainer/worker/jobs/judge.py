@@ -18,8 +18,9 @@ from labeler.domain.sentences.judge import paused
 from labeler.store import Store
 from labeler.store.records import Waiting
 from trainer.judge.learned import LearnedJudge
+from trainer.worker.life import Clock
 from trainer.worker.stopwatch import Stopwatch
-from trainer.worker.workplace import Clock, Say
+from trainer.worker.workplace import Say
 
 log = logging.getLogger(__name__)
 

@@ -1,13 +1,19 @@
-"""Keeps the queue full of pairs from the live version.
+"""Keeps pairs of the live version ready: as many as people need in the next minutes.
 
-Where people wait, the first batch is a single pair, and each after it twice as large as the one
-before: large batches give more tokens a second, and small ones the first pair sooner.
+    SampleJob.step  =  look how many pairs are missing; sample a batch of them, and hand over what
+                       is complete: at once where people wait, else every few seconds
+
+The arithmetic is in `trainer.worker.pace`. What is handed over together is checked, and gets its
+log-probabilities under the reference, at the same time.
 """
 
+from collections.abc import Callable
+
+from trainer.worker.pace import LOOK_BACK_SECONDS, Pace, demand, pairs_ahead
 from trainer.worker.workplace import Workplace
 
-BATCH_PAIRS = 16
 UNATTENDED_PAIRS = 128
+HAND_OVER_SECONDS = 5.0
 
 
 class SampleJob:
@@ -16,53 +22,81 @@ class SampleJob:
     def __init__(self, place: Workplace) -> None:
         self._place = place
         self._in_rounds = place.settings.mode == "iterative"
-        # Pairs beyond those of the round, or of the next update, would be in vain.
-        self._is_bounded = self._in_rounds or place.settings.unattended
-        self._next_batch = 1
+        self._pace = Pace()
+        self._enough_at: int | None = None  # so many were ready when nothing was lacking
 
     def step(self, now: float) -> bool:
         """Sample a batch; false if there are enough pairs, or no prompt gives any."""
-        wanted = self._wanted()
-        if wanted <= 0:
+        unattended, ready = self._place.settings.unattended, self._place.store.queue.ready()
+        count = self._for_the_judge(ready) if unattended else self._for_people(ready, now)
+        if count <= 0:
             self._place.say("Enough pairs are ready.")
-            self._next_batch = 1
             return False
-        most = UNATTENDED_PAIRS if self._place.settings.unattended else self._for_people()
-        return self.top_up(min(wanted, most) if self._is_bounded else most)
+        return self.top_up(count)
 
     def refill(self) -> None:
         """In the middle of an update: a batch for people who have nothing left to label."""
-        if not self._is_bounded and self._place.store.queue.ready() == 0:
-            self.top_up(self._for_people())
+        bounded = self._in_rounds or self._place.settings.unattended
+        if not bounded and self._place.store.queue.ready() == 0:
+            self.top_up(self._pace.batch(0, self._demand(self._place.clock())))
 
     def top_up(self, count: int) -> bool:
         """Sample so many pairs of the live version into the queue; false if none came of it."""
-        place, version = self._place, self._place.live.version
+        place, version, added = self._place, self._place.live.version, 0
         place.say("Sampling pairs.")
+        began = place.clock()
         with place.stopwatch.timing("sampling"):
-            samples = place.supply.sample(count, version)
-            pairs = place.supply.pairs(samples, version)
-        wanted = place.settings.votes_per_pair
-        place.store.queue.add(pairs, now=place.clock(), votes_wanted=wanted)
-        return bool(pairs)
+            for samples in place.supply.flow(count, version, is_due=self._hand_over(began)):
+                pairs = place.supply.pairs(samples, version)
+                place.store.queue.add(
+                    pairs, now=place.clock(), votes_wanted=place.settings.votes_per_pair
+                )
+                added += len(pairs)
+        self._pace.took(count, place.clock() - began)
+        return added > 0
 
-    def _for_people(self) -> int:
-        """The size of a batch: people can rate so many pairs meanwhile, or they wait for it."""
-        size = min(max(self._next_batch, self._place.store.queue.ready()), BATCH_PAIRS)
-        self._next_batch = 2 * size
-        return size
+    def _hand_over(self, began: float) -> Callable[[], bool]:
+        """Whether what is complete is to be handed over now; nobody waits where nobody is."""
+        handed_at = began
 
-    def _wanted(self) -> int:
-        """How many pairs to sample: what the queue lacks, or what this round or update does.
+        def is_due() -> bool:
+            nonlocal handed_at
+            if self._place.settings.unattended:
+                return False
+            now = self._place.clock()
+            due = now - handed_at >= HAND_OVER_SECONDS or self._place.store.queue.ready() == 0
+            handed_at = now if due else handed_at
+            return due
 
-        Where a judge labels everything at once nobody needs a queue, and pairs beyond the next
-        update's would be of an old version before they are used.
+        return is_due
+
+    def _for_people(self, ready: int, now: float) -> int:
+        """The size of a batch for people: what they lack, or as much of it as they can wait for."""
+        settings, full = self._place.settings, self._place.settings.queue_pairs
+        if self._in_rounds:  # pairs beyond those of the round would be in vain
+            left = self._place.store.updates.round_left(settings.due_rules)
+            return min(full - ready, left, self._pace.batch(ready, self._demand(now)))
+        if ready == self._enough_at:
+            return 0
+        demanded = self._demand(now)
+        if settings.judge_after is None:  # or a judge labels from the queue, too
+            full = pairs_ahead(demanded, full)
+        lacking = self._pace.lacking(ready, full)
+        self._enough_at = None if lacking else ready
+        return min(lacking, self._pace.batch(ready, demanded))
+
+    def _for_the_judge(self, ready: int) -> int:
+        """The size of a batch where a judge labels everything at once.
+
+        Nobody needs a queue. Pairs beyond the next update's would be of an old version before they
+        are used.
         """
         store, settings = self._place.store, self._place.settings
-        ready, rules = store.queue.ready(), settings.due_rules
-        if self._in_rounds:
-            return min(settings.queue_pairs - ready, store.updates.round_left(rules))
-        if settings.unattended:
-            missing = store.updates.labels_missing(rules)
-            return min(missing, store.judging.labels_left(settings.judge_rules)) - ready
-        return settings.queue_pairs - ready
+        missing = store.updates.labels_missing(settings.due_rules)
+        left = store.judging.labels_left(settings.judge_rules)
+        return min(missing - ready, left - ready, UNATTENDED_PAIRS)
+
+    def _demand(self, now: float) -> float:
+        """Pairs a second that people have taken of late."""
+        pairs, first = self._place.store.queue.taken(since=now - LOOK_BACK_SECONDS)
+        return demand(pairs, 0.0 if first is None else max(0.0, now - first))

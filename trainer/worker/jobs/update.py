@@ -26,6 +26,7 @@ from trainer.worker.candidate import examine_candidate, write_candidate
 from trainer.worker.jobs.ask import AskJob
 from trainer.worker.jobs.judge import JudgeJob
 from trainer.worker.jobs.sample import SampleJob
+from trainer.worker.life import Stopped
 from trainer.worker.workplace import Workplace
 
 log = logging.getLogger(__name__)
@@ -102,6 +103,9 @@ class UpdateJob:
         try:
             if not self._update(claim):
                 updates.release(claim)
+        except Stopped:
+            updates.release(claim)
+            raise
         except ClaimLostError as error:
             log.warning("%s", error)
         except Exception as error:  # whatever it is, the update fails and the worker lives

@@ -64,6 +64,19 @@ def test_the_same_vote_sent_twice_counts_once(store: Store) -> None:
     assert len(store.reports.votes()) == 1
 
 
+def test_what_people_took_of_late_counts_each_pair_once(store: Store) -> None:
+    fill(store, 0)
+    store.prompts.add([[{"role": "user", "content": f"{n}?"}] for n in range(3)], now=1.0)
+    add_pairs(store, 3, votes_wanted=2)
+    for rater in (1, second_rater(store)):
+        for number, pair in enumerate(lease(store, 2, rater=rater, holder=f"of {rater}")):
+            at = 1000.0 + 10 * rater + number
+            store.votes.record(Ballot(pair.lease_id, pair.lease_id, "left"), rater_id=rater, now=at)
+    assert store.queue.taken(since=0.0) == (2, 1010.0)
+    assert store.queue.taken(since=1020.0) == (1, 1021.0)
+    assert store.queue.taken(since=2000.0) == (0, None)
+
+
 def test_a_second_vote_on_the_same_pair_is_refused_with_the_reason(store: Store) -> None:
     fill(store, 1)
     held = lease(store)[0].lease_id

@@ -1,0 +1,160 @@
+"""Pairs are handed over while their batch is still sampled, and a stop ends it in the middle."""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labeler.config.settings import Settings
+from labeler.roles.scheduler import open_due_update
+from labeler.store import Store
+from labeler.store.database import Database
+from labeler.store.tables import Pair
+from tests.support.store import rows
+from tests.support.tiny import worker_settings
+from tests.support.worker import HandTurned
+from tests.trainer.worker.test_worker import PROMPTS, N, vote, work
+from trainer.policy.logps import logps_under
+from trainer.policy.policy import LIVE, Policy
+from trainer.sampling.local import LocalSampler
+from trainer.sampling.sampler import Version
+from trainer.sampling.samples import Progress, Response
+from trainer.worker.life import SAY_SECONDS, SignOfLife, Stopped
+from trainer.worker.main import _turn
+from trainer.worker.pace import MIN_BATCH_PAIRS
+
+
+class Watched:
+    """A sampler that lets a test look on after each token."""
+
+    def __init__(self, policy: Policy, look: Callable[[Version], None]) -> None:
+        self._sampler = LocalSampler(policy)
+        self._look = look
+
+    def sample(
+        self,
+        version: Version,
+        *prompts: Any,
+        progress: Progress | None = None,
+        **how: Any,
+    ) -> Iterator[tuple[int, tuple[Response, ...]]]:
+        def hear(drawn: Mapping[int, int]) -> None:
+            self._look(version)
+            assert progress is not None
+            progress(drawn)
+
+        return self._sampler.sample(version, *prompts, progress=hear, **how)
+
+
+@pytest.fixture
+def policy(policy: Policy) -> Policy:
+    """Replies end at all times: one token in sixteen is an end."""
+    policy.eos_token_ids = list(range(0, 320, 16))
+    return policy
+
+
+@pytest.fixture
+def settings(tiny_policy: Path, tmp_path: Path) -> Settings:
+    return worker_settings(tiny_policy, tmp_path, queue_pairs=12, max_new_tokens=24)
+
+
+def test_the_first_pair_of_a_cold_service_waits_for_no_other(
+    store: Store, database: Database, policy: Policy, settings: Settings
+) -> None:
+    """And what is handed over early is measured like the rest."""
+    store.prompts.add(PROMPTS, now=1.0)
+    ready: list[int] = []
+    sampler = Watched(policy, lambda _: ready.append(store.queue.ready()))
+    assert HandTurned(store, policy, settings, sampler=sampler).step()
+    assert ready[0] == 0
+    assert 1 in ready, "while the others were drawn"
+    assert ready[-1] < store.queue.ready() == MIN_BATCH_PAIRS
+    for pair in rows(database, Pair):
+        tokens = [(pair.prompt_tokens, pair.tokens_a, pair.tokens_b)]
+        [live] = logps_under(policy, LIVE, tokens).tolist()
+        [reference] = logps_under(policy, None, tokens).tolist()
+        assert [pair.logp_a, pair.logp_b] == pytest.approx(live, abs=1e-3)
+        assert [pair.reference_logp_a, pair.reference_logp_b] == pytest.approx(reference, abs=1e-3)
+
+
+def test_while_a_batch_is_sampled_the_worker_gives_signs_of_life(
+    store: Store, policy: Policy, settings: Settings
+) -> None:
+    """The clock moves a second with every look, and the worker looks at least once a token."""
+    store.prompts.add(PROMPTS, now=1.0)
+    worker: HandTurned | None = None
+    silences: list[float] = []
+
+    def look(_: Version) -> None:
+        assert worker is not None
+        [role] = [role for role in store.roles.all() if role.name == "worker"]
+        assert role.beat_at is not None
+        silences.append(worker.clock() - role.beat_at)
+
+    worker = HandTurned(store, policy, settings, sampler=Watched(policy, look))
+    worker.step()
+    assert len(silences) > 2 * SAY_SECONDS
+    assert max(silences) <= 2 * SAY_SECONDS
+
+
+def test_a_stop_ends_a_batch_at_the_next_token_and_what_was_handed_over_stays(
+    store: Store, policy: Policy, settings: Settings
+) -> None:
+    store.prompts.add(PROMPTS, now=1.0)
+    stop, after = threading.Event(), []
+
+    def look(_: Version) -> None:
+        after.append(stop.is_set())
+        if store.queue.ready():
+            stop.set()
+
+    worker = HandTurned(store, policy, settings, sampler=Watched(policy, look), stop=stop)
+    _turn(worker.worker, store, stop)
+    assert store.queue.ready() == 1
+    assert after.count(True) == 0
+
+
+def test_a_stop_in_the_middle_of_the_gate_leaves_the_update_to_the_next_worker(
+    store: Store, policy: Policy, settings: Settings
+) -> None:
+    store.prompts.add(PROMPTS, now=1.0)
+    stop = threading.Event()
+
+    def look(version: Version) -> None:
+        if version.number == 1:
+            stop.set()
+
+    worker = HandTurned(store, policy, settings, sampler=Watched(policy, look), stop=stop)
+    work(worker)
+    vote(store, N)
+    open_due_update(settings, store, now=2000.0)
+    with pytest.raises(Stopped):
+        worker.step()
+    status = store.reports.status(max_staleness=2)
+    assert status["updates"] == {"done": 0, "rejected": 0, "failed": 0, "running": 1}
+    work(HandTurned(store, policy, settings))
+    assert store.reports.status(max_staleness=2)["labels"]["used"] == N
+
+
+def test_work_without_parts_is_given_signs_of_life_from_a_thread(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainer.worker.life.SAY_SECONDS", 0.001)
+    said, again = [], threading.Event()
+
+    def clock() -> float:
+        said.append(len(said))
+        if len(said) > 3:
+            again.set()
+        return float(len(said))
+
+    life = SignOfLife(store, clock, threading.Event())
+    life.say("Loading the model.")
+    with life.kept_up():
+        assert again.wait(60)
+    [role] = store.roles.all()
+    assert role.says == "Loading the model."
+    assert role.beat_at is not None
+    assert role.beat_at > 1.0

@@ -1,0 +1,61 @@
+"""How many pairs people need, and in which batches: arithmetic on votes, seconds and pairs.
+
+    what people took of late  ->  demand, pairs a second  ->  the queue: AHEAD_SECONDS of it
+    what is ready, demand     ->  time that people have   ->  a batch that takes no longer
+
+A deeper queue would be sampled in vain: pairs that nobody holds are retired with their version.
+"""
+
+import math
+
+LOOK_BACK_SECONDS = 180.0
+AHEAD_SECONDS = 120.0
+MIN_AHEAD_PAIRS = 4
+# What is believed before anybody has voted, and how many votes outweigh it.
+USUAL_SECONDS = 10.0
+USUAL_PAIRS = 2
+# Few rows take as long as one: a smaller batch ends hardly sooner, and whatever its size, its first
+# pair is handed over as soon as it is there.
+MIN_BATCH_PAIRS = 8
+MAX_BATCH_PAIRS = 16
+
+
+def demand(pairs: int, seconds: float) -> float:
+    """Pairs that people take a second, having taken so many in the last `seconds`.
+
+    The posterior mean of a Poisson rate under a Gamma prior: nobody is known to be quick after one
+    vote, and after a pause it is as at the start.
+    """
+    return (USUAL_PAIRS + pairs) / (USUAL_PAIRS * USUAL_SECONDS + seconds)
+
+
+def pairs_ahead(demand: float, most: int) -> int:
+    """How many pairs the queue should hold: what people take in AHEAD_SECONDS, `most` at most."""
+    return min(most, max(MIN_AHEAD_PAIRS, math.ceil(demand * AHEAD_SECONDS)))
+
+
+class Pace:
+    """Whether the queue is being filled, and how long a pair took in the last batch."""
+
+    def __init__(self) -> None:
+        self._is_filling = True
+        self._pair_seconds = math.inf  # nothing was measured yet
+
+    def lacking(self, ready: int, full: int) -> int:
+        """How many pairs the queue lacks, once half of it is gone and until it is full.
+
+        So there are few batches, and large ones.
+        """
+        self._is_filling = ready < full if self._is_filling else 2 * ready <= full
+        return full - ready if self._is_filling else 0
+
+    def batch(self, ready: int, demand: float) -> int:
+        """The size of the next batch: the largest that is done before people have nothing left."""
+        has_seconds = ready / demand
+        sizes = range(MAX_BATCH_PAIRS, MIN_BATCH_PAIRS, -1)
+        fitting = (size for size in sizes if size * self._pair_seconds <= has_seconds)
+        return next(fitting, MIN_BATCH_PAIRS)
+
+    def took(self, pairs: int, seconds: float) -> None:
+        """A batch is done."""
+        self._pair_seconds = seconds / pairs
