@@ -10,6 +10,7 @@ import pytest
 
 from labeler.config.load import load_settings
 from labeler.domain.adapter_folder import MANIFEST, verify
+from labeler.domain.drawing import Drawing
 from labeler.domain.errors import BadInput
 from labeler.domain.labels import VoteRules
 from labeler.domain.states import Purpose
@@ -129,6 +130,7 @@ def test_a_folder_holds_what_the_doc_says(rated: Store, tmp_path: Path) -> None:
 
 
 def test_the_status_looks_like_its_example(rated: Store) -> None:
+    rated.versions.note_drawing(Drawing(1.0, "as set", 1.0, "the default", 160))
     found = rated.reports.status(max_staleness=2)
     assert shape(found | {"alarms": []}) == shape(example("status"))
 

@@ -47,7 +47,7 @@ def load_settings(
     chosen |= given
     policy = str(chosen.get("policy", STARTER_POLICY))
     defaults = UNATTENDED if unattended else {}
-    return _validated(defaults | _from_policy(policy, unattended=unattended) | chosen)
+    return _validated(defaults | from_policy(policy, unattended=unattended) | chosen)
 
 
 def as_environment(settings: Settings) -> dict[str, str]:
@@ -88,7 +88,8 @@ def _from_toml(path: Path) -> dict[str, Any]:
     return values
 
 
-def _from_policy(policy: str, *, unattended: bool) -> dict[str, Any]:
+def from_policy(policy: str, *, unattended: bool) -> dict[str, Any]:
+    """What the policy's own `livedpo.toml` sets. Raises BadInput if it may not."""
     path = own_folder(policy) / POLICY_FILE
     if not path.is_file():
         return {}

@@ -23,9 +23,9 @@ def only_where(condition: str) -> dict[str, Any]:
     return {"sqlite_where": sa.text(condition), "postgresql_where": sa.text(condition)}
 
 
-def json_column() -> Column[Any]:
+def json_column(*, nullable: bool = False) -> Column[Any]:
     """A value that is stored as JSON."""
-    return Column(JSON(none_as_null=True), nullable=False)
+    return Column(JSON(none_as_null=True), nullable=nullable)
 
 
 class _FindingJson(sa.TypeDecorator[Finding]):

@@ -26,11 +26,15 @@ from labeler.store.columns import enum_column, finding_column, json_column, only
 
 
 class Service(SQLModel, table=True):
-    """One row: which base policy this database belongs to."""
+    """One row: which base policy this database belongs to, and how its replies are drawn.
+
+    `drawing` is what the worker said last, a `Drawing`; None before it has.
+    """
 
     id: int = Field(default=1, primary_key=True)
     base: str
     fingerprint: str
+    drawing: dict[str, Any] | None = Field(default=None, sa_column=json_column(nullable=True))
 
 
 class Prompt(SQLModel, table=True):

@@ -54,7 +54,7 @@ class Offline:
 
     def __init__(self, store: Store, policy: Policy, sampler: Sampler, settings: Settings) -> None:
         self._store = store
-        settings = as_recommended(settings, policy.shipped_generation_config)
+        settings, _ = as_recommended(settings, policy.shipped_generation_config)
         self._policy = policy
         self._settings = settings
         self._supply = Supply(store, policy, sampler, settings)

@@ -6,31 +6,42 @@ applied: DPO compares probabilities of the policy itself.
 
 import contextlib
 import logging
-from typing import TypeVar
 
 from pydantic import ValidationError
 from transformers import GenerationConfig
 
+from labeler.config.load import from_policy
 from labeler.config.parts.sampling import Sampling
+from labeler.config.settings import Settings
+from labeler.domain.drawing import Drawing
+from labeler.domain.sentences.policy import drawn_at
 
 log = logging.getLogger(__name__)
 
-NAMES = {"temperature": "temperature", "top_p": "top-p"}
-S = TypeVar("S", bound=Sampling)
+NAMES = ("temperature", "top_p")
 
 
-def as_recommended(settings: S, shipped: GenerationConfig) -> S:
+def as_recommended(settings: Settings, shipped: GenerationConfig) -> tuple[Settings, Drawing]:
     """The settings with what the makers recommend in place of defaults. Said in the log."""
+    own = from_policy(settings.policy, unattended=settings.unattended)
     advised, told = _advised(shipped), settings.model_fields_set
     taken = {name: value for name, value in advised.items() if name not in told}
-    sources = {
-        name: "as set" if name in told else "the makers' advice" if name in taken else "the default"
-        for name in NAMES
-    }
+
+    def source(name: str) -> str:
+        if name in told:
+            return "the policy's own file" if own.get(name) == getattr(settings, name) else "as set"
+        return "the makers' advice" if name in taken else "the default"
+
     settings = settings.model_copy(update=taken)
-    says = [f"{NAMES[name]} {getattr(settings, name):g} ({sources[name]})" for name in NAMES]
-    log.info("Replies are drawn at %s.", " and ".join(says))
-    return settings
+    drawing = Drawing(
+        temperature=settings.temperature,
+        temperature_from=source("temperature"),
+        top_p=settings.top_p,
+        top_p_from=source("top_p"),
+        max_new_tokens=settings.max_new_tokens,
+    )
+    log.info("Replies are drawn at %s.", drawn_at(drawing))
+    return settings, drawing
 
 
 def _advised(shipped: GenerationConfig) -> dict[str, float]:

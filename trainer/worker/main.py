@@ -67,7 +67,8 @@ def make_worker(
     """
     store.versions.adopt_base(base=policy.name, fingerprint=policy.fingerprint, now=clock())
     refuse_small_context(settings, policy)
-    settings = as_recommended(settings, policy.shipped_generation_config)
+    settings, drawing = as_recommended(settings, policy.shipped_generation_config)
+    store.versions.note_drawing(drawing)
     store.prompts.reconsider()
     store.roles.alarm(REFUSALS, None)
     remove_unfinished(settings.adapters_dir)

@@ -1,4 +1,17 @@
-"""Why a policy cannot be tuned: found out before the start, or while it is loaded."""
+"""What is said of a policy: how its replies are drawn, and why it cannot be tuned."""
+
+from labeler.domain.drawing import Drawing
+
+
+def drawn_at(drawing: Drawing) -> str:
+    """
+    >>> drawn_at(Drawing(0.6, "as set", 1.0, "the default", 256))
+    'temperature 0.6 (as set) and top-p 1 (the default)'
+    """
+    return (
+        f"temperature {drawing.temperature:g} ({drawing.temperature_from}) and "
+        f"top-p {drawing.top_p:g} ({drawing.top_p_from})"
+    )
 
 
 def unloadable(policy: str, why: str) -> str:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
+from labeler.domain.drawing import Drawing
 from labeler.domain.errors import BadInput
 from labeler.domain.finding import Action, Finding
 from labeler.domain.states import LabelRole, UpdateState, VersionState
@@ -36,6 +37,11 @@ class Versions:
                 zero = PolicyVersion(id=0, state=VersionState.CANDIDATE, created_at=now)
                 move_to(session, zero, now=now)
             _check_base(session, base, fingerprint)
+
+    def note_drawing(self, drawing: Drawing) -> None:
+        """Remember how replies are drawn now; the base is registered."""
+        with self._database.write() as session:
+            session.get_one(Service, 1).drawing = vars(drawing)
 
     def check_base(self, *, base: str, fingerprint: str) -> None:
         """Raise BadInput if the database belongs to other weights, or to none yet."""

@@ -20,7 +20,7 @@ from labeler.store.live_version import live_version
 from labeler.store.rating.checks import labels_on_checks
 from labeler.store.rating.overlap import ACTIVE_SECONDS, active_raters
 from labeler.store.rating.pairs import count_new
-from labeler.store.tables import Pair, PolicyVersion, RoleState, Update, Verdict, Vote
+from labeler.store.tables import Pair, PolicyVersion, RoleState, Service, Update, Verdict, Vote
 from labeler.store.views.counts import (
     count,
     held_pairs,
@@ -56,6 +56,7 @@ class Now:
     updates: Mapping[str, int]
     open_update: Mapping[str, Any] | None
     roles: Sequence[Mapping[str, Any]]
+    drawing: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ class Dashboard:
     def now(self, rules: DueRules, *, now: float) -> Now:
         """The counts of this moment."""
         with self._database.read() as session:
-            live = live_version(session)
+            live, service = live_version(session), session.get(Service, 1)
             recent = col(Vote.created_at) > now - 3600
             return Now(
                 live=live.id if live else None,
@@ -111,6 +112,7 @@ class Dashboard:
                 updates=updates_by_state(session),
                 open_update=_open_update(session),
                 roles=_roles(session, now),
+                drawing=service.drawing if service else None,
             )
 
     def totals(self) -> Totals:

@@ -82,6 +82,7 @@ class Reports:
                     "base": service.base if service else None,
                     "versions": count(session, PolicyVersion),
                 },
+                "drawing": service.drawing if service else None,
                 "updates": _updates(session),
                 "raters": count(session, Rater, col(Rater.role) != RaterRole.JUDGE),
                 "prompts": {

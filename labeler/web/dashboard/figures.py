@@ -11,11 +11,13 @@ from statistics import quantiles
 from typing import Any
 
 from labeler.config.settings import Settings
+from labeler.domain.drawing import Drawing
 from labeler.domain.estimate import Estimate
 from labeler.domain.finding import Finding
 from labeler.domain.judge_report import JudgeReport
 from labeler.domain.sentences import judge
 from labeler.domain.sentences import update as sentences
+from labeler.domain.sentences.policy import drawn_at
 from labeler.roles.disk import disk_of
 from labeler.store import Store
 from labeler.store.tables import PolicyVersion, Update
@@ -89,6 +91,7 @@ class Figures:
             "now": now,
             "alarms": self._store.reports.alarms(now=now, disk=disk),
             "tiles": {**vars(found), "accepted": found.accepted.to_json()},
+            "drawing": found.drawing and drawn_at(Drawing.from_json(found.drawing)),
             "labels_per_update": self._settings.labels_per_update,
             "queue_pairs": self._settings.queue_pairs,
             "ready": list(self._ready),

@@ -10,6 +10,7 @@ import pytest
 from labeler.cli.main import ALL, cli
 from labeler.config.settings import FIELDS
 from labeler.domain.adapter_folder import WEIGHTS
+from labeler.domain.drawing import Drawing
 from labeler.domain.estimate import Estimate
 from labeler.domain.finding import Finding
 from labeler.store import Store, open_store
@@ -58,15 +59,19 @@ def test_status_and_export_without_a_database_say_what_to_do(tmp_path: Path) -> 
 
 
 def test_status_as_json_has_what_the_contract_names(tmp_path: Path) -> None:
-    fill(open_store(f"sqlite:///{tmp_path / 'livedpo.sqlite'}"), 3)
+    store = open_store(f"sqlite:///{tmp_path / 'livedpo.sqlite'}")
+    fill(store, 3)
+    store.versions.note_drawing(Drawing(0.6, "the makers' advice", 1.0, "as set", 256))
     counts = json.loads(livedpo("status", "--json", "--data-dir", tmp_path).stdout)
     assert counts["pairs"] == {"ready": 3, "leased": 0, "labelled": 0, "expired": 0}
     assert counts["labels"] == {"human": 0, "judge": 0, "fresh": 0, "used": 0}
     assert counts["policy"] == {"live": 0, "base": "test", "versions": 1}
     assert counts["updates"] == {"done": 0, "rejected": 0, "failed": 0, "running": 0}
     assert counts["raters"] == 0
+    assert counts["drawing"]["temperature_from"] == "the makers' advice"
     words = livedpo("status", "--data-dir", tmp_path).stdout
     assert "3 ready" in words
+    assert "drawn at temperature 0.6 (the makers' advice) and top-p 1 (as set)" in words
 
 
 def test_prompts_are_added_once_counted_and_listed(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def test_what_the_makers_recommend_is_taken_unless_it_is_set_and_that_is_said(
     """Through the environment, as the worker gets its settings."""
     settings = handed_down_settings(as_environment(load_settings({"policy": "a/b", **told}, {})))
     with caplog.at_level(logging.INFO):
-        found = as_recommended(settings, GenerationConfig(**shipped))
+        found, _ = as_recommended(settings, GenerationConfig(**shipped))
     assert (found.temperature, found.top_p) == drawn
     assert says in caplog.text
     assert found.max_new_tokens == settings.max_new_tokens
@@ -51,8 +51,12 @@ def test_what_the_makers_recommend_is_taken_unless_it_is_set_and_that_is_said(
 def test_a_policy_folder_that_sets_them_itself_is_obeyed(tmp_path: Path) -> None:
     (tmp_path / "livedpo.toml").write_text("temperature = 1.0\n")
     settings = load_settings({"policy": str(tmp_path)}, {})
-    found = as_recommended(settings, GenerationConfig(**MAKERS))
+    found, drawing = as_recommended(settings, GenerationConfig(**MAKERS))
     assert (found.temperature, found.top_p) == (1.0, 0.9)
+    assert (drawing.temperature_from, drawing.top_p_from) == (
+        "the policy's own file",
+        "the makers' advice",
+    )
 
 
 def test_pairs_record_what_they_were_drawn_at(

@@ -46,7 +46,7 @@ export function showTiles({ tiles, now, labels_per_update: due, queue_pairs: que
   nodes.get("Alarms").node.classList.toggle("alarmed", alarms.length > 0);
 }
 
-export function showRoles({ tiles }) {
+export function showRoles({ tiles, drawing }) {
   const rows = tiles.roles.map(({ name, says, age_seconds: age }) => {
     const silent = age > SILENT_SECONDS;
     const mark = element("span", { class: `chip ${silent ? "warn" : "good"}` }, silent ? `silent for ${span(age)}` : "alive");
@@ -54,7 +54,8 @@ export function showRoles({ tiles }) {
   });
   const place = document.getElementById("roles");
   const nothing = element("p", { class: "soft" }, "No process has reported yet.");
-  place.replaceChildren(rows.length ? element("ul", {}, ...rows) : nothing);
+  const drawn = drawing ? [element("p", { class: "soft", id: "drawing" }, `Replies are drawn at ${drawing}.`)] : [];
+  place.replaceChildren(rows.length ? element("ul", {}, ...rows) : nothing, ...drawn);
 }
 
 function made(place, name) {

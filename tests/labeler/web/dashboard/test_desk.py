@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from labeler.domain.drawing import Drawing
 from labeler.store import Store
 from labeler.store.database import Database
 from labeler.store.tables import Pair, PolicyVersion, Rater, Vote
@@ -64,6 +65,8 @@ def test_the_dashboard_shows_the_service_and_is_read_by_keyboard(
     expect(page.locator("#plot-win tbody tr")).to_have_count(8)
     page.get_by_role("button", name="All", exact=True).click()
     expect(page.locator("#ranges [aria-pressed=true]")).to_have_text("All")
+    store.versions.note_drawing(Drawing(0.6, "the makers' advice", 0.9, "as set", 256))
+    expect(page.locator("#drawing")).to_contain_text("temperature 0.6 (the makers' advice)")
     store.roles.alarm("judge", "The judge abstained on 12 of its last 16 pairs")
     expect(page.locator("#alarms")).to_contain_text("judge: The judge abst")
     assert_sound(page)
