@@ -9,7 +9,7 @@ labels of the update.
 
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -84,11 +84,13 @@ def train(
     settings: Training,
     *,
     seed: int,
+    go_on: Callable[[], None] | None = None,
 ) -> Iterator[Step]:
     """Train the candidate, from the live adapter on, over `passes` shuffles of the labels.
 
-    AdamW starts afresh. The `seed` orders the labels. Raises LivedpoError if a label cannot be
-    trained on, or if not even a single pair fits into memory.
+    AdamW starts afresh. The `seed` orders the labels. `go_on` is called before each
+    micro-batch, and may raise to end it all. Raises LivedpoError if a label cannot be trained on,
+    or if not even a single pair fits into memory.
     """
     check(policy, labels)
     policy.copy_adapter(LIVE, CANDIDATE)
@@ -96,7 +98,7 @@ def train(
     optimizer = torch.optim.AdamW(weights, lr=settings.learning_rate, weight_decay=0.0, fused=True)
     examples = _examples(policy, labels, settings)
     mean_weight = sum(label.weight for label in labels) / len(labels)
-    micro = _MicroBatches(policy, settings, mean_weight)
+    micro = _MicroBatches(policy, settings, mean_weight, go_on)
     batches = _batches(len(labels), settings, seed)
     for done, places in enumerate(batches, start=1):
         outcome = micro.accumulate(examples[places])
@@ -175,8 +177,15 @@ def _examples(policy: Policy, labels: Sequence[TrainingLabel], settings: Trainin
 class _MicroBatches:
     """Computes optimiser batches in parts that fit into memory."""
 
-    def __init__(self, policy: Policy, settings: Training, mean_weight: float) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        settings: Training,
+        mean_weight: float,
+        go_on: Callable[[], None] | None,
+    ) -> None:
         self._policy = policy
+        self._go_on = go_on
         self._mean_weight = max(mean_weight, torch.finfo(torch.float32).tiny)
         self._objective = Objective(settings)
         self._tokens = settings.micro_tokens or training_tokens(policy.model.get_base_model())
@@ -204,6 +213,8 @@ class _MicroBatches:
         try:
             with torch.enable_grad(), self._policy.adapter(CANDIDATE, trains=True):
                 for part in parts:
+                    if self._go_on is not None:
+                        self._go_on()
                     some, several = self._backward(examples[part], total)
                     loss += some
                     right += several

@@ -87,6 +87,7 @@ def make_worker(
         supply=Supply(store, policy, sampler, settings, judge, go_on=life.go_on),
         stopwatch=Stopwatch(),
         say=life.say,
+        go_on=life.go_on,
         clock=clock,
     )
     news = News(store)

@@ -16,7 +16,10 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Workplace:
-    """`say` tells people what goes on; `clock` is for work that takes longer than a turn."""
+    """`say` tells people what goes on; `clock` is for work that takes longer than a turn.
+
+    `go_on` is for the pauses of such work: it says so again, or raises Stopped.
+    """
 
     store: Store
     policy: Policy
@@ -25,4 +28,5 @@ class Workplace:
     supply: Supply
     stopwatch: Stopwatch
     say: Say
+    go_on: Callable[[], None]
     clock: Clock

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from labeler.config.parts.training import Training
 from labeler.config.settings import Settings
+from labeler.domain.labels import TrainingLabel
 from labeler.roles.scheduler import open_due_update
 from labeler.store import Store
 from labeler.store.database import Database
@@ -16,6 +18,7 @@ from tests.support.store import rows
 from tests.support.tiny import worker_settings
 from tests.support.worker import HandTurned
 from tests.trainer.worker.test_worker import PROMPTS, N, vote, work
+from trainer.learning.update import train
 from trainer.policy.logps import logps_under
 from trainer.policy.policy import LIVE, Policy
 from trainer.sampling.local import LocalSampler
@@ -136,6 +139,22 @@ def test_a_stop_in_the_middle_of_the_gate_leaves_the_update_to_the_next_worker(
     assert status["updates"] == {"done": 0, "rejected": 0, "failed": 0, "running": 1}
     work(HandTurned(store, policy, settings))
     assert store.reports.status(max_staleness=2)["labels"]["used"] == N
+
+
+def test_an_update_can_be_ended_before_each_pair_that_is_computed(
+    policy: Policy, labels: list[TrainingLabel]
+) -> None:
+    pauses: list[int] = []
+
+    def go_on() -> None:
+        pauses.append(len(pauses))
+        if len(pauses) == 3:
+            raise Stopped
+
+    one_by_one = Training(micro_tokens=1, batch_pairs=len(labels))
+    with pytest.raises(Stopped):
+        list(train(policy, labels, one_by_one, seed=0, go_on=go_on))
+    assert len(labels) > 3, "or a whole step was done"
 
 
 def test_work_without_parts_is_given_signs_of_life_from_a_thread(

@@ -157,7 +157,9 @@ class UpdateJob:
     def _steps(self, claim: Claim, training: Training) -> Iterator[Step]:
         """Train; between the steps people get what they wait for. Ends early if told to stop."""
         seed = batch_seed(self._place.settings.seed, claim.update_id)
-        learning = train(self._place.policy, claim.labels, training, seed=seed)
+        learning = train(
+            self._place.policy, claim.labels, training, seed=seed, go_on=self._place.go_on
+        )
         while True:
             with self._place.stopwatch.timing("training"):
                 step = next(learning, None)
