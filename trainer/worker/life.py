@@ -38,7 +38,8 @@ class SignOfLife:
         """Between the parts of long work: say it again. Raises Stopped if told to stop."""
         if self._stop.is_set():
             raise Stopped
-        self.say(self._said)
+        if self._said:
+            self.say(self._said)
 
     @contextlib.contextmanager
     def kept_up(self) -> Iterator[None]:

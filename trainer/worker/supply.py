@@ -21,7 +21,7 @@ from labeler.store import Store, tables
 from labeler.store.records import NewPair
 from trainer.judge.choosing import choose
 from trainer.policy.chat import Refused
-from trainer.policy.logps import logps_under
+from trainer.policy.logps import logps_under, parts_of
 from trainer.policy.policy import Policy
 from trainer.sampling.origin import refuse_others
 from trainer.sampling.sampler import Sampler, Version
@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 
 REFUSALS = f"{ROLE}: prompts"
 USELESS_PAIRS_BEFORE_ALARM = 32
+MEASURED_TOKENS = 1024  # between two pauses: seconds, for a model of 100M parameters
 DRAWN_BY = set(Sampling.model_fields)
 
 
@@ -44,7 +45,7 @@ class Supply:
     """Draws pairs for the store's prompts. `policy` is who reads them and knows the reference.
 
     With more than two candidates a prompt, the judge chooses which two make the pair. `go_on` is
-    called after each token, and may raise to end the sampling.
+    called after each token and between forward passes, and may raise to end it all.
     """
 
     def __init__(
@@ -149,10 +150,14 @@ class Supply:
         """The samples with their log-probs under the reference; those that are known stay."""
         if all(sample.reference is not None for sample in samples):
             return list(samples)
-        found = logps_under(self._policy, None, [sample.tokens for sample in samples]).tolist()
-        return [
-            replace(sample, reference=(a, b)) for sample, (a, b) in zip(samples, found, strict=True)
-        ]
+        pairs = [sample.tokens for sample in samples]
+        found = list(samples)
+        for part in parts_of(pairs, MEASURED_TOKENS):
+            self._pause()
+            logps = logps_under(self._policy, None, [pairs[place] for place in part]).tolist()
+            for place, (a, b) in zip(part, logps, strict=True):
+                found[place] = replace(samples[place], reference=(a, b))
+        return found
 
     def _draw(
         self,
@@ -165,8 +170,7 @@ class Supply:
         """A version's responses to each prompt as they come, with the place of the prompt."""
 
         def hear(drawn: Mapping[int, int]) -> None:
-            if self._go_on is not None:
-                self._go_on()
+            self._pause()
             if progress is not None:
                 progress(drawn)
 
@@ -176,6 +180,11 @@ class Supply:
         )
         for place, responses in answers:
             yield place, Sample(prompts[place], responses, seed)
+
+    def _pause(self) -> None:
+        """Let others hear that it goes on, or end it."""
+        if self._go_on is not None:
+            self._go_on()
 
     def _check(self, samples: Sequence[Sample], version: Version, seed: int) -> None:
         """Raise WrongVersionError if the sampler drew them from other weights."""

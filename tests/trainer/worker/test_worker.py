@@ -31,6 +31,7 @@ from trainer.sampling.sampler import Version
 from trainer.sampling.samples import Response
 from trainer.worker.jobs.sample import SampleJob
 from trainer.worker.jobs.update import UpdateJob
+from trainer.worker.life import Stopped
 from trainer.worker.worker import Turn
 
 PROMPTS = [[{"role": "user", "content": f"how do you make good tea {n}?"}] for n in range(40)]
@@ -150,7 +151,11 @@ def test_a_stop_in_the_middle_of_an_update_leaves_it_open_with_all_its_labels(
     vote(store, N)
     open_due_update(settings, store, now=2000.0)
     stop.set()
-    worker.step()
+    with pytest.raises(Stopped):
+        worker.step()
+    assert {role.says for role in store.roles.all() if role.name == "worker"} == {
+        "Training on 4 labels."
+    }
     status = store.reports.status(max_staleness=2)
     assert status["updates"] == {"done": 0, "rejected": 0, "failed": 0, "running": 1}
     stop.clear()

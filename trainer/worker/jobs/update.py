@@ -117,6 +117,7 @@ class UpdateJob:
         """Train, write, examine, settle; false if the worker was told to stop in training."""
         place, started = self._place, self._place.clock()
         training = self._training(claim)
+        self._say(claim, UpdateState.TRAINING)
         steps = list(self._steps(claim, training))
         if self._stop.is_set():
             return False
@@ -208,8 +209,11 @@ class UpdateJob:
         place.live.promoted(version)
         log.info("Version %s is live.", row.id)
 
-    def _beat(self, claim: Claim, state: UpdateState, step: Step) -> None:
+    def _say(self, claim: Claim, state: UpdateState) -> None:
         doing = "Training on" if state is UpdateState.TRAINING else "Examining what came of"
         self._place.say(f"{doing} {len(claim.labels)} labels.")
+
+    def _beat(self, claim: Claim, state: UpdateState, step: Step) -> None:
+        self._say(claim, state)
         now = self._place.clock()
         self._place.store.updates.beat(claim, state, done=step.done, total=step.total, now=now)
