@@ -23,6 +23,8 @@ from typing import Literal
 
 from labeler.domain.states import Choice, Source
 
+# What names, in a pair's sampling settings, the temperature that its log-probabilities are at.
+LOGPS_AT = "logp_temperature"
 DECISIVE = (Choice.A, Choice.B)
 UNDECIDED = (Choice.TIE, Choice.BOTH_BAD)
 MUCH_BETTER = 2
@@ -72,7 +74,7 @@ class TrainingLabel:
 
     It counts `weight` times. `vote_ids` are the votes it was made from; `judged` says that no
     person's is among them. `reference_logp_*` are the summed log-probabilities (nats) of the
-    responses under the reference.
+    responses under the reference, at this `temperature`.
     """
 
     vote_ids: tuple[str, ...]
@@ -85,6 +87,7 @@ class TrainingLabel:
     reference_logp_b: float
     tie: float = 0.0
     judged: bool = False
+    temperature: float = 1.0
 
 
 def trainable(rules: VoteRules) -> tuple[Choice, ...]:

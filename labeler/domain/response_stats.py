@@ -13,7 +13,8 @@ SEQUENCE = 4
 
 class Said(NamedTuple):
     """One response: its tokens, its finish reason ("stop", "length"), and its summed
-    log-probability (nats, at temperature 1) under the version that said it, if that is known.
+    log-probability (nats, at the temperature it was drawn at) under the version that said it, if
+    that is known.
     """
 
     tokens: Sequence[int]
@@ -29,8 +30,8 @@ class Style:
     share of four-token sequences that stood in the same response before. `distinct` is the share of
     distinct ones among all four-token sequences of the sample (distinct-n, Li et al. 2016); it
     falls as a sample grows, so only samples of like size can be compared. `entropy` is minus the
-    mean log-probability of the sampled tokens, in nats a token: at temperature 1 and top-p 1 an
-    unbiased estimate of the policy's entropy; None where no log-probability is known.
+    mean log-probability of the sampled tokens, in nats a token: at top-p 1 an unbiased
+    estimate of the policy's entropy; None where no log-probability is known.
     """
 
     tokens: float

@@ -21,10 +21,11 @@ from labeler.store.records import Ballot
 from tests.support.worker import HandTurned
 from trainer.gate.examine import Candidate, Examiner
 from trainer.judge.load import load_judge
-from trainer.learning.update import decayed, train
+from trainer.learning.update import decayed, slowed, train
 from trainer.policy.load import load_policy
 from trainer.policy.policy import CANDIDATE, Policy
 from trainer.sampling.local import LocalSampler
+from trainer.sampling.recommended import as_recommended
 from trainer.sampling.sampler import Version
 from trainer.starter.grammar import score
 from trainer.worker.candidate import examine_candidate, write_candidate
@@ -54,10 +55,8 @@ def flipped(labels: Sequence[TrainingLabel]) -> list[TrainingLabel]:
 
 
 def faster(factor: float) -> Callable[[Training], Training]:
-    """The learning rate times `factor`."""
-    return lambda training: training.model_copy(
-        update={"learning_rate": training.learning_rate * factor}
-    )
+    """Steps of `factor` times the size."""
+    return lambda training: slowed(training, factor)
 
 
 def longer(training: Training) -> Training:
@@ -78,14 +77,14 @@ class Loop:
     """The service's loop in one process, with a simulated rater in place of people."""
 
     def __init__(self, settings: Settings, taste: Taste = score) -> None:
-        self.settings = settings
         self._taste = taste
         self.store = open_store(settings.database_url)
         add_first_prompts(settings, self.store, lambda _: None)
         self.policy: Policy = load_policy(settings)
+        self.settings, _ = as_recommended(settings, self.policy.shipped_generation_config)
         self.rng = random.Random(settings.seed)
         self.now = 1e9
-        self.worker = HandTurned(self.store, self.policy, settings, clock=lambda: self.now)
+        self.worker = HandTurned(self.store, self.policy, self.settings, clock=lambda: self.now)
 
     def update(self) -> None:
         """Label until an update is due, and run it."""
@@ -130,7 +129,8 @@ def planted(loop: Loop, plant: Plant, *, prompts: int | None = None) -> Finding:
     assert claim is not None
     training = plant.training(decayed(settings, claim.used))
     labels = plant.labels(claim.labels)
-    steps = list(train(loop.policy, labels, training, seed=claim.update_id))
+    aside = [*claim.held_out, *claim.remembered]
+    steps = list(train(loop.policy, labels, training, seed=claim.update_id, aside=aside))
     if plant.nan:
         with torch.no_grad():
             loop.policy.parameters(CANDIDATE)[0][0, 0] = math.nan

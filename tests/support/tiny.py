@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from labeler.config.settings import Settings
+from labeler.domain.labels import LOGPS_AT
 from labeler.store import Store
 from labeler.store.records import NewPair
 
@@ -109,7 +110,7 @@ class Clock:
 def worker_settings(policy: Path, folder: Path, **changed: Any) -> Settings:
     """Settings of a worker on a tiny policy, which learns enough to be seen in a step or two."""
     usual: dict[str, Any] = {"labels_per_update": 4, "max_new_tokens": 12, "lora_rank": 4}
-    usual |= EASY | {"learning_rate": 1e-2} | changed
+    usual |= EASY | {"learning_rate": 1e-2, "passes": 2} | changed
     return Settings(policy=str(policy), data_dir=folder, **usual)
 
 
@@ -145,5 +146,5 @@ def made_up_pair(prompt_id: int, version: int) -> NewPair:
         finish_b="stop",
         reference_logp_a=-17.0,
         reference_logp_b=-23.0,
-        sampling={"temperature": 1.0, "top_p": 1.0, "max_new_tokens": 16, "seed": 5},
+        sampling={"temperature": 1.0, "top_p": 1.0, "max_new_tokens": 16, "seed": 5, LOGPS_AT: 1.0},
     )

@@ -8,6 +8,8 @@ when a larger logit turns up (as in flash attention, Dao et al. 2022, arXiv 2205
 
     logp_t = z_t[y_t] - log sum_v exp(z_t[v])            z_t = f(W h_t + b), f = soft cap or nothing
     d logp_t / d h_t = f'(z_t[y_t]) W[y_t] - sum_v softmax(z_t)[v] f'(z_t[v]) W[v]
+
+At a temperature other than 1 f also divides by it.
 """
 
 from dataclasses import dataclass
@@ -24,11 +26,12 @@ BLOCK_BYTES = 8 * 2**20
 
 @dataclass(frozen=True)
 class Head:
-    """The frozen output layer of a causal language model: logits = cap(W h + b)."""
+    """The frozen output layer of a causal language model: logits = cap(W h + b) / temperature."""
 
     weight: Tensor  # (V, D)
     bias: Tensor | None  # (V,)
     softcap: float | None
+    temperature: float = 1.0
     block_bytes: int = BLOCK_BYTES
 
     def token_logps(self, hidden_TD: Tensor, targets_T: Tensor) -> Tensor:
@@ -43,21 +46,21 @@ class Head:
         return [slice(first, min(first + size, words)) for first in range(0, words, size)]
 
     def logits(self, hidden_TD: Tensor, block: slice) -> tuple[Tensor, Tensor | None]:
-        """Logits (T, block) in float32, and the slope f' of the soft cap there, if there is one."""
+        """Logits (T, block) in float32, and the slope of the soft cap there, if there is one."""
         bias = None if self.bias is None else self.bias[block]
         raw = linear(hidden_TD, self.weight[block], bias).float()
         if self.softcap is None:
-            return raw, None
+            return raw.div_(self.temperature), None
         capped = raw.div_(self.softcap).tanh_()
         slope = 1 - capped.square()
-        return capped.mul_(self.softcap), slope
+        return capped.mul_(self.softcap / self.temperature), slope
 
 
-def head_of(base: PreTrainedModel) -> Head:
+def head_of(base: PreTrainedModel, temperature: float = 1.0) -> Head:
     """The head of a model; whether its logits are these is for the caller to check."""
     output = base.get_output_embeddings()
     softcap = getattr(base.config.get_text_config(), "final_logit_softcapping", None)
-    return Head(output.weight, output.bias, softcap)
+    return Head(output.weight, output.bias, softcap, temperature)
 
 
 class _Sums:
@@ -102,7 +105,8 @@ class _TokenLogps(torch.autograd.Function):
             sums.add(logits, slope, head.weight[block])
         if sums.mean_TD is not None:
             chosen_TD = head.weight[targets_T] * slope_T[:, None]
-            ctx.save_for_backward(chosen_TD - sums.mean_TD.div_(sums.total_T1))
+            gradient_TD = chosen_TD - sums.mean_TD.div_(sums.total_T1)
+            ctx.save_for_backward(gradient_TD.div_(head.temperature))
             ctx.dtype = hidden_TD.dtype
         return chosen_T - sums.log_total()
 

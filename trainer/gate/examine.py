@@ -3,7 +3,7 @@
 Samples and labels in, a finding out. The responses it is measured on are the first pairs of its
 version, if it goes live: nothing is sampled twice. KL is estimated from them, E[log candidate -
 log other] a token, which is the exact divergence on average because they are the candidate's own
-(at temperature 1 and top-p 1).
+(at top-p 1).
 """
 
 from collections.abc import Sequence

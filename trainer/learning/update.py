@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from labeler.config.parts.training import Training
 from labeler.domain.errors import LivedpoError
@@ -22,7 +22,8 @@ from labeler.domain.labels import TrainingLabel
 from trainer.fast.layout import TokenPair
 from trainer.fast.memory import is_out_of_memory, row_tokens, training_tokens
 from trainer.learning.objective import Objective, PairLogps
-from trainer.policy.logps import pair_logps, parts_of
+from trainer.learning.steps import FIRST_RATE, PROBE_PAIRS, GivenRate, MeasuredSteps
+from trainer.policy.logps import logps_under, pair_logps, parts_of
 from trainer.policy.policy import CANDIDATE, LIVE, Policy
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ class Step:
     loss: float
     accuracy: float
     gradient_norm: float
+    learning_rate: float
 
 
 @dataclass(frozen=True)
@@ -84,19 +86,22 @@ def train(
     settings: Training,
     *,
     seed: int,
+    aside: Sequence[TrainingLabel] = (),
     go_on: Callable[[], None] | None = None,
 ) -> Iterator[Step]:
     """Train the candidate, from the live adapter on, over `passes` shuffles of the labels.
 
-    AdamW starts afresh. The `seed` orders the labels. `go_on` is called before each
-    micro-batch, and may raise to end it all. Raises LivedpoError if a label cannot be trained on,
-    or if not even a single pair fits into memory.
+    AdamW starts afresh; how large its steps are is told in `trainer.learning.steps`, which measures
+    them on labels kept `aside` as far as there are some. The `seed` orders the labels. `go_on` is
+    called before each micro-batch, and may raise to end it all. Raises LivedpoError if a label
+    cannot be trained on, or if not even a single pair fits into memory.
     """
     check(policy, labels)
     policy.copy_adapter(LIVE, CANDIDATE)
     weights = policy.parameters(CANDIDATE)
-    optimizer = torch.optim.AdamW(weights, lr=settings.learning_rate, weight_decay=0.0, fused=True)
     examples = _examples(policy, labels, settings)
+    probe = [(label.prompt_tokens, label.tokens_a, label.tokens_b) for label in aside]
+    steps = _steps(policy, weights, [*probe, *examples.pairs], settings)
     mean_weight = sum(label.weight for label in labels) / len(labels)
     micro = _MicroBatches(policy, settings, mean_weight, go_on)
     batches = _batches(len(labels), settings, seed)
@@ -104,11 +109,11 @@ def train(
         outcome = micro.accumulate(examples[places])
         norm = torch.nn.utils.clip_grad_norm_(weights, settings.max_grad_norm).item()
         finite = math.isfinite(outcome.loss) and math.isfinite(norm)
-        if finite:
-            optimizer.step()
-        optimizer.zero_grad()
+        rate = steps.step(left=len(batches) - done + 1) if finite else 0.0
+        for weight in weights:
+            weight.grad = None
         loss = outcome.loss if finite else math.nan
-        yield Step(done, len(batches), loss, outcome.accuracy, norm)
+        yield Step(done, len(batches), loss, outcome.accuracy, norm, rate)
         if not finite:
             log.warning(
                 "Training stopped at step %s: the loss or its gradient is not finite.", done
@@ -116,16 +121,33 @@ def train(
             return
 
 
-def decayed(settings: Training, used: int) -> Training:
-    """The same with the learning rate of an update that comes after `used` labels.
+def _steps(
+    policy: Policy, weights: list[nn.Parameter], probe: Sequence[TokenPair], settings: Training
+) -> GivenRate | MeasuredSteps:
+    """AdamW, afresh, at the rate that is set or in steps of measured size."""
+    rate = settings.learning_rate
+    optimizer = torch.optim.AdamW(weights, lr=rate or FIRST_RATE, weight_decay=0.0, fused=True)
+    if rate is not None:
+        return GivenRate(optimizer)
+    return MeasuredSteps(policy, optimizer, probe[:PROBE_PAIRS], kl=settings.update_kl)
 
-    It falls as 1 / (1 + used / decay_labels): inverse-time decay, whose steps add up without bound
+
+def decayed(settings: Training, used: int) -> Training:
+    """The same with the steps of an update that comes after `used` labels.
+
+    They fall as 1 / (1 + used / decay_labels): inverse-time decay, whose steps add up without bound
     while their squares do not (Robbins and Monro 1951).
     """
     if not settings.decay_labels:
         return settings
-    rate = settings.learning_rate / (1 + used / settings.decay_labels)
-    return settings.model_copy(update={"learning_rate": rate})
+    return slowed(settings, 1 / (1 + used / settings.decay_labels))
+
+
+def slowed(settings: Training, factor: float) -> Training:
+    """The same with steps of `factor` times the length. KL goes by the square of a length."""
+    if settings.learning_rate is not None:
+        return settings.model_copy(update={"learning_rate": settings.learning_rate * factor})
+    return settings.model_copy(update={"update_kl": settings.update_kl * factor**2})
 
 
 def margins(
@@ -165,13 +187,22 @@ def _batches(labels: int, settings: Training, seed: int) -> list[list[int]]:
 
 
 def _examples(policy: Policy, labels: Sequence[TrainingLabel], settings: Training) -> Examples:
-    """The labels with the reference log-probabilities that the settings ask for."""
-    cached = [(label.reference_logp_a, label.reference_logp_b) for label in labels]
-    examples = Examples(labels, torch.tensor(cached, device=policy.device))
-    if settings.reference == "base" or not settings.loss.traits.needs_reference:
+    """The labels with the reference log-probabilities that the settings ask for.
+
+    Those of labels from another temperature are computed anew.
+    """
+    known = [(label.reference_logp_a, label.reference_logp_b) for label in labels]
+    examples = Examples(labels, torch.tensor(known, device=policy.device))
+    if not settings.loss.traits.needs_reference:
         return examples
-    with torch.no_grad(), policy.adapter(LIVE):
-        return Examples(labels, pair_logps(policy, examples.pairs))
+    if settings.reference == "previous":
+        with torch.no_grad(), policy.adapter(LIVE):
+            return Examples(labels, pair_logps(policy, examples.pairs))
+    others = [n for n, label in enumerate(labels) if label.temperature != policy.temperature]
+    if others:
+        logps = logps_under(policy, None, examples[others].pairs)
+        examples.reference[others] = logps.to(policy.device)
+    return examples
 
 
 class _MicroBatches:

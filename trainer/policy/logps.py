@@ -5,6 +5,12 @@ the places that predict response tokens through the LM head. That is right if la
 nowhere but in an attention that goes through transformers' interface, and if the logits are the
 head's. Whether this holds for a model is found out by trying: the first call compares both ways on
 a few random tokens, and a policy on which they differ is computed in plain rows from then on.
+
+All log-probabilities are at the policy's temperature: those of what people see. At another one they
+would reward or punish sharper distributions along with the response: what is drawn at 0.6 is made
+of likely tokens, so a longer response that loses would teach the policy to be less sure of every
+token, and a longer one that wins to repeat itself. Log-probabilities for PPO are scaled so, too
+(Huang et al. 2023, "The N implementation details of RLHF with PPO").
 """
 
 import itertools
@@ -15,7 +21,7 @@ import torch
 from torch import Tensor
 
 from trainer.fast.attention import pair_attention
-from trainer.fast.head import head_of
+from trainer.fast.head import Head, head_of
 from trainer.fast.layout import FILL, PackedPairs, TokenPair, pack
 from trainer.policy.batch import Batch, make_batch
 from trainer.policy.policy import Policy
@@ -79,6 +85,24 @@ def logps_under(policy: Policy, adapter: str | None, pairs: Sequence[TokenPair])
         return pair_logps(policy, pairs).cpu()
 
 
+def response_logps(policy: Policy, pairs: Sequence[TokenPair]) -> Tensor:
+    """Log-probability of each token of all responses under what is switched on, (T,), nats.
+
+    For no gradient; the order is the same for the same pairs.
+    """
+    if policy.packs is None:
+        policy.packs = _packs(policy)
+    if policy.packs:
+        packed = pack(pairs, policy.device)
+        states = _packed_states(policy, packed)
+        logps_T = _head(policy).token_logps(states, packed.targets)
+        return logps_T[packed.owners < 2 * len(pairs)]
+    rows = _rows(pairs)
+    together = [rows] if takes_padding(policy) else [[row] for row in rows]
+    batches = [_batch(policy, some) for some in together]
+    return torch.cat([policy.token_logps(some)[some.response_mask.bool()] for some in batches])
+
+
 def parts_of(pairs: Sequence[TokenPair], tokens: int) -> list[list[int]]:
     """Places of pairs that have at most so many tokens together, or of one pair that has more.
 
@@ -101,8 +125,12 @@ def parts_of(pairs: Sequence[TokenPair], tokens: int) -> list[list[int]]:
 def _packed(policy: Policy, pairs: Sequence[TokenPair], fill: int = FILL) -> Tensor:
     packed = pack(pairs, policy.device, fill=fill)
     hidden_TD = _packed_states(policy, packed)
-    logps_T = head_of(policy.model.get_base_model()).token_logps(hidden_TD, packed.targets)
+    logps_T = _head(policy).token_logps(hidden_TD, packed.targets)
     return packed.summed(logps_T)
+
+
+def _head(policy: Policy) -> Head:
+    return head_of(policy.model.get_base_model(), policy.temperature)
 
 
 def _packed_states(policy: Policy, packed: PackedPairs) -> Tensor:

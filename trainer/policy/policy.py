@@ -68,6 +68,7 @@ class Policy:
         self.copy_adapter(LIVE, CANDIDATE)
         self.model.requires_grad_(False)
         make_lean(self.model)
+        self.temperature = 1.0  # what logits are divided by: people see what is drawn at it
         self.packs: bool | None = None  # whether it computes packed rows; None: not tried yet
         self.pads: bool | None = None  # whether it computes rows padded on the left, likewise
 
@@ -127,8 +128,11 @@ class Policy:
 
         In plain padded rows, for any architecture; `trainer.policy.logps.pair_logps` is faster.
         """
-        logps = token_logps(self.logits(batch), batch.response_ids)
-        return (logps * batch.response_mask).sum(dim=1)
+        return (self.token_logps(batch) * batch.response_mask).sum(dim=1)
+
+    def token_logps(self, batch: Batch) -> Tensor:
+        """Log-probability of each response token, (R, T), nats; of padding, anything."""
+        return token_logps(self.logits(batch) / self.temperature, batch.response_ids)
 
     def logits(self, batch: Batch) -> Tensor:
         """What predicts the tokens of each response, (R, T, V), under what is switched on."""

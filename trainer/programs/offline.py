@@ -55,6 +55,7 @@ class Offline:
     def __init__(self, store: Store, policy: Policy, sampler: Sampler, settings: Settings) -> None:
         self._store = store
         settings, _ = as_recommended(settings, policy.shipped_generation_config)
+        policy.temperature = settings.temperature
         self._policy = policy
         self._settings = settings
         self._supply = Supply(store, policy, sampler, settings)
@@ -80,7 +81,8 @@ class Offline:
         order = torch.randperm(len(labels), generator=shuffle).tolist()
         held_out = [labels[place] for place in order[:tested]]
         taught = [labels[place] for place in order[tested:]]
-        steps = self._train(taught, batch_seed(self._settings.seed, live.number), stop)
+        seed = batch_seed(self._settings.seed, live.number)
+        steps = self._train(taught, held_out, seed, stop)
         number = self._store.versions.next_id()
         folder = self._settings.adapters_dir / f"offline-{int(time.time() * 1000)}"
         version, sha256 = write_candidate(self._policy, number, folder)
@@ -125,7 +127,12 @@ class Offline:
             tokens = [(label.prompt_tokens, label.tokens_a, label.tokens_b) for label in some]
             logps = logps_under(self._policy, None, tokens).tolist()
             done += [
-                replace(label, reference_logp_a=a, reference_logp_b=b)
+                replace(
+                    label,
+                    reference_logp_a=a,
+                    reference_logp_b=b,
+                    temperature=self._policy.temperature,
+                )
                 for label, (a, b) in zip(some, logps, strict=True)
             ]
         return done, len(pairs) - len(fitting)
@@ -151,11 +158,15 @@ class Offline:
         )
 
     def _train(
-        self, labels: Sequence[TrainingLabel], seed: int, stop: threading.Event
+        self,
+        labels: Sequence[TrainingLabel],
+        aside: Sequence[TrainingLabel],
+        seed: int,
+        stop: threading.Event,
     ) -> list[Step]:
         steps = []
         with tqdm(desc="training", unit="step", disable=_quiet()) as bar:
-            for step in train(self._policy, labels, self._settings, seed=seed):
+            for step in train(self._policy, labels, self._settings, seed=seed, aside=aside):
                 if stop.is_set():
                     raise LivedpoError("Stopped before the end; nothing was written.")
                 steps.append(step)

@@ -96,16 +96,13 @@ def draw_rows(
 
 
 def draw_tokens(logits_RV: Tensor, uniform_R: Tensor, settings: Sampling) -> tuple[Tensor, Tensor]:
-    """One token a row (R,), and its log-probability at temperature 1 and without a cut (R,).
+    """One token a row (R,), and its log-probability at this temperature, without the cut (R,).
 
     A token is where a uniform number falls in the cumulative distribution, summed in float64 so
     that rare tokens of a large vocabulary keep their share.
     """
-    logps_RV = logits_RV.float().log_softmax(-1)
-    if settings.temperature == 1:
-        probabilities_RV = logps_RV.exp()
-    else:
-        probabilities_RV = (logps_RV / settings.temperature).softmax(-1)
+    logps_RV = (logits_RV.float() / settings.temperature).log_softmax(-1)
+    probabilities_RV = logps_RV.exp()
     if settings.top_p < 1:
         probabilities_RV = nucleus(probabilities_RV, settings.top_p)
     cumulative_RV = probabilities_RV.cumsum(-1, dtype=torch.float64)

@@ -140,7 +140,7 @@ def _parts(jobs: Sequence[Job], together: Together) -> Iterator[Sequence[Job]]:
 def _fits(policy: Policy, prompts: Sequence[Sequence[int]], together: Together) -> bool:
     """Whether rows that are generated so have the log-probabilities that each alone has."""
     jobs = [Job(number, prompt, TRIAL_TOKENS) for number, prompt in enumerate(prompts)]
-    settings = Sampling(temperature=1.0, top_p=1.0, max_new_tokens=TRIAL_TOKENS)
+    settings = Sampling(temperature=policy.temperature, top_p=1.0, max_new_tokens=TRIAL_TOKENS)
     drawn = generate_rows(policy, jobs, settings, copies=2, together=together, seed=0)
     with torch.inference_mode():
         return all(

@@ -17,7 +17,7 @@ class Response:
     """`tokens` end in EOS if `finish` is "stop"; if it is "length", none is added.
 
     `logp` is the summed log-probability of the tokens under the policy that drew them, in nats, at
-    temperature 1 and without a cut, whatever the settings: DPO's log pi(y|x).
+    the temperature they were drawn at and without the cut: DPO's log pi(y|x).
     """
 
     text: str

@@ -69,6 +69,7 @@ def make_worker(
     refuse_small_context(settings, policy)
     settings, drawing = as_recommended(settings, policy.shipped_generation_config)
     store.versions.note_drawing(drawing)
+    policy.temperature = settings.temperature
     store.prompts.reconsider()
     store.roles.alarm(REFUSALS, None)
     remove_unfinished(settings.adapters_dir)

@@ -14,6 +14,7 @@ from labeler.config.parts.sampling import Sampling
 from labeler.config.settings import Settings
 from labeler.domain.errors import first_line
 from labeler.domain.judging import Judge
+from labeler.domain.labels import LOGPS_AT
 from labeler.domain.messages import Messages
 from labeler.domain.sentences.alarm import prompts_refused
 from labeler.domain.sentences.figures import clause
@@ -143,7 +144,8 @@ class Supply:
             reference_logp_b=reference_b,
             logp_a=a.logp,
             logp_b=b.logp,
-            sampling=self._settings.model_dump(include=DRAWN_BY) | {"seed": sample.seed},
+            sampling=self._settings.model_dump(include=DRAWN_BY)
+            | {"seed": sample.seed, LOGPS_AT: self._policy.temperature},
         )
 
     def measured(self, samples: Sequence[Sample]) -> list[Sample]:

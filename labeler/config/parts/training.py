@@ -30,18 +30,27 @@ class Training(Part):
         "base",
         description="What beta holds the policy to: base, or the version before (iterative DPO).",
     )
-    learning_rate: Annotated[float, Mark.POLICY_MAY_SET] = Field(
-        1e-5, gt=0, lt=1, description="AdamW learning rate."
+    learning_rate: Annotated[float | None, Mark.POLICY_MAY_SET] = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="AdamW learning rate. Default: found in each step, by --update-kl.",
+    )
+    update_kl: Annotated[float, Mark.POLICY_MAY_SET] = Field(
+        0.03,
+        gt=0,
+        description="How far an update moves the policy where no learning rate is set: KL, in nats "
+        "a token.",
     )
     decay_labels: Annotated[int, Mark.POLICY_MAY_SET] = Field(
         0,
         ge=0,
-        description="Labels after which the learning rate has fallen to a half, and after twice as "
+        description="Labels after which steps are half as large, and after twice as "
         "many to a third (inverse-time decay): the first votes show quickly, and later ones do "
         "not undo what was learned; 0: constant.",
     )
     passes: Annotated[int, Mark.POLICY_MAY_SET] = Field(
-        2, ge=1, description="Passes over the labels of one update."
+        1, ge=1, description="Passes over the labels of one update."
     )
     batch_pairs: Annotated[int, Mark.POLICY_MAY_SET] = Field(
         8, ge=1, description="Pairs in one optimiser step."

@@ -32,7 +32,7 @@ def none_accepted(updates: int) -> str:
     """A row of updates that did not go live."""
     return (
         f"None of the last {updates} updates went live. Read why in the update history, then lower "
-        "--learning-rate or widen the --gate limit named there."
+        "--update-kl, or --learning-rate if it is set, or widen the --gate limit named there."
     )
 
 

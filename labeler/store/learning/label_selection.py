@@ -13,7 +13,14 @@ import sqlalchemy as sa
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
-from labeler.domain.labels import Opinion, TrainingLabel, VoteRules, combine, trainable
+from labeler.domain.labels import (
+    LOGPS_AT,
+    Opinion,
+    TrainingLabel,
+    VoteRules,
+    combine,
+    trainable,
+)
 from labeler.domain.rules import DueRules
 from labeler.domain.states import Choice, LabelRole, PairState, Source, UpdateState
 from labeler.store.live_version import versions_up_to_age
@@ -297,4 +304,5 @@ def _label(
         reference_logp_b=pair.reference_logp_b,
         tie=said.tie,
         judged=all(vote.source is Source.JUDGE for vote in votes),
+        temperature=pair.sampling.get(LOGPS_AT, 1.0),
     )

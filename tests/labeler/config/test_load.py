@@ -22,7 +22,7 @@ def test_flags_win_over_environment_over_toml_over_the_policys_own_file(tmp_path
     settings = load_settings({"lora_rank": "8", "port": None}, environ, config)
     chosen = settings.beta, settings.temperature, settings.learning_rate, settings.lora_rank
     assert chosen == (0.5, 0.6, 0.7, 8)
-    assert settings.passes == 2, "the default"
+    assert settings.passes == 1, "the default"
 
 
 def test_the_config_file_can_be_named_in_the_environment(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_an_unattended_run_has_defaults_of_its_own_and_the_policys_table_wins_ov
     run = load_settings(flags, {}, unattended=True)
     assert (run.passes, run.learning_rate, run.labels_per_update) == (3, 0.1, 64)
     served = load_settings(flags, {})
-    assert (served.passes, served.learning_rate, served.labels_per_update) == (4, 1e-5, 16)
+    assert (served.passes, served.learning_rate, served.labels_per_update) == (4, None, 16)
     assert load_settings(flags | {"passes": 7}, {}, unattended=True).passes == 7
 
 

@@ -84,6 +84,7 @@ CHANGED: dict[str, Any] = {
     "length_alpha": 0.01,
     "reference": "previous",
     "learning_rate": 3e-7,
+    "update_kl": 0.07,
     "decay_labels": 100,
     "passes": 3,
     "batch_pairs": 5,

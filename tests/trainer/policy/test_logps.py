@@ -178,10 +178,11 @@ def test_plain_rows_have_the_gradients_of_packed_ones(kind: str, tmp_path: Path)
     assert_close(*found)
 
 
+@pytest.mark.parametrize("temperature", [1.0, 0.6])
 @pytest.mark.parametrize("softcap", [None, 3.0])
 @pytest.mark.parametrize("block_bytes", [1, 4 * 7 * 9 + 1, 2**20])
 def test_a_head_in_blocks_equals_one_with_full_logits(
-    softcap: float | None, block_bytes: int
+    temperature: float, softcap: float | None, block_bytes: int
 ) -> None:
     """9 tokens, 20 words: blocks of 1 word, of 7 words (7, 7, 6), and one of all words.
 
@@ -194,8 +195,8 @@ def test_a_head_in_blocks_equals_one_with_full_logits(
     logits = nn.functional.linear(hidden, weight, bias)
     if softcap is not None:
         logits = torch.tanh(logits / softcap) * softcap
-    expected = token_logps(logits, targets)
-    logps = Head(weight, bias, softcap, block_bytes).token_logps(hidden, targets)
+    expected = token_logps(logits / temperature, targets)
+    logps = Head(weight, bias, softcap, temperature, block_bytes).token_logps(hidden, targets)
     torch.testing.assert_close(logps, expected, rtol=1e-5, atol=1e-5)
     (found,) = torch.autograd.grad((logps * factors).sum(), hidden)
     (wanted,) = torch.autograd.grad((expected * factors).sum(), hidden)

@@ -56,7 +56,7 @@ def test_tokens_come_with_the_probabilities_of_the_softmax(temperature: float) -
     expected = 40_000 * (logits / temperature).softmax(-1)
     chi_square = ((drawn.bincount(minlength=30) - expected) ** 2 / expected).sum().item()
     assert abs(chi_square - 29) < 4 * math.sqrt(58)
-    assert torch.allclose(logps, logits.log_softmax(-1)[drawn])
+    assert torch.allclose(logps, (logits / temperature).log_softmax(-1)[drawn])
 
 
 @pytest.mark.parametrize("spread", [1, 3, 9])

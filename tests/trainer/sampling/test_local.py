@@ -147,6 +147,7 @@ def test_a_response_knows_its_log_probability_under_the_policy(
     answers = LocalSampler(policy).draw(LIVE, PROMPTS, cool, seed=1)
     rows = [(p, r.tokens) for p, answer in zip(PROMPTS, answers, strict=True) for r in answer]
     batch = make_batch(rows, pad=policy.pad_token_id, device=policy.device)
+    policy.temperature = cool.temperature
     with policy.adapter(LIVE), torch.no_grad():
         expected = policy.logps(batch).tolist()
     assert [r.logp for answer in answers for r in answer] == pytest.approx(expected, abs=1e-4)

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 import torch
 
+from labeler.config.parts.sampling import Sampling
 from labeler.config.settings import Settings
+from labeler.domain.labels import LOGPS_AT
 from labeler.domain.states import AskState, UpdateState
 from labeler.roles.scheduler import open_due_update
 from labeler.store import Store
@@ -73,7 +75,7 @@ def test_own_prompts_are_answered_before_the_queue_is_filled_and_are_pairs_like_
     first, second = own_pair(database, "a"), own_pair(database, "bb")
     assert first.response_a != first.response_b
     assert first.tokens_a != second.tokens_a  # the same prompt, asked again, is answered anew
-    assert set(first.sampling) == {"temperature", "top_p", "max_new_tokens", "seed"}
+    assert set(first.sampling) == {*Sampling.model_fields, "seed", LOGPS_AT}
     rows = [(first.prompt_tokens, first.tokens_a), (first.prompt_tokens, first.tokens_b)]
     batch = make_batch(rows, pad=policy.pad_token_id, device=policy.device)
     with torch.no_grad():

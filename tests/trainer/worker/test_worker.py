@@ -22,6 +22,7 @@ from tests.support.store import change, rows
 from tests.support.tiny import Clock, save_tiny_policy, worker_settings
 from tests.support.worker import HandTurned
 from tests.trainer.conftest import load
+from trainer.learning.update import margins
 from trainer.policy.adapters import DamagedCheckpointError, read_adapter
 from trainer.policy.batch import make_batch
 from trainer.policy.logps import logps_under
@@ -83,12 +84,41 @@ def test_the_queue_is_filled_with_pairs_worth_asking_and_their_reference_log_pro
         pair = row.pair
         assert pair.response_a != pair.response_b
         assert pair.version_id == 0
-        assert set(pair.sampling) == {"temperature", "top_p", "max_new_tokens", "seed"}
+        assert set(pair.sampling) == {
+            "temperature",
+            "top_p",
+            "max_new_tokens",
+            "seed",
+            "logp_temperature",
+        }
         rows = [(pair.prompt_tokens, pair.tokens_a), (pair.prompt_tokens, pair.tokens_b)]
         batch = make_batch(rows, pad=policy.pad_token_id, device=policy.device)
         with torch.no_grad(), policy.reference():
             expected = policy.logps(batch).tolist()
         assert [pair.reference_logp_a, pair.reference_logp_b] == pytest.approx(expected, abs=1e-3)
+
+
+def test_log_probabilities_are_those_of_what_people_see(
+    store: Store, policy: Policy, settings: Settings
+) -> None:
+    """Of a pair that is drawn at 0.6, and of one drawn at 1 that is trained on at 0.6."""
+    store.prompts.add(PROMPTS, now=1.0)
+    for temperature in (1.0, 0.6):
+        settings = settings.model_copy(update={"temperature": temperature, "queue_pairs": N})
+        work(HandTurned(store, policy, settings))
+        vote(store, store.queue.ready())
+    open_due_update(settings, store, now=2000.0)
+    claim = store.updates.claim(worker="w", rules=settings.vote_rules, now=2001.0)
+    assert claim is not None
+    assert {label.temperature for label in claim.labels} == {1.0, 0.6}
+    pairs = [(label.prompt_tokens, label.tokens_a, label.tokens_b) for label in claim.labels]
+    for label, pair in zip(claim.labels, pairs, strict=True):
+        policy.temperature = label.temperature
+        known = [label.reference_logp_a, label.reference_logp_b]
+        assert known == pytest.approx(logps_under(policy, None, [pair])[0].tolist(), abs=1e-3)
+    policy.temperature = 0.6
+    found = margins(policy, LIVE, claim.labels, settings).tolist()
+    assert found == pytest.approx([0.0] * len(pairs), abs=1e-3)
 
 
 def test_an_open_update_is_run_and_its_version_becomes_live_with_its_first_pairs(

@@ -18,7 +18,7 @@ from labeler.domain.states import UpdateState
 from labeler.store.records import Claim, ClaimLostError, NewVersion
 from labeler.store.views.trust import Weights
 from trainer.gate.examine import Candidate, Examiner
-from trainer.learning.update import Step, decayed, train
+from trainer.learning.update import Step, decayed, slowed, train
 from trainer.policy.adapters import read_adapter, remove_folders, remove_leftovers
 from trainer.sampling.sampler import Version
 from trainer.sampling.samples import Sample, batch_seed
@@ -148,7 +148,7 @@ class UpdateJob:
             judged=sum(label.judged for label in claim.labels[: claim.fresh]),
             replayed=claim.replayed,
             held_out=len(claim.held_out),
-            learning_rate=training.learning_rate,
+            learning_rate=steps[-1].learning_rate,
             seconds=round(place.clock() - started, 3),
         )
         row = NewVersion(number, folder.name, sha256, finding)
@@ -159,7 +159,12 @@ class UpdateJob:
         """Train; between the steps people get what they wait for. Ends early if told to stop."""
         seed = batch_seed(self._place.settings.seed, claim.update_id)
         learning = train(
-            self._place.policy, claim.labels, training, seed=seed, go_on=self._place.go_on
+            self._place.policy,
+            claim.labels,
+            training,
+            seed=seed,
+            aside=[*claim.held_out, *claim.remembered],
+            go_on=self._place.go_on,
         )
         while True:
             with self._place.stopwatch.timing("training"):
@@ -172,11 +177,10 @@ class UpdateJob:
             yield step
 
     def _training(self, claim: Claim) -> Training:
-        """Half the learning rate for each refusal: the same step again would be refused again."""
+        """Half the step for each refusal: the same step again would be refused again."""
         halvings = min(claim.refusals, MAX_HALVINGS)
         training = decayed(self._place.settings, claim.used)
-        rate = training.learning_rate / 2**halvings
-        return training.model_copy(update={"learning_rate": rate})
+        return slowed(training, 2.0**-halvings)
 
     def _settle(
         self, claim: Claim, row: NewVersion, version: Version, samples: list[Sample]

@@ -1,0 +1,82 @@
+"""Steps that are measured: how far an update moves a policy, whatever the policy is."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from labeler.config.parts.training import Training
+from labeler.domain.labels import TrainingLabel
+from tests.trainer.conftest import load
+from trainer.learning.update import Step, slowed, train
+from trainer.policy.logps import pair_logps, response_logps
+from trainer.policy.policy import CANDIDATE, LIVE, Policy
+
+MEASURED = Training(passes=3, batch_pairs=2)
+
+
+def token_logps(policy: Policy, adapter: str, labels: list[TrainingLabel]) -> Tensor:
+    pairs = [(label.prompt_tokens, label.tokens_a, label.tokens_b) for label in labels]
+    with torch.no_grad(), policy.adapter(adapter):
+        return response_logps(policy, pairs)
+
+
+def moved(policy: Policy, labels: list[TrainingLabel]) -> float:
+    """How far the candidate is from the live version: sqrt(2 KL), KL in nats a token."""
+    live, candidate = (token_logps(policy, name, labels) for name in (LIVE, CANDIDATE))
+    return (candidate - live).square().mean().sqrt().item()
+
+
+def run(policy: Policy, labels: list[TrainingLabel], settings: Training) -> list[Step]:
+    return list(train(policy, labels, settings, seed=0))
+
+
+@pytest.mark.parametrize("kl", [1e-4, 1e-2])
+@pytest.mark.parametrize("alpha", [1.0, 64.0])
+def test_an_update_moves_a_policy_as_far_as_it_may_and_no_further(
+    tiny_policy: Path, labels: list[TrainingLabel], kl: float, alpha: float
+) -> None:
+    """The adapters of `alpha` 64 are scaled 64 times as much as those of 1."""
+    policy = load(tiny_policy, lora_alpha=alpha)
+    run(policy, labels, Training(**MEASURED.model_dump() | {"update_kl": kl}))
+    goal = math.sqrt(2 * kl)
+    assert 0.5 * goal < moved(policy, labels) < 1.3 * goal
+
+
+def test_a_step_half_as_long_is_a_quarter_of_the_kl_or_half_the_rate() -> None:
+    assert slowed(MEASURED, 0.5).update_kl == MEASURED.update_kl / 4
+    given = Training(learning_rate=1e-2)
+    assert slowed(given, 0.5) == given.model_copy(update={"learning_rate": 5e-3})
+
+
+def test_the_rate_that_it_came_to_is_told(policy: Policy, labels: list[TrainingLabel]) -> None:
+    steps = run(policy, labels, MEASURED)
+    assert all(0 < step.learning_rate <= 0.05 for step in steps)
+    steps = run(policy, labels, Training(learning_rate=1e-3))
+    assert {step.learning_rate for step in steps} == {1e-3}
+
+
+def test_a_policy_with_very_sure_words_is_not_broken(
+    policy: Policy, labels: list[TrainingLabel]
+) -> None:
+    """The head's weights a hundred times as large: the smallest step changes a lot."""
+    with torch.no_grad():
+        policy.model.get_output_embeddings().weight *= 100
+    sure = [replace(label, reference_logp_a=0.0, reference_logp_b=0.0) for label in labels]
+    run(policy, sure, MEASURED)
+    assert moved(policy, labels) < 3 * math.sqrt(2 * MEASURED.update_kl)
+
+
+def test_log_probabilities_of_tokens_add_up_to_those_of_responses(
+    policy: Policy, labels: list[TrainingLabel]
+) -> None:
+    pairs = [(label.prompt_tokens, label.tokens_a, label.tokens_b) for label in labels]
+    for packs in (True, False):
+        policy.packs = packs
+        with torch.no_grad(), policy.adapter(LIVE):
+            tokens, sums = response_logps(policy, pairs), pair_logps(policy, pairs)
+        assert len(tokens) == sum(len(a) + len(b) for _, a, b in pairs)
+        assert tokens.sum().item() == pytest.approx(sums.sum().item(), rel=1e-4)

@@ -1,0 +1,111 @@
+"""How far an optimiser step goes: at a given learning rate, or as far as its KL may be.
+
+A learning rate says little of how far it moves a policy: that depends on its width, on the rank and
+scale of the adapter, and on how sure it is of its words. So where none is given the step that the
+optimiser proposes is measured and scaled. Distances are sqrt(2 KL), the length of a small step in
+the Fisher metric; by the triangle inequality, n steps of a distance D / n stay within D of where
+they began, whatever their directions.
+
+KL is measured on a few responses, which the policy or one like it has drawn: E[(log new - log
+old)^2] / 2 a token, exact to second order (Schulman 2020, "Approximating KL divergence", k2). They
+are not trained on if that can be helped: those that are move three times as far as others.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from trainer.fast.layout import TokenPair
+from trainer.policy.logps import response_logps
+from trainer.policy.policy import CANDIDATE, Policy
+
+PROBE_PAIRS = 4
+FIRST_RATE = 1e-4  # of the first proposal; it is scaled at once
+MAX_RATE = 0.05
+MAX_FACTOR = 16.0
+TRIES = 3
+NEAR_ENOUGH = 1.25  # a factor
+
+
+class GivenRate:
+    """Steps at the learning rate that the optimiser has."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+        self._optimizer = optimizer
+
+    def step(self, *, left: int) -> float:
+        """One step; the rate. `left` is how many there are, this one among them."""
+        del left
+        self._optimizer.step()
+        return _rate(self._optimizer)
+
+
+class MeasuredSteps:
+    """Steps that take the candidate to `kl` (nats a token) from where it is now, or less far."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        optimizer: torch.optim.Optimizer,
+        probe: Sequence[TokenPair],
+        *,
+        kl: float,
+    ) -> None:
+        self._policy = policy
+        self._optimizer = optimizer
+        self._probe = list(probe)
+        self._goal = math.sqrt(2 * kl)
+        self._weights = policy.parameters(CANDIDATE)
+        self._start = self._now = self._logps()
+        _set_rate(optimizer, FIRST_RATE)
+
+    def step(self, *, left: int) -> float:
+        """One step of its share of what is left to go; the rate that it came to."""
+        goal = max(0.0, self._goal - _distance(self._start, self._now)) / left
+        before = [weight.detach().clone() for weight in self._weights]
+        self._optimizer.step()
+        for _ in range(TRIES):
+            logps = self._logps()
+            factor = self._factor(goal, _distance(self._now, logps))
+            if 1 / NEAR_ENOUGH <= factor <= NEAR_ENOUGH:
+                break
+            self._scale(before, factor)
+        else:
+            logps = self._logps()
+        self._now = logps
+        return _rate(self._optimizer)
+
+    def _factor(self, goal: float, distance: float) -> float:
+        """By what to scale the step. One that broke the policy is made much smaller."""
+        if not math.isfinite(distance):
+            return 1 / MAX_FACTOR
+        room = MAX_RATE / _rate(self._optimizer)
+        wanted = goal / distance if distance else MAX_FACTOR
+        return min(max(wanted, 1 / MAX_FACTOR), MAX_FACTOR, room)
+
+    def _scale(self, before: Sequence[Tensor], factor: float) -> None:
+        """Scale the step since `before`, and the rate of those to come."""
+        with torch.no_grad():
+            for weight, old in zip(self._weights, before, strict=True):
+                weight.copy_(torch.lerp(old, weight, factor))
+        _set_rate(self._optimizer, _rate(self._optimizer) * factor)
+
+    def _logps(self) -> Tensor:
+        with torch.no_grad(), self._policy.adapter(CANDIDATE):
+            return response_logps(self._policy, self._probe)
+
+
+def _distance(old: Tensor, new: Tensor) -> float:
+    """sqrt(2 KL) between two policies, from log-probabilities (T,) of the same tokens."""
+    return math.sqrt(value) if (value := (new - old).square().mean().item()) >= 0 else math.nan
+
+
+def _rate(optimizer: torch.optim.Optimizer) -> float:
+    return float(optimizer.param_groups[0]["lr"])
+
+
+def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate
