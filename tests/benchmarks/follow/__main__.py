@@ -1,0 +1,104 @@
+"""Does a policy follow simple tastes, and after how many votes? `make follow`.
+
+Each run, one taste at one seed, is a process of its own. Ctrl-C ends it, and the same command goes
+on where it was; a run that was under way begins again. `--policy`, `--set` and the like are those
+of the service, so a setting can be tried before it becomes a default.
+"""
+
+import argparse
+import multiprocessing
+import os
+import signal
+import sys
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from pathlib import Path
+
+from tqdm import tqdm
+
+from labeler.config.starter import ROOT
+from labeler.domain.errors import LivedpoError
+from tests.benchmarks.follow import report
+from tests.benchmarks.follow.rating import Plan, Run, looks_of
+from tests.benchmarks.follow.results import Results
+from tests.benchmarks.follow.tastes import TASTES
+
+OUT = ROOT / "data" / "follow"
+
+
+def main() -> None:
+    """Read the command line, run, and say where the report is."""
+    options = _parser().parse_args()
+    os.environ["OMP_NUM_THREADS"] = str(options.threads)
+    try:
+        _run(options)
+    except LivedpoError as error:
+        print(f"follow: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("Stopped; the same command goes on from here.", file=sys.stderr)
+        sys.exit(130)
+
+
+def _run(options: argparse.Namespace) -> None:
+    settings = {"policy": options.policy} | dict(one.split("=", 1) for one in options.set)
+    plan = Plan(settings, options.votes, options.flips, options.prompts)
+    results = Results(options.out, plan)
+    wanted = [Run(taste, seed) for seed in range(options.seeds) for taste in options.tastes]
+    missing = [run for run in wanted if run not in results.runs]
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.benchmarks.follow.rating"])
+    pool = ProcessPoolExecutor(
+        options.jobs,
+        mp_context=context,
+        max_tasks_per_child=1,
+        initializer=signal.signal,  # Ctrl-C ends them at once and without a word
+        initargs=(signal.SIGINT, signal.SIG_DFL),
+    )
+    try:
+        with tqdm(total=len(wanted), initial=len(wanted) - len(missing), unit="run") as bar:
+            waiting = {pool.submit(looks_of, run, plan): run for run in missing}
+            while waiting:
+                for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+                    run = waiting.pop(future)
+                    results.add(run, future.result())
+                    report.write(results)
+                    bar.set_postfix_str(f"{run.taste}, seed {run.seed}")
+                    bar.update()
+    finally:
+        pool.shutdown(cancel_futures=True)
+    print(f"The report is {report.write(results)}.")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks.follow",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--policy", default="smollm2", help="as of the service; default: smollm2")
+    add("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting")
+    add("--tastes", type=_tastes, default=tuple(TASTES), help="some of " + ",".join(TASTES))
+    add("--seeds", type=int, default=3)
+    add("--votes", type=_numbers, default=Plan.votes, help="counts at which to look")
+    add("--flips", type=float, default=Plan.flips, help="share of votes that say the opposite")
+    add("--prompts", type=int, default=Plan.prompts, help="answered at each look")
+    add("--out", type=Path, default=OUT, help="folder of the report")
+    add("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="runs at once")
+    add("--threads", type=int, default=1, help="of each run")
+    return parser
+
+
+def _tastes(text: str) -> tuple[str, ...]:
+    found = tuple(name for name in TASTES if name in text.split(","))
+    if len(found) != len(text.split(",")):
+        raise argparse.ArgumentTypeError(f"{text} is not some of {','.join(TASTES)}")
+    return found
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(sorted(int(part) for part in text.split(",")))
+
+
+if __name__ == "__main__":
+    main()
