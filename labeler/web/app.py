@@ -4,7 +4,6 @@ import asyncio
 import logging
 from pathlib import Path
 
-import gradio as gr
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -28,7 +27,7 @@ from labeler.web.door.security import Guard
 from labeler.web.labels.routes import labelled_routes
 from labeler.web.rating.asks import asks_routes
 from labeler.web.rating.changes import changes_routes
-from labeler.web.rating.page import HEAD, rating_page, theme
+from labeler.web.rating.page import mount_layout
 from labeler.web.rating.routes import rating_routes
 
 STATIC = Path(__file__).parent / "static"
@@ -54,28 +53,8 @@ def create_app(settings: Settings, store: Store) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _explain_body)
     app.add_exception_handler(Exception, _apologise)
     app.add_middleware(Guard, settings=settings, store=store)
-    # In a loop of its own: outside of one, Gradio makes loops and leaves them open.
-    asyncio.run(_mount_layout(app))
+    asyncio.run(mount_layout(app))
     return app
-
-
-async def _mount_layout(app: FastAPI) -> None:
-    gr.mount_gradio_app(
-        app,
-        rating_page(),
-        path="/",
-        theme=theme(),
-        head=HEAD,
-        footer_links=[],
-        allowed_paths=[],
-        run_history=False,
-        show_error=False,
-        enable_monitoring=False,
-        ssr_mode=False,
-        mcp_server=False,
-        pwa=False,
-        app_kwargs={"docs_url": None, "redoc_url": None, "openapi_url": None},
-    )
 
 
 class _PageFiles(StaticFiles):

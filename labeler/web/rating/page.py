@@ -5,7 +5,12 @@ listens to the buttons, so a vote passes neither Gradio's queue nor `eval`. (`gr
 it compiles its template in the browser, which needs 'unsafe-eval'.)
 """
 
-import gradio as gr
+from fastapi import FastAPI
+
+from labeler.web.rating.stubs import without_stubs
+
+with without_stubs():
+    import gradio as gr
 
 HEAD = """
 <link rel="stylesheet" href="/page/shared/tokens.css">
@@ -20,6 +25,26 @@ HEAD = """
 <link rel="stylesheet" href="/page/rating/changes.css">
 <script type="module" src="/page/rating/page.js"></script>
 """
+
+
+async def mount_layout(app: FastAPI) -> None:
+    """Put the rating page at `/`. Outside of a loop, Gradio makes loops and leaves them open."""
+    gr.mount_gradio_app(
+        app,
+        rating_page(),
+        path="/",
+        theme=theme(),
+        head=HEAD,
+        footer_links=[],
+        allowed_paths=[],
+        run_history=False,
+        show_error=False,
+        enable_monitoring=False,
+        ssr_mode=False,
+        mcp_server=False,
+        pwa=False,
+        app_kwargs={"docs_url": None, "redoc_url": None, "openapi_url": None},
+    )
 
 
 def rating_page() -> gr.Blocks:

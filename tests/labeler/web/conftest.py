@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext
 
 from labeler.store import Store
-from labeler.web import app
+from labeler.web.rating import page as layout_module
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.service import free_port
 from tests.support.web import Screen, WebServer, add_questions, open_test_store, serving
@@ -20,7 +20,7 @@ from tests.support.web import Screen, WebServer, add_questions, open_test_store,
 def layout() -> Iterator[None]:
     """Gradio's layout, which depends on no setting, is made once for all the apps of a process."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(app, "rating_page", cache(app.rating_page))
+        patch.setattr(layout_module, "rating_page", cache(layout_module.rating_page))
         yield
 
 
