@@ -1,5 +1,6 @@
 """Fixtures that several folders use."""
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,13 @@ from tests.support.tiny import save_tiny_policy
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+gc.disable()  # until all is imported
+
+
+def pytest_collection_finish() -> None:
+    """What is imported stays, so it is not searched for garbage again and again."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture
