@@ -7,6 +7,7 @@ Signals only set the flag. A role started by a supervisor has a pipe as standard
 when it closes, however the supervisor ended. One that is told to be quiet logs to its file only.
 """
 
+import gc
 import logging
 import os
 import signal
@@ -35,6 +36,8 @@ Body = Callable[[Settings, Store, threading.Event], None]
 
 def run_role(name: str, body: Body) -> None:
     """Run one role until it is told to stop, and exit the process."""
+    gc.freeze()  # what is imported stays
+    gc.enable()
     stop = stop_on_signals()
     if SUPERVISED in sys.argv[1:]:
         threading.Thread(target=_stop_with_parent, args=(stop,), daemon=True).start()

@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from labeler.config.load import as_environment
 from labeler.config.settings import Settings
 from labeler.domain.errors import BadInput, LivedpoError
-from labeler.roles import MODULES
+from labeler.roles import MODULES, START
 from labeler.roles.process import SUPERVISED
 from labeler.store import Store
 
@@ -84,7 +84,7 @@ class Child:
         self.starts += 1
         # A session of its own: Ctrl-C reaches only the supervisor.
         self.process = subprocess.Popen(
-            [sys.executable, "-m", MODULES[self.name], SUPERVISED, *self.words],
+            [sys.executable, "-m", START, MODULES[self.name], SUPERVISED, *self.words],
             env=self.environment,
             stdin=subprocess.PIPE,
             start_new_session=True,
