@@ -230,25 +230,6 @@ def test_on_a_terminal_a_bar_shows_the_run_and_no_line_breaks_it(
     assert (drawn[4]["candidates"], drawn[4]["candidate_pair"]) == (4, "random")
 
 
-def test_hours_of_work_count_over_an_interruption(
-    policy: dict[str, object], tmp_path: Path
-) -> None:
-    hours = 6.0 / 3600
-    with Run(tmp_path, max_hours=hours, **policy) as first:
-        first.wait_for_line("0 labels")
-        with contextlib.closing(first.store()) as store:
-            first.process.send_signal(signal.SIGINT)
-            assert first.ended() == 0
-            worked = last_run(store).seconds
-            with Run(tmp_path, max_hours=hours, **policy) as second:
-                assert second.ended() == 0
-            assert "hours is spent" in second.lines[-1]
-            whole = last_run(store)
-    assert whole.seconds >= 6.0 > worked > 0.0
-    assert whole.ended_at is not None
-    assert whole.seconds <= whole.ended_at - whole.started_at
-
-
 def last_run(store: Store) -> UnattendedRun:
     run = store.runs.last()
     assert run is not None
@@ -313,6 +294,7 @@ def test_a_run_that_is_ended_in_each_phase_comes_to_the_same_total(
 ) -> None:
     """In the last start the worker alone is killed."""
     known: set[str] = set()
+    worked = 0.0
     for end, phase, long in ENDS:
         with Run(tmp_path, max_labels=LABELS, **(policy | long[phase])) as run:
             run.wait_for_line("labels, version")
@@ -320,6 +302,8 @@ def test_a_run_that_is_ended_in_each_phase_comes_to_the_same_total(
                 wait_until(partial(PHASES[phase], run, store), phase)
                 end(run)
                 labels = {row.vote.id for row in judged(store)}
+                before, worked = worked, last_run(store).seconds
+                assert worked >= before
         assert known <= labels, "a label was lost"
         known = labels
     with Run(tmp_path, **(policy | LONG["training"] | {"max_labels": LABELS})) as run:
@@ -330,42 +314,15 @@ def test_a_run_that_is_ended_in_each_phase_comes_to_the_same_total(
             assert run.ended() == 0
             rows = judged(store)
             status = store.reports.status(max_staleness=2)
+            whole = last_run(store)
+    assert whole.seconds > worked > 0.0
+    assert whole.ended_at is not None
+    assert whole.seconds <= whole.ended_at - whole.started_at
     assert run.wait_for_line("The worker ended with code -9")
     assert len(rows) == LABELS
     assert {row.vote.used_in_update for row in rows} == {1, 2, 3}
     assert status["updates"] == {"done": 3, "rejected": 0, "failed": 0, "running": 0}
     assert known <= {row.vote.id for row in rows}, "a label was lost"
-
-
-def test_updates_that_the_gate_refuses_end_the_run_with_its_reason(
-    policy: dict[str, object], tmp_path: Path
-) -> None:
-    refusing = policy | {"gate_max_kl_live": 1e-9, "learning_rate": 0.1, "passes": 30}
-    refusing |= {"stop_rejected": 2, "candidates": 4}
-    with Run(tmp_path, **refusing) as run:
-        assert run.ended() == 1
-    assert "None of the last 2 updates went live" in run.lines[-1]
-    assert "nats a token away from the live version" in run.lines[-1]
-    facts = summary(run)
-    assert facts["alarmed"]
-    assert [version["state"] for version in facts["versions"][-2:]] == ["rejected"] * 2
-    assert f"version {facts['live']} is live" in (tmp_path / "summary" / "summary.md").read_text()
-    with contextlib.closing(run.store()) as store:
-        for row in judged(store):
-            drawn = row.pair.sampling
-            assert (drawn["candidates"], drawn["candidate_pair"]) == (4, "best_worst")
-
-
-def test_a_judge_that_never_says_anything_ends_the_run(
-    policy: dict[str, object], tmp_path: Path
-) -> None:
-    silent = policy | {"judge": "py:tests.support.judges:absent", "stop_stalled_seconds": 1.0}
-    with Run(tmp_path, **silent) as run:
-        assert run.ended() == 1
-    assert "There was no progress for 1 seconds" in run.lines[-1]
-    assert "The judge gave no verdict on" in run.lines[-1]
-    assert "unclear" in run.lines[-1]
-    assert summary(run)["labels"] == 0
 
 
 def test_a_policy_that_learns_to_please_a_judge_who_loves_length_is_stopped(
