@@ -8,7 +8,7 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
-from playwright.sync_api import ConsoleMessage, Page, Route, expect
+from playwright.sync_api import ConsoleMessage, Error, Page, Request, Route, expect
 
 from labeler.config.settings import Settings
 from labeler.store import Store
@@ -124,9 +124,21 @@ class Screen:
         self.requests: list[str] = []
         self.complaints: list[str] = []
         self.may_lose_connection = False
-        page.on("request", lambda request: self.requests.append(request.url))
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("request", self._note_request)
+        page.on("pageerror", self._note_error)
         page.on("console", self._listen)
+
+    def leave(self) -> None:
+        """Listen no more: the page is going to show something else."""
+        self.page.remove_listener("request", self._note_request)
+        self.page.remove_listener("pageerror", self._note_error)
+        self.page.remove_listener("console", self._listen)
+
+    def _note_request(self, request: Request) -> None:
+        self.requests.append(request.url)
+
+    def _note_error(self, error: Error) -> None:
+        self.complaints.append(str(error))
 
     def _listen(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):

@@ -7,13 +7,15 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize
 
 from labeler.store import Store
 from labeler.web.rating import page as layout_module
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.service import free_port
 from tests.support.web import Screen, WebServer, add_questions, open_test_store, serving
+
+SIZE: ViewportSize = {"width": 1280, "height": 800}
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -67,16 +69,40 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
 @pytest.fixture(scope="session")
 def profile(browser: Browser) -> BrowserContext:
     """A browser profile; what a test leaves in its storage belongs to leases long gone."""
-    return browser.new_context(viewport={"width": 1280, "height": 800})
+    return browser.new_context(viewport=SIZE)
+
+
+@pytest.fixture(scope="session")
+def kept_tab(profile: BrowserContext) -> Page:
+    """One tab for all tests: in a new one, Gradio's scripts are compiled anew."""
+    return profile.new_page()
 
 
 @pytest.fixture
-def screen(profile: BrowserContext, service: WebServer) -> Iterator[Screen]:
-    """The page of the service, with its first pair on screen."""
-    shown = Screen(profile.new_page(), service.url)
-    shown.open()
-    yield shown
-    shown.page.evaluate("localStorage.clear()")
+def tab(profile: BrowserContext, kept_tab: Page) -> Iterator[Page]:
+    """A tab of the profile, left as a new one is."""
+    yield kept_tab
+    kept_tab.unroute_all(behavior="ignoreErrors")
+    kept_tab.evaluate("localStorage.clear(); sessionStorage.clear()")
+    kept_tab.goto("about:blank")
+    kept_tab.set_viewport_size(SIZE)
+    kept_tab.emulate_media(color_scheme="null")
     for page in profile.pages:
-        page.close()
+        if page is not kept_tab:
+            page.close()
+
+
+@pytest.fixture
+def unopened(service: WebServer, tab: Page) -> Iterator[Screen]:
+    """The page of the service, which the test is still to open."""
+    shown = Screen(tab, service.url)
+    yield shown
+    shown.leave()
     shown.assert_clean()
+
+
+@pytest.fixture
+def screen(unopened: Screen) -> Screen:
+    """The page of the service, with its first pair on screen."""
+    unopened.open()
+    return unopened

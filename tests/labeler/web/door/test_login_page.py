@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from labeler.domain.passwords import hash_password
 from labeler.domain.states import RaterRole
@@ -26,16 +26,16 @@ def people(store: Store) -> None:
 
 
 @pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    """A browser in which nobody is logged in, and which has seen the practice pairs."""
-    made = browser.new_context(viewport={"width": 1280, "height": 800})
-    yield made
-    made.close()
+def context(profile: BrowserContext) -> Iterator[BrowserContext]:
+    """A browser in which nobody is logged in."""
+    yield profile
+    profile.clear_cookies()
 
 
 @pytest.fixture
-def page(context: BrowserContext) -> Page:
-    return context.new_page()
+def page(context: BrowserContext, tab: Page) -> Iterator[Page]:
+    yield tab
+    tab.set_extra_http_headers({})
 
 
 def log_in(page: Page, name: str, password: str = PASSWORD) -> None:

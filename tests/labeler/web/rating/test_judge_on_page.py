@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import Page, expect
 
 from labeler.domain.judging import Cause, Judgement
 from labeler.store import Store
@@ -17,19 +17,19 @@ OpenPage = Callable[..., contextlib.AbstractContextManager[tuple[Screen, Any]]]
 
 
 @pytest.fixture
-def page_of(profile: BrowserContext, store: Store, tmp_path: Path, port: int) -> OpenPage:
+def page_of(tab: Page, store: Store, tmp_path: Path, port: int) -> OpenPage:
     """Opens the page of a service with these settings; gives it and its section on the judge."""
 
     @contextlib.contextmanager
     def opened(**settings: Any) -> Iterator[tuple[Screen, Any]]:
         add_questions(store, 6)
         with serving(store, tmp_path, port=port, **settings) as service:
-            screen = Screen(profile.new_page(), service.url)
+            screen = Screen(tab, service.url)
             screen.open()
             screen.refresh()
             yield screen, screen.page.locator("#panel .judge")
+            screen.leave()
             screen.assert_clean()
-            screen.page.close()
 
     return opened
 

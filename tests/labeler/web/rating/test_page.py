@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from labeler.domain.finding import Finding
 from labeler.domain.rules import DueRules
@@ -248,20 +248,17 @@ def test_votes_outlive_a_dead_server_and_a_reload_and_count_once(
 
 
 def test_votes_of_a_closed_tab_are_delivered_by_the_next_one(
-    browser: Browser, service: WebServer, store: Store
+    unopened: Screen, service: WebServer, store: Store
 ) -> None:
-    context = browser.new_context()
-    first = Screen(context.new_page(), service.url)
+    first = Screen(unopened.page.context.new_page(), service.url)
     first.open()
     service.stop()
     first.press("1")
     first.expect_mark("1 vote waiting")
     first.page.close()
     service.start()
-    second = Screen(context.new_page(), service.url)
-    second.open()
+    unopened.open()
     wait_until(lambda: len(standing(store)) == 1)
-    context.close()
 
 
 def test_an_answer_that_got_lost_does_not_double_the_vote(screen: Screen, store: Store) -> None:
@@ -468,12 +465,10 @@ code
 """
 
 
-def test_a_hostile_reply_runs_and_fetches_nothing(
-    browser: Browser, service: WebServer, store: Store
-) -> None:
+def test_a_hostile_reply_runs_and_fetches_nothing(unopened: Screen, store: Store) -> None:
     lease_all(store)
     add_questions(store, 1, response_a=HOSTILE, response_b="e\u0301\u0301" * 3000)
-    screen = Screen(browser.new_page(), service.url)
+    screen = unopened
     screen.open()
     shown = screen.left() + screen.right()
     assert "<script>window.pwned = 1</script>" in shown
@@ -481,8 +476,6 @@ def test_a_hostile_reply_runs_and_fetches_nothing(
     inside = "#replies .text :is(script, img, form, a, style, button, svg, iframe, [id])"
     assert screen.page.locator(inside).count() == 0
     assert screen.page.evaluate("window.pwned") is None
-    screen.assert_clean()
-    screen.page.close()
 
 
 def test_nothing_on_the_page_tells_which_response_is_which(screen: Screen) -> None:
@@ -498,12 +491,11 @@ def test_nothing_on_the_page_tells_which_response_is_which(screen: Screen) -> No
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
-def test_it_fits_the_window_in_light_and_dark(
-    browser: Browser, service: WebServer, scheme: Any, width: int
-) -> None:
-    page = browser.new_page(viewport={"width": width, "height": 844}, color_scheme=scheme)
-    screen = Screen(page, service.url)
-    screen.open()
+def test_it_fits_the_window_in_light_and_dark(unopened: Screen, scheme: Any, width: int) -> None:
+    page = unopened.page
+    page.set_viewport_size({"width": width, "height": 844})
+    page.emulate_media(color_scheme=scheme)
+    unopened.open()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     background = page.evaluate(
         "getComputedStyle(document.querySelector('#prompt')).backgroundColor"
@@ -517,15 +509,12 @@ def test_it_fits_the_window_in_light_and_dark(
     assert stacked or left["height"] == right["height"]
     for button, _, _ in BUTTONS:
         expect(page.locator(f"#{button}")).to_be_in_viewport(ratio=1)
-    screen.assert_clean()
-    page.close()
 
 
-def test_the_prompt_stays_in_sight_above_long_replies(
-    browser: Browser, service: WebServer, store: Store
-) -> None:
+def test_the_prompt_stays_in_sight_above_long_replies(unopened: Screen, store: Store) -> None:
     add_questions(store, 1, response_a="long line\n" * 200, response_b="short")
-    screen = Screen(browser.new_page(viewport={"width": 390, "height": 844}), service.url)
+    screen = unopened
+    screen.page.set_viewport_size({"width": 390, "height": 844})
     screen.open()
     for number in range(1, 13):
         screen.expect_prompt(f"Question {number}?")
@@ -535,7 +524,6 @@ def test_the_prompt_stays_in_sight_above_long_replies(
     wait_until(lambda: screen.page.evaluate("window.scrollY > 1000"))
     expect(screen.page.locator("#prompt .text")).to_be_in_viewport(ratio=1)
     expect(screen.page.locator("#vote-left")).to_be_in_viewport(ratio=1)
-    screen.page.close()
 
 
 def test_every_vote_leaves_its_time_to_the_next_pair_for_the_benchmark(screen: Screen) -> None:

@@ -1,7 +1,5 @@
 """What the page offers besides voting: edit, reasons, history, ways to look, practice; by keys."""
 
-from typing import Any
-
 from playwright.sync_api import Browser, expect
 
 from labeler.domain.states import Purpose
@@ -13,19 +11,14 @@ from tests.support.web import Screen, WebServer, add_questions, standing
 LONG = "\n\n".join(f"Paragraph {n} is about tea, and it goes on for a while." for n in range(60))
 
 
-def start_alone(browser: Browser, service: WebServer, **options: Any) -> Screen:
-    """A page with a profile of its own, so that what it keeps is its own."""
-    return Screen(browser.new_page(viewport={"width": 1280, "height": 800}, **options), service.url)
-
-
 def edits(store: Store) -> list[str]:
     return [row.pair.response_a for row in standing(store) if row.pair.purpose is Purpose.EDIT]
 
 
 def test_an_edit_survives_a_wrong_key_a_reload_and_a_dead_server(
-    browser: Browser, service: WebServer, store: Store
+    unopened: Screen, service: WebServer, store: Store
 ) -> None:
-    screen = start_alone(browser, service)
+    screen = unopened
     screen.may_lose_connection = True
     screen.open()
     right = screen.right()
@@ -63,7 +56,6 @@ def test_an_edit_survives_a_wrong_key_a_reload_and_a_dead_server(
     wait_until(lambda: not standing(store))
     screen.press("e")
     expect(screen.page.locator("#edit-text")).to_have_value(f"Better. {right}")
-    screen.page.close()
 
 
 def test_reasons_come_late_and_a_skip_has_its_own(screen: Screen, store: Store) -> None:
@@ -100,14 +92,12 @@ def test_an_older_vote_comes_back_from_the_history_and_u_still_takes_the_last_on
     wait_until(lambda: len(standing(store)) == 1)
 
 
-def test_ways_to_look_are_kept_and_change_no_text(
-    browser: Browser, service: WebServer, store: Store
-) -> None:
+def test_ways_to_look_are_kept_and_change_no_text(unopened: Screen, store: Store) -> None:
     lease_all(store)
     add_questions(
         store, 1, response_a="Tea is **hot**.\n\n" + LONG, response_b="Tea is cold.\n\n" + LONG
     )
-    screen = start_alone(browser, service)
+    screen = unopened
     screen.open()
     rendered = screen.left()
     expect(screen.page.locator("#replies strong")).to_have_text("hot")
@@ -130,17 +120,15 @@ def test_ways_to_look_are_kept_and_change_no_text(
     screen.press("y")
     screen.press("End")
     wait_until(lambda: min(screen.page.evaluate(tops)) > 300)
-    screen.assert_clean()
-    screen.page.close()
 
 
 def test_a_thought_is_folded_and_neither_compared_nor_edited(
-    browser: Browser, service: WebServer, store: Store
+    unopened: Screen, store: Store
 ) -> None:
     lease_all(store)
     replies = ("<think>is it hot?</think>Tea is **hot**.", "<think>or not</think>Tea is cold.")
     add_questions(store, 1, response_a=replies[0], response_b=replies[1])
-    screen = start_alone(browser, service)
+    screen = unopened
     screen.open()
     thoughts = screen.page.locator("#replies details")
     for _ in range(2):  # rendered, then plain
@@ -157,19 +145,17 @@ def test_a_thought_is_folded_and_neither_compared_nor_edited(
     screen.press("e")
     screen.press("1")
     assert "think" not in screen.page.locator("#edit-text").input_value()
-    screen.assert_clean()
-    screen.page.close()
 
 
 def test_differences_of_very_long_replies_are_marked_or_given_up(
-    browser: Browser, service: WebServer, store: Store
+    unopened: Screen, store: Store
 ) -> None:
     """Of 20,000 words, forty changed ones are found; where all differ, the page says so."""
     lease_all(store)
     words = [f"w{number % 3000}" for number in range(20_000)]
     changed = ["other" if number % 500 == 250 else word for number, word in enumerate(words)]
     add_questions(store, 1, response_a=" ".join(words), response_b=" ".join(changed))
-    screen = start_alone(browser, service)
+    screen = unopened
     screen.open()
     screen.press("d")
     expect(screen.page.locator("#replies mark")).to_have_count(80)
@@ -179,14 +165,12 @@ def test_differences_of_very_long_replies_are_marked_or_given_up(
     expect(screen.page.locator("#replies mark")).to_have_count(0)
     screen.press("d")
     expect(screen.page.locator("#toggles .remark")).to_be_empty()
-    screen.assert_clean()
-    screen.page.close()
 
 
 def test_practice_teaches_the_keys_and_stores_nothing(
     browser: Browser, service: WebServer, store: Store
 ) -> None:
-    screen = start_alone(browser, service)
+    screen = Screen(browser.new_page(), service.url)
     screen.open(is_new=True)
     screen.page.locator("#welcome .main").click()
     task = screen.page.locator("#practice .task")
