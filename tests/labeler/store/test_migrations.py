@@ -2,7 +2,9 @@
 
 import sqlite3
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import sqlalchemy as sa
@@ -177,12 +179,21 @@ def url(tmp_path: Path) -> str:
 @pytest.fixture
 def old(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Database]:
     """A database of the revision that the test names, opened by this version."""
-    url = f"sqlite:///{tmp_path / 'old.sqlite'}"
-    make_database(url, request.param)
-    open_store(url).close()
-    opened = Database(url)
+    file = tmp_path / "old.sqlite"
+    file.write_bytes(opened_by_us(request.param))
+    opened = Database(f"sqlite:///{file}")
     yield opened
     opened.close()
+
+
+@cache
+def opened_by_us(revision: str) -> bytes:
+    """The file of a database of this revision, once this version has opened and closed it."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "old.sqlite"
+        make_database(f"sqlite:///{file}", revision)
+        open_store(f"sqlite:///{file}").close()
+        return file.read_bytes()
 
 
 OPENED = pytest.mark.parametrize("old", REVISIONS, indirect=True)
