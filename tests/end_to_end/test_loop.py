@@ -18,6 +18,8 @@ from tests.support.service import Service
 from trainer.starter.phrases import CLOSERS, OPENERS
 
 LABELS_PER_UPDATE = 16
+# A short queue: what is sampled of a version that is replaced at once was sampled in vain.
+SETTINGS = {"labels_per_update": LABELS_PER_UPDATE, "gate_prompts": 8, "queue_pairs": 16}
 MAX_VOTES = 10 * LABELS_PER_UPDATE
 # If nothing were learned, one of so many versions would come that far beyond the first one's share,
 # a twentieth, by chance in one run of some thousand.
@@ -58,9 +60,9 @@ def test_votes_by_keyboard_change_the_policy_that_the_next_pairs_come_from(
 ) -> None:
     data_dir = tmp_path / "run"
     with (
-        Service(data_dir, labels_per_update=LABELS_PER_UPDATE, gate_prompts=8) as service,
+        Service(data_dir, **SETTINGS) as service,
         closing(open_store(f"sqlite:///{data_dir / 'livedpo.sqlite'}")) as store,
-        closing(browser.new_page()) as page,
+        closing(browser.new_page(reduced_motion="reduce")) as page,
     ):
         rater = RaterAtPage(page, service.url, shorter_polite)
         while not has_followed(rater.seen):
@@ -89,8 +91,10 @@ def counts(store: Store) -> dict[str, Any]:
 
 def is_busy(store: Store) -> bool:
     """Whether an update runs, or is due."""
-    now = counts(store)
-    return bool(now["updates"]["running"] or now["labels"]["fresh"] >= LABELS_PER_UPDATE)
+    last = store.updates.last()
+    if last is not None and last.finished_at is None:
+        return True
+    return bool(counts(store)["labels"]["fresh"] >= LABELS_PER_UPDATE)
 
 
 def assert_light(web: psutil.Process) -> None:
