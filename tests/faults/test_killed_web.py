@@ -1,8 +1,12 @@
-"""kill -9 of the web process between click and answer: the vote counts once."""
+"""kill -9 of the web process between click and answer: the vote counts once.
+
+The server that takes its place is one of this process.
+"""
 
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -12,6 +16,7 @@ from labeler.store import open_store
 from tests.support.patience import PATIENCE_SECONDS, wait_until
 from tests.support.service import PLAIN, Client, free_port, settings_environment
 from tests.support.tiny import fill
+from tests.support.web import serving
 
 
 def is_up(url: str) -> bool:
@@ -27,7 +32,8 @@ def is_up(url: str) -> bool:
 def test_a_vote_whose_answer_was_lost_counts_once_when_it_is_sent_again(
     point: str, votes_before_the_retry: int, tmp_path: Path
 ) -> None:
-    store = open_store(f"sqlite:///{tmp_path / 'livedpo.sqlite'}")
+    database = f"sqlite:///{tmp_path / 'livedpo.sqlite'}"
+    store = open_store(database)
     fill(store, 4)
     port = free_port()
     url, environment = (
@@ -45,11 +51,7 @@ def test_a_vote_whose_answer_was_lost_counts_once_when_it_is_sent_again(
         assert dying.wait(timeout=PATIENCE_SECONDS) == -signal.SIGKILL
     assert len(store.reports.votes()) == votes_before_the_retry
 
-    with subprocess.Popen(
-        [sys.executable, "-m", "labeler.web.server"], env=environment
-    ) as restarted:
-        wait_until(lambda: is_up(url), "the page")
+    with closing(open_store(database)) as fresh, serving(fresh, tmp_path, port=port):
         assert client.vote(lease, vote_id="the-vote")
         assert client.vote(lease, vote_id="the-vote")
-        restarted.terminate()
     assert [row.vote.id for row in store.reports.votes()] == ["the-vote"]
