@@ -105,40 +105,29 @@ def versions_shown(url: str) -> set[int]:
     return {pair["version"] for pair in Client(url).pairs(2)}
 
 
-def test_the_roles_end_with_a_supervisor_that_is_killed(service: Service) -> None:
-    """The last test that the shared service serves."""
-    pids = list(service.pids().values())
-    assert len(pids) == 3
-    service.process.kill()
-    service.wait_for_end()
-    wait_until(lambda: not any(psutil.pid_exists(pid) for pid in pids), "the roles' end")
-
-
-def test_kill_9_of_everything_and_the_same_command_again_until_ctrl_c_stops_it_cleanly(
-    tmp_path: Path, settings: dict[str, object]
+def test_after_kill_9_of_everything_the_same_command_goes_on_and_its_roles_end_with_it(
+    service: Service, settings: dict[str, object]
 ) -> None:
-    with Service(tmp_path / "run", **settings) as service:
-        client = Client(service.url)
-        for _ in range(3):
-            client.vote_on_next(lambda _: "left")
-        for pid in [service.process.pid, *service.pids().values()]:
-            os.kill(pid, signal.SIGKILL)
-        service.wait_for_end()
-    with Service(tmp_path / "run", **(settings | {"port": service.settings["port"]})) as again:
-        client = Client(again.url)
-        assert client.state()["votes"] == 3
+    """The last test that the shared service serves."""
+    client = Client(service.url)
+    for _ in range(3):
         client.vote_on_next(lambda _: "left")
-        wait_until(lambda: client.state()["live"] == 1, "version 1")
-        wait_until(lambda: client.pairs(2), "pairs")
-        pids = again.pids()
-        again.process.send_signal(signal.SIGINT)
-        assert again.wait_for_end() == 0
-        assert "every vote is saved" in again.lines[-1]
-    assert not any(psutil.pid_exists(pid) for pid in pids.values())
-    status = again.status()
-    assert status["pairs"]["leased"] == 0
-    assert status["labels"]["used"] == 4
-    assert status["updates"]["running"] == 0
+    before, used = client.state(), service.status()["labels"]["used"]
+    for pid in [service.process.pid, *service.pids().values()]:
+        os.kill(pid, signal.SIGKILL)
+    service.wait_for_end()
+    same = settings | {"port": service.settings["port"]}
+    with Service(service.data_dir, **same) as again:
+        client = Client(again.url)
+        assert client.state()["votes"] == before["votes"]
+        client.vote_on_next(lambda _: "left")
+        wait_until(lambda: client.state()["live"] == before["live"] + 1, "a version")
+        assert again.status()["labels"]["used"] == used + 4
+        pids = list(again.pids().values())
+        assert len(pids) == 3
+        again.process.kill()
+        again.wait_for_end()
+        wait_until(lambda: not any(psutil.pid_exists(pid) for pid in pids), "the roles' end")
 
 
 def test_a_port_in_use_is_one_sentence(tmp_path: Path, settings: dict[str, object]) -> None:
@@ -181,7 +170,7 @@ def _answers(client: Client) -> bool:
         return False
 
 
-def test_a_full_disk_ends_nothing_and_loses_no_saved_vote(
+def test_a_full_disk_ends_nothing_and_loses_no_saved_vote_and_ctrl_c_stops_cleanly(
     tmp_path: Path, settings: dict[str, object]
 ) -> None:
     """Every file is limited to 0.8 MB, so that database and adapter cannot grow any more."""
@@ -193,11 +182,28 @@ def test_a_full_disk_ends_nothing_and_loses_no_saved_vote(
         assert service.process.poll() is None
         assert httpx.get(service.url, **PLAIN).is_success
     with Service(tmp_path / "run", **settings) as again:
-        assert Client(again.url).state()["votes"] == saved
-        live = Client(again.url).state()["live"]
+        client = Client(again.url)
+        assert client.state()["votes"] == saved
+        live = client.state()["live"]
         for _ in range(8):
-            Client(again.url).vote_on_next(lambda _: "left")
-        wait_until(lambda: Client(again.url).state()["live"] > live, "a new version")
+            client.vote_on_next(lambda _: "left")
+        wait_until(lambda: client.state()["live"] > live, "a new version")
+        wait_until(lambda: has_learned_all(again), "the last update")
+        wait_until(lambda: client.pairs(2), "pairs")
+        pids = again.pids()
+        again.process.send_signal(signal.SIGINT)
+        assert again.wait_for_end() == 0
+        assert "every vote is saved" in again.lines[-1]
+    assert not any(psutil.pid_exists(pid) for pid in pids.values())
+    status = again.status()
+    assert status["pairs"]["leased"] == 0
+    assert status["updates"]["running"] == 0
+
+
+def has_learned_all(service: Service) -> bool:
+    """Whether no update runs, and none is due."""
+    status = service.status()
+    return bool(status["updates"]["running"] == 0 and status["labels"]["fresh"] < 4)
 
 
 def vote_until_refused(client: Client) -> int:
