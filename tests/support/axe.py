@@ -1,6 +1,6 @@
 """What a screen reader or a weak eye stumbles over on a page."""
 
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Page
 
 SERIOUS = ("serious", "critical")
@@ -10,7 +10,9 @@ COLOURS = ALL_RULES | {"runOnly": ["color-contrast"]}
 
 def faults(page: Page, options: dict[str, list[str]] = ALL_RULES) -> list[str]:
     """What axe-core calls serious or critical, with where it is."""
-    found = Axe().run(page, options=options).response["violations"]
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE_SCRIPT)
+    found = page.evaluate("(options) => axe.run(options).then((all) => all.violations)", options)
     return [
         f"{violation['id']} at {node['target']}: {node.get('failureSummary', '')}"
         for violation in found
