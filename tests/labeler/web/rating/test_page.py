@@ -5,7 +5,6 @@ import re
 import time
 from typing import Any
 
-import pytest
 from playwright.sync_api import expect
 
 from labeler.domain.finding import Finding
@@ -447,6 +446,9 @@ def test_a_rollback_is_told(screen: Screen, store: Store) -> None:
     expect(screen.page.locator(".result li").first).to_have_text("Version 0 is live now.")
 
 
+SIDES = ("left", "right")
+SCHEMES: dict[Any, str] = {"light": "rgb(255, 255, 255)", "dark": "rgb(22, 29, 43)"}
+
 HOSTILE = """<script>window.pwned = 1</script><img src=x onerror="window.pwned = 1">
 
 <form action="/rating/votes"><button id="vote-left">x</button></form>
@@ -489,26 +491,22 @@ def test_nothing_on_the_page_tells_which_response_is_which(screen: Screen) -> No
     assert not re.findall(r"shown_left|response_[ab]|pair_id", html)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
-def test_it_fits_the_window_in_light_and_dark(unopened: Screen, scheme: Any, width: int) -> None:
-    page = unopened.page
-    page.set_viewport_size({"width": width, "height": 844})
-    page.emulate_media(color_scheme=scheme)
-    unopened.open()
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    background = page.evaluate(
-        "getComputedStyle(document.querySelector('#prompt')).backgroundColor"
-    )
-    assert background == ("rgb(255, 255, 255)" if scheme == "light" else "rgb(22, 29, 43)")
-    left, right = (page.locator(f"#reply-{side}").bounding_box() for side in ("left", "right"))
-    assert left is not None
-    assert right is not None
-    stacked = right["y"] >= left["y"] + left["height"]
-    assert stacked == (width == 390)
-    assert stacked or left["height"] == right["height"]
-    for button, _, _ in BUTTONS:
-        expect(page.locator(f"#{button}")).to_be_in_viewport(ratio=1)
+def test_it_fits_the_window_in_light_and_dark(screen: Screen) -> None:
+    page = screen.page
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 844})
+        for scheme, colour in SCHEMES.items():
+            page.emulate_media(color_scheme=scheme)
+            expect(page.locator("#prompt")).to_have_css("background-color", colour)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            left, right = (page.locator(f"#reply-{side}").bounding_box() for side in SIDES)
+            assert left is not None
+            assert right is not None
+            stacked = right["y"] >= left["y"] + left["height"]
+            assert stacked == (width == 390)
+            assert stacked or left["height"] == right["height"]
+            for button, _, _ in BUTTONS:
+                expect(page.locator(f"#{button}")).to_be_in_viewport(ratio=1)
 
 
 def test_the_prompt_stays_in_sight_above_long_replies(unopened: Screen, store: Store) -> None:
