@@ -1,8 +1,12 @@
-"""kill -9 of the worker at every point of an update: labels counted once, never half a version."""
+"""kill -9 of the worker at every point of an update, and of an unattended run in every phase.
+
+Labels count once, never is there half a version, and the judge judges no pair twice.
+"""
 
 import json
 import multiprocessing
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -21,6 +25,7 @@ from trainer.policy.adapters import read_adapter
 from trainer.worker.main import worker_name
 
 N = 4
+LABELS = 12
 # A process that has loaded PyTorch and Transformers, once, for all the workers that die here.
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["tests.support.dying_role", "trainer.worker.main"])
@@ -95,3 +100,62 @@ def test_labels_count_once_and_the_old_or_the_new_version_is_live(
     assert status["labels"] == {"human": N, "judge": 0, "fresh": 0, "used": N}
     used = [row.vote.used_in_update for row in store.reports.votes()]
     assert used == [1] * N, json.dumps(used)
+
+
+def judging_settings(policy: Path, data_dir: Path) -> Settings:
+    return Settings(
+        policy=str(policy),
+        data_dir=data_dir,
+        judge="py:tests.support.judges:steady",
+        unattended=True,
+        judge_check_share=0.0,
+        max_labels=LABELS,
+        labels_per_update=4,
+        max_new_tokens=8,
+        learning_rate=1e-2,
+        lora_rank=4,
+        threads=1,
+        **EASY,
+    )
+
+
+def judged(store: Store) -> dict[str, int]:
+    """The pair of each of the judge's labels."""
+    return {row.vote.id: row.vote.pair_id for row in store.reports.votes()}
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        "sampled",
+        "judged",
+        "verdicts written",
+        "labelled",
+        "training",
+        "gating",
+        "before commit",
+    ],
+)
+def test_a_run_that_was_killed_ends_with_the_same_number_of_labels(
+    point: str, tiny_policy: Path, tmp_path: Path
+) -> None:
+    settings = judging_settings(tiny_policy, tmp_path)
+    store = open_store(settings.database_url)
+    store.prompts.add(PROMPTS, now=1.0)
+    assert run_dying_worker(settings, point) == -9
+    before = judged(store)
+
+    survivor = fresh_worker(store, settings)
+    while survivor.step() or store.updates.open_if_due(settings.due_rules, now=time.time()):
+        pass
+    survivor.close()
+
+    after = judged(store)
+    assert before.items() <= after.items(), "a label was lost"
+    assert len(after) == LABELS
+    assert set(Counter(after.values()).values()) == {1}, "a pair was judged twice"
+    status = store.reports.status(max_staleness=2)
+    assert status["labels"]["judge"] == LABELS
+    assert status["judge"]["verdicts"] == status["judge"]["labels"] == LABELS
+    assert status["updates"]["done"] >= 2
+    store.close()
