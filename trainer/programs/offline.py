@@ -21,6 +21,7 @@ from tqdm import tqdm
 from transformers.utils.logging import disable_progress_bar
 
 from labeler.config.load import handed_down_settings
+from labeler.config.parts.training import Training
 from labeler.config.settings import Settings
 from labeler.domain.errors import BadInput, LivedpoError
 from labeler.domain.finding import Finding
@@ -82,11 +83,12 @@ class Offline:
         held_out = [labels[place] for place in order[:tested]]
         taught = [labels[place] for place in order[tested:]]
         seed = batch_seed(self._settings.seed, live.number)
-        steps = self._train(taught, held_out, seed, stop)
+        training = as_many_updates(self._settings, len(taught))
+        steps = self._train(taught, held_out, training, seed, stop)
         number = self._store.versions.next_id()
         folder = self._settings.adapters_dir / f"offline-{int(time.time() * 1000)}"
         version, sha256 = write_candidate(self._policy, number, folder)
-        candidate = Candidate(number, live.number, steps, self._settings, held_out)
+        candidate = Candidate(number, live.number, steps, training, held_out)
         finding, _ = examine_candidate(
             candidate,
             version,
@@ -161,12 +163,13 @@ class Offline:
         self,
         labels: Sequence[TrainingLabel],
         aside: Sequence[TrainingLabel],
+        training: Training,
         seed: int,
         stop: threading.Event,
     ) -> list[Step]:
         steps = []
         with tqdm(desc="training", unit="step", disable=_quiet()) as bar:
-            for step in train(self._policy, labels, self._settings, seed=seed, aside=aside):
+            for step in train(self._policy, labels, training, seed=seed, aside=aside):
                 if stop.is_set():
                     raise LivedpoError("Stopped before the end; nothing was written.")
                 steps.append(step)
@@ -174,6 +177,18 @@ class Offline:
                 bar.set_postfix(loss=f"{step.loss:.3f}", right=f"{step.accuracy:.0%}")
                 bar.update()
         return steps
+
+
+def as_many_updates(settings: Settings, labels: int) -> Training:
+    """What training takes so that one run over `labels` goes as far as updates of the usual size.
+
+    Steps of a set KL go in many directions, so their KL adds up. The run stays within half of what
+    the gate lets pass.
+    """
+    updates = max(1.0, labels / settings.labels_per_update)
+    most = max(settings.update_kl, settings.gate_max_kl_live / 2)
+    kl = min(settings.update_kl * updates, most)
+    return settings.model_copy(update={"update_kl": kl})
 
 
 def run_offline(path: Path, settings: Settings, stop: threading.Event) -> str:

@@ -25,7 +25,7 @@ from tests.trainer.conftest import load
 from trainer.policy.adapters import read_adapter
 from trainer.policy.policy import LIVE
 from trainer.programs import merge, offline
-from trainer.programs.offline import Offline, run_offline
+from trainer.programs.offline import Offline, as_many_updates, run_offline
 from trainer.sampling.local import LocalSampler
 
 PROMPTS = [[{"role": "user", "content": f"how do you make good tea {n}?"}] for n in range(8)]
@@ -94,6 +94,14 @@ def test_a_reply_ends_in_the_token_that_ends_a_turn_and_a_cut_one_in_none(
     assert policy.tokenizer.decode(label.tokens_a[:-1]) == pair.response_a
     assert policy.tokenizer.decode(label.tokens_b) == pair.response_b
     assert label.reference_logp_a < 0
+
+
+@pytest.mark.parametrize(("labels", "kl"), [(4, 0.02), (16, 0.02), (64, 0.08), (10_000, 0.1)])
+def test_a_file_of_many_labels_moves_the_policy_as_far_as_updates_on_as_many(
+    labels: int, kl: float
+) -> None:
+    settings = Settings(labels_per_update=16, update_kl=0.02, gate_max_kl_live=0.2)
+    assert as_many_updates(settings, labels).update_kl == pytest.approx(kl)
 
 
 def test_it_starts_from_the_live_version(
