@@ -27,6 +27,7 @@ TITLES: dict[str, str] = {
     "rloo": "RLOO (TRL), fitted reward model",
 }
 SEARCH_SEED = 1000  # and up; no other run has such
+USUAL_RATE = 1e-5  # of DPO on a large model, where the policy's own settings name none
 STARTER_RATE = 1e-3  # as it is after some 128 labels: its own falls, those of the arms stay
 # The grid of the search: learning rates as multiples of the policy's own, and betas.
 # SimPO has nothing to hold it: at DPO's rates it was 74 nats and more away after 1,024 labels.
@@ -241,7 +242,7 @@ def served(online: Run, settings: Settings) -> Run:
     """Online DPO with the settings that the service has for this policy."""
     return replace(
         online,
-        learning_rate=settings.learning_rate,
+        learning_rate=settings.learning_rate or USUAL_RATE,
         decay_labels=settings.decay_labels,
         beta=settings.beta,
         passes=settings.passes,
@@ -254,13 +255,14 @@ def served(online: Run, settings: Settings) -> Run:
 
 def own_rate(settings: Settings, is_starter: bool) -> float:
     """The learning rate that the grid is about."""
-    return STARTER_RATE if is_starter else settings.learning_rate
+    return STARTER_RATE if is_starter else settings.learning_rate or USUAL_RATE
 
 
 def untuned(arm: ArmName, settings: Settings, is_starter: bool) -> Tuned:
     """Without a search: what the full one found on the starter, or the settings' own elsewhere."""
     if is_starter:
         return STARTER_TUNED[arm]
+    rate = own_rate(settings, is_starter)
     if arm in BETAS:
-        return Tuned(RATE_FACTORS.get(arm, (1.0,))[-1] * settings.learning_rate, BETAS[arm][0])
-    return Tuned(settings.learning_rate, settings.beta)
+        return Tuned(RATE_FACTORS.get(arm, (1.0,))[-1] * rate, BETAS[arm][0])
+    return Tuned(rate, settings.beta)
