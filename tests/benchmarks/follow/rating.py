@@ -10,7 +10,7 @@ import random
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tqdm import tqdm
@@ -100,6 +100,12 @@ class Rating(Loop):
                 self.voted += 1
         self._work()
 
+    def live_version(self) -> int:
+        """The number of the version that is live."""
+        live = self.store.versions.live()
+        assert live is not None
+        return live.id
+
     def _work(self) -> None:
         """Until the worker has no update to make and pairs are ready."""
         open_due_update(self.settings, self.store, self.now)
@@ -121,7 +127,7 @@ class Rating(Loop):
 
 
 def follow(run: Run, plan: Plan) -> Iterator[Look]:
-    """The looks of one run, each as soon as it is there."""
+    """The looks of one run, each as soon as it is there. The same version is looked at once."""
     taste = TASTES[run.taste]
     with tempfile.TemporaryDirectory() as folder:
         flags = {**plan.settings, "data_dir": folder, "seed": run.seed}
@@ -130,9 +136,14 @@ def follow(run: Run, plan: Plan) -> Iterator[Look]:
         prompts.write_text("".join(json.dumps({"prompt": one}) + "\n" for one in learned))
         settings = load_settings(flags | {"prompts": prompts}, {})
         rating = Rating(settings, taste, plan.flips)
+        last: Look | None = None
         for votes in plan.votes:
             rating.rate(votes)
-            yield look(rating, taste, asked)
+            if last and last.version == rating.live_version():
+                last = replace(last, votes=votes)
+            else:
+                last = look(rating, taste, asked)
+            yield last
 
 
 def looks_of(run: Run, plan: Plan) -> list[Look]:
@@ -154,10 +165,9 @@ def looks_of(run: Run, plan: Plan) -> list[Look]:
 def look(rating: Rating, taste: Taste, asked: list[Messages]) -> Look:
     """Have the live version answer."""
     policy, store = rating.policy, rating.store
-    live = store.versions.live()
-    assert live is not None
+    live = rating.live_version()
     prompts = [policy.prompt_tokens(messages) for messages in asked]
-    version, seed = Version(live.id, None), rating.settings.seed
+    version, seed = Version(live, None), rating.settings.seed
     drawn = LocalSampler(policy).sample(version, prompts, rating.settings, seed=seed, copies=1)
     answers = [responses[0] for _, responses in sorted(drawn)]
     rows = [(p, a.tokens, a.tokens) for p, a in zip(prompts, answers, strict=True)]
@@ -168,7 +178,7 @@ def look(rating: Rating, taste: Taste, asked: list[Messages]) -> Look:
     return Look(
         votes=rating.voted,
         labels=sum(finding.labels or 0 for finding in findings),
-        version=live.id,
+        version=live,
         refused=sum(bool(finding.objections) for finding in findings),
         traits=[taste.trait(answer.text) for answer in answers],
         words=sum(len(answer.text.split()) for answer in answers) / count,

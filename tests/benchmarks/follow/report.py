@@ -106,7 +106,7 @@ def _row(taste: Taste, start: Estimate, looks: Sequence[Look]) -> str:
         taste.title,
         str(votes),
         _figure(taste, now),
-        f"{way:+.0%}" if votes else "",
+        f"{way + 0.0:+.0%}" if votes else "",
         met,
         f"{_mean(look.kl for look in looks):.2f}",
         f"{_mean(look.words for look in looks):.0f}",
@@ -119,10 +119,9 @@ def _row(taste: Taste, start: Estimate, looks: Sequence[Look]) -> str:
 
 
 def _figure(taste: Taste, found: Estimate) -> str:
-    in_percent = taste.is_share or taste.unit != "words"
-    form = ".0%" if in_percent else ".0f"
+    form = {"words": ".0f", "points": ".1f"}.get(taste.unit, ".0%")
     if found.low is None or not np.isfinite(found.low):
-        return f"{found.value:{form}} {taste.unit}"
+        return f"{found.value:{form}} {taste.unit}".strip()
     return f"{found:{form}} {taste.unit}".strip()
 
 
@@ -151,7 +150,9 @@ def _picture(known: dict[str, list[list[Look]]], path: Path) -> None:
         panels = figure.subplots(2, 3).flat
         for axes, (name, columns) in zip(panels, known.items(), strict=False):
             _trait_panel(axes, TASTES[name], columns)
-        last = list(figure.axes)[-1]
+        *unused, last = figure.axes[len(known) :]
+        for axes in unused:
+            axes.set_axis_off()
         for name, columns in known.items():
             votes = [looks[0].votes for looks in columns]
             values = [_mean(look.kl for look in looks) for looks in columns]
