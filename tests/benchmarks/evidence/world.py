@@ -84,6 +84,7 @@ class World:
         torch.set_num_threads(self.place.threads)
         self.settings = self.place.settings
         self.policy = load_policy(self.settings)
+        self.policy.temperature = self.settings.temperature
         self.sampler = LocalSampler(self.policy)
         self.untrained = self.policy.adapter_state(LIVE)
         self.training_prompts, self.held_out = _split(self.place)
