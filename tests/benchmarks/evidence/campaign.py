@@ -19,10 +19,13 @@ from tests.benchmarks.evidence.world import Place
 
 
 @contextmanager
-def processes(jobs: int) -> Iterator[ProcessPoolExecutor]:
-    """So many processes, which import once and hold one task each: so its memory is its own."""
+def processes(
+    jobs: int, module: str = "tests.benchmarks.evidence.task"
+) -> Iterator[ProcessPoolExecutor]:
+    """So many processes, which import the module once and hold one task each: so its memory is its
+    own."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.benchmarks.evidence.task"])
+    context.set_forkserver_preload([module])
     pool = ProcessPoolExecutor(
         jobs,
         mp_context=context,

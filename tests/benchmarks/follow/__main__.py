@@ -6,17 +6,16 @@ of the service, so a setting can be tried before it becomes a default.
 """
 
 import argparse
-import multiprocessing
 import os
-import signal
 import sys
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, wait
 from pathlib import Path
 
 from tqdm import tqdm
 
 from labeler.config.starter import ROOT
 from labeler.domain.errors import LivedpoError
+from tests.benchmarks.evidence.campaign import processes
 from tests.benchmarks.follow import report
 from tests.benchmarks.follow.rating import Plan, Run, looks_of
 from tests.benchmarks.follow.results import Results
@@ -45,27 +44,18 @@ def _run(options: argparse.Namespace) -> None:
     results = Results(options.out, plan)
     wanted = [Run(taste, seed) for seed in range(options.seeds) for taste in options.tastes]
     missing = [run for run in wanted if run not in results.runs]
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.benchmarks.follow.rating"])
-    pool = ProcessPoolExecutor(
-        options.jobs,
-        mp_context=context,
-        max_tasks_per_child=1,
-        initializer=signal.signal,  # Ctrl-C ends them at once and without a word
-        initargs=(signal.SIGINT, signal.SIG_DFL),
-    )
-    try:
-        with tqdm(total=len(wanted), initial=len(wanted) - len(missing), unit="run") as bar:
-            waiting = {pool.submit(looks_of, run, plan): run for run in missing}
-            while waiting:
-                for future in wait(waiting, return_when=FIRST_COMPLETED).done:
-                    run = waiting.pop(future)
-                    results.add(run, future.result())
-                    report.write(results)
-                    bar.set_postfix_str(f"{run.taste}, seed {run.seed}")
-                    bar.update()
-    finally:
-        pool.shutdown(cancel_futures=True)
+    with (
+        processes(options.jobs, "tests.benchmarks.follow.rating") as pool,
+        tqdm(total=len(wanted), initial=len(wanted) - len(missing), unit="run") as bar,
+    ):
+        waiting = {pool.submit(looks_of, run, plan): run for run in missing}
+        while waiting:
+            for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+                run = waiting.pop(future)
+                results.add(run, future.result())
+                report.write(results)
+                bar.set_postfix_str(f"{run.taste}, seed {run.seed}")
+                bar.update()
     print(f"The report is {report.write(results)}.")
 
 
