@@ -89,6 +89,11 @@ class TrainingLabel:
     judged: bool = False
     temperature: float = 1.0
 
+    @property
+    def tokens(self) -> tuple[list[int], list[int], list[int]]:
+        """Those of the prompt and of both responses."""
+        return self.prompt_tokens, self.tokens_a, self.tokens_b
+
 
 def trainable(rules: VoteRules) -> tuple[Choice, ...]:
     """The choices that can become a label."""

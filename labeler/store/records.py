@@ -7,6 +7,7 @@ from labeler.domain.finding import Finding
 from labeler.domain.judging import Question
 from labeler.domain.labels import TrainingLabel
 from labeler.domain.messages import Messages
+from labeler.domain.response_stats import Said
 from labeler.domain.states import UpdateState
 
 
@@ -64,6 +65,23 @@ class LeasedPair:
     right: str
     left_unfinished: bool
     right_unfinished: bool
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A prompt with the two responses of one version: their texts, and what is measured of them."""
+
+    prompt_id: int
+    messages: Messages
+    prompt_tokens: list[int]
+    texts: tuple[str, str]
+    said: tuple[Said, Said]
+
+    @property
+    def tokens(self) -> tuple[list[int], list[int], list[int]]:
+        """Those of the prompt and of both responses."""
+        first, second = self.said
+        return self.prompt_tokens, list(first.tokens), list(second.tokens)
 
 
 @dataclass(frozen=True)

@@ -129,8 +129,8 @@ def planted(loop: Loop, plant: Plant, *, prompts: int | None = None) -> Finding:
     assert claim is not None
     training = plant.training(decayed(settings, claim.used))
     labels = plant.labels(claim.labels)
-    aside = [*claim.held_out, *claim.remembered]
-    steps = list(train(loop.policy, labels, training, seed=claim.update_id, aside=aside))
+    probe = [label.tokens for label in (*claim.held_out, *claim.remembered)]
+    steps = list(train(loop.policy, labels, training, seed=claim.update_id, probe=probe))
     if plant.nan:
         with torch.no_grad():
             loop.policy.parameters(CANDIDATE)[0][0, 0] = math.nan
@@ -141,7 +141,7 @@ def planted(loop: Loop, plant: Plant, *, prompts: int | None = None) -> Finding:
         Candidate(number, claim.parent, steps, training, claim.held_out, claim.remembered),
         version,
         live=Version(claim.parent, None),  # its weights are in memory
-        said=store.queue.responses(claim.parent),
+        said=store.queue.answers(claim.parent),
         examiner=Examiner(loop.policy, limits, load_judge(settings, loop.policy)),
         supply=Supply(store, loop.policy, LocalSampler(loop.policy), settings),
     )

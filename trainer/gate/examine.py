@@ -6,6 +6,7 @@ log other] a token, which is the exact divergence on average because they are th
 (at top-p 1).
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -27,14 +28,14 @@ from trainer.gate.gate import (
     objections,
     unchanged,
 )
-from trainer.gate.margins import MarginCache, agreement_of
+from trainer.gate.margins import MarginCache, Pause, agreement_of
 from trainer.learning.update import Step
 from trainer.policy.logps import logps_under
 from trainer.policy.policy import CANDIDATE, LIVE, Policy
 from trainer.sampling.samples import Sample
 
-# On fewer responses of the live version than this, its style is measured on new ones.
-MIN_RESPONSES = 16
+# On fewer pairs of the live version than this, its style is measured on new ones.
+MIN_PAIRS = 8
 NO_JUDGE = Estimate.none("no judge is set, so nobody has compared them")
 SILENT_JUDGE = "the judge gave no answer"
 
@@ -53,6 +54,14 @@ class Candidate:
     training: Training
     held_out: Sequence[TrainingLabel]
     remembered: Sequence[TrainingLabel] = ()
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What candidate and live version answered to the same prompts, in the same order."""
+
+    candidate: Sequence[Sample]
+    live: Sequence[Sample]
 
 
 class Examiner:
@@ -83,38 +92,43 @@ class Examiner:
         why = ("it gives no probabilities",)
         return replace(_learned(candidate), broken=True, objections=why)
 
-    def to_compare(self, samples: Sequence[Sample], said: Sequence[Said]) -> list[Sample]:
-        """The samples whose prompts the live version is to answer too; all if it is measured.
+    def again(self, said: Sequence[Sample]) -> list[Sample]:
+        """Of what the live version said of late, that to compare the candidate's answers with.
 
-        `said` is what it said of late.
+        None if the live version is to answer all prompts that the candidate does.
         """
-        return list(samples) if self._measures_live(said) else shortest_prompts(samples)
+        return [] if self._measures_live(said) else shortest_prompts(said)
 
     def examine(
         self,
         candidate: Candidate,
         samples: Sequence[Sample],
-        before: Sequence[Sample],
-        said: Sequence[Said],
+        both: Answers,
+        said: Sequence[Sample],
+        pause: Pause | None = None,
     ) -> Finding:
         """Measure a candidate by its `samples`, and say what speaks against it.
 
-        Their log-probabilities under the reference are known. `before` is what the live version
-        answers where `to_compare` asks for it.
+        Their log-probabilities under the reference are known. `both` answered the same prompts:
+        those of the samples, or where `again` gave some, these. There is a `pause` every few
+        seconds, which may switch adapters.
         """
+        kl_reference = _kl_reference(samples)
         evidence = Evidence(
-            live=style_of(before) if self._measures_live(said) else style(said),
+            live=style_of(both.live if self._measures_live(said) else said),
             candidate=style_of(samples),
-            kl_live=self._kl_live(samples),
-            kl_reference=_kl_reference(samples),
+            # The first version is the reference.
+            kl_live=self._kl_live(samples, pause) if candidate.parent else kl_reference,
+            kl_reference=kl_reference,
             agreement=agreement_of(
                 self._margin_cache,
                 (candidate.parent, candidate.number),
                 candidate.held_out,
                 candidate.remembered,
                 candidate.training,
+                pause,
             ),
-            win_rate=self._win_rate(samples, before),
+            win_rate=self._win_rate(both),
         )
         learned = _learned(candidate)
         return replace(
@@ -122,20 +136,20 @@ class Examiner:
             loss_first=learned.loss_first,
             loss_last=learned.loss_last,
             objections=tuple(objections(evidence, self._limits)),
-            examples=examples_of(self.to_compare(samples, said), before),
+            examples=examples_of(both.candidate, both.live),
         )
 
-    def _measures_live(self, said: Sequence[Said]) -> bool:
+    def _measures_live(self, said: Sequence[Sample]) -> bool:
         """Whether the live version must answer every prompt that the candidate did."""
-        return self._judge is not None or len(said) < MIN_RESPONSES
+        return self._judge is not None or len(said) < MIN_PAIRS
 
-    def _win_rate(self, samples: Sequence[Sample], before: Sequence[Sample]) -> Estimate:
+    def _win_rate(self, both: Answers) -> Estimate:
         """Half-wins count half."""
         if self._judge is None:
             return NO_JUDGE
         questions = [
             question(new.prompt.messages, mine.text, other.text)
-            for new, old in zip(samples, before, strict=True)
+            for new, old in zip(both.candidate, both.live, strict=True)
             for mine, other in zip(new.pair, old.pair, strict=True)
         ]
         judged = [judgement.probability for judgement in self._judge.judge(questions)]
@@ -143,14 +157,20 @@ class Examiner:
         wins = sum(1.0 if p > 0.5 else 0.5 if p == 0.5 else 0.0 for p in said)
         return Estimate.share(wins, len(said), SILENT_JUDGE)
 
-    def _kl_live(self, samples: Sequence[Sample]) -> float:
-        live = logps_under(self._policy, LIVE, [sample.tokens for sample in samples])
+    def _kl_live(self, samples: Sequence[Sample], pause: Pause | None) -> float:
+        live = logps_under(self._policy, LIVE, [sample.tokens for sample in samples], pause)
         return _mean_gap(samples, live)
 
 
 def style_of(samples: Sequence[Sample]) -> Style:
     """How these responses look."""
-    return style([Said(r.tokens, r.finish, r.logp) for sample in samples for r in sample.pair])
+    return style(
+        [
+            Said(r.tokens, r.finish, None if math.isnan(r.logp) else r.logp)
+            for sample in samples
+            for r in sample.pair
+        ]
+    )
 
 
 def _learned(candidate: Candidate) -> Finding:

@@ -36,7 +36,7 @@ def examples_of(new: Sequence[Sample], live: Sequence[Sample]) -> tuple[Example,
 
 
 def shortest_prompts(samples: Sequence[Sample]) -> list[Sample]:
-    """The few whose prompts the live version is asked about, where it need not answer all.
+    """The few whose prompts the candidate answers once more, where the live version is not asked.
 
     Short ones, and among them those whose responses are finished, come first.
     """

@@ -1,6 +1,7 @@
 """How live version and candidate rank labels that the update was not trained on."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
 
 from labeler.config.parts.training import Training
 from labeler.domain.labels import TrainingLabel
@@ -10,6 +11,10 @@ from trainer.learning.update import margins
 from trainer.policy.policy import CANDIDATE, LIVE, Policy
 
 Label = tuple[tuple[str, ...], float, float]
+Pause = Callable[[], None]
+
+# Of remembered labels, so that long responses make an update no longer than it needs to be.
+MAX_TOKENS = 16_384
 
 
 class MarginCache:
@@ -24,30 +29,42 @@ class MarginCache:
         self._known: dict[int, dict[Label, float]] = {}
 
     def of_live(
-        self, version: int, labels: Sequence[TrainingLabel], training: Training
+        self,
+        version: int,
+        labels: Sequence[TrainingLabel],
+        training: Training,
+        pause: Pause | None = None,
     ) -> list[float]:
         """The margins of the live version, of each label."""
         known = self._known.get(version, {})
         new = [label for label in labels if _key(label) not in known]
-        known |= self._measured(LIVE, new, training)
+        known |= self._measured(LIVE, new, training, pause)
         self._known = {version: known}
         return [known[_key(label)] for label in labels]
 
     def of_candidate(
-        self, version: int, labels: Sequence[TrainingLabel], training: Training
+        self,
+        version: int,
+        labels: Sequence[TrainingLabel],
+        training: Training,
+        pause: Pause | None = None,
     ) -> list[float]:
         """The margins of the candidate, which is to be this version."""
-        found = self._known[version] = self._measured(CANDIDATE, labels, training)
+        found = self._known[version] = self._measured(CANDIDATE, labels, training, pause)
         return [found[_key(label)] for label in labels]
 
     def _measured(
-        self, adapter: str, labels: Sequence[TrainingLabel], training: Training
+        self,
+        adapter: str,
+        labels: Sequence[TrainingLabel],
+        training: Training,
+        pause: Pause | None,
     ) -> dict[Label, float]:
         """From the base whatever the update's reference is: from itself, live would have none."""
         if not labels:
             return {}
         from_base = training.model_copy(update={"reference": "base"})
-        found = margins(self._policy, adapter, labels, from_base).tolist()
+        found = margins(self._policy, adapter, labels, from_base, pause).tolist()
         return {
             _key(label): margin if label.target > 1 - label.target - label.tie else -margin
             for margin, label in zip(found, labels, strict=True)
@@ -59,24 +76,35 @@ def _decided(labels: Sequence[TrainingLabel]) -> list[TrainingLabel]:
     return [label for label in labels if label.target != 1 - label.target - label.tie]
 
 
+def _last(labels: Sequence[TrainingLabel]) -> list[TrainingLabel]:
+    """The last labels, which have MAX_TOKENS together at most."""
+    tokens = itertools.accumulate(
+        len(label.prompt_tokens) + len(label.tokens_a) + len(label.tokens_b)
+        for label in reversed(labels)
+    )
+    fitting = sum(total <= MAX_TOKENS for total in tokens)
+    return list(labels[len(labels) - fitting :])
+
+
 def agreement_of(
     margin_cache: MarginCache,
     versions: tuple[int, int],
     held_out: Sequence[TrainingLabel],
     remembered: Sequence[TrainingLabel],
     training: Training,
+    pause: Pause | None = None,
 ) -> Agreement | None:
     """Of the versions with these numbers, live and candidate; None if there is no such label.
 
     `held_out` labels are ones that no version has trained on, `remembered` ones were used by
-    earlier updates.
+    earlier updates; of these the last are asked about, as far as MAX_TOKENS goes.
     """
-    held_out, remembered = _decided(held_out), _decided(remembered)
+    held_out, remembered = _decided(held_out), _last(_decided(remembered))
     labels = [*held_out, *remembered]
     if not labels:
         return None
-    live = margin_cache.of_live(versions[0], labels, training)
-    candidate = margin_cache.of_candidate(versions[1], labels, training)
+    live = margin_cache.of_live(versions[0], labels, training, pause)
+    candidate = margin_cache.of_candidate(versions[1], labels, training, pause)
     rounding = Objective(training).rounding
     right = [[_right(favour, rounding) for favour in version] for version in (live, candidate)]
     changes = [after - before for before, after in zip(*right, strict=True)]

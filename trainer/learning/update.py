@@ -58,7 +58,7 @@ class Examples:
     @property
     def pairs(self) -> list[TokenPair]:
         """The tokens of each."""
-        return [(label.prompt_tokens, label.tokens_a, label.tokens_b) for label in self.labels]
+        return [label.tokens for label in self.labels]
 
     def column(self, name: Literal["target", "tie", "weight"]) -> Tensor:
         """One property of the labels, (L,)."""
@@ -86,13 +86,13 @@ def train(
     settings: Training,
     *,
     seed: int,
-    aside: Sequence[TrainingLabel] = (),
+    probe: Sequence[TokenPair] = (),
     go_on: Callable[[], None] | None = None,
 ) -> Iterator[Step]:
     """Train the candidate, from the live adapter on, over `passes` shuffles of the labels.
 
     AdamW starts afresh; how large its steps are is told in `trainer.learning.steps`, which measures
-    them on labels kept `aside` as far as there are some. The `seed` orders the labels. `go_on` is
+    them on the pairs of the `probe` as far as it goes. The `seed` orders the labels. `go_on` is
     called before each micro-batch, and may raise to end it all. Raises LivedpoError if a label
     cannot be trained on, or if not even a single pair fits into memory.
     """
@@ -100,7 +100,6 @@ def train(
     policy.copy_adapter(LIVE, CANDIDATE)
     weights = policy.parameters(CANDIDATE)
     examples = _examples(policy, labels, settings)
-    probe = [(label.prompt_tokens, label.tokens_a, label.tokens_b) for label in aside]
     steps = _steps(policy, weights, [*probe, *examples.pairs], settings)
     mean_weight = sum(label.weight for label in labels) / len(labels)
     micro = _MicroBatches(policy, settings, mean_weight, go_on)
@@ -151,13 +150,19 @@ def slowed(settings: Training, factor: float) -> Training:
 
 
 def margins(
-    policy: Policy, adapter: str, labels: Sequence[TrainingLabel], settings: Training
+    policy: Policy,
+    adapter: str,
+    labels: Sequence[TrainingLabel],
+    settings: Training,
+    pause: Callable[[], None] | None = None,
 ) -> Tensor:
-    """What this adapter ranks a over b by, for each label (L,), as the objective measures it."""
+    """What this adapter ranks a over b by, for each label (L,), as the objective measures it.
+
+    `pause` as in `logps_under`.
+    """
     examples = _examples(policy, labels, settings)
-    with torch.no_grad(), policy.adapter(adapter):
-        logps = examples.logps(pair_logps(policy, examples.pairs))
-    return Objective(settings).margin(logps)
+    logps_L2 = logps_under(policy, adapter, examples.pairs, pause).to(policy.device)
+    return Objective(settings).margin(examples.logps(logps_L2))
 
 
 def check(policy: Policy, labels: Sequence[TrainingLabel]) -> None:

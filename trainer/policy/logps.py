@@ -15,7 +15,7 @@ token, and a longer one that wins to repeat itself. Log-probabilities for PPO ar
 
 import itertools
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -78,11 +78,24 @@ def takes_padding(policy: Policy) -> bool:
     return policy.pads
 
 
-def logps_under(policy: Policy, adapter: str | None, pairs: Sequence[TokenPair]) -> Tensor:
-    """As `pair_logps`, under an adapter, or None for the reference; on the CPU, for no gradient."""
-    switched = policy.reference() if adapter is None else policy.adapter(adapter)
-    with torch.no_grad(), switched:
-        return pair_logps(policy, pairs).cpu()
+def logps_under(
+    policy: Policy,
+    adapter: str | None,
+    pairs: Sequence[TokenPair],
+    pause: Callable[[], None] | None = None,
+) -> Tensor:
+    """As `pair_logps`, under an adapter, or None for the reference; on the CPU, for no gradient.
+
+    They are computed in parts of seconds; `pause` is called before each, and may switch adapters.
+    """
+    logps_B2 = torch.zeros(len(pairs), 2)
+    for part in parts_of(pairs, PART_TOKENS):
+        if pause is not None:
+            pause()
+        switched = policy.reference() if adapter is None else policy.adapter(adapter)
+        with torch.no_grad(), switched:
+            logps_B2[part] = pair_logps(policy, [pairs[place] for place in part]).cpu()
+    return logps_B2
 
 
 def response_logps(policy: Policy, pairs: Sequence[TokenPair]) -> Tensor:

@@ -30,6 +30,7 @@ from labeler.files.pairs import ExportedPair, read_pairs
 from labeler.files.prompts import add_first_prompts
 from labeler.roles.process import stop_on_signals
 from labeler.store import Store, open_store
+from trainer.fast.layout import TokenPair
 from trainer.gate.examine import Candidate, Examiner
 from trainer.judge.load import load_judge
 from trainer.learning.update import Step, train
@@ -84,7 +85,8 @@ class Offline:
         taught = [labels[place] for place in order[tested:]]
         seed = batch_seed(self._settings.seed, live.number)
         training = as_many_updates(self._settings, len(taught))
-        steps = self._train(taught, held_out, training, seed, stop)
+        probe = [label.tokens for label in held_out]
+        steps = self._train(taught, probe, training, seed, stop)
         number = self._store.versions.next_id()
         folder = self._settings.adapters_dir / f"offline-{int(time.time() * 1000)}"
         version, sha256 = write_candidate(self._policy, number, folder)
@@ -126,8 +128,8 @@ class Offline:
         starts = range(0, len(fitting), REFERENCE_BATCH_PAIRS)
         for start in tqdm(starts, desc="reference", unit="batch", disable=_quiet()):
             some = fitting[start : start + REFERENCE_BATCH_PAIRS]
-            tokens = [(label.prompt_tokens, label.tokens_a, label.tokens_b) for label in some]
-            logps = logps_under(self._policy, None, tokens).tolist()
+            some_tokens = [label.tokens for label in some]
+            logps = logps_under(self._policy, None, some_tokens).tolist()
             done += [
                 replace(
                     label,
@@ -162,14 +164,14 @@ class Offline:
     def _train(
         self,
         labels: Sequence[TrainingLabel],
-        aside: Sequence[TrainingLabel],
+        probe: Sequence[TokenPair],
         training: Training,
         seed: int,
         stop: threading.Event,
     ) -> list[Step]:
         steps = []
         with tqdm(desc="training", unit="step", disable=_quiet()) as bar:
-            for step in train(self._policy, labels, training, seed=seed, aside=aside):
+            for step in train(self._policy, labels, training, seed=seed, probe=probe):
                 if stop.is_set():
                     raise LivedpoError("Stopped before the end; nothing was written.")
                 steps.append(step)

@@ -4,17 +4,19 @@ Both ways to train, the loop's updates and `livedpo train`, end here. The folder
 that any process can sample from it.
 """
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 from labeler.domain.errors import LivedpoError
 from labeler.domain.finding import Finding
-from labeler.domain.response_stats import Said
-from trainer.gate.examine import Candidate, Examiner
+from labeler.store.records import Answered
+from trainer.gate.examine import Answers, Candidate, Examiner
+from trainer.gate.margins import Pause
 from trainer.policy.adapters import write_adapter
 from trainer.policy.policy import CANDIDATE, Policy
 from trainer.sampling.sampler import Version
-from trainer.sampling.samples import Sample
+from trainer.sampling.samples import Prompt, Response, Sample
 from trainer.worker.supply import Supply
 
 
@@ -31,25 +33,44 @@ def examine_candidate(
     version: Version,
     *,
     live: Version,
-    said: Sequence[Said],
+    said: Sequence[Answered],
     examiner: Examiner,
     supply: Supply,
+    pause: Pause | None = None,
 ) -> tuple[Finding, list[Sample]]:
     """What the gate finds, and what the candidate answered: its first pairs.
 
     `version` is the candidate's, `said` is what the `live` one said of late. A broken candidate is
-    not even sampled from. Raises LivedpoError if there is no prompt to sample from.
+    not even sampled from. There is a `pause` wherever the policy may be used for something else.
+    Raises LivedpoError if there is no prompt to sample from.
     """
     found = examiner.refuse_unseen(candidate)
     if found is not None:
         return found, []
+    known = [_sample(answered) for answered in said]
+    again = examiner.again(known)
+    prompts = [sample.prompt for sample in again]
     try:
-        samples = supply.sample(examiner.prompts, version)
+        drawn = supply.sample(examiner.prompts, version, again=prompts)
     except FloatingPointError:
         return examiner.refuse_speechless(candidate), []
-    if not samples:
+    if not drawn:
         raise LivedpoError("There are no prompts to examine the candidate on.")
-    compared = [sample.prompt for sample in examiner.to_compare(samples, said)]
-    before = supply.answer(compared, live, samples[0].seed)
-    samples = supply.measured(samples)
-    return examiner.examine(candidate, samples, before, said), samples
+    new = len(drawn) - len(again)
+    samples = supply.measured(drawn[:new], pause)
+    if again:
+        both = Answers(drawn[new:], again)
+    else:
+        asked = [sample.prompt for sample in samples]
+        both = Answers(samples, supply.answer(asked, live, samples[0].seed))
+    return examiner.examine(candidate, samples, both, known, pause), samples
+
+
+def _sample(answered: Answered) -> Sample:
+    """What a version said, as it came from the database."""
+    prompt = Prompt(answered.prompt_id, answered.messages, answered.prompt_tokens)
+    first, second = (
+        Response(text, list(said.tokens), said.finish, math.nan if said.logp is None else said.logp)
+        for text, said in zip(answered.texts, answered.said, strict=True)
+    )
+    return Sample(prompt, (first, second), seed=0)

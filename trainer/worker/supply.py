@@ -22,7 +22,7 @@ from labeler.store import Store, tables
 from labeler.store.records import NewPair
 from trainer.judge.choosing import choose
 from trainer.policy.chat import Refused
-from trainer.policy.logps import logps_under, parts_of
+from trainer.policy.logps import logps_under
 from trainer.policy.policy import Policy
 from trainer.sampling.origin import refuse_others
 from trainer.sampling.sampler import Sampler, Version
@@ -34,7 +34,6 @@ log = logging.getLogger(__name__)
 
 REFUSALS = f"{ROLE}: prompts"
 USELESS_PAIRS_BEFORE_ALARM = 32
-MEASURED_TOKENS = 1024  # between two pauses: seconds, for a model of 100M parameters
 DRAWN_BY = set(Sampling.model_fields)
 
 
@@ -70,10 +69,15 @@ class Supply:
         self._said_of_cuts: str | None = ""  # nothing yet, not even that all is well
         self._refused: list[str] = []
 
-    def sample(self, count: int, version: Version) -> list[Sample]:
-        """Responses of a version to each of up to `count` prompts."""
+    def sample(self, count: int, version: Version, *, again: Sequence[Prompt] = ()) -> list[Sample]:
+        """Responses of a version to each of up to `count` prompts, and then of those asked `again`.
+
+        None at all if there is no new prompt.
+        """
         prompts, seed = self._next(count, version)
-        return self.answer(prompts, version, seed, copies=self._settings.candidates)
+        if not prompts:
+            return []
+        return self.answer([*prompts, *again], version, seed, copies=self._settings.candidates)
 
     def flow(
         self, count: int, version: Version, *, is_due: Callable[[], bool]
@@ -148,18 +152,20 @@ class Supply:
             | {"seed": sample.seed, LOGPS_AT: self._policy.temperature},
         )
 
-    def measured(self, samples: Sequence[Sample]) -> list[Sample]:
-        """The samples with their log-probs under the reference; those that are known stay."""
+    def measured(
+        self, samples: Sequence[Sample], pause: Callable[[], None] | None = None
+    ) -> list[Sample]:
+        """The samples with their log-probs under the reference; those that are known stay.
+
+        Between its parts there is a `pause`, or else a sign of life.
+        """
         if all(sample.reference is not None for sample in samples):
             return list(samples)
         pairs = [sample.tokens for sample in samples]
-        found = list(samples)
-        for part in parts_of(pairs, MEASURED_TOKENS):
-            self._pause()
-            logps = logps_under(self._policy, None, [pairs[place] for place in part]).tolist()
-            for place, (a, b) in zip(part, logps, strict=True):
-                found[place] = replace(samples[place], reference=(a, b))
-        return found
+        logps = logps_under(self._policy, None, pairs, pause or self._pause).tolist()
+        return [
+            replace(sample, reference=(a, b)) for sample, (a, b) in zip(samples, logps, strict=True)
+        ]
 
     def _draw(
         self,

@@ -26,7 +26,7 @@ from labeler.store.rating.pairs import (
     settle,
     wait_again,
 )
-from labeler.store.records import LeasedPair, NewPair
+from labeler.store.records import Answered, LeasedPair, NewPair
 from labeler.store.tables import Lease, Pair, Prompt, Rater, Vote
 
 LAST_PAIRS = 64
@@ -67,16 +67,26 @@ class Queue:
                 select(pairs, sa.func.min(Vote.created_at)).where(*with_a_lease)
             ).one()
 
-    def responses(self, version_id: int) -> list[Said]:
-        """What this version said last, two to a pair."""
+    def answers(self, version_id: int) -> list[Answered]:
+        """What this version said last, the newest first."""
         newest = (
-            select(Pair)
+            select(Pair, Prompt)
+            .join(Prompt)
             .where(col(Pair.version_id) == version_id, col(Pair.purpose) == Purpose.LOOP)
             .order_by(col(Pair.id).desc())
             .limit(LAST_PAIRS)
         )
         with self._database.read() as session:
-            return _responses(session.exec(newest))
+            return [
+                Answered(
+                    prompt_id=pair.prompt_id,
+                    messages=prompt.messages,
+                    prompt_tokens=pair.prompt_tokens,
+                    texts=(pair.response_a, pair.response_b),
+                    said=_said(pair),
+                )
+                for pair, prompt in session.exec(newest)
+            ]
 
     def first_and_last(self, pairs: int, *, version_id: int) -> tuple[list[Said], list[Said]]:
         """The responses of the first so many pairs, and of the last so many of a version.
@@ -300,11 +310,11 @@ def _end(session: Session, leases: Sequence[Lease], now: float) -> None:
 
 
 def _responses(pairs: Iterable[Pair]) -> list[Said]:
-    return [
-        said
-        for pair in pairs
-        for said in (
-            Said(pair.tokens_a, pair.finish_a, pair.logp_a),
-            Said(pair.tokens_b, pair.finish_b, pair.logp_b),
-        )
-    ]
+    return [said for pair in pairs for said in _said(pair)]
+
+
+def _said(pair: Pair) -> tuple[Said, Said]:
+    return (
+        Said(pair.tokens_a, pair.finish_a, pair.logp_a),
+        Said(pair.tokens_b, pair.finish_b, pair.logp_b),
+    )

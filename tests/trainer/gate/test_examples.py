@@ -7,12 +7,16 @@ import pytest
 from labeler.config.settings import Settings
 from labeler.roles.scheduler import open_due_update
 from labeler.store import Store
+from labeler.store.database import Database
+from labeler.store.tables import Pair
+from tests.support.store import rows
 from tests.support.tiny import worker_settings
 from tests.support.worker import HandTurned
 from tests.trainer.worker.test_asking import worker  # noqa: F401  (a fixture)
-from tests.trainer.worker.test_worker import N, vote, work
+from tests.trainer.worker.test_worker import PROMPTS, FolderSampler, N, vote, work
 from trainer.gate.examine import NO_JUDGE
 from trainer.gate.examples import MAX_PROMPT_CHARS, MAX_TEXT_CHARS, examples_of, shortest_prompts
+from trainer.policy.policy import Policy
 from trainer.sampling.samples import Prompt, Response, Sample
 
 
@@ -56,7 +60,7 @@ def test_long_prompts_are_left_out_and_long_texts_are_cut() -> None:
     assert len(examples_of(new, live("a"))[0].after) == MAX_TEXT_CHARS + 2
 
 
-def test_where_the_live_version_must_be_asked_it_is_about_two_finished_prompts() -> None:
+def test_two_finished_answers_of_the_live_version_are_compared_with() -> None:
     few = shortest_prompts(sampled(twice("a", "length"), twice("b"), twice("c")))
     assert [sample.pair[0].text for sample in few] == ["b", "c"]
     assert [sample.prompt.id for sample in few] == [1, 2]
@@ -82,3 +86,23 @@ def test_an_update_keeps_two_examples_and_says_that_nobody_has_compared_them(
     assert all(example.before and example.after for example in change.finding.examples)
     assert change.my_labels == N
     assert change.finding.win_rate == NO_JUDGE
+
+
+def test_the_live_version_is_not_asked_again_what_it_said_is_compared_with(
+    store: Store, database: Database, policy: Policy, settings: Settings
+) -> None:
+    store.prompts.add(PROMPTS, now=1.0)
+    sampler = FolderSampler(policy)
+    turned = HandTurned(store, policy, settings, sampler=sampler)
+    work(turned)
+    vote(store, N)
+    open_due_update(settings, store, now=2000.0)
+    sampler.asked.clear()
+    turned.step()
+    assert sampler.asked == [1]
+    said = {pair.response_a for pair in rows(database, Pair) if pair.version_id == 0}
+    said |= {pair.response_b for pair in rows(database, Pair) if pair.version_id == 0}
+    live = store.versions.live()
+    assert live is not None
+    assert {example.before for example in live.finding.examples} <= said
+    assert store.queue.ready() == settings.gate_prompts, "the prompts of before are not asked again"

@@ -24,6 +24,7 @@ from trainer.policy.policy import LIVE, Policy
 from trainer.sampling.local import LocalSampler
 from trainer.sampling.sampler import Version
 from trainer.sampling.samples import Progress, Response
+from trainer.worker.jobs.sample import SampleJob
 from trainer.worker.life import SAY_SECONDS, SignOfLife, Stopped
 from trainer.worker.main import _turn
 from trainer.worker.pace import MIN_BATCH_PAIRS
@@ -177,3 +178,18 @@ def test_work_without_parts_is_given_signs_of_life_from_a_thread(
     assert role.says == "Loading the model."
     assert role.beat_at is not None
     assert role.beat_at > 1.0
+
+
+def test_between_the_steps_of_an_update_pairs_come_before_people_run_out(
+    store: Store, policy: Policy, settings: Settings
+) -> None:
+    """Nobody has voted yet, so a pair in ten seconds is what is expected."""
+    store.prompts.add(PROMPTS, now=1.0)
+    worker = HandTurned(store, policy, settings)
+    job = worker.job(SampleJob)
+    job.top_up(3)
+    ready = store.queue.ready()
+    job.refill(10.0 * ready)
+    assert store.queue.ready() == ready
+    job.refill(10.0 * ready + 1)
+    assert store.queue.ready() > ready

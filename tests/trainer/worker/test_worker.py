@@ -495,6 +495,19 @@ def test_ties_train_where_the_loss_learns_them(
     assert store.reports.status(max_staleness=2)["labels"]["used"] == N
 
 
+def test_steps_are_measured_on_pairs_that_the_update_does_not_train_on(
+    worker: HandTurned, store: Store, settings: Settings
+) -> None:
+    work(worker)
+    vote(store, N)
+    open_due_update(settings, store, now=2000.0)
+    claim = store.updates.claim(worker="w", rules=settings.vote_rules, now=2000.0)
+    assert claim is not None
+    probe = worker.job(UpdateJob)._probe(claim)
+    assert len(probe) == settings.queue_pairs - len(claim.labels)
+    assert not any(label.tokens in probe for label in claim.labels)
+
+
 def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     return all(torch.equal(weight, other[name]) for name, weight in one.items())
 

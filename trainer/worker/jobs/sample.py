@@ -34,11 +34,13 @@ class SampleJob:
             return False
         return self.top_up(count)
 
-    def refill(self) -> None:
-        """In the middle of an update: a batch for people who have nothing left to label."""
-        bounded = self._in_rounds or self._place.settings.unattended
-        if not bounded and self._place.store.queue.ready() == 0:
-            self.top_up(self._pace.batch(0, self._demand(self._place.clock())))
+    def refill(self, seconds: float) -> None:
+        """In the middle of an update: a batch, if people would run out in so many `seconds`."""
+        if self._in_rounds or self._place.settings.unattended:
+            return
+        demanded, ready = self._demand(self._place.clock()), self._place.store.queue.ready()
+        if ready < max(1.0, demanded * seconds):
+            self.top_up(self._pace.batch(ready, demanded))
 
     def top_up(self, count: int) -> bool:
         """Sample so many pairs of the live version into the queue; false if none came of it."""

@@ -1,6 +1,6 @@
 """Runs the update that is open: train, write, examine, then promote or hold back.
 
-Raters' own prompts are answered between its steps, and a queue that ran empty is filled. The
+Between its parts raters' own prompts are answered, and a queue that would run empty is filled. The
 candidate is written before anything is sampled from it; a folder that no version came of, after a
 crash say, is removed like those of old versions.
 """
@@ -17,6 +17,7 @@ from labeler.domain.errors import first_line
 from labeler.domain.states import UpdateState
 from labeler.store.records import Claim, ClaimLostError, NewVersion
 from labeler.store.views.trust import Weights
+from trainer.fast.layout import TokenPair
 from trainer.gate.examine import Candidate, Examiner
 from trainer.learning.update import Step, decayed, slowed, train
 from trainer.policy.adapters import read_adapter, remove_folders, remove_leftovers
@@ -56,6 +57,7 @@ class UpdateJob:
         self._sample = sample
         self._judge = judge
         self._weights: Weights | None = None
+        self._paused_at = 0.0
 
     def step(self, now: float) -> bool:
         """Run the update that is open to its end; false if none is."""
@@ -115,7 +117,8 @@ class UpdateJob:
 
     def _update(self, claim: Claim) -> bool:
         """Train, write, examine, settle; false if the worker was told to stop in training."""
-        place, started = self._place, self._place.clock()
+        place = self._place
+        started = self._paused_at = place.clock()
         training = self._training(claim)
         self._say(claim, UpdateState.TRAINING)
         steps = list(self._steps(claim, training))
@@ -138,9 +141,10 @@ class UpdateJob:
                 candidate,
                 version,
                 live=place.live.version,
-                said=place.store.queue.responses(claim.parent),
+                said=place.store.queue.answers(claim.parent),
                 examiner=self._examiner,
                 supply=place.supply,
+                pause=lambda: self._pause(claim, UpdateState.GATING, steps[-1]),
             )
         finding = replace(
             finding,
@@ -163,7 +167,7 @@ class UpdateJob:
             claim.labels,
             training,
             seed=seed,
-            aside=[*claim.held_out, *claim.remembered],
+            probe=self._probe(claim),
             go_on=self._place.go_on,
         )
         while True:
@@ -171,10 +175,18 @@ class UpdateJob:
                 step = next(learning, None)
             if step is None or self._stop.is_set():
                 return
-            self._beat(claim, UpdateState.TRAINING, step)
-            self._ask.step(self._place.clock())
-            self._sample.refill()
+            self._pause(claim, UpdateState.TRAINING, step)
             yield step
+
+    def _probe(self, claim: Claim) -> list[TokenPair]:
+        """What steps are measured on: pairs of the live version that the update does not train on.
+
+        Those that nobody has voted on yet are its own at random; others follow.
+        """
+        taught = [label.tokens for label in claim.labels]
+        said = [answered.tokens for answered in self._place.store.queue.answers(claim.parent)]
+        aside = [label.tokens for label in (*claim.held_out, *claim.remembered)]
+        return [*(pair for pair in said if pair not in taught), *aside]
 
     def _training(self, claim: Claim) -> Training:
         """Half the step for each refusal: the same step again would be refused again."""
@@ -212,6 +224,14 @@ class UpdateJob:
         )
         place.live.promoted(version)
         log.info("Version %s is live.", row.id)
+
+    def _pause(self, claim: Claim, state: UpdateState, step: Step) -> None:
+        """Say how far it is; then people get what they wait for. Raises Stopped."""
+        self._place.go_on()
+        self._beat(claim, state, step)
+        self._ask.step(self._place.clock())
+        self._sample.refill(self._place.clock() - self._paused_at)
+        self._paused_at = self._place.clock()
 
     def _say(self, claim: Claim, state: UpdateState) -> None:
         doing = "Training on" if state is UpdateState.TRAINING else "Examining what came of"
