@@ -47,6 +47,9 @@ log = logging.getLogger(__name__)
 FIRST_IDLE_SECONDS = 0.05
 MAX_IDLE_SECONDS = 0.5  # a vote, an ask or a rollback is noticed that fast
 IDLE_FACTOR = 1.5
+SHARED_PARAMETERS = 30_000_000
+# The page, and what else runs on these cores, comes first.
+NICE = 5
 TROUBLE = f"{ROLE}: trouble"
 TROUBLE_SECONDS = 5.0
 
@@ -128,6 +131,13 @@ def worker_name(settings: Settings) -> str:
     return f"{socket.gethostname()}:{settings.data_dir.resolve()}"
 
 
+def threads_for(policy: Policy) -> int:
+    """All cores; all but one for a small model, whose products are too small to be shared out."""
+    cores = os.cpu_count() or 1
+    small = policy.model.num_parameters() < SHARED_PARAMETERS
+    return max(1, cores - 1) if small else cores
+
+
 def rest_after(turn: Turn, rest: float) -> float:
     """How long to rest at the next idle turn, in seconds, after one at which it was `rest`."""
     return min(IDLE_FACTOR * rest, MAX_IDLE_SECONDS) if turn is Turn.IDLE else FIRST_IDLE_SECONDS
@@ -135,13 +145,13 @@ def rest_after(turn: Turn, rest: float) -> float:
 
 def _work(settings: Settings, store: Store, life: SignOfLife, stop: threading.Event) -> None:
     """Load the policy and work, again for each version of another shape that goes live."""
-    torch.set_num_threads(settings.threads or max(1, (os.cpu_count() or 2) - 1))
     if QUIET in sys.argv[1:] or not sys.stderr.isatty():
         disable_progress_bar()
     while not stop.is_set():
         life.say("Loading the model.")
         with life.kept_up():
             policy = load_live_policy(store, settings, life.say)
+            torch.set_num_threads(settings.threads or threads_for(policy))
             sampler, name = LocalSampler(policy), worker_name(settings)
             worker = make_worker(store, policy, sampler, settings, name=name, stop=stop)
         with contextlib.closing(worker):
@@ -175,4 +185,5 @@ def _turn(worker: Worker, store: Store, stop: threading.Event) -> None:
 
 
 if __name__ == "__main__":
+    os.nice(NICE)
     run_role(ROLE, run_worker)

@@ -67,5 +67,5 @@ class Model(Part):
     threads: int = Field(
         0,
         ge=0,
-        description="Torch threads of the worker; 0: all cores but one, which the page keeps.",
+        description="Torch threads of the worker; 0: one a core, but for a small policy one less.",
     )

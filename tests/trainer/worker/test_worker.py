@@ -33,6 +33,7 @@ from trainer.sampling.samples import Response
 from trainer.worker.jobs.sample import SampleJob
 from trainer.worker.jobs.update import UpdateJob
 from trainer.worker.life import Stopped
+from trainer.worker.main import threads_for
 from trainer.worker.worker import Turn
 
 PROMPTS = [[{"role": "user", "content": f"how do you make good tea {n}?"}] for n in range(40)]
@@ -506,6 +507,15 @@ def test_steps_are_measured_on_pairs_that_the_update_does_not_train_on(
     probe = worker.job(UpdateJob)._probe(claim)
     assert len(probe) == settings.queue_pairs - len(claim.labels)
     assert not any(label.tokens in probe for label in claim.labels)
+
+
+@pytest.mark.parametrize(("shared", "fewer"), [(1, 0), (10**12, 1)])
+def test_a_small_policy_leaves_a_core_to_the_page(
+    policy: Policy, monkeypatch: pytest.MonkeyPatch, shared: int, fewer: int
+) -> None:
+    monkeypatch.setattr("trainer.worker.main.SHARED_PARAMETERS", shared)
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    assert threads_for(policy) == 4 - fewer
 
 
 def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
