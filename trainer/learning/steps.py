@@ -22,11 +22,12 @@ from trainer.policy.logps import response_logps
 from trainer.policy.policy import CANDIDATE, Policy
 
 PROBE_PAIRS = 4
-FIRST_RATE = 1e-4  # of the first proposal; it is scaled at once
+FIRST_RATE = 1e-3  # of the first proposal; it is scaled at once
 MAX_RATE = 0.05
 MAX_FACTOR = 16.0
 TRIES = 3
 NEAR_ENOUGH = 1.25  # a factor
+NEARLY = 1.6  # where later steps make up for it
 
 
 class GivenRate:
@@ -66,10 +67,11 @@ class MeasuredSteps:
         goal = max(0.0, self._goal - _distance(self._start, self._now)) / left
         before = [weight.detach().clone() for weight in self._weights]
         self._optimizer.step()
+        near = NEAR_ENOUGH if left == 1 else NEARLY
         for _ in range(TRIES):
             logps = self._logps()
             factor = self._factor(goal, _distance(self._now, logps))
-            if 1 / NEAR_ENOUGH <= factor <= NEAR_ENOUGH:
+            if 1 / near <= factor <= near:
                 break
             self._scale(before, factor)
         else:

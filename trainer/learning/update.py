@@ -9,6 +9,7 @@ labels of the update.
 
 import logging
 import math
+import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -100,7 +101,9 @@ def train(
     policy.copy_adapter(LIVE, CANDIDATE)
     weights = policy.parameters(CANDIDATE)
     examples = _examples(policy, labels, settings)
-    steps = _steps(policy, weights, [*probe, *examples.pairs], settings)
+    # At random, for replies that are sampled together come in the order of their length.
+    some = random.Random(seed).sample(list(probe), min(len(probe), PROBE_PAIRS))
+    steps = _steps(policy, weights, [*some, *examples.pairs], settings)
     mean_weight = sum(label.weight for label in labels) / len(labels)
     micro = _MicroBatches(policy, settings, mean_weight, go_on)
     batches = _batches(len(labels), settings, seed)
