@@ -18,7 +18,8 @@ from labeler.config.parts.sampling import Sampling
 from trainer.sampling.decoding import Cohort, Decoder
 from trainer.sampling.samples import Progress
 
-NUCLEUS_TOKENS = 512
+NUCLEUS_TOKENS = 64
+NUCLEUS_GROWTH = 8
 
 
 @dataclass(frozen=True)
@@ -102,32 +103,43 @@ def draw_tokens(logits_RV: Tensor, uniform_R: Tensor, settings: Sampling) -> tup
     that rare tokens of a large vocabulary keep their share.
     """
     logps_RV = (logits_RV.float() / settings.temperature).log_softmax(-1)
-    probabilities_RV = logps_RV.exp()
     if settings.top_p < 1:
-        probabilities_RV = nucleus(probabilities_RV, settings.top_p)
-    cumulative_RV = probabilities_RV.cumsum(-1, dtype=torch.float64)
-    total_R1 = cumulative_RV[:, -1:]
+        tokens_R = _from_nucleus(logps_RV, uniform_R, settings.top_p)
+    else:
+        tokens_R = _at(uniform_R, logps_RV.exp())
+    return tokens_R, logps_RV.gather(1, tokens_R[:, None])[:, 0]
+
+
+def _from_nucleus(
+    logps_RV: Tensor, uniform_R: Tensor, top_p: float, size: int = NUCLEUS_TOKENS
+) -> Tensor:
+    """A token a row (R,) of the smallest set of likeliest tokens that holds `top_p`.
+
+    Holtzman et al. 2019 (arXiv 1904.09751), section 3.1. The set is looked for among the likeliest
+    `size` tokens first, because sorting a vocabulary of 49,152 takes as long as SmolLM2's whole
+    forward pass. Rows whose set is larger look again among more.
+    """
+    likeliest_RK, order_RK = logps_RV.topk(min(size, logps_RV.shape[1]))
+    likeliest_RK = likeliest_RK.exp()
+    # Written so that NaN is inside, and found there.
+    inside_RK = ~(likeliest_RK.cumsum(-1) - likeliest_RK >= top_p)
+    order_RK, by_token_RK = order_RK.sort(-1)
+    kept_RK = likeliest_RK.masked_fill(~inside_RK, 0.0).gather(1, by_token_RK)
+    tokens_R = order_RK.gather(1, _at(uniform_R, kept_RK)[:, None])[:, 0]
+    wider_R = inside_RK[:, -1]
+    if size < logps_RV.shape[1] and wider_R.any():
+        wider = logps_RV[wider_R], uniform_R[wider_R]
+        tokens_R[wider_R] = _from_nucleus(*wider, top_p, NUCLEUS_GROWTH * size)
+    return tokens_R
+
+
+def _at(uniform_R: Tensor, shares_RK: Tensor) -> Tensor:
+    """Where uniform numbers fall in the cumulative shares, (R,)."""
+    cumulative_RK = shares_RK.cumsum(-1, dtype=torch.float64)
+    total_R1 = cumulative_RK[:, -1:]
     if not total_R1.isfinite().all():
         raise FloatingPointError("The policy gives no probabilities: its logits are not finite.")
-    tokens_R1 = torch.searchsorted(cumulative_RV, uniform_R[:, None] * total_R1, right=True)
-    return tokens_R1[:, 0], logps_RV.gather(1, tokens_R1)[:, 0]
-
-
-def nucleus(probabilities_RV: Tensor, top_p: float) -> Tensor:
-    """Set to 0 what is outside the smallest set of likeliest tokens that holds `top_p`, (R, V).
-
-    Holtzman et al. 2019 (arXiv 1904.09751), section 3.1. Not normalised again. It is looked for
-    among the likeliest NUCLEUS_TOKENS first, because sorting a vocabulary of 49,152 takes as long
-    as SmolLM2's whole forward pass.
-    """
-    vocabulary = probabilities_RV.shape[1]
-    for size in (min(NUCLEUS_TOKENS, vocabulary), vocabulary):
-        likeliest_RK, order_RK = probabilities_RV.topk(size)
-        inside_RK = likeliest_RK.cumsum(-1) - likeliest_RK < top_p
-        if not inside_RK[:, -1].any():  # it ends here
-            break
-    kept_RK = likeliest_RK.masked_fill(~inside_RK, 0.0)
-    return torch.zeros_like(probabilities_RV).scatter(1, order_RK, kept_RK)
+    return torch.searchsorted(cumulative_RK, uniform_R[:, None] * total_R1, right=True)[:, 0]
 
 
 def _admit(

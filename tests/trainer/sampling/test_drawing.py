@@ -11,7 +11,7 @@ from transformers import TopPLogitsWarper
 from labeler.config.parts.sampling import Sampling
 from tests.support.tiny import tiny_model
 from trainer.sampling.decoding import Cohort, Decoder
-from trainer.sampling.drawing import Job, Row, draw_rows, draw_tokens, nucleus
+from trainer.sampling.drawing import Job, Row, draw_rows, draw_tokens
 
 PROMPTS = [[3, 20, 30, 0, 4], [3, 0, 4], [7], [9, 8, 7, 6, 5, 4, 3], [11, 12], [13, 14, 15]]
 SETTINGS = Sampling(max_new_tokens=12)
@@ -61,13 +61,19 @@ def test_tokens_come_with_the_probabilities_of_the_softmax(temperature: float) -
 
 @pytest.mark.parametrize("spread", [1, 3, 9])
 @pytest.mark.parametrize("top_p", [0.05, 0.5, 0.9, 0.999])
-def test_top_p_keeps_the_tokens_that_transformers_keeps(top_p: float, spread: float) -> None:
-    """Whether they are among the likeliest NUCLEUS_TOKENS or not: of 700, so many are kept."""
-    logits = spread * torch.randn(50, 700, generator=torch.Generator().manual_seed(0))
-    warped = TopPLogitsWarper(top_p)(None, logits)
-    cut = nucleus(logits.softmax(-1), top_p)
-    assert torch.equal(cut > 0, warped.isfinite())
-    assert torch.allclose(cut / cut.sum(-1, keepdim=True), warped.softmax(-1))
+def test_top_p_draws_from_the_tokens_that_transformers_keeps(top_p: float, spread: float) -> None:
+    """Whether they are among the likeliest NUCLEUS_TOKENS or not: of 700, so many are kept.
+
+    A number within rounding (1e-6) of the border of two tokens may fall to either side.
+    """
+    generator = torch.Generator().manual_seed(0)
+    logits = (spread * torch.randn(50, 700, generator=generator)).repeat_interleave(40, dim=0)
+    uniform = torch.rand(2000, generator=generator, dtype=torch.float64)
+    cumulative = TopPLogitsWarper(top_p)(None, logits).double().softmax(-1).cumsum(-1)
+    expected = torch.searchsorted(cumulative, uniform[:, None], right=True)[:, 0]
+    found, logps = draw_tokens(logits, uniform, Sampling(top_p=top_p))
+    assert (found != expected).sum() <= 2
+    assert torch.equal(logps, logits.log_softmax(-1).gather(1, found[:, None])[:, 0])
 
 
 def test_a_token_without_probability_is_never_drawn_even_at_the_ends() -> None:
@@ -92,11 +98,12 @@ def test_rare_tokens_of_a_large_vocabulary_keep_their_share() -> None:
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_logits_that_are_not_finite_are_an_error(bad: float) -> None:
+@pytest.mark.parametrize("top_p", [1.0, 0.9])
+def test_logits_that_are_not_finite_are_an_error(bad: float, top_p: float) -> None:
     logits = torch.zeros(2, 4)
     logits[1, 2] = bad
     with pytest.raises(FloatingPointError):
-        draw_tokens(logits, torch.zeros(2, dtype=torch.float64), SETTINGS)
+        draw_tokens(logits, torch.zeros(2, dtype=torch.float64), Sampling(top_p=top_p))
 
 
 def test_how_many_rows_there_are_at_a_time_changes_no_response() -> None:
