@@ -146,5 +146,12 @@ def made_up_pair(prompt_id: int, version: int) -> NewPair:
         finish_b="stop",
         reference_logp_a=-17.0,
         reference_logp_b=-23.0,
-        sampling={"temperature": 1.0, "top_p": 1.0, "max_new_tokens": 16, "seed": 5, LOGPS_AT: 1.0},
+        sampling={
+            "temperature": 1.0,
+            "top_p": 1.0,
+            "max_new_tokens": 16,
+            "seed": 5,
+            LOGPS_AT: 1.0,
+            "sampling_dtype": "float32",
+        },
     )

@@ -5,8 +5,9 @@ without a word. `PRIVATE_NAMES` has every one, with the modules that use it.
 """
 
 PRIVATE_NAMES = {
+    "torch.ops.mkldnn._is_mkldnn_bf16_supported": ["trainer.fast.matmul"],
     "torch.ops.mkldnn._linear_pointwise": ["trainer.fast.matmul"],
-    "torch.ops.mkldnn._reorder_linear_weight": ["trainer.sampling.merged"],
+    "torch.ops.mkldnn._reorder_linear_weight": ["trainer.fast.matmul"],
     "torch._softmax_backward_data": ["trainer.fast.attention"],
     "transformers.PreTrainedConfig._attn_implementation": [
         "trainer.fast.attention",

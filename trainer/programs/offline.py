@@ -209,7 +209,9 @@ def run_offline(path: Path, settings: Settings, stop: threading.Event) -> str:
         add_first_prompts(settings, store, log.info)
         torch.set_num_threads(settings.threads or (os.cpu_count() or 1))
         policy = load_live_policy(store, settings)
-        offline = Offline(store, policy, LocalSampler(policy), settings)
+        offline = Offline(
+            store, policy, LocalSampler(policy, dtype=settings.sampling_dtype), settings
+        )
         return offline.run(found.pairs, name=path.name, stop=stop)
 
 

@@ -316,8 +316,10 @@ def _padded(parts: Sequence[Tensor]) -> Tensor:
     return torch.cat([*parts, parts[0].new_zeros(missing)])
 
 
-def objection(decoder: Decoder) -> str | None:
+def objection(decoder: Decoder, dtype: torch.dtype | None = None) -> str | None:
     """Why this model cannot be decoded here, in words that follow "because"; None if it can.
+
+    `dtype` is that of its linear layers, where it is not the model's own.
 
     Models say what they are made of, and then the decoder's logits are held against those of a
     plain forward pass, for prompts of different lengths.
@@ -338,7 +340,7 @@ def objection(decoder: Decoder) -> str | None:
         difference = _difference(decoder, prompts)
     except (AttributeError, TypeError, RuntimeError) as error:  # it asks a cache for more than ours
         return f"its forward pass refuses our cache ({first_line(error)})"
-    tolerance = 1e-3 if model.dtype == torch.float32 else 5e-2
+    tolerance = 1e-3 if (dtype or model.dtype) == torch.float32 else 5e-2
     # Written so that NaN objects, too.
     return None if difference < tolerance else f"its logits come out {difference:.1%} apart"
 

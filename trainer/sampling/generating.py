@@ -144,7 +144,7 @@ def _fits(policy: Policy, prompts: Sequence[Sequence[int]], together: Together) 
     drawn = generate_rows(policy, jobs, settings, copies=2, together=together, seed=0)
     with torch.inference_mode():
         return all(
-            agrees(policy, row.logp, _alone(policy, row), tokens=len(row.tokens))
+            agrees(row.logp, _alone(policy, row), tokens=len(row.tokens), dtype=policy.model.dtype)
             for rows in drawn
             for row in rows
         )

@@ -1,7 +1,8 @@
 """Responses from the policy in this process, with the very tokens that were sampled.
 
 It draws from a merged copy of the policy where memory allows, so that it leaves the policy
-that trains alone; else from the policy itself. A model that cannot be decoded by
+that trains alone; else from the policy itself. The copy multiplies in bfloat16 where that is
+faster (`trainer.sampling.precision`). A model that cannot be decoded by
 `trainer.sampling.decoding` goes through transformers' `generate`, under the adapter that is asked
 for. Each is said once, in the log.
 """
@@ -9,6 +10,8 @@ for. Each is said once, in the log.
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+
+import torch
 
 from labeler.config.parts.sampling import Sampling
 from labeler.domain.errors import BadInput
@@ -18,6 +21,7 @@ from trainer.sampling.drawing import Job, Row, draw_rows
 from trainer.sampling.generating import Together, fitting, generate_rows
 from trainer.sampling.merged import MergedCopy, copy_fits, free_bytes
 from trainer.sampling.origin import adapter_of
+from trainer.sampling.precision import MAX_KL, SamplingDtype, chosen, divergence
 from trainer.sampling.sampler import Version
 from trainer.sampling.samples import Progress, Response
 
@@ -30,11 +34,22 @@ CACHE_SHARE_OF_FREE_MEMORY = 0.2
 class LocalSampler:
     """Draws responses of one policy. `rows` bounds how many are decoded at the same time."""
 
-    def __init__(self, policy: Policy, *, rows: int = ROWS, merge: bool = True) -> None:
-        """Raises BadInput if there is no way to sample from the policy."""
+    def __init__(
+        self,
+        policy: Policy,
+        *,
+        rows: int = ROWS,
+        merge: bool = True,
+        dtype: SamplingDtype = "auto",
+    ) -> None:
+        """`dtype` is what a merged copy multiplies in.
+
+        Raises BadInput if there is no way to sample from the policy.
+        """
         self._policy = policy
         self._rows = rows
-        self._copy = _merged_copy(policy) if merge else None
+        self._copy = _merged_copy(policy, dtype) if merge else None
+        self._excess: dict[float, float] = {}
         self._decoder = _decoder(policy, self._copy)
         self._together = Together.ALL
         if self._decoder is None:
@@ -90,8 +105,11 @@ class LocalSampler:
             drawn = self._draw(jobs, settings, seed=seed, copies=copies, progress=progress)
             if self._copy is None:
                 drawn = iter(list(drawn))
+        dtype = None if self._copy is None else self._copy.dtype
+        excess = 0.0 if dtype is None else self._excess_of(adapter, settings.temperature)
         for rows in drawn:
-            yield rows[0].job.number, tuple(_response(self._policy, row) for row in rows)
+            answers = (_response(self._policy, row, dtype, excess) for row in rows)
+            yield rows[0].job.number, tuple(answers)
 
     def _draw(
         self,
@@ -127,9 +145,21 @@ class LocalSampler:
     def _weights(self, adapter: str | None) -> AbstractContextManager[None]:
         """Draw under the adapter: the merged copy becomes it, or else the policy switches to it."""
         if self._copy is not None:
-            self._copy.refresh(adapter)
+            if self._copy.refresh(adapter):
+                self._excess.clear()
             return nullcontext()
         return self._policy.reference() if adapter is None else self._policy.adapter(adapter)
+
+    def _excess_of(self, adapter: str | None, temperature: float) -> float:
+        """By how much a rounded copy is surer of its own tokens than the policy, nats a token.
+
+        That is its divergence. Taken off, log-probabilities are the policy's on average.
+        """
+        assert self._copy is not None
+        if temperature not in self._excess:
+            found = divergence(self._policy, self._copy.model, adapter, temperature)
+            self._excess[temperature] = found
+        return self._excess[temperature]
 
 
 def refuse_small_context(settings: Sampling, policy: Policy) -> None:
@@ -141,22 +171,31 @@ def refuse_small_context(settings: Sampling, policy: Policy) -> None:
         )
 
 
-def _merged_copy(policy: Policy) -> MergedCopy | None:
+def _merged_copy(policy: Policy, wanted: SamplingDtype) -> MergedCopy | None:
     """A copy to sample from, if memory and the kind of adapter allow."""
+    dtype = chosen(policy, wanted)
     try:
-        if copy_fits(policy.model, free_bytes(policy.device)):
-            return MergedCopy(policy.model)
-        reason = "there is no memory for one"
+        if not copy_fits(policy.model, free_bytes(policy.device), dtype):
+            raise ValueError("there is no memory for one")
+        copy = MergedCopy(policy.model, dtype)
     except ValueError as error:
-        reason = str(error)
-    log.warning("There is no merged copy of the policy, because %s; sampling is slower.", reason)
-    return None
+        log.warning("There is no merged copy of the policy, because %s; sampling is slower.", error)
+        return None
+    if dtype is None:
+        return copy
+    name = str(dtype).removeprefix("torch.")
+    apart = divergence(policy, copy.model, None, temperature=1.0)
+    if wanted == "auto" and not apart <= MAX_KL:
+        log.info("Replies are not drawn in %s: it moves them by %.4f nats a token.", name, apart)
+        return MergedCopy(policy.model)
+    log.info("Replies are drawn in %s, which moves them by %.4f nats a token.", name, apart)
+    return copy
 
 
 def _decoder(policy: Policy, copy: MergedCopy | None) -> Decoder | None:
     """What decodes the copy, or the policy itself; None if `generate` must."""
     decoder = Decoder(policy.model.get_base_model() if copy is None else copy.model)
-    reason = objection(decoder)
+    reason = objection(decoder, None if copy is None else copy.dtype)
     if reason is None:
         return decoder
     log.warning(
@@ -205,9 +244,10 @@ def _rows_that_fit(decoder: Decoder, jobs: Sequence[Job], rows: int) -> int:
     return rows
 
 
-def _response(policy: Policy, row: Row) -> Response:
+def _response(policy: Policy, row: Row, dtype: torch.dtype | None, excess: float) -> Response:
     """What became of a row; the token that ends it is no part of the text."""
     ended = row.tokens[-1] in policy.eos_token_ids
     said = row.tokens[:-1] if ended else row.tokens
     text = policy.tokenizer.decode(said, skip_special_tokens=True).strip()
-    return Response(text, row.tokens, finish="stop" if ended else "length", logp=row.logp)
+    logp = row.logp - excess * len(row.tokens)
+    return Response(text, row.tokens, "stop" if ended else "length", logp, dtype)

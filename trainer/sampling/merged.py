@@ -3,7 +3,8 @@
     W_copy = W + scaling B A        (Hu et al. 2021, "LoRA", arXiv 2106.09685, section 4.1)
 
 Only the linear layers that the adapter changes have weights of their own; embeddings, norms and
-head are the base's very tensors. The weights are always worked out anew from base and adapter:
+head are the base's very tensors. A copy that multiplies in another dtype than the base has all its
+linear layers to itself. The weights are always worked out anew from base and adapter:
 merging into a base and taking it out again drifts, and peft's hot swap into a merged adapter does
 nothing without a word (peft #3581).
 """
@@ -18,10 +19,9 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from trainer.fast.matmul import linear
+from trainer.fast.matmul import linear, packed
 
 SHARE_OF_FREE_MEMORY = 0.5
-PACKED_FOR_ROWS = 256  # oneDNN lays the weights out for about so many rows; others work as well
 
 
 class FastLinear(nn.Module):
@@ -40,9 +40,13 @@ class FastLinear(nn.Module):
 class MergedCopy:
     """A model that computes what the policy does under one adapter, and trains nothing."""
 
-    def __init__(self, policy_model: PeftModel) -> None:
-        """Starts as the reference. Raises ValueError if an adapter is more than plain LoRA."""
+    def __init__(self, policy_model: PeftModel, dtype: torch.dtype | None = None) -> None:
+        """Starts as the reference. All linear layers multiply in `dtype`; None: in their own.
+
+        Raises ValueError if an adapter is more than plain LoRA.
+        """
         base = policy_model.get_base_model()
+        self.dtype = dtype
         sources = _lora_layers(base)
         shared = {id(tensor): tensor for tensor in (*base.parameters(), *base.buffers())}
         self.model: PreTrainedModel = copy.deepcopy(base, shared).eval()
@@ -55,7 +59,12 @@ class MergedCopy:
             self.model.set_submodule(name, layer)
         for name, module in list(self.model.named_modules()):
             if type(module) is nn.Linear:
-                self.model.set_submodule(name, FastLinear(module.weight, module.bias))
+                weight = (
+                    module.weight if dtype is None else packed(module.weight.detach().to(dtype))
+                )
+                self.model.set_submodule(name, FastLinear(weight, module.bias))
+        for source, layer in () if dtype is None else self._layers:
+            layer.weight = packed(_base(source).to(dtype))
         self._made_from: tuple[str | None, list[Tensor]] = None, []
 
     def refresh(self, adapter: str | None) -> bool:
@@ -63,7 +72,8 @@ class MergedCopy:
         if self.holds(adapter):
             return False
         for source, layer in self._layers:
-            layer.weight = _stored(_merged(source, adapter), _base(source).dtype)
+            dtype = self.dtype or _base(source).dtype
+            layer.weight = packed(_merged(source, adapter).to(dtype))
         self._made_from = adapter, [tensor.clone() for tensor in self._state(adapter)]
         return True
 
@@ -79,14 +89,23 @@ class MergedCopy:
         return [factor for source, _ in self._layers for factor in _factors(source, adapter)]
 
 
-def copy_bytes(policy_model: PeftModel) -> int:
-    """What a merged copy would take: the weights that adapters change."""
-    return sum(_base(s).nbytes for s in _lora_layers(policy_model.get_base_model()).values())
+def copy_bytes(policy_model: PeftModel, dtype: torch.dtype | None = None) -> int:
+    """What a merged copy would take: the weights that adapters change, or all in another dtype."""
+    base = policy_model.get_base_model()
+    changed = [_base(source) for source in _lora_layers(base).values()]
+    if dtype is None:
+        return sum(weight.nbytes for weight in changed)
+    kept = [
+        module.weight
+        for name, module in base.named_modules()
+        if type(module) is nn.Linear and not any(part in name for part in (".base_layer", "lora_"))
+    ]
+    return dtype.itemsize * sum(weight.numel() for weight in (*changed, *kept))
 
 
-def copy_fits(policy_model: PeftModel, free: int) -> bool:
+def copy_fits(policy_model: PeftModel, free: int, dtype: torch.dtype | None = None) -> bool:
     """Whether a merged copy leaves enough of `free` bytes for training and a key-value cache."""
-    return copy_bytes(policy_model) <= SHARE_OF_FREE_MEMORY * free
+    return copy_bytes(policy_model, dtype) <= SHARE_OF_FREE_MEMORY * free
 
 
 def free_bytes(device: torch.device) -> int:
@@ -132,12 +151,3 @@ def _merged(source: LoraLinear, adapter: str | None) -> Tensor:
         return base
     a, b = _factors(source, adapter)
     return torch.addmm(base, b.float(), a.float(), alpha=source.scaling[adapter])
-
-
-def _stored(weight: Tensor, dtype: torch.dtype) -> Tensor:
-    """In the base's dtype; on the CPU in float32, laid out for oneDNN where torch has it."""
-    packs = hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
-    if packs and dtype == torch.float32 and weight.device.type == "cpu":
-        packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight, PACKED_FOR_ROWS)
-        return packed
-    return weight.to(dtype).contiguous()

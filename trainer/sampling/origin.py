@@ -67,7 +67,8 @@ def refuse_others(
     switched = policy.reference() if adapter is None else policy.adapter(adapter)
     with torch.inference_mode(), switched:
         logp = row_logps(policy, [(prompts[place], response.tokens)]).item()
-    if not agrees(policy, response.logp, logp, tokens=len(response.tokens)):
+    dtype = response.dtype or policy.model.dtype
+    if not agrees(response.logp, logp, tokens=len(response.tokens), dtype=dtype):
         raise WrongVersionError(
             f"The sampler does not draw from version {version.number}: it gives a reply a "
             f"log-probability of {response.logp:.2f}, and the version one of {logp:.2f}. Nothing "
@@ -75,8 +76,6 @@ def refuse_others(
         )
 
 
-def agrees(policy: Policy, drawn: float, computed: float, *, tokens: int) -> bool:
+def agrees(drawn: float, computed: float, *, tokens: int, dtype: torch.dtype) -> bool:
     """Whether two log-probabilities of a response (nats) differ by no more than rounding."""
-    return (
-        math.isfinite(computed) and abs(drawn - computed) <= tokens * MAX_APART[policy.model.dtype]
-    )
+    return math.isfinite(computed) and abs(drawn - computed) <= tokens * MAX_APART[dtype]

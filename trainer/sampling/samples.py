@@ -4,6 +4,8 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import torch
+
 from labeler.domain.messages import Messages
 from labeler.domain.thought import without_thought
 from trainer.fast.layout import TokenPair
@@ -17,13 +19,15 @@ class Response:
     """`tokens` end in EOS if `finish` is "stop"; if it is "length", none is added.
 
     `logp` is the summed log-probability of the tokens under the policy that drew them, in nats, at
-    the temperature they were drawn at and without the cut: DPO's log pi(y|x).
+    the temperature they were drawn at and without the cut: DPO's log pi(y|x). `dtype` is what a
+    sampler multiplied in, where it was not that of the policy; then `logp` is right on average.
     """
 
     text: str
     tokens: list[int]
     finish: str
     logp: float
+    dtype: torch.dtype | None = None
 
 
 @dataclass(frozen=True)

@@ -152,7 +152,8 @@ def _work(settings: Settings, store: Store, life: SignOfLife, stop: threading.Ev
         with life.kept_up():
             policy = load_live_policy(store, settings, life.say)
             torch.set_num_threads(settings.threads or threads_for(policy))
-            sampler, name = LocalSampler(policy), worker_name(settings)
+            sampler = LocalSampler(policy, dtype=settings.sampling_dtype)
+            name = worker_name(settings)
             worker = make_worker(store, policy, sampler, settings, name=name, stop=stop)
         with contextlib.closing(worker):
             _turn(worker, store, stop)

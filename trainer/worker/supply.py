@@ -149,7 +149,11 @@ class Supply:
             logp_a=a.logp,
             logp_b=b.logp,
             sampling=self._settings.model_dump(include=DRAWN_BY)
-            | {"seed": sample.seed, LOGPS_AT: self._policy.temperature},
+            | {
+                "seed": sample.seed,
+                LOGPS_AT: self._policy.temperature,
+                "sampling_dtype": str(a.dtype or self._policy.model.dtype).removeprefix("torch."),
+            },
         )
 
     def measured(

@@ -64,6 +64,11 @@ class Model(Part):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto", description="Weights of the frozen base. auto: float32 on a CPU, else bfloat16."
     )
+    sampling_dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto",
+        description="What the sampling copy multiplies in. auto: bfloat16 where it is faster and "
+        "changes little, else as dtype.",
+    )
     threads: int = Field(
         0,
         ge=0,

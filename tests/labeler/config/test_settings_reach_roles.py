@@ -104,6 +104,7 @@ CHANGED: dict[str, Any] = {
     "gate_max_agreement_drop": 0.4,
     "device": "cpu",
     "dtype": "bfloat16",
+    "sampling_dtype": "float32",
     "threads": 2,
     "keep_versions": 6,
 }

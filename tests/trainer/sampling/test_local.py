@@ -82,7 +82,9 @@ def test_responses_come_with_the_probabilities_that_the_policy_gives(
     the model's own softmax for every first token. Chi-square has mean 15 and deviation sqrt(30).
     """
     if way == "generate":
-        monkeypatch.setattr("trainer.sampling.local.objection", lambda decoder: "of the test")
+        monkeypatch.setattr(
+            "trainer.sampling.local.objection", lambda decoder, dtype: "of the test"
+        )
     disturb(policy, LIVE)
     two_tokens = Sampling(temperature=0.7, top_p=1.0, max_new_tokens=2)
     prompt = PROMPTS[0]
@@ -141,7 +143,9 @@ def test_a_response_knows_its_log_probability_under_the_policy(
     policy: Policy, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if way == "generate":
-        monkeypatch.setattr("trainer.sampling.local.objection", lambda decoder: "of the test")
+        monkeypatch.setattr(
+            "trainer.sampling.local.objection", lambda decoder, dtype: "of the test"
+        )
     disturb(policy, LIVE)
     cool = Sampling(temperature=0.7, top_p=0.9, max_new_tokens=8)
     answers = LocalSampler(policy).draw(LIVE, PROMPTS, cool, seed=1)

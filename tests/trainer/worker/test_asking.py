@@ -75,7 +75,7 @@ def test_own_prompts_are_answered_before_the_queue_is_filled_and_are_pairs_like_
     first, second = own_pair(database, "a"), own_pair(database, "bb")
     assert first.response_a != first.response_b
     assert first.tokens_a != second.tokens_a  # the same prompt, asked again, is answered anew
-    assert set(first.sampling) == {*Sampling.model_fields, "seed", LOGPS_AT}
+    assert set(first.sampling) == {*Sampling.model_fields, "seed", LOGPS_AT, "sampling_dtype"}
     rows = [(first.prompt_tokens, first.tokens_a), (first.prompt_tokens, first.tokens_b)]
     batch = make_batch(rows, pad=policy.pad_token_id, device=policy.device)
     with torch.no_grad():
@@ -233,7 +233,9 @@ def test_progress_is_told_while_tokens_are_drawn(
 ) -> None:
     policy = load(tiny_policy)
     if kind == "generate":
-        monkeypatch.setattr("trainer.sampling.local.objection", lambda decoder: "of this test")
+        monkeypatch.setattr(
+            "trainer.sampling.local.objection", lambda decoder, dtype: "of this test"
+        )
     sampler = LocalSampler(policy, merge=kind == "merged copy")
     prompts = [policy.prompt_tokens([{"role": "user", "content": text}]) for text in QUESTIONS[:2]]
     told: list[Mapping[int, int]] = []

@@ -91,6 +91,7 @@ def test_the_queue_is_filled_with_pairs_worth_asking_and_their_reference_log_pro
             "max_new_tokens",
             "seed",
             "logp_temperature",
+            "sampling_dtype",
         }
         rows = [(pair.prompt_tokens, pair.tokens_a), (pair.prompt_tokens, pair.tokens_b)]
         batch = make_batch(rows, pad=policy.pad_token_id, device=policy.device)
