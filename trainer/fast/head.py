@@ -33,6 +33,7 @@ class Head:
     softcap: float | None
     temperature: float = 1.0
     block_bytes: int = BLOCK_BYTES
+    products: torch.dtype | None = None  # in which it multiplies if a gradient is wanted
 
     def token_logps(self, hidden_TD: Tensor, targets_T: Tensor) -> Tensor:
         """Log-probability of each target (T,), in float32 nats; differentiable in `hidden_TD`."""
@@ -45,10 +46,14 @@ class Head:
         size = max(1, self.block_bytes // (4 * tokens))
         return [slice(first, min(first + size, words)) for first in range(0, words, size)]
 
-    def logits(self, hidden_TD: Tensor, block: slice) -> tuple[Tensor, Tensor | None]:
-        """Logits (T, block) in float32, and the slope of the soft cap there, if there is one."""
-        bias = None if self.bias is None else self.bias[block]
-        raw = linear(hidden_TD, self.weight[block], bias).float()
+    def logits(
+        self, hidden_TD: Tensor, weight: Tensor, bias: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Logits (T, block) in float32, and the slope of the soft cap there, if there is one.
+
+        `weight` and `bias` are those of a block of the vocabulary.
+        """
+        raw = linear(hidden_TD, weight, bias).float()
         if self.softcap is None:
             return raw.div_(self.temperature), None
         capped = raw.div_(self.softcap).tanh_()
@@ -56,11 +61,13 @@ class Head:
         return capped.mul_(self.softcap / self.temperature), slope
 
 
-def head_of(base: PreTrainedModel, temperature: float = 1.0) -> Head:
+def head_of(
+    base: PreTrainedModel, temperature: float = 1.0, products: torch.dtype | None = None
+) -> Head:
     """The head of a model; whether its logits are these is for the caller to check."""
     output = base.get_output_embeddings()
     softcap = getattr(base.config.get_text_config(), "final_logit_softcapping", None)
-    return Head(output.weight, output.bias, softcap, temperature)
+    return Head(output.weight, output.bias, softcap, temperature, products=products)
 
 
 class _Sums:
@@ -82,7 +89,7 @@ class _Sums:
         if self.mean_TD is not None:
             if slope is not None:
                 terms.mul_(slope)
-            self.mean_TD.mul_(shrink_T1).add_(linear(terms.to(weight.dtype), weight.T))
+            self.mean_TD.mul_(shrink_T1).add_(linear(terms, weight.T))
 
     def log_total(self) -> Tensor:
         """log sum_v exp(z[v]), (T,)."""
@@ -96,13 +103,17 @@ class _TokenLogps(torch.autograd.Function):
         chosen_T = sums.total_T1.new_empty(len(targets_T))
         slope_T = torch.ones_like(chosen_T)
         for block in head.blocks(len(targets_T)):
-            logits, slope = head.logits(hidden_TD, block)
+            weight = head.weight[block]
+            if ctx.needs_input_grad[0]:
+                weight = weight.to(head.products or weight.dtype)
+            bias = None if head.bias is None else head.bias[block]
+            logits, slope = head.logits(hidden_TD, weight, bias)
             rows = ((targets_T >= block.start) & (targets_T < block.stop)).nonzero().squeeze(1)
             words = targets_T[rows] - block.start
             chosen_T[rows] = logits[rows, words]
             if slope is not None:
                 slope_T[rows] = slope[rows, words]
-            sums.add(logits, slope, head.weight[block])
+            sums.add(logits, slope, weight)
         if sums.mean_TD is not None:
             chosen_TD = head.weight[targets_T] * slope_T[:, None]
             gradient_TD = chosen_TD - sums.mean_TD.div_(sums.total_T1)

@@ -11,11 +11,12 @@ Here the second product is added into the first. What is kept is x, which neighb
 A gated block, down(silu(gate(x)) * up(x)), is most of a Llama's activations. Of its four wide
 tensors two are kept, gate(x) and up(x); the backward pass multiplies them again.
 
-Only plain layers are taken: `nn.Linear`, no dropout, no variant such as DoRA, no LoRA bias, adapter
-and base of one dtype. Any other layer, and every pass under an adapter that trains nothing, is left
-to peft; with the adapters off (the reference) a layer is one product.
+Only plain layers are taken: `nn.Linear`, no dropout, no variant such as DoRA, no LoRA bias, and an
+adapter in float32 or in the dtype of the base. Any other layer, and every pass under an adapter
+that trains nothing, is left to peft; with the adapters off (the reference) a layer is one product.
 """
 
+from functools import partial
 from types import MethodType
 from typing import Any
 
@@ -27,17 +28,22 @@ from transformers.activations import ACT2FN
 from trainer.fast.matmul import linear
 
 
-def make_lean(model: nn.Module) -> None:
-    """Let the plain LoRA layers of a peft model train leanly; they stay peft layers in all else."""
+def make_lean(model: nn.Module, products: torch.dtype | None = None) -> None:
+    """Let the plain LoRA layers of a peft model train leanly; they stay peft layers in all else.
+
+    When they train, the products with frozen weights are taken in `products`, or in their dtype.
+    """
     for module in model.modules():
         if type(module) is lora.Linear and type(module.base_layer) is nn.Linear:
-            module.forward = MethodType(_forward, module)
+            module.forward = MethodType(partial(_forward, products=products), module)
     for module in model.modules():
         if _is_gated(module):
-            module.forward = MethodType(_gated_forward, module)
+            module.forward = MethodType(partial(_gated_forward, products=products), module)
 
 
-def _forward(layer: lora.Linear, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+def _forward(
+    layer: lora.Linear, x: Tensor, *args: Any, products: torch.dtype | None, **kwargs: Any
+) -> Tensor:
     """(..., in) to (..., out) under the adapter that is switched on."""
     name = layer.active_adapters[0]
     base = layer.base_layer
@@ -48,11 +54,13 @@ def _forward(layer: lora.Linear, x: Tensor, *args: Any, **kwargs: Any) -> Tensor
         return result
     A, B = layer.lora_A[name].weight, layer.lora_B[name].weight
     rows = x.flatten(0, -2)
-    y: Tensor = _LowRank.apply(rows, base.weight, base.bias, A, B, layer.scaling[name])  # type: ignore[no-untyped-call]
+    y: Tensor = _LowRank.apply(  # type: ignore[no-untyped-call]
+        rows, base.weight, base.bias, A, B, layer.scaling[name], products
+    )
     return y.view(*x.shape[:-1], -1)
 
 
-def _gated_forward(block: nn.Module, x: Tensor) -> Tensor:
+def _gated_forward(block: nn.Module, x: Tensor, *, products: torch.dtype | None) -> Tensor:
     """(..., in) to (..., in) through a gated block."""
     down: Any = block.down_proj
     name = down.active_adapters[0]
@@ -62,8 +70,9 @@ def _gated_forward(block: nn.Module, x: Tensor) -> Tensor:
     gate: Tensor = block.gate_proj(x)  # type: ignore[operator]
     up: Tensor = block.up_proj(x)  # type: ignore[operator]
     base, A, B = down.base_layer, down.lora_A[name].weight, down.lora_B[name].weight
+    sides = gate.flatten(0, -2), up.flatten(0, -2)
     y: Tensor = _GatedLowRank.apply(  # type: ignore[no-untyped-call]
-        gate.flatten(0, -2), up.flatten(0, -2), base.weight, base.bias, A, B, down.scaling[name]
+        *sides, base.weight, base.bias, A, B, down.scaling[name], products
     )
     return y.view(*x.shape[:-1], -1)
 
@@ -101,7 +110,7 @@ def _is_plain(layer: lora.Linear, name: str) -> bool:
         and name not in layer.lora_variant
         and a.bias is None
         and b.bias is None
-        and a.weight.dtype == layer.base_layer.weight.dtype
+        and a.weight.dtype in (layer.base_layer.weight.dtype, torch.float32)
     )
 
 
@@ -110,18 +119,26 @@ class _LowRank(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, W: Tensor, bias: Tensor | None, A: Tensor, B: Tensor, scaling: float
+        ctx: Any,
+        x: Tensor,
+        W: Tensor,
+        bias: Tensor | None,
+        A: Tensor,
+        B: Tensor,
+        scaling: float,
+        products: torch.dtype | None,
     ) -> Tensor:
-        low = linear(x, A)
+        low = linear(x.to(A.dtype), A)
         ctx.save_for_backward(x, low, W, A, B)
-        ctx.scaling = scaling
-        return linear(x, W, bias).addmm_(low, B.T, alpha=scaling)
+        ctx.scaling, ctx.products = scaling, products
+        return _plus(linear(x, W.to(products or W.dtype), bias), low, B.T, scaling)
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
         x, low, W, A, B = ctx.saved_tensors
+        W = W.to(ctx.products or W.dtype)
         dx, dA, dB = _back(x, low, W, A, B, ctx.scaling, dy, ctx.needs_input_grad[0])
-        return dx, None, None, dA, dB, None
+        return dx, None, None, dA, dB, None, None
 
 
 class _GatedLowRank(torch.autograd.Function):
@@ -137,21 +154,23 @@ class _GatedLowRank(torch.autograd.Function):
         A: Tensor,
         B: Tensor,
         scaling: float,
+        products: torch.dtype | None,
     ) -> Tensor:
         x = nn.functional.silu(gate).mul_(up)
-        low = linear(x, A)
+        low = linear(x.to(A.dtype), A)
         ctx.save_for_backward(gate, up, low, W, A, B)
-        ctx.scaling = scaling
-        return linear(x, W, bias).addmm_(low, B.T, alpha=scaling)
+        ctx.scaling, ctx.products = scaling, products
+        return _plus(linear(x, W.to(products or W.dtype), bias), low, B.T, scaling)
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
         gate, up, low, W, A, B = ctx.saved_tensors
         activated = nn.functional.silu(gate)
+        W = W.to(ctx.products or W.dtype)
         dx, dA, dB = _back(activated * up, low, W, A, B, ctx.scaling, dy, True)
         assert dx is not None
         dgate = torch.ops.aten.silu_backward(dx * up, gate)
-        return dgate, dx.mul_(activated), None, None, dA, dB, None
+        return dgate, dx.mul_(activated), None, None, dA, dB, None, None
 
 
 def _back(
@@ -165,8 +184,14 @@ def _back(
     needs_dx: bool,
 ) -> tuple[Tensor | None, Tensor, Tensor]:
     """The gradients of x, A and B, given that of y; `low` is x A^T."""
-    scaled = linear(dy, B.T).mul_(scaling)
-    dx = linear(dy, W.T).addmm_(scaled, A) if needs_dx else None
-    dA = linear(scaled.T, x.T)
-    dB = linear(low.T, dy.T).mul_(scaling).T
+    wide = dy.to(B.dtype)
+    scaled = linear(wide, B.T).mul_(scaling)
+    dx = _plus(linear(dy, W.T), scaled, A) if needs_dx else None
+    dA = linear(scaled.T, x.to(A.dtype).T)
+    dB = linear(low.T, wide.T).mul_(scaling).T
     return dx, dA, dB
+
+
+def _plus(y: Tensor, left: Tensor, right: Tensor, scaling: float = 1.0) -> Tensor:
+    """y + s left right in y's dtype, summed in that of the adapter; overwrites y if they agree."""
+    return y.to(left.dtype).addmm_(left, right, alpha=scaling).to(y.dtype)

@@ -33,6 +33,7 @@ from labeler.domain.sentences.policy import (
     unloadable,
     untemplated,
 )
+from trainer.fast.precision import rounding_pays
 from trainer.policy.folders import written_whole
 from trainer.policy.gguf import unpacked
 from trainer.policy.merging import is_adapter, place_of, with_adapter
@@ -90,11 +91,14 @@ def load_policy(settings: Model, adapter_folder: Path | None = None, say: Say = 
             stored_dtype=stored_dtype,
             seed=settings.seed,
             template_kwargs=settings.template_kwargs,
+            products=_products(base, settings.dtype),
         )
     except ValueError as error:  # no such layers
         shape = f"an adapter like {adapter_folder}" if adapter_folder else "LoRA"
         raise BadInput(f"The policy '{name}' cannot carry {shape}: {first_line(error)}.") from error
     log.info("%s", what_is_trained(policy.model.get_base_model()))
+    if policy.products is not None:
+        log.info("Updates multiply in bfloat16, which is faster here; --dtype float32 does not.")
     return policy
 
 
@@ -227,3 +231,8 @@ def _dtype(name: str, device: torch.device) -> torch.dtype:
         return torch.float32 if device.type == "cpu" else torch.bfloat16
     dtype: torch.dtype = getattr(torch, name)
     return dtype
+
+
+def _products(base: PreTrainedModel, name: str) -> torch.dtype | None:
+    """What the base multiplies in as adapters train; None: in its own dtype."""
+    return torch.bfloat16 if name == "auto" and rounding_pays(base) else None

@@ -143,7 +143,7 @@ def _packed(policy: Policy, pairs: Sequence[TokenPair], fill: int = FILL) -> Ten
 
 
 def _head(policy: Policy) -> Head:
-    return head_of(policy.model.get_base_model(), policy.temperature)
+    return head_of(policy.model.get_base_model(), policy.temperature, policy.products)
 
 
 def _packed_states(policy: Policy, packed: PackedPairs) -> Tensor:

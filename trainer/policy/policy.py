@@ -35,6 +35,7 @@ class Policy:
 
     `versions` are the numbers of the versions that the adapters hold, where they hold one;
     `base_name` is what plain peft loads the base from, and `stored_dtype` what its files say.
+    `products` is the dtype in which the base multiplies when an adapter trains; None: its own.
     `eos_token_ids` are the tokens that end a response, that of the chat template first.
     """
 
@@ -49,6 +50,7 @@ class Policy:
         stored_dtype: torch.dtype | None,
         seed: int,
         template_kwargs: Mapping[str, Any] | None = None,
+        products: torch.dtype | None = None,
     ) -> None:
         self.name = name
         self.base_name = base_name
@@ -67,7 +69,8 @@ class Policy:
         self.versions: dict[str, int] = {}
         self.copy_adapter(LIVE, CANDIDATE)
         self.model.requires_grad_(False)
-        make_lean(self.model)
+        make_lean(self.model, products)
+        self.products = products
         self.temperature = 1.0  # what logits are divided by: people see what is drawn at it
         self.packs: bool | None = None  # whether it computes packed rows; None: not tried yet
         self.pads: bool | None = None  # whether it computes rows padded on the left, likewise

@@ -62,7 +62,9 @@ class Model(Part):
     seed: int = Field(0, ge=0, lt=2**63, description="Seed of sampling and training.")
     device: str = Field("auto", description="Torch device: auto, cpu, cuda, cuda:1, mps.")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
-        "auto", description="Weights of the frozen base. auto: float32 on a CPU, else bfloat16."
+        "auto",
+        description="Weights of the frozen base. auto: float32 on a CPU, where updates multiply in "
+        "bfloat16 if that is faster; else bfloat16.",
     )
     sampling_dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto",
