@@ -26,7 +26,6 @@ from tests.trainer.judge.test_reward import save_reward
 from trainer.policy.policy import LIVE, Policy
 
 ENVIRONMENT = {"LIVEDPO_MAX_NEW_TOKENS": "12", "LIVEDPO_LORA_RANK": "4", "LIVEDPO_DEVICE": "cpu"}
-SET_BY_THE_COMMAND = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}  # put back so
 PROMPTS = [f"how do you make tea number {number}?" for number in range(10)]
 TUNED = Tuned(1e-2, 0.1)
 SURE = Rater(50.0)
@@ -223,7 +222,7 @@ def test_the_command_runs_on_any_policy_resumes_and_reports(
     words += ["--rater", place.rater, "--static", str(place.static), "--out", str(out)]
     words += ["--labels", "4,8", "--arms", "online,static", "--jobs", "2"]
     monkeypatch.setattr(sys, "argv", words)
-    for name, value in (ENVIRONMENT | SET_BY_THE_COMMAND).items():
+    for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
 
     main()
@@ -250,8 +249,6 @@ def test_another_policy_needs_a_rater(
     tiny_policy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["evidence", "--policy", str(tiny_policy)])
-    for name, value in SET_BY_THE_COMMAND.items():
-        monkeypatch.setenv(name, value)
     with pytest.raises(SystemExit) as left:
         main()
     assert left.value.code == 2

@@ -9,38 +9,28 @@ model's pairs (`prompt`, `chosen`, `rejected`) given by `--static FILE`.
 """
 
 import argparse
-import os
-import sys
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
 from labeler.config.starter import ROOT, STARTER_POLICY, STARTER_PROMPTS
-from labeler.domain.errors import BadInput, LivedpoError
-from tests.benchmarks.evidence.campaign import Campaign, inside, processes
-from tests.benchmarks.evidence.plan import FULL, QUICK, TRAINED, ArmName
+from labeler.domain.errors import BadInput
+from tests.benchmarks.evidence.campaign import Campaign, inside
+from tests.benchmarks.evidence.plan import FULL, QUICK, TRAINED
 from tests.benchmarks.evidence.results import Results
 from tests.benchmarks.evidence.task import make_static
 from tests.benchmarks.evidence.world import Place
+from tests.benchmarks.resumable import ended_in_words, numbers, parser_of, processes, some_of
 
 OUT = ROOT / "data" / "evidence"
 CACHE = ROOT / "data" / "run" / "evidence"
+TASK = "tests.benchmarks.evidence.task"  # what the processes import
 
 
 def main() -> None:
     """Read the command line, run, and say where the report is."""
     options = _parser().parse_args()
-    os.environ["OMP_NUM_THREADS"] = str(options.threads)
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    try:
+    with ended_in_words("evidence"):
         _run(options)
-    except LivedpoError as error:
-        print(f"evidence: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("Stopped; the same command goes on from here.", file=sys.stderr)
-        sys.exit(130)
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -49,7 +39,7 @@ def _run(options: argparse.Namespace) -> None:
         raise BadInput("The grammar scores the starter only; give --rater rm:FOLDER_OR_HUB_ID.")
     if place.is_starter and place.static is None and "static" in options.arms:
         CACHE.mkdir(parents=True, exist_ok=True)
-        with processes(1) as pool:
+        with processes(1, options.threads, TASK) as pool:
             place = replace(place, static=pool.submit(make_static, CACHE).result())
     base = QUICK if options.quick else FULL
     scale = replace(
@@ -60,17 +50,13 @@ def _run(options: argparse.Namespace) -> None:
         ablation_seeds=0 if options.no_ablations else base.ablation_seeds,
     )
     results = Results(options.out or (CACHE / "quick" if options.quick else OUT))
-    with processes(options.jobs) as pool:
+    with processes(options.jobs, options.threads, TASK) as pool:
         Campaign(place, scale, options.arms, results, pool, options.jobs).run()
     print(f"The report is {results.folder / 'README.md'}.")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.benchmarks.evidence",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_of("evidence", __doc__)
     add = parser.add_argument
     add("--quick", action="store_true", help="minutes: two seeds, 128 labels, no search")
     add("--out", type=Path, help=f"folder of the report; default {inside(str(OUT))}")
@@ -78,30 +64,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--prompts", default=str(STARTER_PROMPTS), help="prompts to learn on and be measured on")
     add("--rater", default="grammar", help="grammar, or rm:FOLDER_OR_HUB_ID")
     add("--static", help="file with another model's pairs; on the starter it is made")
-    add("--arms", type=_arms, default=TRAINED, help="some of " + ",".join(TRAINED))
+    add("--arms", type=some_of(TRAINED), default=TRAINED, help="some of " + ",".join(TRAINED))
     add("--seeds", type=int, help="5, with --quick 2")
-    add("--labels", type=_numbers, help="counts at which to look, such as 64,128,256")
+    add("--labels", type=numbers, help="counts at which to look, such as 64,128,256")
     add("--no-search", action="store_true", help="learning rates and betas as in `plan`")
     add("--no-ablations", action="store_true")
-    add("--jobs", type=int, default=_jobs(), help="runs at once; one a core, 1 on an accelerator")
-    add("--threads", type=int, default=1, help="of each run")
     return parser
-
-
-def _arms(text: str) -> tuple[ArmName, ...]:
-    found = tuple(arm for arm in TRAINED if arm in text.split(","))
-    if len(found) != len(text.split(",")):
-        raise argparse.ArgumentTypeError(f"{text} is not some of {','.join(TRAINED)}")
-    return found
-
-
-def _numbers(text: str) -> tuple[int, ...]:
-    return tuple(sorted(int(part) for part in text.split(",")))
-
-
-def _jobs() -> int:
-    """As many as there are cores; they would crowd each other off an accelerator."""
-    return 1 if torch.cuda.is_available() else len(os.sched_getaffinity(0))
 
 
 if __name__ == "__main__":

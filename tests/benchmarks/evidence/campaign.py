@@ -1,10 +1,7 @@
 """All runs over one policy: which are missing, each in a process of its own, and the report."""
 
-import multiprocessing
-import signal
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -16,27 +13,6 @@ from tests.benchmarks.evidence.plan import ArmName, Run, Scale, Tuned
 from tests.benchmarks.evidence.results import Results
 from tests.benchmarks.evidence.task import calibrate, do
 from tests.benchmarks.evidence.world import Place
-
-
-@contextmanager
-def processes(
-    jobs: int, module: str = "tests.benchmarks.evidence.task"
-) -> Iterator[ProcessPoolExecutor]:
-    """So many processes, which import the module once and hold one task each: so its memory is its
-    own."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([module])
-    pool = ProcessPoolExecutor(
-        jobs,
-        mp_context=context,
-        max_tasks_per_child=1,
-        initializer=signal.signal,  # Ctrl-C ends them at once and without a word
-        initargs=(signal.SIGINT, signal.SIG_DFL),
-    )
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 class Campaign:

@@ -6,20 +6,17 @@ of the service, so a setting can be tried before it becomes a default.
 """
 
 import argparse
-import os
-import sys
 from concurrent.futures import FIRST_COMPLETED, wait
 from pathlib import Path
 
 from tqdm import tqdm
 
 from labeler.config.starter import ROOT
-from labeler.domain.errors import LivedpoError
-from tests.benchmarks.evidence.campaign import processes
 from tests.benchmarks.follow import report
 from tests.benchmarks.follow.rating import Plan, Run, looks_of
 from tests.benchmarks.follow.results import Results
 from tests.benchmarks.follow.tastes import TASTES
+from tests.benchmarks.resumable import ended_in_words, numbers, parser_of, processes, some_of
 
 OUT = ROOT / "data" / "follow"
 
@@ -27,15 +24,8 @@ OUT = ROOT / "data" / "follow"
 def main() -> None:
     """Read the command line, run, and say where the report is."""
     options = _parser().parse_args()
-    os.environ["OMP_NUM_THREADS"] = str(options.threads)
-    try:
+    with ended_in_words("follow"):
         _run(options)
-    except LivedpoError as error:
-        print(f"follow: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("Stopped; the same command goes on from here.", file=sys.stderr)
-        sys.exit(130)
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -45,7 +35,7 @@ def _run(options: argparse.Namespace) -> None:
     wanted = [Run(taste, seed) for seed in range(options.seeds) for taste in options.tastes]
     missing = [run for run in wanted if run not in results.runs]
     with (
-        processes(options.jobs, "tests.benchmarks.follow.rating") as pool,
+        processes(options.jobs, options.threads, "tests.benchmarks.follow.rating") as pool,
         tqdm(total=len(wanted), initial=len(wanted) - len(missing), unit="run") as bar,
     ):
         waiting = {pool.submit(looks_of, run, plan): run for run in missing}
@@ -60,34 +50,17 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.benchmarks.follow",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_of("follow", __doc__)
     add = parser.add_argument
     add("--policy", default="smollm2", help="as of the service; default: smollm2")
     add("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting")
-    add("--tastes", type=_tastes, default=tuple(TASTES), help="some of " + ",".join(TASTES))
+    add("--tastes", type=some_of(TASTES), default=tuple(TASTES), help="some of " + ",".join(TASTES))
     add("--seeds", type=int, default=3)
-    add("--votes", type=_numbers, default=Plan.votes, help="counts at which to look")
+    add("--votes", type=numbers, default=Plan.votes, help="counts at which to look")
     add("--flips", type=float, default=Plan.flips, help="share of votes that say the opposite")
     add("--prompts", type=int, default=Plan.prompts, help="answered at each look")
     add("--out", type=Path, default=OUT, help="folder of the report")
-    add("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="runs at once")
-    add("--threads", type=int, default=1, help="of each run")
     return parser
-
-
-def _tastes(text: str) -> tuple[str, ...]:
-    found = tuple(name for name in TASTES if name in text.split(","))
-    if len(found) != len(text.split(",")):
-        raise argparse.ArgumentTypeError(f"{text} is not some of {','.join(TASTES)}")
-    return found
-
-
-def _numbers(text: str) -> tuple[int, ...]:
-    return tuple(sorted(int(part) for part in text.split(",")))
 
 
 if __name__ == "__main__":
