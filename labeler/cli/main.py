@@ -42,7 +42,6 @@ from labeler.config.parts.part import Mark
 from labeler.config.settings import Settings, marked
 from labeler.domain.drawing import Drawing
 from labeler.domain.errors import LivedpoError
-from labeler.domain.judge_report import JudgeReport
 from labeler.domain.sentences import update
 from labeler.domain.sentences.judge import in_a_terminal
 from labeler.domain.sentences.policy import drawn_at
@@ -172,7 +171,8 @@ def status(settings: Settings, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(counts))
         return
-    judge_report, drawing = counts.pop("judge"), counts.pop("drawing")
+    del counts["judge"]
+    drawing = counts.pop("drawing")
     for name, value in counts.items():
         if isinstance(value, dict):
             value = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in value.items())
@@ -181,8 +181,7 @@ def status(settings: Settings, as_json: bool) -> None:
         click.echo(f"{name:10}{value}")
     if drawing:
         click.echo(f"{'replies':10}drawn at {drawn_at(Drawing.from_json(drawing))}")
-    report = JudgeReport.from_json(judge_report) if judge_report else None
-    for number, line in enumerate(in_a_terminal(report)):
+    for number, line in enumerate(in_a_terminal(reports.judge())):
         click.echo(f"{'' if number else 'judge':10}{line}")
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 from labeler.domain.estimate import Estimate
 
@@ -43,18 +43,10 @@ class JudgeFigures:
     longer_people: Estimate
     longer_difference: Estimate
 
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON: four digits, and None where there is no figure."""
-        found = {
-            name: one.to_json() for name, one in vars(self).items() if isinstance(one, Estimate)
-        }
-        bins = [{name: round(value, 4) for name, value in vars(each).items()} for each in self.bins]
-        return {"pairs": self.pairs, **found, "bins": bins}
-
 
 @dataclass(frozen=True)
-class JudgeReport(JudgeFigures):
-    """A judge with its figures, from `pairs` that people labelled too.
+class JudgeReport:
+    """A judge, and its `figures` on the pairs that people labelled too.
 
     `judge` is its spec, `says` what one that learns says of itself, `paused` the alarm while it
     gives no labels. `abstained` counts by cause. `consistent` is None for a judge that is asked in
@@ -71,15 +63,19 @@ class JudgeReport(JudgeFigures):
     consistent: Estimate | None
     requests: int
     tokens: int
+    figures: JudgeFigures
 
-    @classmethod
-    def from_json(cls, report: Mapping[str, Any]) -> Self:
-        """The report that `livedpo status --json` prints."""
-        fields = {name: _typed(value) for name, value in report.items()}
-        fields["abstained"] = report["abstained"]
-        fields["bins"] = tuple(Bin(**each) for each in report["bins"])
-        return cls(**{name: fields[name] for name in cls.__dataclass_fields__})
+    def estimates(self) -> dict[str, Estimate]:
+        """What is known to an interval, by name."""
+        every = {**vars(self), **vars(self.figures)}
+        return {name: each for name, each in every.items() if isinstance(each, Estimate)}
 
-
-def _typed(value: Any) -> Any:
-    return Estimate(**value) if isinstance(value, dict) and "value" in value else value
+    def to_json(self) -> dict[str, Any]:
+        """As `livedpo status --json` prints it: the figures stand among the rest."""
+        bins = [
+            {name: round(value, 4) for name, value in vars(each).items()}
+            for each in self.figures.bins
+        ]
+        found = {name: each.to_json() for name, each in self.estimates().items()}
+        every = {**vars(self), "pairs": self.figures.pairs, **found, "bins": bins}
+        return {name: value for name, value in every.items() if name != "figures"}

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from labeler.domain.estimate import Estimate
 from labeler.domain.judge_report import Bin, JudgeReport
@@ -98,7 +98,7 @@ def lines(chosen: Chosen | None, report: JudgeReport | None, says: str = "") -> 
     if report is None:
         return [*learned, rule(chosen, paused=False), "It has not judged anything yet."]
     when = rule(chosen, paused=report.paused is not None)
-    return [*learned, when, given(report), agreement(report.agreement)]
+    return [*learned, when, given(report), agreement(report.figures.agreement)]
 
 
 def rule(chosen: Chosen | None, *, paused: bool) -> str:
@@ -131,8 +131,9 @@ def agreement(found: Estimate) -> str:
     return f"It agrees with people on {share(found)} of the {pairs} that both decided."
 
 
-def rows(figures: Mapping[str, Any]) -> list[Row]:
-    """Those of `FIGURES` by name; of those that are unknown for one reason, the first."""
+def rows(report: JudgeReport) -> list[Row]:
+    """The `FIGURES` that it has; of those that are unknown for one reason, the first."""
+    figures = report.estimates()
     found: list[Row] = []
     for key, (name, kind) in FIGURES.items():
         figure = figures.get(key)
@@ -183,8 +184,8 @@ def in_a_terminal(report: JudgeReport | None) -> Iterator[str]:
         yield report.says
     if report.paused:
         yield report.paused
-    yield agreement(report.agreement)
-    for row in rows(vars(report))[1:]:
+    yield agreement(report.figures.agreement)
+    for row in rows(report)[1:]:
         yield f"{row.name}: {row.text}"
     for what, count in counts(report):
         yield f"{what}: {count}"

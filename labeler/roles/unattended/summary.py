@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from labeler.domain.estimate import Estimate
 from labeler.domain.finding import win_rate_to_json
 from labeler.domain.sentences import judge
 from labeler.roles.unattended.headline import headline
@@ -37,7 +36,8 @@ def write_summary(folder: Path, facts: RunFacts) -> Path:
 def as_json(facts: RunFacts) -> str:
     """All facts; numbers that are not finite are null."""
     versions = [_version(version) for version in facts.versions]
-    whole = vars(facts) | {"versions": versions, "shares": facts.shares}
+    agreement = facts.agreement.to_json() if facts.agreement else None
+    whole = {**vars(facts), "versions": versions, "shares": facts.shares, "agreement": agreement}
     return json.dumps(_finite(whole), indent=1, ensure_ascii=False, allow_nan=False)
 
 
@@ -83,9 +83,8 @@ def _lines(facts: RunFacts) -> list[str]:
         lines.append(f"Time: {shares}")
     if facts.abstentions:
         lines.append(judge.abstained(facts.abstentions))
-    figures = facts.agreement or {}
-    known = {name: Estimate.from_json(figures[name]) for name in judge.FIGURES if figures.get(name)}
-    rows = [row for row in judge.rows(known) if row.figure.value is not None]
+    figures = judge.rows(facts.agreement) if facts.agreement else []
+    rows = [row for row in figures if row.figure.value is not None]
     return [*lines, *(f"{row.name}: {row.text}" for row in rows)]
 
 

@@ -2,12 +2,12 @@
 
 import math
 from collections import Counter
-from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, func, select
 
-from labeler.domain.estimate import Z_95, Estimate, wilson
+from labeler.domain.estimate import Z_95, Estimate
+from labeler.domain.judge_report import JudgeReport
 from labeler.domain.judging import is_consistent
 from labeler.domain.labels import VoteRules, combine
 from labeler.domain.sentences.judge import LEARNED
@@ -20,6 +20,7 @@ from labeler.store.tables import Pair, Rater, RoleState, TidiedVerdicts, Verdict
 ROLE = "judge"
 MAX_DOUBLES = 500
 MAX_ORDERS = 1000
+NOTHING_SAID = "it has judged nothing"
 WITH_TIES = VoteRules(ties="learn")
 
 
@@ -81,7 +82,7 @@ def doubles(session: Session, judge: str) -> list[Double]:
     return [double for row in found.values() if (double := _double(*row)) is not None]
 
 
-def judge_report(session: Session, judge: str | None = None) -> dict[str, Any] | None:
+def judge_report(session: Session, judge: str | None = None) -> JudgeReport | None:
     """What `status` and the page tell of a judge, or of the one that spoke last.
 
     None if it never has.
@@ -102,21 +103,21 @@ def judge_report(session: Session, judge: str | None = None) -> dict[str, Any] |
         requests, tokens = requests + gone.requests, tokens + gone.tokens
     verdicts = by_cause.pop("", 0)
     failed = by_cause.total()
-    return {
-        "judge": newest.judge,
-        "says": role.says if role and newest.judge == LEARNED else "",
-        "paused": role.alarm if role else None,
-        "verdicts": verdicts,
-        "labels": session.exec(
+    return JudgeReport(
+        judge=newest.judge,
+        says=role.says if role and newest.judge == LEARNED else "",
+        paused=role.alarm if role else None,
+        verdicts=verdicts,
+        labels=session.exec(
             select(func.count()).select_from(Verdict).where(mine, col(Verdict.vote_id).is_not(None))
         ).one(),
-        "abstained": {cause: count for cause, count in by_cause.items() if count},
-        "abstain_share": _share(failed, verdicts + failed),
-        "consistent": _consistent(session, newest.judge),
-        "requests": requests,
-        "tokens": tokens,
-        **measure(doubles(session, newest.judge)).as_dict(),
-    }
+        abstained={cause: count for cause, count in by_cause.items() if count},
+        abstain_share=Estimate.share(failed, verdicts + failed, NOTHING_SAID),
+        consistent=_consistent(session, newest.judge),
+        requests=requests,
+        tokens=tokens,
+        figures=measure(doubles(session, newest.judge)),
+    )
 
 
 def scores(session: Session, judge: str, *which: sa.ColumnElement[bool]) -> dict[int, Estimate]:
@@ -147,7 +148,7 @@ def _double(verdict: Verdict, pair: Pair, votes: list[Vote]) -> Double | None:
     return Double(said, verdict.probability, a, b)
 
 
-def _consistent(session: Session, judge: str) -> dict[str, Any] | None:
+def _consistent(session: Session, judge: str) -> Estimate | None:
     """Share of the last verdicts whose two orders prefer the same; None if it is asked in one."""
     orders = (
         select(Verdict.forward, Verdict.backward)
@@ -160,10 +161,4 @@ def _consistent(session: Session, judge: str) -> dict[str, Any] | None:
         for forward, backward in session.exec(orders)
         if forward is not None and backward is not None
     ]
-    return _share(sum(found), len(found)) if found else None
-
-
-def _share(hits: int, count: int) -> dict[str, Any]:
-    """A share of at least one, with its 95 % interval."""
-    low, high = wilson(hits, count)
-    return {"value": hits / count, "low": low, "high": high, "count": count}
+    return Estimate.share(sum(found), len(found), NOTHING_SAID) if found else None

@@ -7,6 +7,7 @@ from typing import Any
 from sqlmodel import Session, col, func, select
 
 from labeler.domain.alarms import Disk, alarms
+from labeler.domain.judge_report import JudgeReport
 from labeler.domain.labels import NO_TIES, VoteRules, trainable
 from labeler.domain.messages import Messages
 from labeler.domain.rules import DueRules
@@ -94,7 +95,7 @@ class Reports:
                     ),
                     "set_aside": count(session, Prompt, col(Prompt.set_aside).is_not(None)),
                 },
-                "judge": judge_report(session),
+                "judge": report.to_json() if (report := judge_report(session)) else None,
                 "alarms": [f"{role.name}: {role.alarm}" for role in session.exec(alarms)],
             }
 
@@ -151,7 +152,7 @@ class Reports:
                 and result | {"my_labels": labels_of(session, result["id"], rater_id, rules.votes)},
             }
 
-    def judge(self) -> dict[str, Any] | None:
+    def judge(self) -> JudgeReport | None:
         """What is known of the judge that spoke last, if one ever has; takes tens of ms."""
         with self._database.read() as session:
             return judge_report(session)

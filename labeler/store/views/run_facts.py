@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from sqlmodel import Session, col, func, select
 
 from labeler.domain.finding import NOTHING, Finding
+from labeler.domain.judge_report import JudgeReport
 from labeler.domain.states import Source, VersionState
 from labeler.store.learning.judge_report import judge_report, scores
 from labeler.store.live_version import live_id
@@ -51,7 +52,7 @@ class RunFacts:
     alarmed: bool = False
     spent: Mapping[str, float] = field(default_factory=dict)
     abstentions: Mapping[str, int] = field(default_factory=dict)
-    agreement: Mapping[str, Any] | None = None
+    agreement: JudgeReport | None = None
 
     @property
     def shares(self) -> dict[str, float]:
@@ -67,7 +68,7 @@ def run_facts(
 ) -> RunFacts:
     """The facts of the newest run, and of every version of the data dir."""
     run = session.exec(select(Run).order_by(col(Run.id).desc()).limit(1)).one()
-    judge = judge_report(session, run.judge) or {}
+    report = judge_report(session, run.judge)
     by_judge = col(Vote.source) == Source.JUDGE, col(Vote.superseded_by).is_(None)
     return RunFacts(
         judge=run.judge,
@@ -80,8 +81,8 @@ def run_facts(
         policy=policy,
         alarmed=alarmed,
         spent=run.spent,
-        abstentions=judge.get("abstained", {}),
-        agreement=judge if judge.get("pairs") else None,
+        abstentions=report.abstained if report else {},
+        agreement=report if report and report.figures.pairs else None,
     )
 
 

@@ -14,7 +14,6 @@ from labeler.config.settings import Settings
 from labeler.domain.drawing import Drawing
 from labeler.domain.estimate import Estimate
 from labeler.domain.finding import Finding
-from labeler.domain.judge_report import JudgeReport
 from labeler.domain.sentences import judge
 from labeler.domain.sentences import update as sentences
 from labeler.domain.sentences.policy import drawn_at
@@ -121,18 +120,17 @@ class Figures:
         return self._scores
 
     def _judge(self) -> dict[str, Any] | None:
-        found = self._store.reports.judge()
-        if found is None:
+        report = self._store.reports.judge()
+        if report is None:
             return None
-        report = JudgeReport.from_json(found)
         return {
             "lines": [judge.head(report), *([report.paused] if report.paused else [])],
             "figures": [
                 {"name": row.name, "kind": row.kind, "text": row.text, **row.figure.to_json()}
-                for row in judge.rows(vars(report))
+                for row in judge.rows(report)
             ],
-            "bins": [vars(each) for each in report.bins],
-            "calibration": judge.calibration(report.bins),
+            "bins": [vars(each) for each in report.figures.bins],
+            "calibration": judge.calibration(report.figures.bins),
         }
 
     def _series(self, range_name: str, offset: float, now: float) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import pytest
 
 from labeler.domain.estimate import Estimate
 from labeler.domain.finding import Finding, Responses
-from labeler.domain.judge_report import JudgeReport
+from labeler.domain.judge_report import JudgeFigures, JudgeReport
 from labeler.domain.judging import Cause
 from labeler.domain.sentences import alarm, judge, loop, update
 from labeler.domain.sentences.judge import CAUSES, Chosen
@@ -17,11 +17,14 @@ from labeler.domain.states import UpdateState
 
 PROMOTED, REJECTED, FAILED = UpdateState.PROMOTED, UpdateState.REJECTED, UpdateState.FAILED
 NONE = Estimate.none("nobody knows")
+FIGURES = JudgeFigures(
+    agreement=NONE, agreement_with_ties=NONE, kappa=NONE, brier=NONE, calibration_error=NONE,
+    longer_judge=NONE, longer_people=NONE, longer_difference=NONE, bins=(), pairs=0,
+)  # fmt: skip
 REPORT = JudgeReport(
     judge="starter", says="", paused=None, verdicts=40, labels=12, abstained={},
     abstain_share=Estimate.share(0, 40, ""), consistent=None, requests=0, tokens=0,
-    agreement=NONE, agreement_with_ties=NONE, kappa=NONE, brier=NONE, calibration_error=NONE,
-    longer_judge=NONE, longer_people=NONE, longer_difference=NONE, bins=(), pairs=0,
+    figures=FIGURES,
 )  # fmt: skip
 FOUND = Finding(
     labels=16,
@@ -168,7 +171,7 @@ def test_what_is_unknown_of_a_judge_says_why_once() -> None:
         "It has given 12 labels.",
         "Its agreement with people is unknown: nobody knows.",
     ]
-    assert [row.name for row in judge.rows(vars(REPORT))] == [
+    assert [row.name for row in judge.rows(REPORT)] == [
         "Agrees with people",
         "Gave no verdict",
     ]
@@ -176,7 +179,8 @@ def test_what_is_unknown_of_a_judge_says_why_once() -> None:
 
 def test_a_terminal_gets_the_same_sentences() -> None:
     agreed = Estimate(0.8, 0.49, 0.94, 10)
-    known = replace(REPORT, agreement=agreed, longer_difference=Estimate(-0.2, -0.4, 0.1, 10))
+    figures = replace(FIGURES, agreement=agreed, longer_difference=Estimate(-0.2, -0.4, 0.1, 10))
+    known = replace(REPORT, figures=figures)
     known = replace(known, abstained={"timeout": 3}, requests=1200, paused="It is paused.")
     assert [plain(line) for line in judge.in_a_terminal(known)] == [
         "starter: 12 labels from 40 verdicts",

@@ -10,6 +10,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from sklearn.metrics import cohen_kappa_score
@@ -25,6 +26,7 @@ from labeler.stats.judge_quality import (
     measure,
     paused_by_agreement,
 )
+from tests.labeler.domain.test_sentences import REPORT
 
 A, B, TIE = Preference(1.0), Preference(0.0), Preference(0.0, tie=1.0)
 ROUNDS = 150
@@ -173,8 +175,9 @@ def test_a_figure_that_is_not_defined_says_why() -> None:
     assert "differ in length" in str(measure([double(A, 0.9, "same")]).longer_judge.why)
 
 
-def test_the_figures_are_json() -> None:
-    figures = measure(_simulated(random.Random(1), 30, right=lambda sure: sure)).as_dict()
+def test_a_report_is_json() -> None:
+    measured = measure(_simulated(random.Random(1), 30, right=lambda sure: sure))
+    figures = replace(REPORT, figures=measured).to_json()
     assert json.loads(json.dumps(figures, allow_nan=False)) == figures
     assert set(figures["kappa"]) == {"value", "low", "high", "count", "why"}
     assert figures["bins"][0]["count"] > 0

@@ -21,6 +21,7 @@ from labeler.roles.unattended.summary import (
     write_summary,
 )
 from labeler.stats.judge_quality import Double, measure
+from tests.labeler.domain.test_sentences import REPORT
 
 PNG = b"\x89PNG\r\n\x1a\n"
 FINDING = Finding(
@@ -120,9 +121,10 @@ def test_a_reason_cannot_break_the_table() -> None:
 
 def test_agreement_with_people_stands_on_the_page_where_there_is_some() -> None:
     pairs = [Double(Preference(1.0), 0.9, 9, 4)] * 3 + [Double(Preference(0.0), 0.9, 9, 4)]
-    text = as_markdown(replace(RUN, agreement=measure(pairs).as_dict()))
+    known = replace(REPORT, figures=measure(pairs))
+    text = as_markdown(replace(RUN, agreement=known))
     assert "Agrees with people: 75 % [30, 95] of 4" in text
-    assert "Agrees" not in as_markdown(replace(RUN, agreement=measure([]).as_dict()))
+    assert "Agrees" not in as_markdown(replace(RUN, agreement=REPORT))
 
 
 def test_a_long_run_keeps_its_page_short_and_its_json_whole() -> None:

@@ -203,7 +203,7 @@ def test_what_a_judge_was_asked_beside_the_queue_counts_towards_its_budget(store
     assert store.judging.spent("starter") == 10
     report = store.reports.judge()
     assert report is not None
-    assert (report["requests"], report["abstained"]) == (10, {})
+    assert (report.requests, report.abstained) == (10, {})
 
 
 def test_a_pair_that_a_person_has_spoken_of_is_not_labelled_by_the_judge(store: Store) -> None:

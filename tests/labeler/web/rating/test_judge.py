@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import httpx
 import pytest
 
 from labeler.config.settings import Settings
+from labeler.domain.judge_report import Bin
 from labeler.domain.judging import Cause, Judgement
 from labeler.store import Store
 from labeler.web.rating.judge import LOOK_SECONDS, STEP_PAIRS, TOO_FEW, JudgeView
@@ -48,7 +50,7 @@ def test_the_report_is_worked_out_at_most_every_ten_seconds(store: Store, look: 
     assert look() is None
     say(store, FOR_A)
     assert look(LOOK_SECONDS - 0.1) is None
-    assert look(0.1)["verdicts"] == 1
+    assert look(0.1).verdicts == 1
 
 
 def test_it_is_worked_out_anew_only_if_something_has_changed(store: Store, look: Look) -> None:
@@ -74,7 +76,7 @@ def test_a_report_that_tells_nothing_new_is_the_same_to_the_last_digit(
     people_say(store, [True, True, True, False, False, True])
     before = look()
     store.roles.alarm("judge", "It is paused.")
-    assert look() == {**before, "paused": "It is paused."}
+    assert look() == replace(before, paused="It is paused.")
 
 
 def test_what_one_vote_does_to_the_figures_is_not_told(store: Store, look: Look) -> None:
@@ -82,31 +84,33 @@ def test_what_one_vote_does_to_the_figures_is_not_told(store: Store, look: Look)
     seen = []
     for _ in range(2 * STEP_PAIRS):
         people_say(store, [True])
-        seen.append((look()["pairs"], look()["agreement"]["value"]))
+        figures = look().figures
+        seen.append((figures.pairs, figures.agreement.value))
     assert seen == [(0, None)] * 4 + [(5, 1.0)] * 5 + [(10, 1.0)]
-    assert look()["bins"] == [{"confidence": 0.9, "right": 1.0, "count": 10}]
+    assert look().figures.bins == (Bin(pytest.approx(0.9), 1.0, 10),)
 
 
 def test_nor_by_taking_it_back_and_voting_again(store: Store, look: Look) -> None:
     say(store, *[FOR_A] * 7)
     people_say(store, [True] * 4)
-    assert look()["agreement"]["why"] == TOO_FEW
+    assert look().figures.agreement.why == TOO_FEW
     vote(store, True, holder="page")
-    agreed = look()["agreement"]
+    agreed = look().figures.agreement
     undo(store, holder="page")
-    assert look()["agreement"] == agreed
+    assert look().figures.agreement == agreed
     vote(store, False, holder="page")
-    assert look()["agreement"] == agreed
+    assert look().figures.agreement == agreed
 
 
 def test_another_judge_does_not_inherit_the_figures_of_the_last(store: Store, look: Look) -> None:
     say(store, *[FOR_A] * 5)
     people_say(store, [True] * 5)
-    assert look()["pairs"] == 5
+    assert look().figures.pairs == 5
     say(store, *[FOR_A] * 3, judge="starter")
     people_say(store, [True] * 3)
     report = look()
-    assert (report["judge"], report["pairs"], report["agreement"]["value"]) == ("starter", 0, None)
+    assert (report.judge, report.figures.pairs) == ("starter", 0)
+    assert report.figures.agreement.value is None
 
 
 def test_the_state_tells_of_the_judge_in_sentences_and_figures(
