@@ -6,13 +6,11 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, func, select
 
 from labeler.domain.rules import DueRules
-from labeler.domain.states import Choice, Source, UpdateState
+from labeler.domain.states import Choice, Source
 from labeler.store.learning.label_selection import new_votes
 from labeler.store.learning.rounds import answered
 from labeler.store.rating.checks import labels_on_checks
-from labeler.store.tables import Lease, Pair, Update, Vote
-
-LAST_UPDATES = 20
+from labeler.store.tables import Lease, Pair, Vote
 
 
 def count(session: Session, table: Any, *conditions: sa.ColumnElement[bool]) -> int:
@@ -30,23 +28,6 @@ def pairs_by_state(session: Session) -> dict[str, int]:
     """Pairs in each state that any is in; passes once over an index."""
     rows = select(Pair.state, func.count()).group_by(col(Pair.state))
     return dict(session.exec(rows).all())
-
-
-def updates_by_state(session: Session) -> dict[str, int]:
-    """Updates in each state that any is in."""
-    rows = select(Update.state, func.count()).group_by(col(Update.state))
-    return {str(state): number for state, number in session.exec(rows)}
-
-
-def last_ended(session: Session) -> list[UpdateState]:
-    """How the last `LAST_UPDATES` ended updates ended, newest first."""
-    ended = (
-        select(Update.state)
-        .where(col(Update.finished_at).is_not(None))
-        .order_by(col(Update.id).desc())
-        .limit(LAST_UPDATES)
-    )
-    return [UpdateState(state) for state in session.exec(ended)]
 
 
 def labels_by_source(

@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, col, func, select
 
+from labeler.domain.alarms import Disk, Sign, alarms
 from labeler.domain.estimate import Estimate
 from labeler.domain.rules import DueRules
 from labeler.domain.states import Choice, PairState, Source, UpdateState
@@ -19,17 +20,15 @@ from labeler.store.learning.judge_report import scores
 from labeler.store.live_version import live_version
 from labeler.store.rating.checks import labels_on_checks
 from labeler.store.rating.overlap import ACTIVE_SECONDS, active_raters
-from labeler.store.rating.pairs import count_new
-from labeler.store.tables import Pair, PolicyVersion, RoleState, Service, Update, Verdict, Vote
+from labeler.store.tables import Pair, PolicyVersion, Service, Update, Verdict, Vote
 from labeler.store.views.counts import (
     count,
     held_pairs,
     labels_by_source,
     labels_to_update,
-    last_ended,
     pairs_by_state,
-    updates_by_state,
 )
+from labeler.store.views.health import facts
 
 SHOWN_UPDATES = 50
 SHOWN_VERSIONS = 200
@@ -53,9 +52,9 @@ class Now:
     aside: int
     active: int
     accepted: Estimate
-    updates: Mapping[str, int]
     open_update: Mapping[str, Any] | None
     roles: Sequence[Mapping[str, Any]]
+    alarms: Sequence[str]
     drawing: Mapping[str, Any] | None
 
 
@@ -91,10 +90,10 @@ class Dashboard:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def now(self, rules: DueRules, *, now: float) -> Now:
-        """The counts of this moment."""
+    def now(self, rules: DueRules, *, now: float, disk: Disk | None = None) -> Now:
+        """The counts of this moment; `disk` is that of the data dir."""
         with self._database.read() as session:
-            live, service = live_version(session), session.get(Service, 1)
+            live, service, seen = live_version(session), session.get(Service, 1), facts(session)
             recent = col(Vote.created_at) > now - 3600
             return Now(
                 live=live.id if live else None,
@@ -104,14 +103,14 @@ class Dashboard:
                 labels_hour=sum(
                     standing for standing, _ in labels_by_source(session, recent).values()
                 ),
-                ready=count_new(session),
+                ready=seen.ready,
                 leased=held_pairs(session),
                 aside=count(session, Pair, col(Pair.aside_at).is_not(None)),
                 active=len(active_raters(session, since=now - ACTIVE_SECONDS)),
-                accepted=_accepted(session),
-                updates=updates_by_state(session),
+                accepted=_accepted(seen.ended),
                 open_update=_open_update(session),
-                roles=_roles(session, now),
+                roles=_roles(seen.processes, now),
+                alarms=alarms(seen, now=now, disk=disk),
                 drawing=service.drawing if service else None,
             )
 
@@ -188,8 +187,7 @@ class Dashboard:
             return scores(session, judge, col(Pair.version_id).in_(versions))
 
 
-def _accepted(session: Session) -> Estimate:
-    states = last_ended(session)
+def _accepted(states: Sequence[UpdateState]) -> Estimate:
     return Estimate.share(states.count(UpdateState.PROMOTED), len(states), NONE_ENDED)
 
 
@@ -200,12 +198,11 @@ def _open_update(session: Session) -> dict[str, Any] | None:
     return update.model_dump(include={"id", "state", "opened_at", "steps_done", "steps_total"})
 
 
-def _roles(session: Session, now: float) -> list[dict[str, Any]]:
-    rows = session.exec(select(RoleState).order_by(col(RoleState.name)))
+def _roles(signs: Mapping[str, Sign], now: float) -> list[dict[str, Any]]:
     return [
-        {"name": role.name, "says": role.says, "age_seconds": now - role.beat_at}
-        for role in rows
-        if role.beat_at is not None
+        {"name": name, "says": sign.says, "age_seconds": now - sign.at}
+        for name, sign in signs.items()
+        if sign.at is not None
     ]
 
 

@@ -3,9 +3,11 @@
 from sqlmodel import Session, col, func, select
 
 from labeler.domain.alarms import Facts, Sign
+from labeler.domain.states import UpdateState
 from labeler.store.rating.pairs import count_new
 from labeler.store.tables import Lease, Pair, RoleState, Run, Update, Vote
-from labeler.store.views.counts import last_ended
+
+LAST_UPDATES = 20
 
 
 def facts(session: Session) -> Facts:
@@ -15,7 +17,7 @@ def facts(session: Session) -> Facts:
     run = session.exec(select(Run).where(col(Run.ended_at).is_(None))).first()
     return Facts(
         processes=_signs(session),
-        ended=last_ended(session),
+        ended=_ended(session),
         open_since=still_open.opened_at if still_open else None,
         heartbeat_at=still_open.heartbeat_at if still_open else None,
         ready=count_new(session),
@@ -28,6 +30,17 @@ def facts(session: Session) -> Facts:
 def _signs(session: Session) -> dict[str, Sign]:
     roles = session.exec(select(RoleState).order_by(col(RoleState.name)))
     return {role.name: Sign(role.says, role.beat_at, role.alarm) for role in roles}
+
+
+def _ended(session: Session) -> list[UpdateState]:
+    """How the last `LAST_UPDATES` ended updates ended, newest first."""
+    ended = (
+        select(Update.state)
+        .where(col(Update.finished_at).is_not(None))
+        .order_by(col(Update.id).desc())
+        .limit(LAST_UPDATES)
+    )
+    return [UpdateState(state) for state in session.exec(ended)]
 
 
 def _moved_at(session: Session, newest: Update | None) -> float | None:

@@ -39,7 +39,6 @@ from labeler.store.views.counts import (
     labels_by_source,
     labels_to_update,
     pairs_by_state,
-    updates_by_state,
 )
 from labeler.store.views.health import facts
 from labeler.store.views.run_facts import RunFacts, run_facts
@@ -261,7 +260,8 @@ def _labels(session: Session, votes: VoteRules, max_staleness: int) -> dict[str,
 
 
 def _updates(session: Session) -> dict[str, int]:
-    states = updates_by_state(session)
+    rows = select(Update.state, func.count()).group_by(col(Update.state))
+    states = dict(session.exec(rows).all())
     done, rejected, failed = (
         states.pop(state, 0)
         for state in (UpdateState.PROMOTED, UpdateState.REJECTED, UpdateState.FAILED)

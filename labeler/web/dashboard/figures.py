@@ -83,13 +83,14 @@ class Figures:
         return self._kept.setdefault(key, Kept(most, busy_share=BUSY_SHARE)).get(make)
 
     def _now(self, now: float) -> dict[str, Any]:
-        found = self._store.dashboard.now(self._settings.due_rules, now=now)
-        self._ready.append((now, found.ready))
         disk = disk_of(self._settings.data_dir)
+        found = self._store.dashboard.now(self._settings.due_rules, now=now, disk=disk)
+        self._ready.append((now, found.ready))
+        tiles = {**vars(found), "accepted": found.accepted.to_json()}
         return {
             "now": now,
-            "alarms": self._store.reports.alarms(now=now, disk=disk),
-            "tiles": {**vars(found), "accepted": found.accepted.to_json()},
+            "alarms": tiles.pop("alarms"),
+            "tiles": tiles,
             "drawing": found.drawing and drawn_at(Drawing.from_json(found.drawing)),
             "labels_per_update": self._settings.labels_per_update,
             "queue_pairs": self._settings.queue_pairs,
@@ -104,7 +105,6 @@ class Figures:
         history = sorted([*updates, *apart], key=lambda row: row["at"], reverse=True)
         return {
             "versions": [_point(version, scores.get(version.id)) for version in versions],
-            "scored_by": self._scored_by,
             "history": history,
         }
 

@@ -29,7 +29,6 @@ def test_status_and_the_dashboard_count_alike(store: Store) -> None:
     assert (totals.human, totals.judge, totals.used) == (2 * N, 0, N)
     assert now.fresh == N
     assert status["updates"] == {"done": 1, "rejected": 0, "failed": 1, "running": 0}
-    assert now.updates == {"promoted": 1, "failed": 1}
     assert status["pairs"]["leased"] == now.leased == 1
     assert status["pairs"]["labelled"] == totals.labelled == 2 * N
     assert status["pairs"]["expired"] == totals.expired
