@@ -21,6 +21,8 @@ from labeler.web.dashboard.trust import LOOK_SECONDS, TrustView
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.web import add_questions, serving
 
+PURPOSES = (Purpose.LOOP, Purpose.GOLD, Purpose.REPEAT)
+MAX_VOTES = 200  # chance decides which pair is a check
 SHARES = {"gold_share": 0.3, "repeat_share": 0.4, "labels_per_update": 1000, "queue_pairs": 500}
 
 
@@ -52,6 +54,8 @@ def test_gold_repeated_and_ordinary_pairs_look_alike_in_every_answer(
 ) -> None:
     """Pair, receipt, state, undo and history: the same keys, kinds and values but for the words."""
     monkeypatch.setattr("labeler.web.rating.loop.MAX_AGE_SECONDS", state_age_seconds)
+    monkeypatch.setattr("labeler.store.rating.checks.VOTES_BEFORE_REPEATS", 6)
+    monkeypatch.setattr("labeler.store.rating.checks.REPEATED_AFTER_VOTES", 3)
     add_questions(store, 200)
     golds = [
         Gold([{"role": "user", "content": f"Question {n}?"}], f"alpha response {n}", f"beta {n}")
@@ -70,7 +74,9 @@ def test_gold_repeated_and_ordinary_pairs_look_alike_in_every_answer(
             return answer.json()
 
         before = client.get("/rating/state").json()
-        for number in range(60):
+        for number in range(MAX_VOTES):
+            if min(len(seen.get(purpose, ())) for purpose in PURPOSES) >= 4:
+                break
             leased = post("/rating/pairs", {"holder": "tab", "wanted": 1})
             (pair,) = leased["pairs"]
             ballot = {"vote_id": f"v{number}", "lease_id": pair["lease_id"], "choice": "left"}
@@ -88,11 +94,10 @@ def test_gold_repeated_and_ordinary_pairs_look_alike_in_every_answer(
             told[1]["receipts"][0]["vote_id"] = told[3]["receipts"][0]["vote_id"] = "…"
             seen.setdefault(purposes(database)[pair["lease_id"]], []).append(told)
             before = after["state"]
-    assert set(seen) == {Purpose.LOOP, Purpose.GOLD, Purpose.REPEAT}
     ordinary = seen[Purpose.LOOP][0]
-    for purpose, all_told in seen.items():
-        assert len(all_told) > 5
-        for told in all_told:
+    for purpose in PURPOSES:
+        assert len(seen[purpose]) >= 4
+        for told in seen[purpose]:
             assert told == ordinary, purpose
 
 
