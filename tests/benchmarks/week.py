@@ -39,8 +39,9 @@ LOOKS_AT_STATE = 20
 
 @dataclass(frozen=True)
 class Look:
-    """What there is after so many `updates`. `objects` are Python's, tensors among them. `state_ms`
-    is one look of the supervisor, and `update_seconds` the time of an update with its sampling and
+    """What there is after so many `updates`. `objects` are Python's, tensors among them, and
+    `handles` what is open of the data dir, whatever else this process has open. `state_ms` is one
+    look of the supervisor, and `update_seconds` the time of an update with its sampling and
     judging, since the last look.
     """
 
@@ -148,7 +149,7 @@ class Week:
         begin, before = self._looked_at
         update_seconds = (time.perf_counter() - begin) / max(1, updates - before)
         status = self.store.reports.status(max_staleness=2)
-        process = psutil.Process()
+        process, own = psutil.Process(), str(self.settings.data_dir)
         gc.collect()
         adapters = self.settings.adapters_dir
         look = Look(
@@ -158,7 +159,7 @@ class Week:
             labels=status["labels"]["judge"],
             rss_mb=process.memory_info().rss / 1e6,
             objects=len(gc.get_objects()),
-            handles=process.num_fds(),
+            handles=len([file for file in process.open_files() if own in file.path]),
             threads=process.num_threads(),
             folders=len(list(adapters.iterdir())),
             adapters_kb=_kilobytes(*adapters.rglob("*")),
