@@ -136,7 +136,6 @@ STATEFUL: dict[str, dict[str, Any]] = {
     },
 }
 ROPE = {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 1e4}
-WHOLE = {"partial_rotary_factor": 1.0}
 SEEING: dict[str, dict[str, Any]] = {
     "gemma3": {
         "text_config": DENSE["gemma3_text"],
