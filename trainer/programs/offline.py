@@ -8,10 +8,12 @@ export says that the reply was cut. Nothing of the file enters the database.
 
 import logging
 import os
+import shutil
 import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -74,7 +76,10 @@ class Offline:
         return live.version
 
     def run(self, pairs: Sequence[ExportedPair], *, name: str, stop: threading.Event) -> str:
-        """Train, examine, write, register. Returns what came of it in a sentence."""
+        """Train, write, examine, register. Returns what came of it in a sentence.
+
+        If it fails, no folder is left behind.
+        """
         live = self.start()
         labels, left_out = self._labels(pairs)
         tested = round(self._settings.held_out_share * len(labels))
@@ -90,25 +95,27 @@ class Offline:
         number = self._store.versions.next_id()
         folder = self._settings.adapters_dir / f"offline-{int(time.time() * 1000)}"
         version, sha256 = write_candidate(self._policy, number, folder)
-        candidate = Candidate(number, live.number, steps, training, held_out)
-        finding, _ = examine_candidate(
-            candidate,
-            version,
-            live=live,
-            said=(),
-            examiner=self._examiner,
-            supply=self._supply,
-        )
-        finding = replace(
-            finding, labels=len(taught), held_out=tested, left_out=left_out, file=name
-        )
-        number = self._store.versions.add_candidate(
-            folder=folder.name,
-            sha256=sha256,
-            finding=finding,
-            parent=live.number,
-            now=time.time(),
-        )
+        with ExitStack() as failed:
+            failed.callback(shutil.rmtree, folder, ignore_errors=True)
+            finding, _ = examine_candidate(
+                Candidate(number, live.number, steps, training, held_out),
+                version,
+                live=live,
+                said=(),
+                examiner=self._examiner,
+                supply=self._supply,
+            )
+            finding = replace(
+                finding, labels=len(taught), held_out=tested, left_out=left_out, file=name
+            )
+            number = self._store.versions.add_candidate(
+                folder=folder.name,
+                sha256=sha256,
+                finding=finding,
+                parent=live.number,
+                now=time.time(),
+            )
+            failed.pop_all()
         return _sentence(number, finding)
 
     def _labels(self, pairs: Sequence[ExportedPair]) -> tuple[list[TrainingLabel], int]:

@@ -131,6 +131,18 @@ def test_pairs_that_the_context_cannot_take_are_left_out_and_counted(
         run_offline(file, settings, threading.Event())
 
 
+def test_a_candidate_that_cannot_be_examined_leaves_no_folder_behind(
+    store: Store, settings: Settings, file: Path
+) -> None:
+    store.prompts.add(PROMPTS, now=1.0)
+    for prompt in store.prompts.all():
+        store.prompts.set_aside(prompt.id or 0, "too long")
+    with pytest.raises(LivedpoError, match="no prompts to examine the candidate on"):
+        run_offline(file, settings, threading.Event())
+    assert list(settings.adapters_dir.iterdir()) == []
+    assert [version.id for version in store.versions.all()] == [0]
+
+
 def test_beside_a_running_service_it_is_refused(
     store: Store, settings: Settings, file: Path
 ) -> None:
