@@ -298,7 +298,7 @@ def _make_live(settings: Settings, version_id: int | None) -> None:
     from labeler.roles.promotion import make_live
 
     changed = make_live(settings, existing_store(settings), version_id, now=time.time())
-    click.echo(f"Version {changed.live} is live now, in place of version {changed.previous}.")
+    click.echo(changed.told)
 
 
 def _say(sentence: str) -> None:

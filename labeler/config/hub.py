@@ -18,7 +18,6 @@ from huggingface_hub.utils.tqdm import tqdm
 from labeler.domain.errors import BadInput, first_line
 from labeler.domain.sentences.policy import unloadable, unreachable
 
-NOT_THERE = "the hub has no such model, or keeps it private"
 HUB_SECONDS = 5.0
 SAY_SECONDS = 2.0
 # What models are made of; weights in an older format are fetched only where there are no others.

@@ -23,6 +23,7 @@ from labeler.domain.messages import ALIASES, SPEAKERS, Messages
 from labeler.store import Store
 
 MAX_PROMPT_CHARS = 1_000_000
+MAX_NAMED = 5  # bad lines, in a sentence
 SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -33,12 +34,12 @@ class PromptFile:
     prompts: list[Messages] = field(default_factory=list)
     bad_lines: list[tuple[int, str]] = field(default_factory=list)
 
-    def complaint(self, shown: int = 5) -> str:
+    def complaint(self) -> str:
         """The bad lines in one sentence; empty if there are none."""
         if not self.bad_lines:
             return ""
-        named = "; ".join(f"line {line}: {why}" for line, why in self.bad_lines[:shown])
-        more = len(self.bad_lines) - shown
+        named = "; ".join(f"line {line}: {why}" for line, why in self.bad_lines[:MAX_NAMED])
+        more = len(self.bad_lines) - MAX_NAMED
         rest = f"; and {more} more" if more > 0 else ""
         return f"{len(self.bad_lines)} bad lines were skipped ({named}{rest})."
 

@@ -19,6 +19,11 @@ class Changed:
     live: int
     previous: int
 
+    @property
+    def told(self) -> str:
+        """Of a version that was made live."""
+        return f"Version {self.live} is live now, in place of version {self.previous}."
+
 
 def make_live(
     settings: Settings,

@@ -29,6 +29,7 @@ from labeler.config.parts.model import Model
 from labeler.domain.errors import BadInput, first_line
 from labeler.domain.sentences.policy import (
     brings_code,
+    encoder_decoder,
     missing,
     unloadable,
     untemplated,
@@ -150,9 +151,7 @@ def _whole_model(folder: Path, settings: Model, dtype: torch.dtype | str) -> Pre
     """A language model of which no weight is missing. Raises ValueError if it is none."""
     config = _config(folder, settings)
     if config.is_encoder_decoder:
-        raise ValueError(
-            f"it is an encoder-decoder ({config.model_type}), no causal language model"
-        )
+        raise ValueError(encoder_decoder(config.model_type))
     model, info = _class_of(config).from_pretrained(
         folder,
         dtype=dtype,

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from labeler.domain.finding import Finding
-from labeler.domain.sentences.figures import clause, counted, percent, share
+from labeler.domain.sentences.figures import clause, counted, percent, share, span
 from labeler.domain.states import UpdateState
 
 BARELY_NATS = 0.02
@@ -155,7 +155,7 @@ def details(finding: Finding) -> list[tuple[str, str]]:
         ("KL from the version before, nats per token", _plain(finding.kl_live, nats)),
         ("KL from the base model, nats per token", _plain(finding.kl_reference, nats)),
         ("Loss", _change(finding.loss_first, finding.loss_last, "{:.2f}".format)),
-        ("Time taken", _plain(finding.seconds, _duration)),
+        ("Time taken", _plain(finding.seconds, span)),
     ]
     return [(name, value) for name, value in rows if value is not None]
 
@@ -287,7 +287,3 @@ def _plain(value: float | None, shown: Callable[[float], str]) -> str | None:
 
 def _change(before: float | None, now: float | None, shown: Callable[[float], str]) -> str | None:
     return None if before is None or now is None else f"{shown(before)} → {shown(now)}"
-
-
-def _duration(seconds: float) -> str:
-    return f"{max(1.0, seconds):.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+from labeler.domain.sentences.figures import span
 from labeler.store.views.run_facts import RunFacts, VersionFacts
 
 
@@ -38,20 +39,5 @@ def headline(facts: RunFacts) -> str:
     accepted = made.count("promoted")
     return (
         f"{facts.labels} labels, {accepted} version{'' if accepted == 1 else 's'} accepted, "
-        f"{made.count('rejected')} rejected; it ran for {duration(facts.seconds)}"
+        f"{made.count('rejected')} rejected; it ran for {span(facts.seconds)}"
     )
-
-
-def duration(seconds: float) -> str:
-    """The two largest units, as "2 h 5 min".
-
-    >>> duration(7530)
-    '2 h 5 min'
-    """
-    parts: list[str] = []
-    left = round(seconds)
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
-        count, left = divmod(left, size)
-        if count or parts or unit == "s":
-            parts.append(f"{count} {unit}")
-    return " ".join(parts[:2])

@@ -12,11 +12,10 @@ import threading
 import time
 from pathlib import Path
 
-from tqdm import tqdm
-
 from labeler.config.settings import Settings
 from labeler.config.starter import STARTER_POLICY
 from labeler.domain.errors import BadInput, LivedpoError
+from labeler.domain.sentences.figures import span
 from labeler.files.policy import refuse_unfit_policy
 from labeler.files.prompts import add_first_prompts
 from labeler.roles.process import QUIET
@@ -179,7 +178,7 @@ def judge(settings: Settings, stop: threading.Event, say: Say) -> int:
         store.queue.end_all_leases(now=time.time())  # left by a kill -9 of serve
         say(_first_words(settings))
         if (left := store.runs.last()) is not None and left.ended_at is None:
-            say(f"Resuming a run that has worked for {tqdm.format_interval(left.seconds)}.")
+            say(f"Resuming a run that has worked for {span(left.seconds)}.")
         run = Unattended(settings, store, say, time.time())
         found: Ending | int | None = None
         try:

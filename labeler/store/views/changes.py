@@ -18,13 +18,12 @@ from labeler.store.tables import LiveChange, PolicyVersion, Update, UpdateLabel,
 
 @dataclass(frozen=True)
 class Live:
-    """Where the live pointer went: `now` says that the version is live, `at` when it last became.
+    """Where the live pointer went: `now` says that the version is live.
 
     `until` is when another one (`then`) took its place; `taken_back` says that it was an older one.
     """
 
     now: bool
-    at: float
     until: float | None
     then: int | None
     taken_back: bool
@@ -139,7 +138,6 @@ def _live(session: Session, version: PolicyVersion) -> Live | None:
     left = session.exec(later).first()
     return Live(
         now=version.state is VersionState.LIVE,
-        at=became.at,
         until=left.at if left else None,
         then=left.version_id if left else None,
         taken_back=left is not None and left.version_id < version.id,

@@ -6,7 +6,7 @@ names the last row of the page before, so that new votes do not shift it.
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.orm import aliased
@@ -18,7 +18,8 @@ from labeler.store.tables import Pair, Prompt, Rater, Vote
 
 PAGE_PAIRS = 50
 MAX_SEARCH_CHARS = 200
-FLAGS = ("too_fast", "set_aside", "disagree", "edited", "commented")
+
+Flag = Literal["too_fast", "set_aside", "disagree", "edited", "commented"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Wanted:
     purpose: Purpose | None = None
     rater: int | None = None
     version: int | None = None
-    flag: str | None = None
+    flag: Flag | None = None
     since: float | None = None
     until: float | None = None
     fast_seconds: float = 0.0
@@ -174,7 +175,7 @@ def _some_vote(column: Any, value: Any) -> sa.ColumnElement[bool]:
     return sa.select(col(vote.id)).where(*of_pair, getattr(vote, column.key) == value).exists()
 
 
-def _flagged(flag: str, fast_seconds: float) -> sa.ColumnElement[bool]:
+def _flagged(flag: Flag, fast_seconds: float) -> sa.ColumnElement[bool]:
     vote, other = aliased(Vote), aliased(Vote)
     standing = col(vote.pair_id) == col(Pair.id), col(vote.superseded_by).is_(None)
     if flag == "set_aside":
@@ -330,11 +331,11 @@ def _flags(session: Session, fast_seconds: float) -> list[dict[str, Any]]:
         .having(func.min(Vote.choice) != func.max(Vote.choice))
         .subquery()
     )
-    found = {
+    found: dict[Flag, int] = {
         "too_fast": count(*_too_fast(Vote, fast_seconds)),
         "set_aside": int(session.execute(aside).scalar_one()),
         "disagree": int(session.execute(sa.select(func.count()).select_from(split)).scalar_one()),
         "edited": int(session.execute(edits).scalar_one()),
         "commented": count(col(Vote.comment).is_not(None)),
     }
-    return [{"value": flag, "pairs": found[flag]} for flag in FLAGS]
+    return [{"value": flag, "pairs": pairs} for flag, pairs in found.items()]

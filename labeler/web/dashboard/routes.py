@@ -10,7 +10,6 @@ from pydantic import Field
 
 from labeler.config.settings import Settings
 from labeler.roles import promotion
-from labeler.roles.promotion import Changed
 from labeler.store import Store
 from labeler.web.body import Body
 from labeler.web.dashboard.figures import Figures
@@ -46,11 +45,11 @@ def dashboard_routes(settings: Settings, store: Store) -> APIRouter:
 
     @routes.post("/versions/rollback")
     def rollback(body: ChangeBody, person: PersonHere) -> dict[str, Any]:
-        return _moved(_make_live(None, body, person.name))
+        return _make_live(None, body, person.name)
 
     @routes.post("/versions/{version_id}/promote")
     def promote(version_id: Id, body: ChangeBody, person: PersonHere) -> dict[str, Any]:
-        return _moved(_make_live(version_id, body, person.name))
+        return _make_live(version_id, body, person.name)
 
     @routes.post("/versions/{version_id}/reject")
     def reject(version_id: Id, body: ChangeBody, person: PersonHere) -> dict[str, Any]:
@@ -62,17 +61,11 @@ def dashboard_routes(settings: Settings, store: Store) -> APIRouter:
             "sentence": f"Version {version_id} is rejected; version {changed.live} is live again."
         }
 
-    def _make_live(version_id: int | None, body: ChangeBody, name: str) -> Changed:
+    def _make_live(version_id: int | None, body: ChangeBody, name: str) -> dict[str, Any]:
         changed = promotion.make_live(
             settings, store, version_id, now=time.time(), by=name, live=body.live
         )
         figures.forget()
-        return changed
+        return {"sentence": changed.told}
 
     return routes
-
-
-def _moved(changed: Changed) -> dict[str, Any]:
-    return {
-        "sentence": f"Version {changed.live} is live now, in place of version {changed.previous}."
-    }

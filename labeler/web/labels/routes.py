@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse
@@ -14,7 +14,7 @@ from labeler.domain.states import Choice, PairState, Purpose, Source
 from labeler.store import Store
 from labeler.store.tables import Verdict
 from labeler.store.views.labelled import OnePair, OneVote
-from labeler.store.views.search import MAX_SEARCH_CHARS, PairLine, Wanted, is_too_fast
+from labeler.store.views.search import MAX_SEARCH_CHARS, Flag, PairLine, Wanted, is_too_fast
 from labeler.web.body import Body
 from labeler.web.door.person import MAX_ID, PersonHere
 from labeler.web.kept import Kept
@@ -27,7 +27,6 @@ MAX_SNIPPET_CHARS = 160
 MAX_CURSOR_CHARS = 200
 FACETS_SECONDS = 10.0
 
-Flag = Literal["too_fast", "set_aside", "disagree", "edited", "commented"]
 Id = Annotated[int | None, Query(ge=0, le=MAX_ID)]
 Time = Annotated[float | None, Query(allow_inf_nan=False)]
 

@@ -47,7 +47,6 @@ def _on_screen(change: Change) -> dict[str, Any]:
     left = Left(live.then, live.taken_back) if live and live.then is not None else None
     lines = [(line, None) for line in update.fate(result, was_live=live is not None)]
     return {
-        "update_id": change.update_id,
         "state": change.state,
         "ended_at": change.ended_at,
         "title": update.heading(result, left, was_live=live is not None),

@@ -103,7 +103,7 @@ def test_the_page_says_why_it_ended_how_it_went_and_what_to_do_next() -> None:
     text = as_markdown(RUN)
     assert "**The 32 labels of --max-labels are there.**" in text
     assert (
-        "32 labels, 1 version accepted, 1 rejected; it ran for 4 min 10 s; version 1 is live"
+        "32 labels, 1 version accepted, 1 rejected; it ran for 4.2 minutes; version 1 is live"
         in text
     )
     assert "sampling 40%, judging 20%, training 30%, gating 8%, rest 2%" in text

@@ -1,6 +1,7 @@
 """Labels in one place: searched, filtered, paged, opened, set aside and put back."""
 
 import random
+from typing import get_args
 
 import pytest
 from sqlmodel import col
@@ -11,7 +12,7 @@ from labeler.store import Store
 from labeler.store.database import Database
 from labeler.store.records import Ballot
 from labeler.store.tables import Pair, Rater, Vote
-from labeler.store.views.search import FLAGS, Wanted
+from labeler.store.views.search import Flag, Wanted
 from tests.support.busy import fill_busy
 from tests.support.store import change, claim, make_version, open_update, rows, vote
 from tests.support.tiny import fill
@@ -85,7 +86,7 @@ def test_every_filter_leaves_what_its_count_says(store: Store, database: Databas
             assert len(found(store, **{name: kind(each["value"])})) == each["pairs"]
     for each in facets["rater"]:
         assert len(found(store, rater=int(each["value"]))) == each["pairs"]
-    assert {each["value"] for each in facets["flag"]} == set(FLAGS)
+    assert {each["value"] for each in facets["flag"]} == set(get_args(Flag))
     for each in facets["flag"]:
         pairs = found(store, flag=each["value"], fast_seconds=2.0)
         assert len(pairs) == each["pairs"], each
