@@ -236,30 +236,21 @@ def last_run(store: Store) -> UnattendedRun:
     return run
 
 
-def says(words: str, run: Run, store: Store) -> bool:
-    """Whether the worker of this start says that it is doing this."""
+def trains(run: Run, store: Store) -> bool:
+    """Whether the worker of this start says that it is training."""
     alive = run.pids().get("worker")
-    return any(words in role.says for role in store.roles.all() if role.pid == alive)
+    return any("Training on" in role.says for role in store.processes.all() if role.pid == alive)
 
 
-def asking(run: Run) -> bool:
+def asks(run: Run, _: Store) -> bool:
     """Whether this start's judge has been asked."""
     notes = run.data_dir / "asked"
     return notes.exists() and str(run.pids().get("worker")) in notes.read_text().split()
 
 
-PHASES: dict[str, Callable[[Run, Store], bool]] = {
-    "sampling": lambda run, store: says("Sampling pairs", run, store),
-    "judging": lambda run, _: asking(run),
-    "training": lambda run, store: says("Training on", run, store),
-}
 # What makes a phase last long enough to be met.
-LONG: dict[str, dict[str, object]] = {
-    "sampling": {"max_new_tokens": 100, "candidates": 16, "candidate_pair": "random"},
-    "judging": {"judge": "py:tests.support.judges:slow"},
-    "training": {"passes": 30},
-}
-STUCK = {"judging": {"judge": "py:tests.support.judges:stuck"}}
+STUCK: dict[str, object] = {"judge": "py:tests.support.judges:stuck"}
+LONG: dict[str, object] = {"passes": 30}
 
 
 def interrupt(run: Run) -> None:
@@ -280,36 +271,35 @@ def kill(run: Run) -> None:
     wait_until(lambda: not any(psutil.pid_exists(pid) for pid in pids.values()), "the children")
 
 
-# How each start ends: by Ctrl-C or by kill -9 in a phase. `tests/faults` kill a worker in each.
-ENDS: tuple[tuple[Callable[[Run], None], str, dict[str, dict[str, object]]], ...] = (
-    (interrupt, "sampling", LONG),
-    (interrupt, "judging", STUCK),
-    (interrupt, "training", LONG),
-    (kill, "training", LONG),
+# How a start ends, when, and what makes that last. A stop in the middle of sampling, training and
+# examining is shown in `tests/trainer/worker`, and `tests/faults` kill a worker at every point.
+ENDS: tuple[tuple[Callable[[Run], None], Callable[[Run, Store], bool], dict[str, object]], ...] = (
+    (interrupt, asks, STUCK),
+    (kill, trains, LONG),
 )
 
 
-def test_a_run_that_is_ended_in_each_phase_comes_to_the_same_total(
+def test_a_run_that_is_interrupted_and_killed_comes_to_the_same_total(
     policy: dict[str, object], tmp_path: Path
 ) -> None:
     """In the last start the worker alone is killed."""
     known: set[str] = set()
     worked = 0.0
-    for end, phase, long in ENDS:
-        with Run(tmp_path, max_labels=LABELS, **(policy | long[phase])) as run:
+    for end, is_met, long in ENDS:
+        with Run(tmp_path, max_labels=LABELS, **(policy | long)) as run:
             run.wait_for_line("labels, version")
             with contextlib.closing(run.store()) as store:
-                wait_until(partial(PHASES[phase], run, store), phase)
+                wait_until(partial(is_met, run, store), is_met.__name__)
                 end(run)
                 labels = {row.vote.id for row in judged(store)}
                 before, worked = worked, last_run(store).seconds
                 assert worked >= before
         assert known <= labels, "a label was lost"
         known = labels
-    with Run(tmp_path, **(policy | LONG["training"] | {"max_labels": LABELS})) as run:
+    with Run(tmp_path, **(policy | LONG | {"max_labels": LABELS})) as run:
         run.wait_for_line("labels, version")
         with contextlib.closing(run.store()) as store:
-            wait_until(partial(says, "Training on", run, store), "training")
+            wait_until(partial(trains, run, store), "training")
             os.kill(run.pids()["worker"], signal.SIGKILL)
             assert run.ended() == 0
             rows = judged(store)

@@ -6,8 +6,6 @@ import threading
 from pathlib import Path
 from typing import Any
 
-SLOW_SECONDS = 0.1
-
 
 def longer(prompt: list[dict[str, Any]], first: str, second: str) -> float:
     """Loves length, and nothing else."""
@@ -17,13 +15,6 @@ def longer(prompt: list[dict[str, Any]], first: str, second: str) -> float:
 def steady(prompt: list[dict[str, Any]], first: str, second: str) -> float:
     """A taste without a pattern, the same whichever comes first."""
     return float(_rank(first) > _rank(second))
-
-
-def slow(prompt: list[dict[str, Any]], first: str, second: str) -> float:
-    """As `steady`, but it takes its time, and leaves a note in the data dir before."""
-    _note()
-    threading.Event().wait(SLOW_SECONDS)
-    return steady(prompt, first, second)
 
 
 def stuck(prompt: list[dict[str, Any]], first: str, second: str) -> None:
