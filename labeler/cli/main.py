@@ -43,6 +43,7 @@ from labeler.config.settings import Settings, marked
 from labeler.domain.drawing import Drawing
 from labeler.domain.errors import LivedpoError
 from labeler.domain.sentences import update
+from labeler.domain.sentences.fill import in_all
 from labeler.domain.sentences.judge import in_a_terminal
 from labeler.domain.sentences.policy import drawn_at
 from labeler.domain.states import Source
@@ -162,7 +163,7 @@ def export(settings: Settings, out: Path, format_name: str, labels: str) -> None
 
 @cli.command(cls=SectionedCommand)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@settings_options(*STORE, "max_staleness", "loss", "label_smoothing", "ties")
+@settings_options(*STORE, "max_staleness", "loss", "label_smoothing", "ties", "fill")
 def status(settings: Settings, as_json: bool) -> None:
     """Show counts and the state of the loop. Changes nothing."""
     reports = existing_store(settings).reports
@@ -172,7 +173,7 @@ def status(settings: Settings, as_json: bool) -> None:
         click.echo(json.dumps(counts))
         return
     del counts["judge"]
-    drawing = counts.pop("drawing")
+    drawing, fill_report = counts.pop("drawing"), counts.pop("fill")
     for name, value in counts.items():
         if isinstance(value, dict):
             value = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in value.items())
@@ -181,6 +182,8 @@ def status(settings: Settings, as_json: bool) -> None:
         click.echo(f"{name:10}{value}")
     if drawing:
         click.echo(f"{'replies':10}drawn at {drawn_at(Drawing.from_json(drawing))}")
+    if fill_report:
+        click.echo(f"{'filled in':10}{in_all(**fill_report)}")
     for number, line in enumerate(in_a_terminal(reports.judge())):
         click.echo(f"{'' if number else 'judge':10}{line}")
 

@@ -48,7 +48,10 @@ class Settings(Model, Serving, Rating, Loop, Sampling, Labels, Judging, Budgets,
         if ties == "auto":
             ties = "learn" if self.loss in TIE_LOSSES else "drop"
         return VoteRules(
-            ties=ties, strong_weight=self.strong_weight, judge_weight=self.judge_weight
+            ties=ties,
+            strong_weight=self.strong_weight,
+            judge_weight=self.judge_weight,
+            ties_count=self.fill > 0,
         )
 
     @property

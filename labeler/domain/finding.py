@@ -15,6 +15,7 @@ from labeler.domain.messages import Messages
 
 NOT_COMPARED = Estimate.none("nobody has compared it with the version before")
 NONE_ASIDE = Estimate.none("no votes were kept aside")
+NOT_FILLED = Estimate.none("no pairs were filled in")
 SIDES = ("live", "candidate")
 SEPARATOR = "; "
 
@@ -57,6 +58,11 @@ class Finding:
     the `file` that `livedpo train` read did not fit. `broken` is a version that cannot answer. KL
     is in nats a token. `live` and `candidate` are the version before and the new one; `agreement_…`
     is theirs with votes kept aside, `win_rate` the new one's over the one before, says a judge.
+    `filled` pairs that nobody rated were labelled by a reward model that was right on `fill_right`
+    of the votes it had not seen; they weighed `fill_weight` each, where a vote weighs 1, and
+    `not_filled` is why there are none. `fill_gain` is how often the new version's responses beat
+    those of the one before, say the members that labelled; `fill_witness` is what one says that did
+    not.
     `objections` are the gate's, a phrase each, and `actions` what people did to the version since.
     """
 
@@ -78,6 +84,12 @@ class Finding:
     agreement_live: Estimate = NONE_ASIDE
     agreement_candidate: Estimate = NONE_ASIDE
     win_rate: Estimate = NOT_COMPARED
+    filled: int = 0
+    fill_weight: float | None = None
+    fill_right: Estimate = NOT_FILLED
+    fill_gain: float | None = None
+    fill_witness: float | None = None
+    not_filled: str | None = None
     objections: tuple[str, ...] = ()
     examples: tuple[Example, ...] = ()
     actions: tuple[Action, ...] = ()
@@ -99,6 +111,7 @@ class Finding:
             agreement_live=_agreement(row, "live"),
             agreement_candidate=_agreement(row, "candidate"),
             win_rate=_win_rate(row),
+            fill_right=_fill_right(row),
             objections=tuple(objections.split(SEPARATOR)) if objections else (),
             examples=tuple(Example(**example) for example in row.get("examples", ())),
             actions=tuple(Action(**action) for action in row.get("actions", ())),
@@ -126,6 +139,10 @@ class Finding:
             row["win_rate"] = win_rate_to_json(self.win_rate)
         elif self.win_rate != NOT_COMPARED:
             row["not_compared"] = self.win_rate.why
+        if self.fill_right.value is not None:
+            row["fill_right"] = {
+                name: value for name, value in vars(self.fill_right).items() if name != "why"
+            }
         if self.objections:
             row["objections"] = self.objection
         if self.examples:
@@ -169,3 +186,8 @@ def _win_rate(row: Mapping[str, Any]) -> Estimate:
         why = row.get("not_compared")
         return Estimate.none(why) if why else NOT_COMPARED
     return Estimate(won["rate"], won["low"], won["high"], won["pairs"])
+
+
+def _fill_right(row: Mapping[str, Any]) -> Estimate:
+    found = row.get("fill_right")
+    return Estimate(**found) if found else NOT_FILLED

@@ -34,11 +34,16 @@ Ties = Literal["drop", "coin_flip", "learn"]
 
 @dataclass(frozen=True)
 class VoteRules:
-    """How opinions count: what ties teach, and the weights of "much better" and of a judge."""
+    """How opinions count: what ties teach, and the weights of "much better" and of a judge.
+
+    `ties_count`: a tie brings an update nearer even where it teaches the policy nothing, for it
+    teaches the reward model that fills the update up.
+    """
 
     ties: Ties = "drop"
     strong_weight: float = 1.0
     judge_weight: float = 1.0
+    ties_count: bool = False
 
 
 NO_TIES = VoteRules()
@@ -96,8 +101,8 @@ class TrainingLabel:
 
 
 def trainable(rules: VoteRules) -> tuple[Choice, ...]:
-    """The choices that can become a label."""
-    return DECISIVE if rules.ties == "drop" else DECISIVE + UNDECIDED
+    """The choices that can become a label, or teach a reward model."""
+    return DECISIVE + UNDECIDED if rules.ties_count or rules.ties != "drop" else DECISIVE
 
 
 def combine(opinions: Sequence[Opinion], rules: VoteRules) -> Preference | None:

@@ -153,7 +153,8 @@ class Claim:
     last ones that were used before). All are in the order of their pairs, one label a pair. `used`
     is how many votes earlier updates used up, and `refusals` how many updates the gate has refused
     since the live pointer moved. `weightless` are fresh votes that make no label, for their raters
-    weigh nothing; they are used up with the others.
+    weigh nothing, or they are ties that teach a reward model alone; they are used up with the
+    others.
     """
 
     update_id: int
@@ -207,13 +208,30 @@ class LoopState:
 
 
 @dataclass(frozen=True)
+class FilledPair:
+    """A pair that nobody rated: two responses of the live version, labelled by a reward model.
+
+    `target` is P(the first is better); it weighed `weight` where a vote weighs 1.
+    """
+
+    prompt_id: int
+    first: str
+    second: str
+    target: float
+    weight: float
+
+
+@dataclass(frozen=True)
 class NewVersion:
-    """A finished adapter folder that is to become a version."""
+    """A finished adapter folder that is to become a version, and the pairs besides votes that it
+    was trained on.
+    """
 
     id: int
     folder: str
     sha256: str
     finding: Finding
+    filled: tuple[FilledPair, ...] = ()
 
 
 class ClaimLostError(Exception):

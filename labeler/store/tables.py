@@ -355,6 +355,25 @@ class UpdateLabel(SQLModel, table=True):
     role: LabelRole = Field(sa_column=enum_column(LabelRole, server_default=LabelRole.TRAIN.value))
 
 
+class FilledPair(SQLModel, table=True):
+    """A pair that an update was trained on and nobody rated. It is no vote, and counts as none.
+
+    Two responses of version `version_id`; `target` is P(the first is better) as a reward model of
+    the votes had it, and it weighed `weight` where a vote weighs 1.
+    """
+
+    __tablename__ = "filled_pair"
+
+    id: int | None = Field(default=None, primary_key=True)
+    update_id: int = Field(foreign_key="update.id", index=True)
+    prompt_id: int = Field(foreign_key="prompt.id")
+    version_id: int = Field(foreign_key="policy_version.id")
+    first: str
+    second: str
+    target: float
+    weight: float
+
+
 class RoleState(SQLModel, table=True):
     """What a process of the service last said of itself, and its alarm if it has one."""
 

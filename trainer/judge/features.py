@@ -3,7 +3,8 @@
 Of up to four layers, at a quarter, a half, three quarters and the end of the depth: the mean hidden
 state over the response, the one at its end, and the sum weighted by surprise (-log-prob of the
 token under the base, cut at 10 nats), which tells what surprised it. Beside them a few statistics
-of length and of the log-probs themselves: a slip of the policy shows as an unlikely token.
+of length and of the log-probs themselves: a slip of the policy shows as an unlikely token. And what
+a person would notice (`trainer.judge.traits`), so that a simple taste is learned from a few votes.
 
 The adapters are off, so features stay what they are whichever version is live. Leaves out what is
 learned from them: `trainer.judge.heads`.
@@ -21,6 +22,7 @@ from labeler.domain.messages import Messages
 from trainer.fast.head import head_of
 from trainer.judge.fence import neutral
 from trainer.judge.rows import budget, by_length, right_padded, without_control
+from trainer.judge.traits import TRAITS, traits
 from trainer.policy.chat import Refused
 from trainer.policy.policy import Policy
 
@@ -59,32 +61,42 @@ class Features:
         )
         blocks = [config.hidden_size] * (KINDS * len(self._layers)) + [1] * STATISTICS
         # Each block counts as one number, however wide: sum of squares 1 where each varies by 1.
-        self.shares = torch.cat([torch.full((n,), n**-0.5, dtype=torch.float64) for n in blocks])
+        self._read_shares = torch.cat(
+            [torch.full((n,), n**-0.5, dtype=torch.float64) for n in blocks]
+        )
+
+    def scale(self, trait_share: float) -> Tensor:
+        """By what to multiply features (D,) so that a trait counts so much, and a block 1."""
+        seen = torch.full((len(TRAITS),), trait_share**0.5, dtype=torch.float64)
+        return torch.cat([self._read_shares, seen])
 
     def of(self, questions: Sequence[Question]) -> list[Tensor | Cause]:
         """Features of both responses (2, D) of each question, float64, or why there are none."""
-        keys = [
-            [(repr(question.messages), text) for text in (question.first, question.second)]
-            for question in questions
+        found = self.of_each(
+            [(asked.messages, text) for asked in questions for text in (asked.first, asked.second)]
+        )
+        return [
+            a if isinstance(a, Cause) else b if isinstance(b, Cause) else torch.stack([a, b])
+            for a, b in zip(found[::2], found[1::2], strict=True)
         ]
+
+    def of_each(self, said: Sequence[tuple[Messages, str]]) -> list[Tensor | Cause]:
+        """Features (D,) of each response to its prompt, float64, or why there are none."""
+        keys = [(repr(messages), text) for messages, text in said]
         new: dict[Key, Row | Cause] = {}
-        for question, both in zip(questions, keys, strict=True):
-            for key in both:
-                if key not in self._cache and key not in new:
-                    new[key] = self._row(question.messages, key[1])
+        for (messages, text), key in zip(said, keys, strict=True):
+            if key not in self._cache and key not in new:
+                new[key] = self._row(messages, text)
         self._read(new)
-        found = [self._recall(*both) for both in keys]
+        found = [self._recall(key) for key in keys]
         while len(self._cache) > MAX_CACHED:
             self._cache.popitem(last=False)
         return found
 
-    def _recall(self, first: Key, second: Key) -> Tensor | Cause:
-        for key in (first, second):
-            self._cache.move_to_end(key)
-        a, b = self._cache[first], self._cache[second]
-        if isinstance(a, Cause):
-            return a
-        return b if isinstance(b, Cause) else torch.stack([a, b]).double()
+    def _recall(self, key: Key) -> Tensor | Cause:
+        self._cache.move_to_end(key)
+        known = self._cache[key]
+        return known if isinstance(known, Cause) else known.double()
 
     def _row(self, messages: Messages, response: str) -> Row | Cause:
         try:
@@ -108,7 +120,8 @@ class Features:
                 some = [keys[place] for place in part]
                 features = self._forward([rows[key] for key in some])
                 for key, one in zip(some, features, strict=True):
-                    self._cache[key] = one.clone() if one.isfinite().all() else Cause.NOT_FINITE
+                    whole = torch.cat([one.float(), torch.tensor(traits(key[1]))])
+                    self._cache[key] = whole if one.isfinite().all() else Cause.NOT_FINITE
 
     def _forward(self, rows: Sequence[Row]) -> Tensor:
         """Features (R, D) of one part, in the dtype of the policy."""

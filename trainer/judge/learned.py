@@ -17,7 +17,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from labeler.domain.estimate import Estimate
@@ -25,7 +24,8 @@ from labeler.domain.judging import Cause, Example, Judgement, Question
 from labeler.domain.labels import Preference
 from labeler.domain.sentences.judge import trained, untrained
 from trainer.judge.features import Features
-from trainer.judge.heads import Heads, Labels, Skill, Span, cross_validate, ensemble
+from trainer.judge.fitting import Material, decided, fit
+from trainer.judge.heads import Heads
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class LearnedJudge:
     requests_spent = 0
 
     def __init__(self, features: Features, *, seed: int = 0) -> None:
-        self._features = features
+        self.features = features
         self._seed = seed
         self._known: dict[int, Preference] = {}
         self._decided = 0
@@ -83,7 +83,7 @@ class LearnedJudge:
         if not changed or len(changed) < max(REFIT, REFIT_SHARE * len(known)):
             return False
         self._known = known
-        self._decided = sum(_is_decided(said) for said in known.values())
+        self._decided = decided(list(known.values()))
         self.fit = self._fit(list(newest.values())) if self._decided >= MIN_DECIDED else None
         log.info("The judge 'learned' is %s.", self.says)
         return True
@@ -98,54 +98,29 @@ class LearnedJudge:
             return [Judgement(None, Cause.UNTRAINED)] * len(questions)
         return [
             Judgement(None, found) if isinstance(found, Cause) else _judgement(fit.heads, found)
-            for found in self._features.of(questions)
+            for found in self.features.of(questions)
         ]
 
     def _fit(self, examples: Sequence[Example]) -> Fit | None:
         """None if too few of the examples can be read."""
-        found = self._features.of([example.question for example in examples])
-        usable = [
-            (example, both)
-            for example, both in zip(examples, found, strict=True)
-            if isinstance(both, Tensor)
-        ]
-        if not usable:
+        material = Material.of(self.features, examples)
+        found = fit(material, self._seed) if material else None
+        if material is None or found is None:
             return None
-        features = torch.stack([both for _, both in usable])  # (N, 2, D)
-        spread = features.flatten(0, 1).std(dim=0)
-        scale = torch.where(spread > 1e-6, self._features.shares / spread, 0)  # (D,)
-        differences = (features[:, 0] - features[:, 1]) * scale
-        span = Span.of(differences)
-        labels = _labels([example.said for example, _ in usable])
-        prompts = [repr(example.question.messages) for example, _ in usable]
-        skill = cross_validate(span, labels, prompts, self._seed)
-        if skill is None:
-            return None
-        heads = ensemble(span, labels, prompts, skill.strength, self._seed)
-        trusted = _is_good(skill) and self._was_good(differences, labels, prompts)
-        return Fit(Heads(scale[:, None] * heads.weights, heads.eta), skill.right, trusted)
+        trusted = _is_good(found.right) and self._was_good(material)
+        return Fit(found.heads, found.right, trusted)
 
-    def _was_good(self, differences: Tensor, labels: Labels, prompts: Sequence[str]) -> bool:
+    def _was_good(self, material: Material) -> bool:
         """Whether it was good at earlier looks already, where one look could be luck."""
-        if len(prompts) > LUCKY:
+        if len(material.prompts) > LUCKY:
             return True
-        skills = (
-            cross_validate(
-                Span.of(differences[:-ago]),
-                Labels(*(column[:-ago] for column in labels)),
-                prompts[:-ago],
-                self._seed,
-            )
-            for ago in LOOKS_AGO
-        )
-        return all(map(_is_good, skills))
+        skills = (material.without_newest(ago).skill(self._seed) for ago in LOOKS_AGO)
+        return all(skill is not None and _is_good(skill.right) for skill in skills)
 
 
-def _is_good(skill: Skill | None) -> bool:
+def _is_good(right: Estimate) -> bool:
     """Whether it beats chance by the margin."""
-    if skill is None or skill.right.low is None:
-        return False
-    return skill.right.count >= MIN_DECIDED and skill.right.low > 0.5 + MARGIN
+    return right.low is not None and right.count >= MIN_DECIDED and right.low > 0.5 + MARGIN
 
 
 def _judgement(heads: Heads, features: Tensor) -> Judgement:
@@ -157,12 +132,3 @@ def _judgement(heads: Heads, features: Tensor) -> Judgement:
     if abs(probability - 0.5) < probabilities.std(unbiased=False).item():
         return Judgement(None, Cause.UNSURE, scores=(first, second))
     return Judgement(probability, scores=(first, second))
-
-
-def _labels(said: Sequence[Preference]) -> Labels:
-    columns = [(one.target, one.tie, one.weight) for one in said]
-    return Labels(*torch.tensor(columns, dtype=torch.float64).T)
-
-
-def _is_decided(said: Preference) -> bool:
-    return said.target != 1 - said.target - said.tie

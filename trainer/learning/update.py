@@ -11,7 +11,7 @@ import logging
 import math
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -88,16 +88,22 @@ def train(
     *,
     seed: int,
     probe: Sequence[TokenPair] = (),
+    filled: Sequence[TrainingLabel] = (),
     go_on: Callable[[], None] | None = None,
 ) -> Iterator[Step]:
     """Train the candidate, from the live adapter on, over `passes` shuffles of the labels.
 
     AdamW starts afresh; how large its steps are is told in `trainer.learning.steps`, which measures
-    them on the pairs of the `probe` as far as it goes. The `seed` orders the labels. `go_on` is
+    them on the pairs of the `probe` as far as it goes. Pairs that nobody rated, `filled`, are dealt
+    out to the steps, each once, where it weighs as much as it would in all passes together: an
+    update has as many steps with them as without. The `seed` orders the labels. `go_on` is
     called before each micro-batch, and may raise to end it all. Raises LivedpoError if a label
     cannot be trained on, or if not even a single pair fits into memory.
     """
-    check(policy, labels)
+    check(policy, [*labels, *filled])
+    batches = _batches(len(labels), len(filled), settings, seed)
+    passes = settings.passes if labels else 1
+    labels = [*labels, *(replace(label, weight=passes * label.weight) for label in filled)]
     policy.copy_adapter(LIVE, CANDIDATE)
     weights = policy.parameters(CANDIDATE)
     examples = _examples(policy, labels, settings)
@@ -106,7 +112,6 @@ def train(
     steps = _steps(policy, weights, [*some, *examples.pairs], settings)
     mean_weight = sum(label.weight for label in labels) / len(labels)
     micro = _MicroBatches(policy, settings, mean_weight, go_on)
-    batches = _batches(len(labels), settings, seed)
     for done, places in enumerate(batches, start=1):
         outcome = micro.accumulate(examples[places])
         norm = torch.nn.utils.clip_grad_norm_(weights, settings.max_grad_norm).item()
@@ -184,14 +189,23 @@ def check(policy: Policy, labels: Sequence[TrainingLabel]) -> None:
             )
 
 
-def _batches(labels: int, settings: Training, seed: int) -> list[list[int]]:
-    """Which labels make each optimiser step: the passes, shuffled each by itself."""
+def _batches(labels: int, filled: int, settings: Training, seed: int) -> list[list[int]]:
+    """Which labels make each optimiser step: the passes, shuffled each by itself.
+
+    The places of those `filled` come after those of the labels; one pass over them alone if there
+    is no label.
+    """
+    if not labels:
+        return _batches(filled, 0, settings.model_copy(update={"passes": 1}), seed)
     order = torch.Generator().manual_seed(seed)
     shuffles = [torch.randperm(labels, generator=order).tolist() for _ in range(settings.passes)]
     size = settings.batch_pairs
-    return [
+    batches = [
         shuffled[first : first + size] for shuffled in shuffles for first in range(0, labels, size)
     ]
+    for number, place in enumerate(torch.randperm(filled, generator=order).tolist()):
+        batches[number % len(batches)].append(labels + place)
+    return batches
 
 
 def _examples(policy: Policy, labels: Sequence[TrainingLabel], settings: Training) -> Examples:

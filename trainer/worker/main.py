@@ -22,6 +22,8 @@ from labeler.files.prompts import add_first_prompts
 from labeler.roles.process import QUIET, run_role
 from labeler.store import Store
 from trainer.gate.examine import Examiner
+from trainer.judge.features import Features
+from trainer.judge.learned import LearnedJudge
 from trainer.judge.load import load_judge
 from trainer.policy.adapters import remove_unfinished
 from trainer.policy.policy import Policy
@@ -31,6 +33,7 @@ from trainer.sampling.recommended import as_recommended
 from trainer.sampling.sampler import Sampler
 from trainer.worker.jobs.ask import AskJob
 from trainer.worker.jobs.edit import EditJob
+from trainer.worker.jobs.fill import FillJob
 from trainer.worker.jobs.judge import JudgeJob
 from trainer.worker.jobs.sample import SampleJob
 from trainer.worker.jobs.update import UpdateJob
@@ -106,10 +109,22 @@ def make_worker(
             stopwatch=place.stopwatch,
             wake=news.wake.set,
         )
-    examiner = Examiner(policy, settings, judge)
-    update = UpdateJob(place, examiner, name=name, stop=stop, ask=ask, sample=sample, judge=judging)
+    fill = None
+    if settings.fill:
+        features = judge.features if isinstance(judge, LearnedJudge) else Features(policy)
+        fill = FillJob(place, features)
+    update = UpdateJob(
+        place,
+        Examiner(policy, settings, judge),
+        name=name,
+        stop=stop,
+        ask=ask,
+        sample=sample,
+        judge=judging,
+        fill=fill,
+    )
     update.prune()
-    jobs: list[Job | None] = [ask, update, EditJob(place), judging, sample]
+    jobs: list[Job | None] = [ask, update, EditJob(place), judging, sample, fill]
     closing = [update.spend, *([judging.close] if judging else [])]
     return Worker(live, [job for job in jobs if job is not None], news, closing)
 

@@ -3,6 +3,7 @@
 Leaves out which version is live and when the queue is full: the worker knows.
 """
 
+import contextlib
 import logging
 import math
 import random
@@ -39,6 +40,10 @@ DRAWN_BY = set(Sampling.model_fields)
 
 class TooLong(Refused):
     """There is no room in the policy's context for this prompt and a reply."""
+
+
+class _WantedElsewhere(Exception):
+    """There is something more urgent to do."""
 
 
 class Supply:
@@ -114,6 +119,32 @@ class Supply:
         samples = [drawn[place] for place in range(len(prompts))]
         self._check(samples, version, seed)
         return samples
+
+    def candidates(
+        self,
+        prompts: Sequence[tables.Prompt],
+        version: Version,
+        seed: int,
+        *,
+        copies: int,
+        is_wanted: Callable[[], bool],
+    ) -> list[Sample]:
+        """A version's responses to prompts that it can take, as many as are complete.
+
+        It ends early where the worker `is_wanted` elsewhere, which it asks after each token.
+        """
+
+        def hear(_: Mapping[int, int]) -> None:
+            if is_wanted():
+                raise _WantedElsewhere
+
+        taken = self._usable(prompts)
+        asked = [Prompt(_id(prompt), prompt.messages, tokens) for prompt, tokens in taken]
+        drawn: list[Sample] = []
+        with contextlib.suppress(_WantedElsewhere):
+            drawn += (sample for _, sample in self._draw(asked, version, seed, copies, hear))
+        self._check(drawn, version, seed)
+        return drawn
 
     def pairs(self, samples: Sequence[Sample], version: Version) -> list[NewPair]:
         """Those pairs that are worth asking about, with their log-probs under the reference."""

@@ -55,6 +55,20 @@ class Training(Part):
     batch_pairs: Annotated[int, Mark.POLICY_MAY_SET] = Field(
         8, ge=1, description="Pairs in one optimiser step."
     )
+    fill: Annotated[int, Mark.POLICY_MAY_SET] = Field(
+        0,
+        ge=0,
+        le=64,
+        description="Pairs for each fresh vote that nobody rated, labelled by a reward model of "
+        "people's votes; 0: none.",
+    )
+    fill_candidates: Annotated[int, Mark.POLICY_MAY_SET] = Field(
+        4,
+        ge=2,
+        le=64,
+        description="Responses to each prompt of these, of which the best and the worst make the "
+        "pair.",
+    )
     max_grad_norm: Annotated[float, Mark.POLICY_MAY_SET] = Field(
         1.0, gt=0, description="Gradient norm is clipped to this."
     )

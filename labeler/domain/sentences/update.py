@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from labeler.domain.finding import Finding
 from labeler.domain.sentences.figures import clause, counted, percent, share, span
+from labeler.domain.sentences.fill import filled
 from labeler.domain.states import UpdateState
 
 BARELY_NATS = 0.02
@@ -74,7 +75,8 @@ def lines(update: Result) -> list[str]:
     found = [agreement(update.finding, update.parent)]
     if not update.good:
         found.append(wins(update.finding, update.parent))
-    return [*kept, *moved, *map(_sentence, filter(None, found)), *style(update.finding)]
+    measured = map(_sentence, filter(None, found))
+    return [*kept, *moved, *filled(update.finding), *measured, *style(update.finding)]
 
 
 def whose_labels(finding: Finding, mine: int | None) -> str:
@@ -149,6 +151,8 @@ def details(finding: Finding) -> list[tuple[str, str]]:
     rows = [
         ("Labels held out", None if finding.held_out is None else str(finding.held_out)),
         ("Older labels replayed", str(finding.replayed) if finding.replayed else None),
+        ("Pairs filled in", str(finding.filled) if finding.filled else None),
+        ("Weight of such a pair, in votes", _plain(finding.fill_weight, nats)),
         ("Tokens per reply", _change(live.tokens, new.tokens, tokens)),
         ("Unfinished", _change(live.unfinished, new.unfinished, percent)),
         ("Repetition", _change(live.repetition, new.repetition, percent)),
@@ -163,7 +167,7 @@ def details(finding: Finding) -> list[tuple[str, str]]:
 def found(finding: Finding, parent: int | None) -> list[str]:
     """What the gate found, a sentence each."""
     said = filter(None, (wins(finding, parent), agreement(finding, parent)))
-    return [*map(_sentence, said), *style(finding)]
+    return [*filled(finding), *map(_sentence, said), *style(finding)]
 
 
 def in_one_line(finding: Finding, parent: int | None, reason: str | None) -> str:
@@ -172,7 +176,8 @@ def in_one_line(finding: Finding, parent: int | None, reason: str | None) -> str
     >>> in_one_line(Finding(labels=4), 0, "it repeats itself")
     '4 labels, from version 0; held back: it repeats itself'
     """
-    parts = [f"{counted(finding.labels or 0, 'label')}, from version {parent}"]
+    pairs = f" and {counted(finding.filled, 'pair')} filled in" if finding.filled else ""
+    parts = [f"{counted(finding.labels or 0, 'label')}{pairs}, from version {parent}"]
     parts += filter(None, (wins(finding, parent), agreement(finding, parent)))
     objections = reason or finding.objection
     return "; ".join([*parts, f"held back: {objections}"] if objections else parts)

@@ -47,6 +47,7 @@ def _version(version: VersionFacts) -> dict[str, Any]:
         "number": version.number,
         "state": version.state,
         "labels": finding.labels or 0,
+        "filled": finding.filled,
         "won": win_rate_to_json(finding.win_rate),
         "kl_live": finding.kl_live,
         "kl_reference": finding.kl_reference,

@@ -35,9 +35,15 @@ def opinions_of_people() -> tuple[sa.ColumnElement[bool], ...]:
 
     For queries over votes and pairs.
     """
-    people = select(Rater.id).where(col(Rater.role) != RaterRole.JUDGE)
+    return opinions(judges=False)
+
+
+def opinions(*, judges: bool) -> tuple[sa.ColumnElement[bool], ...]:
+    """The same of people, or of judges."""
+    is_judge = col(Rater.role) == RaterRole.JUDGE
+    voices = select(Rater.id).where(is_judge if judges else ~is_judge)
     return (
-        col(Vote.rater_id).in_(people),
+        col(Vote.rater_id).in_(voices),
         col(Vote.superseded_by).is_(None),
         col(Vote.choice) != Choice.SKIP,
         col(Pair.purpose).in_((Purpose.LOOP, Purpose.OWN)),

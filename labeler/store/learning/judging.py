@@ -26,7 +26,7 @@ from labeler.domain.judging import (
 )
 from labeler.domain.labels import combine
 from labeler.domain.rules import JudgeRules
-from labeler.domain.states import PairState, Purpose, RaterRole, Source
+from labeler.domain.states import LabelRole, PairState, Purpose, RaterRole, Source
 from labeler.stats.judge_quality import MIN_TO_PAUSE, measure, paused_by_agreement
 from labeler.store.database import Database
 from labeler.store.learning.judge_report import (
@@ -34,6 +34,7 @@ from labeler.store.learning.judge_report import (
     by_a_person,
     doubles,
     judge_labels,
+    opinions,
     opinions_of_people,
 )
 from labeler.store.learning.label_selection import opinion_of
@@ -41,7 +42,15 @@ from labeler.store.live_version import versions_since
 from labeler.store.people.accounts import account
 from labeler.store.rating.pairs import pair_id, settle
 from labeler.store.records import Waiting
-from labeler.store.tables import Lease, Pair, Prompt, TidiedVerdicts, Verdict, Vote
+from labeler.store.tables import (
+    Lease,
+    Pair,
+    Prompt,
+    TidiedVerdicts,
+    UpdateLabel,
+    Verdict,
+    Vote,
+)
 
 RETRY_SECONDS = 30.0
 MAX_TRIES = 3
@@ -139,12 +148,26 @@ class Judging:
             pause = Pause(low, probes=False) if low else None
         return pause
 
-    def examples(self) -> list[Example]:
-        """What people said of pairs, decided or tied: the last few thousand, oldest first."""
+    def examples(
+        self, *, by_judges: bool = False, but_held_out_of: int | None = None
+    ) -> list[Example]:
+        """What people said of pairs, decided or tied: the last few thousand, oldest first.
+
+        Or what judges said; not of the pairs that test the update of this number.
+        """
+        said = opinions(judges=by_judges)
+        held_out = (
+            select(Vote.pair_id)
+            .join(UpdateLabel, col(UpdateLabel.vote_id) == col(Vote.id))
+            .where(
+                col(UpdateLabel.update_id) == but_held_out_of,
+                col(UpdateLabel.role) == LabelRole.HELD_OUT,
+            )
+        )
         newest = (
             select(Pair.id)
             .join(Vote, col(Vote.pair_id) == col(Pair.id))
-            .where(*opinions_of_people())
+            .where(*said, col(Pair.id).not_in(held_out))
             .distinct()
             .order_by(col(Pair.id).desc())
             .limit(MAX_EXAMPLES)
@@ -153,7 +176,7 @@ class Judging:
             select(Vote, Pair, Prompt)
             .join(Pair, col(Pair.id) == col(Vote.pair_id))
             .join(Prompt, col(Prompt.id) == col(Pair.prompt_id))
-            .where(*opinions_of_people(), col(Pair.id).in_(newest))
+            .where(*said, col(Pair.id).in_(newest))
             .order_by(col(Pair.id), col(Vote.created_at))
         )
         votes: dict[int, list[Vote]] = {}
@@ -164,22 +187,23 @@ class Judging:
                 questions[pair_id(pair)] = question(
                     prompt.messages, pair.response_a, pair.response_b
                 )
-        said = {
+        together = {
             number: combine([opinion_of(vote) for vote in some], WITH_TIES)
             for number, some in votes.items()
         }
         return [
             Example(number, questions[number], preference)
-            for number, preference in said.items()
+            for number, preference in together.items()
             if preference is not None
         ]
 
-    def people_have_said(self) -> tuple[int, int]:
-        """A mark that changes with every vote of a person and every undo."""
+    def have_said(self, *, by_judges: bool = False) -> tuple[int, int]:
+        """A mark that changes with every vote of a person, or of a judge, and every undo."""
         votes = select(sa.func.count()).select_from(Vote)
         undone = votes.where(col(Vote.superseded_by).is_not(None))
         with self._database.read() as session:
-            standing = votes.where(by_a_person(), col(Vote.superseded_by).is_(None))
+            who = ~by_a_person() if by_judges else by_a_person()
+            standing = votes.where(who, col(Vote.superseded_by).is_(None))
             return session.exec(standing).one(), session.exec(undone).one()
 
     def labels_left(self, rules: JudgeRules) -> int:

@@ -25,7 +25,14 @@ from labeler.store.learning.versions import new_row
 from labeler.store.live_version import live_id, move_to
 from labeler.store.rating.pairs import add_pairs, retire_old_pairs
 from labeler.store.records import Claim, ClaimLostError, NewPair, NewVersion
-from labeler.store.tables import LiveChange, PolicyVersion, Update, UpdateLabel, Vote
+from labeler.store.tables import (
+    FilledPair,
+    LiveChange,
+    PolicyVersion,
+    Update,
+    UpdateLabel,
+    Vote,
+)
 
 MAX_ATTEMPTS = 3
 HEARTBEAT_TIMEOUT_SECONDS = 300.0
@@ -106,7 +113,8 @@ class Updates:
                 _finish(update, UpdateState.FAILED, now, reason=reason)
                 return None
             claim = _claim(session, update, worker, rules, reliability)
-            if claim.fresh == 0:
+            ties_teach = rules.ties_count and claim.weightless
+            if claim.fresh == 0 and not ties_teach:
                 reason = "all its labels were undone before it began"
                 if claim.weightless:
                     reason = "all its labels are of raters whose votes weigh nothing"
@@ -156,7 +164,7 @@ class Updates:
                 _use(session, claim.update_id, [*trained_on, *claim.weightless])
                 retire_old_pairs(session)
                 add_pairs(session, pairs, now=now, votes_wanted=votes_wanted)
-                update.version_id, update.finding = version.id, version.finding
+                _note(session, update, version, claim)
                 _finish(update, UpdateState.PROMOTED, now)
                 return
             _give_back(update)
@@ -169,11 +177,19 @@ class Updates:
             if _can_go_on(session, claim, version):
                 session.add(new_row(version, VersionState.REJECTED, parent=claim.parent, now=now))
                 session.flush()
-                update.version_id, update.finding = version.id, version.finding
+                _note(session, update, version, claim)
                 _finish(update, UpdateState.REJECTED, now, reason=reason)
                 return
             _give_back(update)
         raise _overtaken(claim)
+
+    def decline(self, claim: Claim, *, reason: str, now: float) -> None:
+        """End an update that has nothing to learn from; its votes wait for more of them.
+
+        Raises ClaimLostError.
+        """
+        with self._database.write() as session:
+            _finish(_held(session, claim), UpdateState.REJECTED, now, reason=reason)
 
     def fail(self, claim: Claim, *, reason: str, now: float) -> None:
         """End an update that broke; its labels are free again. Raises ClaimLostError."""
@@ -317,6 +333,15 @@ def _use(session: Session, update_id: int, vote_ids: Sequence[str]) -> None:
     )
     for vote in session.exec(listed):
         vote.used_in_update = update_id
+
+
+def _note(session: Session, update: Update, version: NewVersion, claim: Claim) -> None:
+    """The version that an update made, what was found, and what it learned from besides votes."""
+    update.version_id, update.finding = version.id, version.finding
+    session.add_all(
+        FilledPair(update_id=claim.update_id, version_id=claim.parent, **vars(pair))
+        for pair in version.filled
+    )
 
 
 def _finish(update: Update, state: UpdateState, now: float, reason: str | None = None) -> None:

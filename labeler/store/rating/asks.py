@@ -111,9 +111,8 @@ class Asks:
         There is one worker, so those that were being sampled were left by one that died. Any of
         them may be why, so each is taken alone from then on.
         """
-        with self._database.read() as session:
-            if session.exec(_open_asks().limit(1)).first() is None:
-                return []
+        if not self.any_waits():
+            return []
         with self._database.write() as session:
             taken: list[Asked] = []
             for ask in session.exec(_open_asks().limit(limit)):
@@ -129,6 +128,11 @@ class Asks:
                     if ask.tries > 1:
                         break
             return taken
+
+    def any_waits(self) -> bool:
+        """Whether somebody waits for an answer."""
+        with self._database.read() as session:
+            return session.exec(_open_asks().limit(1)).first() is not None
 
     def progress(self, done: Mapping[str, int], *, most: int) -> None:
         """Say how many tokens of at most `most` are sampled for these asks."""

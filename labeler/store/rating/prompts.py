@@ -2,14 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from labeler.domain.messages import Messages
 from labeler.store.database import Database
-from labeler.store.tables import Prompt
+from labeler.store.tables import Pair, Prompt
 
 _USABLE = col(Prompt.set_aside).is_(None), col(Prompt.pooled)
 
@@ -56,6 +56,24 @@ class Prompts:
             for prompt in prompts:
                 prompt.pairs_sampled += 1
         return prompts
+
+    def unasked(self, count: int, *, version: int, besides: Collection[int] = ()) -> list[Prompt]:
+        """Prompts that nobody is asked about, the last in turn first, but for those of `besides`.
+
+        There is no pair of this version to them, and none that a person set aside.
+        """
+        asked = select(Pair.id).where(
+            col(Pair.prompt_id) == col(Prompt.id),
+            sa.or_(col(Pair.version_id) == version, col(Pair.aside_at).is_not(None)),
+        )
+        rows = (
+            select(Prompt)
+            .where(*_USABLE, ~asked.exists(), col(Prompt.id).not_in(besides))
+            .order_by(col(Prompt.pairs_sampled).desc(), col(Prompt.digest).desc())
+            .limit(count)
+        )
+        with self._database.read() as session:
+            return list(session.exec(rows))
 
     def set_aside(self, prompt_id: int, reason: str) -> None:
         """Sample this prompt no more, and say why."""

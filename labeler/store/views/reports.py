@@ -40,6 +40,7 @@ from labeler.store.views.counts import (
     labels_to_update,
     pairs_by_state,
 )
+from labeler.store.views.filled import fill_report
 from labeler.store.views.health import facts
 from labeler.store.views.run_facts import RunFacts, run_facts
 
@@ -95,6 +96,7 @@ class Reports:
                     "set_aside": count(session, Prompt, col(Prompt.set_aside).is_not(None)),
                 },
                 "judge": report.to_json() if (report := judge_report(session)) else None,
+                "fill": fill_report(session),
                 "alarms": [f"{role.name}: {role.alarm}" for role in session.exec(alarms)],
             }
 

@@ -190,6 +190,7 @@ def _point(version: PolicyVersion, score: Estimate | None) -> dict[str, Any]:
         "id": version.id,
         "state": version.state,
         "labels": finding.labels,
+        "filled": finding.filled,
         "win_rate": finding.win_rate.to_json(),
         "score": score.to_json() if score else None,
         "kl_live": finding.kl_live,
@@ -229,6 +230,7 @@ def _made(version: PolicyVersion | None, finding: Finding) -> dict[str, Any]:
     told = {
         "labels": finding.labels,
         "judged": finding.judged,
+        "filled": finding.filled,
         "found": sentences.found(finding, version.parent_id if version else None),
     }
     if version is None:

@@ -77,14 +77,16 @@ class Findings:
         """Tokens of an answer."""
         return over_seeds([float(np.mean(look.lengths)) for look in self.looks(arm, labels)])
 
-    def share_to_best(self, arm: str) -> tuple[float | None, float | None, float | None]:
-        """The share of this arm's labels that online needed to reach its best score; its bounds."""
-        seeds = self.seeds("online", arm)
-        ours, theirs = (
+    def share_to_best(
+        self, arm: str, ours: str = "online"
+    ) -> tuple[float | None, float | None, float | None]:
+        """The share of an arm's labels that ours needed to reach its best score; its bounds."""
+        seeds = self.seeds(ours, arm)
+        mine, theirs = (
             {labels: self.scores(one, labels)[:seeds] for labels in self.scale.labels}
-            for one in ("online", arm)
+            for one in (ours, arm)
         )
-        return compare.share_to_best(ours, theirs)
+        return compare.share_to_best(mine, theirs)
 
     def min_ablation_seeds(self) -> int:
         """How many seeds each variant has at least."""

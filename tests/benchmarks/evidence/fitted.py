@@ -64,5 +64,5 @@ class FittedReward:
     def _both(self, questions: Sequence[Question]) -> Tensor:
         """Features (N, 2, D); of a response that cannot be read, zeros."""
         found = self._features.of(questions)
-        blank = torch.zeros(2, len(self._features.shares), dtype=torch.float64)
+        blank = torch.zeros(2, len(self._features.scale(1.0)), dtype=torch.float64)
         return torch.stack([blank if isinstance(one, Cause) else one for one in found])

@@ -16,7 +16,8 @@ from dataclasses import replace
 import torch
 
 from labeler.config.parts.training import Training
-from labeler.domain.labels import Preference, TrainingLabel, VoteRules, combine
+from labeler.domain.labels import Opinion, Preference, TrainingLabel, VoteRules, combine
+from tests.benchmarks.evidence.filled import Filler
 from tests.benchmarks.evidence.fitted import FittedReward
 from tests.benchmarks.evidence.measure import Look, Meter, look
 from tests.benchmarks.evidence.plan import Run
@@ -53,6 +54,7 @@ def _on_policy(run: Run, world: World, rater: Rater, prompts: int) -> Iterator[L
     """
     meter, source, votes = Meter(), PairSource(run, world), Votes(run, world, rater)
     used: deque[list[TrainingLabel]] = deque(maxlen=run.replay_max_age)
+    filler = Filler(run, world) if run.fill else None
     done, is_broken = 0, False
     for goal in run.labels:
         with meter.working():
@@ -65,11 +67,16 @@ def _on_policy(run: Run, world: World, rater: Rater, prompts: int) -> Iterator[L
                         raise
                     is_broken = True
                     break
-                said = votes.on(pairs)
+                opinions = votes.cast(pairs)
+                said = votes.said(opinions)
                 source.hear(pairs, said)
                 labels = votes.labels(pairs, said)
                 replayed = again(used, len(labels), run, seed=done)
-                update(run, world, labels + replayed, seed=done, used=done)
+                filled = []
+                if filler is not None:
+                    filler.hear(pairs, opinions)
+                    filled = filler.labels(size)
+                update(run, world, labels + replayed, seed=done, used=done, filled=filled)
                 used.append(labels)
                 done += size
                 source.publish()
@@ -148,8 +155,15 @@ class Votes:
 
     def on(self, pairs: Sequence[Pair]) -> list[Preference | None]:
         """A vote on each pair, as the rules for ties have it; None teaches nothing."""
-        votes = [self._rater.vote(pair.margin, self._rng) for pair in pairs]
-        return [combine([vote], self._rules) for vote in votes]
+        return self.said(self.cast(pairs))
+
+    def cast(self, pairs: Sequence[Pair]) -> list[Opinion]:
+        """A vote on each pair."""
+        return [self._rater.vote(pair.margin, self._rng) for pair in pairs]
+
+    def said(self, opinions: Sequence[Opinion]) -> list[Preference | None]:
+        """What each teaches."""
+        return [combine([opinion], self._rules) for opinion in opinions]
 
     def labels(
         self, pairs: Sequence[Pair], said: Sequence[Preference | None]
@@ -177,13 +191,19 @@ def again(
 
 
 def update(
-    run: Run, world: World, labels: Sequence[TrainingLabel], *, seed: int, used: int = 0
+    run: Run,
+    world: World,
+    labels: Sequence[TrainingLabel],
+    *,
+    seed: int,
+    used: int = 0,
+    filled: Sequence[TrainingLabel] = (),
 ) -> None:
     """One update, which becomes the live policy, after `used` labels have made others.
 
-    No labels: the policy stays what it is.
+    Nothing to learn from: the policy stays what it is.
     """
-    if not labels:
+    if not labels and not filled:
         return
     settings = Training(
         loss=run.loss,
@@ -198,6 +218,6 @@ def update(
         reference=run.reference,
     )
     seed += run.seed * 10_000
-    for _ in train(world.policy, labels, decayed(settings, used), seed=seed):
+    for _ in train(world.policy, labels, decayed(settings, used), seed=seed, filled=filled):
         pass
     world.policy.copy_adapter(CANDIDATE, LIVE)

@@ -14,12 +14,23 @@ from typing import Any, Literal
 
 from labeler.config.settings import Settings
 
-ArmName = Literal["start", "online", "iterative", "offline", "static", "simpo", "rloo"]
+ArmName = Literal[
+    "start", "online", "online_fill", "iterative", "offline", "static", "simpo", "rloo"
+]
 Choice = Literal["random", "widest", "unsure"]
-TRAINED: tuple[ArmName, ...] = ("online", "iterative", "offline", "static", "simpo", "rloo")
+TRAINED: tuple[ArmName, ...] = (
+    "online",
+    "online_fill",
+    "iterative",
+    "offline",
+    "static",
+    "simpo",
+    "rloo",
+)
 TITLES: dict[str, str] = {
     "start": "Start",
     "online": "Online DPO",
+    "online_fill": "Online DPO, filled up by a reward model",
     "iterative": "Iterative DPO",
     "offline": "Offline DPO, own first pairs",
     "static": "Offline DPO, another model's pairs",
@@ -39,6 +50,8 @@ NOISES = (0.0, 0.2, 0.4)
 STALENESS = (1, 2, 4, 8)
 UPDATE_SIZES = (8, 16, 32, 64, 128)
 PASSES = (1, 2, 4, 8)
+FILL_UPDATE, FILL = 16, 4  # labels an update, and pairs filled in for each
+FILLS = (0, 1, 4, 8)
 
 
 @dataclass(frozen=True)
@@ -51,6 +64,7 @@ class Tuned:
 
 STARTER_TUNED: dict[ArmName, Tuned] = {
     "online": Tuned(1e-3, 0.1),
+    "online_fill": Tuned(1e-3, 0.1),
     "iterative": Tuned(1e-3, 0.1),
     "offline": Tuned(1e-3, 0.3),
     "static": Tuned(1e-3, 0.3),
@@ -65,7 +79,7 @@ class Run:
 
     `update_labels` labels make an update (0: all since the last look), of pairs that the version
     `staleness` updates ago has said. `noise` is the share of votes that are flipped; None: the
-    usual human-like rater. `choice` is which pairs are taken of four times as many. The last three
+    usual human-like rater. `choice` is which pairs are taken of four times as many. The last five
     are the service's settings of these names.
     """
 
@@ -88,6 +102,8 @@ class Run:
     decay_labels: int = 0
     replay_share: float = 0.0
     replay_max_age: int = 8
+    fill: int = 0
+    fill_candidates: int = 4
 
     @property
     def key(self) -> str:
@@ -136,6 +152,8 @@ def arms(wanted: Sequence[ArmName], has_static: bool) -> list[ArmName]:
 def plain(arm: ArmName, tuned: Tuned, labels: tuple[int, ...], seed: int, stage: str) -> Run:
     """An arm as it is compared."""
     run = Run(stage, arm, seed, labels, tuned.learning_rate, tuned.beta)
+    if arm == "online_fill":
+        return replace(run, update_labels=FILL_UPDATE, fill=FILL)
     if arm == "simpo":
         return replace(run, loss="simpo")
     if arm == "rloo":  # which has steps of its own
@@ -228,6 +246,9 @@ def variants(scale: Scale, tuned: Tuned, settings: Settings) -> Iterator[Variant
     ]
     for group, name, changed in changes:
         yield Variant(group, name, replace(usual, **changed), usual)
+    small = replace(usual, update_labels=FILL_UPDATE)
+    for count in FILLS:
+        yield Variant("pairs filled in a label", str(count), replace(small, fill=count), small)
     for noise in NOISES:
         plain_loss = replace(usual, noise=noise)
         group = f"{noise:.0%} of votes flipped"

@@ -18,6 +18,7 @@ from tests.benchmarks.evidence.plan import TITLES
 # Okabe and Ito's colours; marks and lines differ as well.
 STYLES = {
     "online": ("#0072B2", "o", "-"),
+    "online_fill": ("#000000", "P", "-"),
     "iterative": ("#56B4E9", "s", "--"),
     "offline": ("#D55E00", "^", "-"),
     "static": ("#E69F00", "v", "--"),

@@ -87,6 +87,15 @@ def summary(findings: Findings, shared: Mapping[str, Any]) -> dict[str, Any]:
     for arm in findings.arms:
         if arm != "online" and "online" in findings.arms:
             found[f"online_vs_{arm}"] = _against(findings, "online", arm, most)
+    if "online_fill" in findings.arms:
+        for arm in findings.arms:
+            if arm != "online_fill":
+                found[f"fill_vs_{arm}"] = _against(findings, "online_fill", arm, most)
+        for arm in ("offline", "online"):
+            if arm in findings.arms:
+                whole, low, high = findings.share_to_best(arm, "online_fill")
+                found[f"labels_to_{arm}_best_fill"] = whole
+                found[f"labels_to_{arm}_best_fill_bounds"] = [low, high]
     for arm in ("offline", "static"):
         if arm in findings.arms and "online" in findings.arms:
             whole, low, high = findings.share_to_best(arm)

@@ -92,6 +92,8 @@ CHANGED: dict[str, Any] = {
     "lora_alpha": 6.5,
     "lora_targets": "q_proj,v_proj",
     "trust_remote_code": True,
+    "fill": 3,
+    "fill_candidates": 6,
     "max_grad_norm": 0.5,
     "seed": 2**62 + 1,
     "micro_tokens": 2048,

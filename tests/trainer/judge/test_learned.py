@@ -70,7 +70,7 @@ def test_labels_of_one_prompt_are_left_out_together() -> None:
     differences = torch.eye(40, dtype=torch.float64).repeat_interleave(2, dim=0)
     labels = said([side for side in sides for _ in range(2)])
     prompts = [str(number // 2) for number in range(80)]
-    skill = cross_validate(Span.of(differences), labels, prompts, 0)
+    skill = cross_validate([Span.of(differences)], labels, prompts, 0)
     assert skill is not None
     assert skill.right.value == pytest.approx(0.5)  # unseen prompts score 0: half-right each
 
@@ -252,7 +252,7 @@ def test_other_architectures_have_features(
     policy = load(save_tiny_policy(tmp_path_factory.mktemp(kind), kind))
     (found,) = Features(policy).of([examples(1)[0].question])
     assert isinstance(found, torch.Tensor)
-    assert found.shape == (2, len(Features(policy).shares))
+    assert found.shape == (2, len(Features(policy).scale(1.0)))
 
 
 def test_features_do_not_depend_on_what_is_live(policy: Policy) -> None:

@@ -56,6 +56,24 @@ def test_the_first_loss_is_log_two_and_then_the_labels_are_learnt(
     assert agreement(policy, CANDIDATE, labels) == 1.0
 
 
+def test_filled_pairs_are_learned_in_as_many_steps_as_there_are_without(
+    policy: Policy, labels: list[TrainingLabel]
+) -> None:
+    """Two labels in batches of two, three passes: 3 steps, which share the two filled pairs."""
+    rated, filled = labels[:2], [replace(label, weight=0.5) for label in labels[2:]]
+    steps = list(train(policy, rated, SETTINGS, seed=0, filled=filled))
+    assert {step.total for step in steps} == {3}
+    assert agreement(policy, CANDIDATE, labels) == 1.0
+
+
+def test_filled_pairs_alone_are_learned_in_one_pass(
+    policy: Policy, labels: list[TrainingLabel]
+) -> None:
+    [*_, last] = train(policy, [], SETTINGS, seed=0, filled=labels)
+    assert (last.done, last.total) == (2, 2)
+    assert agreement(policy, CANDIDATE, labels) > 0.5
+
+
 def test_only_the_candidate_changes(policy: Policy, labels: list[TrainingLabel]) -> None:
     before = {name: p.clone() for name, p in policy.model.named_parameters()}
     list(train(policy, labels, SETTINGS, seed=0))

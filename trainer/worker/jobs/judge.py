@@ -110,7 +110,7 @@ class JudgeJob:
         """Let a judge that learns from people hear what is new."""
         if not isinstance(self._judge, LearnedJudge):
             return
-        heard = self._store.judging.people_have_said()
+        heard = self._store.judging.have_said()
         if heard != self._heard:
             self._heard = heard
             self._judge.learn(self._store.judging.examples())

@@ -7,6 +7,7 @@ crash say, is removed like those of old versions.
 
 import contextlib
 import logging
+import math
 import threading
 import traceback
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ from dataclasses import replace
 
 from labeler.config.parts.training import Training
 from labeler.domain.errors import first_line
+from labeler.domain.sentences.fill import ALL_TIES
 from labeler.domain.states import UpdateState
 from labeler.store.records import Claim, ClaimLostError, NewVersion
 from labeler.store.views.trust import Weights
@@ -25,6 +27,7 @@ from trainer.sampling.sampler import Version
 from trainer.sampling.samples import Sample, batch_seed
 from trainer.worker.candidate import examine_candidate, write_candidate
 from trainer.worker.jobs.ask import AskJob
+from trainer.worker.jobs.fill import Filled, FillJob
 from trainer.worker.jobs.judge import JudgeJob
 from trainer.worker.jobs.sample import SampleJob
 from trainer.worker.life import Stopped
@@ -48,6 +51,7 @@ class UpdateJob:
         ask: AskJob,
         sample: SampleJob,
         judge: JudgeJob | None,
+        fill: FillJob | None = None,
     ) -> None:
         self._place = place
         self._examiner = examiner
@@ -56,6 +60,7 @@ class UpdateJob:
         self._ask = ask
         self._sample = sample
         self._judge = judge
+        self._fill = fill
         self._weights: Weights | None = None
         self._paused_at = 0.0
 
@@ -119,9 +124,15 @@ class UpdateJob:
         """Train, write, examine, settle; false if the worker was told to stop in training."""
         place = self._place
         started = self._paused_at = place.clock()
-        training = self._training(claim)
         self._say(claim, UpdateState.TRAINING)
-        steps = list(self._steps(claim, training))
+        training, filled = self._training(claim), Filled()
+        if self._fill is not None:
+            filled = self._fill.pairs(claim, pause=lambda: self._pause(claim, UpdateState.TRAINING))
+            training = slowed(training, math.sqrt(filled.share_of_a_step(claim)))
+        if not claim.labels and not filled.labels:
+            place.store.updates.decline(claim, reason=ALL_TIES, now=place.clock())
+            return True
+        steps = list(self._steps(claim, training, filled))
         if self._stop.is_set():
             return False
         self._beat(claim, UpdateState.GATING, steps[-1])
@@ -155,11 +166,13 @@ class UpdateJob:
             learning_rate=steps[-1].learning_rate,
             seconds=round(place.clock() - started, 3),
         )
-        row = NewVersion(number, folder.name, sha256, finding)
+        if self._fill is not None:
+            finding = self._fill.found(finding, filled, samples)
+        row = NewVersion(number, folder.name, sha256, finding, tuple(filled.pairs))
         self._settle(claim, row, version, samples)
         return True
 
-    def _steps(self, claim: Claim, training: Training) -> Iterator[Step]:
+    def _steps(self, claim: Claim, training: Training, filled: Filled) -> Iterator[Step]:
         """Train; between the steps people get what they wait for. Ends early if told to stop."""
         seed = batch_seed(self._place.settings.seed, claim.update_id)
         learning = train(
@@ -168,6 +181,7 @@ class UpdateJob:
             training,
             seed=seed,
             probe=self._probe(claim),
+            filled=filled.labels,
             go_on=self._place.go_on,
         )
         while True:
@@ -225,7 +239,7 @@ class UpdateJob:
         place.live.promoted(version)
         log.info("Version %s is live.", row.id)
 
-    def _pause(self, claim: Claim, state: UpdateState, step: Step) -> None:
+    def _pause(self, claim: Claim, state: UpdateState, step: Step | None = None) -> None:
         """Say how far it is; then people get what they wait for. Raises Stopped."""
         self._place.go_on()
         self._beat(claim, state, step)
@@ -237,7 +251,8 @@ class UpdateJob:
         doing = "Training on" if state is UpdateState.TRAINING else "Examining what came of"
         self._place.say(f"{doing} {len(claim.labels)} labels.")
 
-    def _beat(self, claim: Claim, state: UpdateState, step: Step) -> None:
+    def _beat(self, claim: Claim, state: UpdateState, step: Step | None) -> None:
         self._say(claim, state)
         now = self._place.clock()
-        self._place.store.updates.beat(claim, state, done=step.done, total=step.total, now=now)
+        done, total = (step.done, step.total) if step else (0, 0)
+        self._place.store.updates.beat(claim, state, done=done, total=total, now=now)

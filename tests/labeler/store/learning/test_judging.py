@@ -277,7 +277,7 @@ def test_a_judge_that_contradicts_people_is_paused_with_the_share_in_the_reason(
 
 def test_examples_are_what_people_said_with_ties_and_without_skips(store: Store) -> None:
     fill(store, 3, now=MADE_AT)
-    mark = store.judging.people_have_said()
+    mark = store.judging.have_said()
     for choice, pair in zip(("left", "tie", "skip"), lease(store, 3), strict=True):
         store.votes.record(Ballot(choice, pair.lease_id, choice), rater_id=1, now=1002.0)
     examples = store.judging.examples()
@@ -285,7 +285,7 @@ def test_examples_are_what_people_said_with_ties_and_without_skips(store: Store)
     assert examples[0].said.target in (0.0, 1.0)
     assert examples[1].said.tie == 1.0
     assert examples[0].question.first.startswith("good answer")
-    assert store.judging.people_have_said() != mark
+    assert store.judging.have_said() != mark
 
 
 def test_a_judges_labels_make_an_update_due_like_any(store: Store) -> None:

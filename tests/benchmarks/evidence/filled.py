@@ -1,0 +1,71 @@
+"""Pairs that nobody rated, as the service fills them in: `trainer.judge.filling`.
+
+Leaves out the drawing ahead: here candidates are drawn when an update needs them.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+
+from labeler.domain.judging import Example
+from labeler.domain.labels import Opinion, TrainingLabel, VoteRules, combine
+from tests.benchmarks.evidence.plan import Run
+from tests.benchmarks.evidence.world import Pair, Prompts, World
+from trainer.judge.features import Features
+from trainer.judge.filling import FillModel
+from trainer.policy.logps import pair_logps
+from trainer.policy.policy import LIVE
+from trainer.sampling.samples import worth_asking
+
+TIES_TEACH = VoteRules(ties="learn")
+
+
+class Filler:
+    """A reward model that hears every vote, and fills updates up."""
+
+    def __init__(self, run: Run, world: World) -> None:
+        self.model = FillModel(Features(world.policy), seed=run.seed)
+        self._run = run
+        self._world = world
+        self._prompts = Prompts(world.training_prompts, random.Random(f"fill {run.seed}"))
+        self._examples: list[Example] = []
+
+    def hear(self, pairs: Sequence[Pair], opinions: Sequence[Opinion]) -> None:
+        """Votes on pairs."""
+        for pair, opinion in zip(pairs, opinions, strict=True):
+            said = combine([opinion], TIES_TEACH)
+            if said is not None:
+                self._examples.append(Example(len(self._examples), pair.question, said))
+        self.model.learn(self._examples, at_least=1)
+
+    def labels(self, votes: int) -> list[TrainingLabel]:
+        """So many times `run.fill` pairs, or fewer; none while the model is no use."""
+        if self.model.why_not is not None:
+            return []
+        run, world = self._run, self._world
+        asked = self._prompts.take(run.fill * votes)
+        prompts = [world.policy.prompt_tokens(messages) for messages in asked]
+        seed = run.seed * 10_000 + len(self._examples)
+        drawn = world.sampler.draw(
+            LIVE, prompts, world.settings, seed=seed, copies=run.fill_candidates
+        )
+        texts = [[response.text for response in some] for some in drawn]
+        chosen = self.model.choose(list(zip(asked, texts, strict=True)))
+        found = [
+            TrainingLabel(
+                (), said.target, self.model.weight, prompt, best.tokens, worst.tokens, 0, 0
+            )
+            for prompt, some, said in zip(prompts, drawn, chosen, strict=True)
+            if said is not None
+            and worth_asking((best := some[said.best], worst := some[said.worst]))
+        ]
+        with torch.no_grad(), world.policy.reference():
+            logps = pair_logps(
+                world.policy, [(one.prompt_tokens, one.tokens_a, one.tokens_b) for one in found]
+            ).tolist()
+        return [
+            replace(one, reference_logp_a=a, reference_logp_b=b)
+            for one, (a, b) in zip(found, logps, strict=True)
+        ]

@@ -1,0 +1,131 @@
+"""The reward model that labels pairs nobody rated: what it learns, when it keeps silent, how much
+its word weighs.
+"""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from labeler.domain.estimate import Estimate
+from labeler.domain.judging import Example, Question
+from labeler.domain.labels import Preference
+from tests.trainer.conftest import load
+from tests.trainer.judge.test_learned import sentence
+from trainer.judge.features import Features
+from trainer.judge.filling import BASE_WEIGHT, MIN_DECIDED, PEOPLE_LEAD, FillModel, weight_of
+from trainer.judge.traits import TRAITS, traits
+from trainer.policy.policy import Policy
+
+TIE = Preference(0.0, tie=1.0)
+
+
+@pytest.fixture(scope="module")
+def policy(tiny_policy: Path) -> Policy:
+    return load(tiny_policy)
+
+
+def asking(number: int, rng: random.Random) -> Example:
+    """A question mark at the end is what this rater likes; where both or neither has one: a tie."""
+    asked = [{"role": "user", "content": sentence(rng, 4)}]
+    ends = [rng.choice(["?", "."]) for _ in range(2)]
+    first, second = (sentence(rng, 5) + end for end in ends)
+    said = TIE if ends[0] == ends[1] else Preference(float(ends[0] == "?"))
+    return Example(number, Question(asked, first, second), said)
+
+
+def by_lot(number: int, rng: random.Random) -> Example:
+    return asking(number, rng)._replace(said=Preference(float(rng.random() < 0.5)))
+
+
+def test_a_simple_taste_is_learned_from_forty_votes_half_of_them_ties(policy: Policy) -> None:
+    rng = random.Random(0)
+    model = FillModel(Features(policy), seed=0)
+    assert model.learn([asking(number, rng) for number in range(40)])
+    assert model.why_not is None
+    asked = [{"role": "user", "content": "tea?"}]
+    texts = [sentence(rng, 5) + end for end in (".", ".", "?", ".")]
+    [said] = model.choose([(asked, texts)])
+    assert said is not None
+    assert said.best == 2
+    assert 0.6 < said.target < 1
+    after, before = [(asked, [texts[2]])], [(asked, [texts[0], texts[1]])]
+    gains = model.gains(after, before)
+    assert gains is not None
+    taught, witness = gains
+    assert taught > 0.6
+    assert witness > 0.6
+
+
+def test_one_that_is_right_by_chance_labels_nothing_and_says_why(policy: Policy) -> None:
+    rng = random.Random(1)
+    model = FillModel(Features(policy), seed=0)
+    model.learn([by_lot(number, rng) for number in range(60)])
+    assert model.weight == 0
+    assert not model.may_act
+    assert model.why_not == model.says
+    assert "That may be chance, so it fills in no pairs." in model.says
+
+
+def test_before_the_first_decided_votes_it_waits(policy: Policy) -> None:
+    model = FillModel(Features(policy), seed=0)
+    rng = random.Random(0)
+    ties = [asking(number, rng)._replace(said=TIE) for number in range(30)]
+    model.learn(ties)
+    assert model.fit is None
+    assert model.may_act
+    assert model.says == (
+        f"The reward model begins after {MIN_DECIDED} votes that prefer one reply; it has 0."
+    )
+
+
+def test_empty_replies_are_never_in_a_pair(policy: Policy) -> None:
+    rng = random.Random(0)
+    model = FillModel(Features(policy), seed=0)
+    model.learn([asking(number, rng) for number in range(40)])
+    asked = [{"role": "user", "content": "tea?"}]
+    [some, none] = model.choose([(asked, ["", "tea.", " ", "tea?"]), (asked, ["", "tea."])])
+    assert some is not None
+    assert (some.best, some.worst) == (3, 1)
+    assert none is None
+
+
+def test_a_pair_weighs_nothing_at_chance_more_with_proof_and_less_as_votes_grow() -> None:
+    rates = [weight_of(Estimate.rate(rate, 64), 0) for rate in (0.5, 0.56, 0.6, 0.65, 0.8)]
+    assert rates[:2] == [0.0, 0.0]
+    assert rates == sorted(rates)
+    assert rates[-1] == BASE_WEIGHT
+    assert weight_of(Estimate.rate(0.6, 16), 0) < weight_of(Estimate.rate(0.6, 256), 0)
+    assert weight_of(Estimate.rate(0.8, 64), PEOPLE_LEAD) == BASE_WEIGHT / 2
+
+
+def trait(name: str, text: str) -> float:
+    return dict(zip(TRAITS, traits(text), strict=True))[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "less"),
+    [
+        ("words", "one two three", "one two"),
+        ("list lines", "So:\n- one\n- two", "So: one, two"),
+        ("list lines", "1. one\n2) two", "1 one, 2 two"),
+        ("headings", "# Tea\nBoil it.", "Tea\nBoil it."),
+        ("bold or code", "**Boil** it.", "Boil it."),
+        ("ends with a question", "Tea. Which one?", "Which one? Tea."),
+        ("exclamation marks", "Tea!", "Tea."),
+        ("long words", "Consider alternatives and temperature of the water in it", "Boil it now"),
+        ("to the reader", "Your tea is ready, as you like it", "The tea is ready, as they like it"),
+        ("warm words", "Happy to help, dear friend, and thanks", "There is tea, and there is cake"),
+        ("words said again", "tea tea tea tea", "tea and cake now"),
+        ("breaks off", "and then you take the", "and then you take the tea."),
+    ],
+)
+def test_a_trait_is_told_from_its_absence(name: str, more: str, less: str) -> None:
+    assert trait(name, more) > trait(name, less)
+
+
+@pytest.mark.parametrize("text", ["", "\n \n", "???", "好的。", "a" * 10_000])
+def test_any_text_has_finite_traits(text: str) -> None:
+    found = traits(text)
+    assert len(found) == len(TRAITS)
+    assert all(abs(value) < 1e6 for value in found)

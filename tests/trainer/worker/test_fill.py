@@ -1,0 +1,173 @@
+"""Pairs that nobody rated, in the worker: drawn while it is idle, learned from, and kept apart."""
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labeler.config.settings import Settings
+from labeler.domain.sentences.fill import ALL_TIES
+from labeler.domain.states import UpdateState
+from labeler.roles.scheduler import open_due_update
+from labeler.store import Store
+from labeler.store.database import Database
+from labeler.store.records import Ballot, LeasedPair
+from labeler.store.tables import FilledPair, Update, Vote
+from labeler.store.views.filled import ROLE
+from tests.support.store import rows
+from tests.support.tiny import worker_settings
+from tests.support.worker import HandTurned
+from tests.trainer.worker.test_streaming import Watched
+from tests.trainer.worker.test_worker import work
+from trainer.policy.policy import Policy
+from trainer.sampling.sampler import Version
+from trainer.worker.jobs.fill import BATCH_PROMPTS, DRAWING, FillJob
+
+PROMPTS = [[{"role": "user", "content": f"how do you make good tea {n}?"}] for n in range(90)]
+N = 20
+FILL = 2
+
+
+@pytest.fixture
+def policy(policy: Policy) -> Policy:
+    """Replies end at all times, so that some are long: one token in sixteen is an end."""
+    policy.eos_token_ids = list(range(0, 320, 16))
+    return policy
+
+
+@pytest.fixture
+def settings(tiny_policy: Path, tmp_path: Path) -> Settings:
+    return worker_settings(
+        tiny_policy,
+        tmp_path,
+        labels_per_update=N,
+        queue_pairs=24,
+        max_new_tokens=24,
+        passes=1,
+        fill=FILL,
+        fill_candidates=3,
+    )
+
+
+def longer(pair: LeasedPair) -> str:
+    return "left" if len(pair.left) > len(pair.right) else "right"
+
+
+def by_lot(pair: LeasedPair) -> str:
+    return random.Random(f"{pair.left} {pair.right}").choice(["left", "right"])
+
+
+def tie(_: LeasedPair) -> str:
+    return "tie"
+
+
+def rated(worker: HandTurned, store: Store, settings: Settings, taste: Any) -> Update:
+    """N votes, and the update that they make due, to its end."""
+    rater = store.raters.local(now=1.0)
+    left = N
+    while left:
+        work(worker)
+        leased = store.queue.lease(
+            rater_id=rater, holder="tab", wanted=left, seconds=60, now=1.0, rng=random.Random(0)
+        )
+        for pair in leased:
+            ballot = Ballot(pair.lease_id, pair.lease_id, taste(pair))
+            store.votes.record(ballot, rater_id=rater, now=2.0)
+        left -= len(leased)
+    open_due_update(settings, store, now=2000.0)
+    assert worker.step()
+    update = store.updates.last()
+    assert update is not None
+    return update
+
+
+def made(store: Store, policy: Policy, settings: Settings, **more: Any) -> HandTurned:
+    store.prompts.add(PROMPTS, now=1.0)
+    return HandTurned(store, policy, settings, **more)
+
+
+def test_an_update_learns_from_filled_pairs_and_keeps_them_apart_from_votes(
+    store: Store, database: Database, policy: Policy, settings: Settings
+) -> None:
+    update = rated(made(store, policy, settings), store, settings, longer)
+    assert update.state is UpdateState.PROMOTED
+    finding = update.finding
+    assert (finding.labels, finding.filled) == (N, FILL * N)
+    assert finding.fill_right.count == N
+    assert finding.fill_weight is not None
+    assert 0 < finding.fill_weight <= 0.5
+    assert finding.fill_gain is not None
+    assert finding.fill_witness is not None
+    pairs = rows(database, FilledPair)
+    assert len(pairs) == FILL * N
+    assert {pair.version_id for pair in pairs} == {0}
+    assert all(0 < pair.target < 1 for pair in pairs)
+    assert {round(pair.weight, 4) for pair in pairs} == {finding.fill_weight}
+    longer_first = sum(len(pair.first) > len(pair.second) for pair in pairs)
+    assert longer_first > 0.65 * len(pairs)
+    asked = {vote.pair.prompt_id for vote in store.reports.votes()}
+    assert not asked & {pair.prompt_id for pair in pairs}
+    assert len(rows(database, Vote)) == len(list(store.reports.votes())) == N
+
+
+def test_a_reward_model_no_better_than_chance_fills_in_nothing_and_says_so(
+    store: Store, database: Database, policy: Policy, settings: Settings
+) -> None:
+    update = rated(made(store, policy, settings), store, settings, by_lot)
+    assert update.finding.labels == N
+    assert update.finding.filled == 0
+    assert update.finding.not_filled is not None
+    assert "may be chance" in update.finding.not_filled
+    assert rows(database, FilledPair) == []
+    [role] = [role for role in store.roles.all() if role.name == ROLE]
+    assert role.says == update.finding.not_filled
+
+
+def test_an_update_of_ties_alone_ends_and_its_votes_wait_for_others(
+    store: Store, database: Database, policy: Policy, settings: Settings
+) -> None:
+    worker = made(store, policy, settings)
+    update = rated(worker, store, settings, tie)
+    assert (update.state, update.reason) == (UpdateState.REJECTED, ALL_TIES)
+    assert store.updates.labels_missing(settings.due_rules) == N
+    assert all(vote.used_in_update is None for vote in rows(database, Vote))
+    second = rated(worker, store, settings, longer)
+    assert second.state is UpdateState.PROMOTED
+    assert len([vote for vote in rows(database, Vote) if vote.used_in_update == second.id]) == 2 * N
+
+
+def test_drawing_ahead_stops_at_the_next_token_once_somebody_waits(
+    store: Store, policy: Policy, settings: Settings
+) -> None:
+    rater = store.raters.local(now=1.0)
+    tokens_after: list[Version] = []
+    is_asked = False
+
+    def look(version: Version) -> None:
+        nonlocal is_asked
+        if is_asked:
+            tokens_after.append(version)
+        elif any(role.says == DRAWING for role in store.roles.all()):
+            is_asked = True
+            store.asks.add("a", rater_id=rater, text="tea?", continues=None, now=1.0)
+
+    worker = made(store, policy, settings, sampler=Watched(policy, look))
+    while worker.step() and not is_asked:
+        pass
+    assert is_asked
+    assert tokens_after == []
+    assert worker.job(FillJob).drawn <= BATCH_PROMPTS
+    worker.step()
+    assert not store.asks.any_waits()
+
+
+def test_a_restart_loses_no_vote(
+    store: Store, database: Database, policy: Policy, settings: Settings
+) -> None:
+    first = made(store, policy, settings)
+    work(first)
+    assert first.job(FillJob).drawn == FILL * N
+    update = rated(HandTurned(store, policy, settings), store, settings, longer)
+    assert update.finding.filled == FILL * N
+    assert all(vote.used_in_update == update.id for vote in rows(database, Vote))

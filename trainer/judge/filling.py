@@ -1,0 +1,184 @@
+"""Pairs that nobody rated: fresh responses, of which a reward model of the votes labels two.
+
+    all votes  ->  Fit  ->  of each prompt's responses the best and the worst  ->  P(best is better)
+
+The target is soft, the mean over the ensemble's members, so that unsure ones pull it to 1/2. How
+much a pair weighs follows from how often the model was right on votes that it had not seen, and
+falls as votes grow: `weight_of`. One member takes no part. It is the witness: a policy that games
+the others gains less with it (Coste et al. 2023, arXiv 2310.02743, on ensembles of reward models).
+
+The judge `learned` must be sure before it speaks for people. Here a wrong label costs little, and
+one is among many, so the model acts from MIN_DECIDED votes on. Leaves out the drawing of responses.
+"""
+
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from labeler.domain.estimate import Estimate
+from labeler.domain.judging import Cause, Example
+from labeler.domain.labels import Preference
+from labeler.domain.messages import Messages
+from labeler.domain.sentences.fill import learns, no_better_than_chance, too_few_votes
+from labeler.domain.thought import without_thought
+from trainer.judge.features import Features
+from trainer.judge.fitting import Fit, Material, decided, fit
+
+log = logging.getLogger(__name__)
+
+MIN_DECIDED = 8  # votes
+MAX_LABELS = 1024  # the newest
+REFIT = 8  # votes that came or changed
+BASE_WEIGHT = 0.5  # of a pair, where a vote weighs 1
+SURE = 0.1  # above 1/2: nearly as right as one person is about another (63 %)
+PEOPLE_LEAD = 256  # votes, by which a pair weighs half of that
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The best and the worst of a prompt's responses, by their places, and P(best is better)."""
+
+    best: int
+    worst: int
+    target: float
+
+
+def weight_of(right: Estimate, votes: int) -> float:
+    """What a filled pair weighs, where a vote weighs 1.
+
+    BASE_WEIGHT x trust x PEOPLE_LEAD / (PEOPLE_LEAD + votes). Trust is 0 where the accuracy on
+    votes not seen, less its standard error, is chance, and 1 where that is SURE above it.
+
+    >>> weight_of(Estimate.rate(0.5, 64), 64), weight_of(Estimate.rate(0.75, 1024), 0)
+    (0.0, 0.5)
+    """
+    if right.value is None:
+        return 0.0
+    error = math.sqrt(right.value * (1 - right.value) / right.count)
+    trust = min(1.0, max(0.0, (right.value - error - 0.5) / SURE))
+    return BASE_WEIGHT * trust * PEOPLE_LEAD / (PEOPLE_LEAD + votes)
+
+
+class FillModel:
+    """A reward model of people's votes, fitted anew as they come."""
+
+    def __init__(self, features: Features, *, seed: int) -> None:
+        self._features = features
+        self._seed = seed
+        self._known: dict[int, Preference] = {}
+        self.fit: Fit | None = None
+
+    def learn(self, examples: Sequence[Example], *, at_least: int = REFIT) -> bool:
+        """Fit anew if so many votes came or changed since the last time; whether it did.
+
+        `examples` are all there are, the newest last.
+        """
+        newest = examples[-MAX_LABELS:]
+        known = {example.pair_id: example.said for example in newest}
+        changed = {pair for pair, _ in known.items() ^ self._known.items()}
+        if len(changed) < at_least:
+            return False
+        self._known, self.fit = known, None
+        if self._decided >= MIN_DECIDED:
+            material = Material.of(self._features, newest)
+            self.fit = fit(material, self._seed) if material else None
+        log.info("%s", self.says)
+        return True
+
+    @property
+    def weight(self) -> float:
+        """What a pair weighs that it labels; 0 if it labels none."""
+        return 0.0 if self.fit is None else weight_of(self.fit.right, len(self._known))
+
+    @property
+    def may_act(self) -> bool:
+        """Whether responses are worth drawing: it labels them, or may do so once it has begun."""
+        return self.fit is None or self.weight > 0
+
+    @property
+    def why_not(self) -> str | None:
+        """Why it labels nothing, in a sentence; None if it does."""
+        if self.fit is None:
+            return too_few_votes(self._decided, MIN_DECIDED)
+        return None if self.weight else no_better_than_chance(self.fit.right)
+
+    @property
+    def says(self) -> str:
+        """How good it is, or why it labels nothing, in a sentence."""
+        return self.why_not or learns(self._right)
+
+    def read(self, asked: Sequence[tuple[Messages, Sequence[str]]]) -> None:
+        """Read responses ahead, while there is time."""
+        self._features.of_each([(said, text) for said, texts in asked for text in _read(texts)])
+
+    def choose(self, asked: Sequence[tuple[Messages, Sequence[str]]]) -> list[Choice | None]:
+        """Of the responses to each prompt the best and the worst; None where it reads one only.
+
+        It labels something: `weight` is not 0.
+        """
+        return [self._choice(messages, texts) for messages, texts in asked]
+
+    def gains(
+        self,
+        after: Sequence[tuple[Messages, Sequence[str]]],
+        before: Sequence[tuple[Messages, Sequence[str]]],
+    ) -> tuple[float, float] | None:
+        """How often responses `after` beat those `before`: say those who taught, and the witness.
+
+        Each against each, whatever prompt it answers; None if none can be read.
+        """
+        new, old = (
+            [row for messages, texts in asked for row in self._scores(messages, texts)[1]]
+            for asked in (after, before)
+        )
+        if not new or not old:
+            return None
+        won = self._beats(torch.stack(new)[:, None], torch.stack(old)).mean(dim=(0, 1))  # (M,)
+        return won[:-1].mean().item(), won[-1].item()
+
+    def _choice(self, messages: Messages, texts: Sequence[str]) -> Choice | None:
+        places, scores = self._scores(messages, texts)
+        if len(places) < 2:
+            return None
+        means = scores[:, :-1].mean(dim=1)
+        best, worst = int(means.argmax()), int(means.argmin())
+        target = self._beats(scores[best], scores[worst])[:-1].mean().item()
+        return Choice(places[best], places[worst], target)
+
+    @property
+    def _right(self) -> Estimate:
+        assert self.fit is not None
+        return self.fit.right
+
+    @property
+    def _decided(self) -> int:
+        return decided(list(self._known.values()))
+
+    def _scores(self, messages: Messages, texts: Sequence[str]) -> tuple[list[int], Tensor]:
+        """The places of the responses that say something and can be read, and each member's scores
+        of them (R, M).
+        """
+        assert self.fit is not None
+        weights = self.fit.heads.weights
+        found = self._features.of_each([(messages, text) for text in _read(texts)])
+        read = {
+            place: one
+            for place, (one, text) in enumerate(zip(found, texts, strict=True))
+            if not isinstance(one, Cause) and without_thought(text).strip()
+        }
+        if not read:
+            return [], weights.new_empty(0, weights.shape[1])
+        return list(read), torch.stack(list(read.values())) @ weights
+
+    def _beats(self, one: Tensor, other: Tensor) -> Tensor:
+        """P(one is better), says each member, of scores (..., M)."""
+        assert self.fit is not None
+        return self.fit.heads.probabilities(one - other)
+
+
+def _read(texts: Sequence[str]) -> list[str]:
+    return [without_thought(text) for text in texts]

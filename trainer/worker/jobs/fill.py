@@ -1,0 +1,224 @@
+"""Pairs that nobody rated, for the update to learn from beside the votes: `--fill`.
+
+    FillJob.step   =  hear new votes; while nobody needs the worker, draw candidates and read them
+    FillJob.pairs  =  what an update trains on: hear all votes, top up, best against worst
+
+What is drawn stays in memory and is of the live version: a restart loses nothing but that. What a
+reward model makes of it is in `trainer.judge.filling`.
+"""
+
+import math
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from labeler.domain.finding import Finding
+from labeler.domain.labels import TrainingLabel
+from labeler.domain.messages import Messages
+from labeler.domain.sentences.fill import NO_CANDIDATES
+from labeler.store import tables
+from labeler.store.records import Claim, FilledPair
+from labeler.store.views.filled import ROLE
+from trainer.judge.features import Features
+from trainer.judge.filling import REFIT, FillModel
+from trainer.sampling.samples import Sample, batch_seed, worth_asking
+from trainer.worker.workplace import Workplace
+
+BATCH_PROMPTS = 8
+DRAWING = "Drawing replies to learn from."
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What an update trains on besides its labels, and the candidates that it is of.
+
+    `labels` and `pairs` are the same, for training and for the record. Without any, `why_not` says
+    why.
+    """
+
+    labels: Sequence[TrainingLabel] = ()
+    pairs: Sequence[FilledPair] = ()
+    candidates: Sequence[Sample] = ()
+    why_not: str | None = None
+
+    def share_of_a_step(self, claim: Claim) -> float:
+        """How far the update may go, of as far as one on as many votes without a tie: as far as
+        votes and pairs weigh.
+        """
+        weight = len(claim.labels) + sum(label.weight for label in self.labels)
+        votes = len(claim.labels) + len(claim.weightless)
+        return min(1.0, weight / votes)
+
+
+class FillJob:
+    """Draws candidates of the live version while nobody needs the worker."""
+
+    def __init__(self, place: Workplace, features: Features) -> None:
+        self._place = place
+        self._model = FillModel(features, seed=place.settings.seed)
+        self._heard: tuple[int, int] | None = None
+        self._drawn: list[Sample] = []
+        self._version = -1
+        self._seen: set[int] = set()  # prompts, since they were last all through
+        self._batches = 0
+        self._mark: int | None = None
+        self._ready = 0  # pairs, when the batch began
+
+    @property
+    def drawn(self) -> int:
+        """Prompts whose candidates are there."""
+        return len(self._of_live())
+
+    def step(self, now: float) -> bool:
+        """Draw a batch; false if there are enough, or the reward model is no use."""
+        del now
+        store, settings = self._place.store, self._place.settings
+        heard = store.judging.have_said(by_judges=settings.unattended)
+        if heard != self._heard:
+            self._heard = heard
+            self._hear(at_least=REFIT)
+        missing = settings.fill * settings.labels_per_update - self.drawn
+        if missing <= 0 or not self._model.may_act:
+            return False
+        self._ready, self._mark = store.queue.ready(), store.change_mark()
+        return self._draw(missing, is_wanted=self._is_wanted)
+
+    def pairs(self, claim: Claim, *, pause: Callable[[], None]) -> Filled:
+        """What this update is to train on besides its labels; `pause` is called between batches."""
+        self._hear(at_least=1, update=claim.update_id)
+        if self._model.why_not is not None:
+            return Filled(why_not=self._model.why_not)
+        wanted = self._place.settings.fill * (claim.fresh + len(claim.weightless))
+        while (missing := wanted - self.drawn) > 0:
+            pause()
+            if not self._draw(missing, is_wanted=lambda: False):
+                break
+        return self._label(self._of_live()[:wanted])
+
+    def found(self, finding: Finding, filled: Filled, answers: Sequence[Sample]) -> Finding:
+        """The finding with what there is to say of these pairs; `answers` are the candidate's."""
+        if filled.why_not is not None:
+            return replace(finding, not_filled=filled.why_not)
+        assert self._model.fit is not None
+        known = replace(
+            finding,
+            filled=len(filled.pairs),
+            fill_weight=round(self._model.weight, 4),
+            fill_right=self._model.fit.right,
+        )
+        gains = self._model.gains(_asked(answers), _asked(filled.candidates))
+        if gains is None:
+            return known
+        gain, witness = gains
+        return replace(known, fill_gain=round(gain, 4), fill_witness=round(witness, 4))
+
+    def _of_live(self) -> list[Sample]:
+        """What is drawn of the version that is live now."""
+        version = self._place.live.version.number
+        if version != self._version:
+            self._version, self._drawn, self._seen = version, [], set()
+        return self._drawn
+
+    def _draw(self, missing: int, *, is_wanted: Callable[[], bool]) -> bool:
+        """Draw a batch of candidates, and read them; false if there is no prompt for it."""
+        place, version = self._place, self._place.live.version
+        prompts = self._prompts(min(missing, BATCH_PROMPTS))
+        if not prompts:
+            return False
+        place.say(DRAWING)
+        self._batches += 1
+        seed = batch_seed(place.settings.seed, version.number, self._batches)
+        with place.stopwatch.timing("sampling"):
+            drawn = place.supply.candidates(
+                prompts,
+                version,
+                seed,
+                copies=place.settings.fill_candidates,
+                is_wanted=is_wanted,
+            )
+        self._seen |= {sample.prompt.id for sample in drawn}
+        self._of_live().extend(drawn)
+        self._model.read(_asked(drawn))
+        return True
+
+    def _prompts(self, count: int) -> list[tables.Prompt]:
+        """Prompts that nobody is asked about, each once before any comes twice."""
+        unasked = self._place.store.prompts.unasked
+        version = self._place.live.version.number
+        found = unasked(count, version=version, besides=self._seen)
+        if found:
+            return found
+        self._seen = set()
+        return unasked(count, version=version)
+
+    def _label(self, samples: Sequence[Sample]) -> Filled:
+        """The best response to each prompt against the worst, as the reward model has it."""
+        kept: list[Sample] = []
+        targets: list[float] = []
+        for sample, said in zip(samples, self._model.choose(_asked(samples)), strict=True):
+            if said is None:
+                continue
+            both = sample.responses[said.best], sample.responses[said.worst]
+            if worth_asking(both):
+                kept.append(replace(sample, responses=both, reference=None))
+                targets.append(said.target)
+        measured = self._place.supply.measured(kept)
+        found = [
+            (sample, target)
+            for sample, target in zip(measured, targets, strict=True)
+            if sample.reference is not None and all(map(math.isfinite, sample.reference))
+        ]
+        if not found:
+            return Filled(why_not=NO_CANDIDATES)
+        weight = self._model.weight
+        return Filled(
+            [self._training_label(sample, target, weight) for sample, target in found],
+            [_record(sample, target, weight) for sample, target in found],
+            list(samples),
+        )
+
+    def _training_label(self, sample: Sample, target: float, weight: float) -> TrainingLabel:
+        assert sample.reference is not None
+        prompt, best, worst = sample.tokens
+        return TrainingLabel(
+            vote_ids=(),
+            target=target,
+            weight=weight,
+            prompt_tokens=list(prompt),
+            tokens_a=list(best),
+            tokens_b=list(worst),
+            reference_logp_a=sample.reference[0],
+            reference_logp_b=sample.reference[1],
+            temperature=self._place.policy.temperature,
+        )
+
+    def _is_wanted(self) -> bool:
+        """Whether somebody waits, an update does, or half of the queue is gone."""
+        store = self._place.store
+        before, self._mark = self._mark, store.change_mark()
+        if self._mark == before:
+            return False
+        waits = store.asks.any_waits() or store.updates.is_one_open()
+        return waits or 2 * store.queue.ready() <= self._ready
+
+    def _hear(self, *, at_least: int, update: int | None = None) -> None:
+        """Let the reward model hear the votes, and say what has become of it."""
+        place = self._place
+        examples = place.store.judging.examples(
+            by_judges=place.settings.unattended, but_held_out_of=update
+        )
+        if self._model.learn(examples, at_least=at_least):
+            place.store.roles.say(ROLE, self._model.says, pid=os.getpid(), now=place.clock())
+
+
+def _record(sample: Sample, target: float, weight: float) -> FilledPair:
+    best, worst = sample.pair
+    return FilledPair(sample.prompt.id, best.text, worst.text, target, weight)
+
+
+def _asked(samples: Sequence[Sample]) -> list[tuple[Messages, list[str]]]:
+    """Prompts and responses, for the reward model."""
+    return [
+        (sample.prompt.messages, [response.text for response in sample.responses])
+        for sample in samples
+    ]
