@@ -161,8 +161,14 @@ def test_used_labels_are_drawn_again_and_the_rate_falls(
     seen = []
 
     def noted(
-        _: Policy, labels: list[TrainingLabel], settings: Training, *, seed: int
+        _: Policy,
+        labels: list[TrainingLabel],
+        settings: Training,
+        *,
+        seed: int,
+        filled: list[TrainingLabel],
     ) -> list[Any]:
+        assert not filled
         seen.append((len(labels), len({id(label) for label in labels}), settings.learning_rate))
         return []
 
