@@ -99,7 +99,7 @@ def load_policy(settings: Model, adapter_folder: Path | None = None, say: Say = 
         raise BadInput(f"The policy '{name}' cannot carry {shape}: {first_line(error)}.") from error
     log.info("%s", what_is_trained(policy.model.get_base_model()))
     if policy.products is not None:
-        log.info("Updates multiply in bfloat16, which is faster here; --dtype float32 does not.")
+        log.info("Updates multiply in bfloat16, which is faster here. --dtype float32 avoids it.")
     return policy
 
 
