@@ -6,7 +6,7 @@ BIN := .venv/bin
 PROCESSES := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 PARALLEL := -n $(PROCESSES) --maxprocesses 5 --dist loadfile --no-loadscope-reorder
 
-.PHONY: serve test check lint format starter bench bench-update bench-sampling bench-loop bench-gate \
+.PHONY: serve test check lint format starter bench bench-update bench-sampling bench-loop bench-real bench-gate \
 	bench-judge bench-learned bench-load evidence follow browser clean
 
 # `make serve POLICY=smollm2` starts a real model. A named policy gets a data dir of its own.
@@ -41,6 +41,10 @@ bench-update: .venv/.test
 
 bench-sampling: .venv/.test
 	$(BIN)/python -m tests.benchmarks.trl_sampling $(ARGS)
+
+# A real model, SmolLM2-135M, beside `generate` and TRL. ARGS=--quick takes ten minutes.
+bench-real: .venv/.test .venv/.smollm2
+	$(BIN)/python -m tests.benchmarks.real_model $(ARGS)
 
 bench-loop: .venv/.test
 	$(BIN)/python -m tests.benchmarks.trl_loop $(ARGS)

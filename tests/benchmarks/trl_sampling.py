@@ -78,24 +78,24 @@ def measure(rounds: int) -> Figures:
     by_batch = {}
     for batch in BATCHES:
         some = prompts if batch > FEW else prompts[:FEW]
-        by_batch[batch] = _rate(lambda b=batch, p=some: _generate(plain, policy, p, b))
+        by_batch[batch] = useful_rate(lambda b=batch, p=some: generated(plain, policy, p, b))
         steps.update()
     best = max(by_batch, key=lambda batch: by_batch[batch])
 
     ours, generate = [], []
     for number in range(rounds):
-        ours.append(_rate(lambda n=number: _ours(sampler, prompts, seed=n)))
-        generate.append(_rate(lambda: _generate(plain, policy, prompts, best)))
+        ours.append(useful_rate(lambda n=number: _ours(sampler, prompts, seed=n)))
+        generate.append(useful_rate(lambda: generated(plain, policy, prompts, best)))
         steps.update()
 
     others = []
     with policy.adapter(LIVE):
-        others.append(_rate(lambda: _generate(policy.model, policy, prompts[:FEW], best)))
+        others.append(useful_rate(lambda: generated(policy.model, policy, prompts[:FEW], best)))
     steps.update()
     static = {"cache_implementation": "static"}
-    others.append(_rate(lambda: _generate(plain, policy, prompts[:FEW], best, **static)))
+    others.append(useful_rate(lambda: generated(plain, policy, prompts[:FEW], best, **static)))
     steps.update()
-    others.append(_rate(lambda: _continuous(plain, policy, prompts[:FEW])))
+    others.append(useful_rate(lambda: _continuous(plain, policy, prompts[:FEW])))
     steps.update()
     steps.close()
 
@@ -134,7 +134,7 @@ def _prompts(policy: Policy) -> Prompts:
     return [policy.prompt_tokens([{"role": "user", "content": text}]) for text in texts]
 
 
-def _rate(run: Callable[[], list[list[int]]]) -> float:
+def useful_rate(run: Callable[[], list[list[int]]]) -> float:
     """Useful tokens a second of one run."""
     begin = time.perf_counter()
     tokens = sum(len(response) for response in run())
@@ -148,13 +148,13 @@ def _ours(sampler: LocalSampler, prompts: Prompts, *, seed: int) -> list[list[in
     return [response.tokens for answer in answers for response in answer]
 
 
-def _config(policy: Policy, **changes: Any) -> GenerationConfig:
+def _config(policy: Policy, settings: Sampling, **changes: Any) -> GenerationConfig:
     return GenerationConfig(
         do_sample=True,
-        temperature=SETTINGS.temperature,
-        top_p=SETTINGS.top_p,
+        temperature=settings.temperature,
+        top_p=settings.top_p,
         top_k=0,
-        max_new_tokens=SETTINGS.max_new_tokens,
+        max_new_tokens=settings.max_new_tokens,
         use_cache=True,
         pad_token_id=policy.pad_token_id,
         eos_token_id=policy.eos_token_ids,
@@ -162,11 +162,16 @@ def _config(policy: Policy, **changes: Any) -> GenerationConfig:
     )
 
 
-def _generate(
-    model: Any, policy: Policy, prompts: Prompts, batch: int, **changes: Any
+def generated(
+    model: Any,
+    policy: Policy,
+    prompts: Prompts,
+    batch: int,
+    settings: Sampling = SETTINGS,
+    **changes: Any,
 ) -> list[list[int]]:
     """Prompts of like length share a batch, as is best for `generate`."""
-    config = _config(policy, num_return_sequences=COPIES, **changes)
+    config = _config(policy, settings, num_return_sequences=COPIES, **changes)
     prompts = sorted(prompts, key=len)
     responses = []
     for first in range(0, len(prompts), batch):
@@ -184,7 +189,7 @@ def _continuous(model: Any, policy: Policy, prompts: Prompts) -> list[list[int]]
     with _attention(model, "sdpa"):
         outputs = model.generate_batch(
             inputs=[prompt for prompt in prompts for _ in range(COPIES)],
-            generation_config=_config(policy),
+            generation_config=_config(policy, SETTINGS),
             continuous_batching_config=limits,
         )
     return [output.generated_tokens for output in outputs.values()]

@@ -3,6 +3,8 @@
     --shape starter   256 pairs that the starter said, its weights, optimiser batches of 16
     --shape 0.5b      a few random pairs (prompt 256, responses 128) on a random-weight model of
                       Qwen2.5-0.5B's shape in float32, optimiser batches of 2 pairs
+    --shape smollm2   random pairs (prompt 64, responses 128) on SmolLM2-135M, optimiser batches of
+                      16 pairs; ours as the service loads it, TRL in float32 and in bfloat16
 
 Both sides take the same token ids, model, adapter (rank 16 on all linear layers, B not zero), loss,
 learning rate, optimiser batch and thread count. Each round runs each side in a process of its own,
@@ -21,13 +23,14 @@ round of 2 pairs, with other work beside it at times: 4.0x and 0.25x.
 """
 
 import argparse
+import itertools
 import json
 import math
 import random
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -39,10 +42,12 @@ from tests.benchmarks.processes import high_water_mb, measured_alone, ratios
 
 STARTER = Path("data/starter/policy")
 RANK, ALPHA = 16, 32.0
-GOALS = {"starter": (3.0, 0.6), "0.5b": (3.0, 0.3)}
-TRL_BATCHES = {"starter": (2, 4, 8, 16), "0.5b": (1, 2)}
-BATCH_PAIRS = {"starter": 16, "0.5b": 2}
-ROUNDS = {"starter": 3, "0.5b": 1}
+GOALS = {"starter": (3.0, 0.6), "0.5b": (3.0, 0.3), "smollm2": (4.0, 0.5)}
+TRL_BATCHES = {"starter": (2, 4, 8, 16), "0.5b": (1, 2), "smollm2": (1, 2, 4)}
+TRL_DTYPES = {"starter": ("float32",), "0.5b": ("float32",), "smollm2": ("float32", "bfloat16")}
+BATCH_PAIRS = {"starter": 16, "0.5b": 2, "smollm2": 16}
+PAIRS = {"starter": 256, "0.5b": 4, "smollm2": 64}
+ROUNDS = {"starter": 3, "0.5b": 1, "smollm2": 1}
 Pairs = list[tuple[list[int], list[int], list[int]]]
 
 
@@ -61,6 +66,10 @@ def model_folder(shape: str, folder: Path) -> Path:
     """The model of this shape; a random one is written into `folder`."""
     if shape == "starter":
         return STARTER
+    if shape == "smollm2":
+        from trainer.policy.gguf import unpacked
+
+        return Path(unpacked(shape, lambda _: None))
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
     config = AutoConfig.for_model(
@@ -84,11 +93,11 @@ def model_folder(shape: str, folder: Path) -> Path:
 
 def made_pairs(shape: str, count: int) -> Pairs:
     """Token ids: what the starter says to its own prompts, or random ones of a fixed size."""
-    if shape == "0.5b":
+    if shape != "starter":
         draw = random.Random(0)
-        sizes = (256, 128, 128)
+        sizes, words = ((256, 128, 128), 151_936) if shape == "0.5b" else ((64, 128, 128), 49_152)
         return [
-            tuple([draw.randrange(2, 151_936) for _ in range(size)] for size in sizes)  # type: ignore[misc]
+            tuple([draw.randrange(2, words) for _ in range(size)] for size in sizes)  # type: ignore[misc]
             for _ in range(count)
         ]
     from labeler.config.parts.sampling import Sampling
@@ -96,7 +105,7 @@ def made_pairs(shape: str, count: int) -> Pairs:
     from trainer.policy.policy import LIVE
     from trainer.starter.grammar import prompts
 
-    policy = our_policy(STARTER)
+    policy = our_policy(STARTER, "float32")
     asked = [policy.prompt_tokens([{"role": "user", "content": text}]) for text, _ in prompts()]
     chosen = random.Random(0).sample(asked, count)
     settings = Sampling(temperature=1.0, top_p=1.0, max_new_tokens=256)
@@ -105,13 +114,13 @@ def made_pairs(shape: str, count: int) -> Pairs:
     return [(prompt, a.tokens, b.tokens) for prompt, (a, b) in zip(chosen, said, strict=True)]
 
 
-def our_policy(folder: Path) -> Any:
+def our_policy(folder: Path, dtype: str) -> Any:
     """The policy as the service loads it."""
     from labeler.config.parts.model import Model
     from trainer.policy.load import load_policy
 
     settings = Model(
-        policy=str(folder), device="cpu", dtype="float32", lora_rank=RANK, lora_alpha=ALPHA, seed=0
+        policy=str(folder), device="cpu", dtype=dtype, lora_rank=RANK, lora_alpha=ALPHA, seed=0
     )
     return load_policy(settings)
 
@@ -124,7 +133,7 @@ def fill(weights: list[torch.nn.Parameter]) -> None:
             weight.normal_(0, 0.01)
 
 
-def run_ours(folder: Path, pairs: Pairs, shape: str, _batch: int) -> Measured:
+def run_ours(folder: Path, pairs: Pairs, shape: str, _batch: int, dtype: str) -> Measured:
     """`trainer.learning.update.train` on the pairs, twice over; the second pass is timed."""
     from labeler.config.parts.training import Training
     from labeler.domain.labels import TrainingLabel
@@ -133,7 +142,7 @@ def run_ours(folder: Path, pairs: Pairs, shape: str, _batch: int) -> Measured:
     from trainer.policy.policy import LIVE
 
     imported = high_water_mb()
-    policy = our_policy(folder)
+    policy = our_policy(folder, dtype)
     base_mb = imported if shape == "starter" else high_water_mb()
     with torch.no_grad(), policy.reference():
         reference = pair_logps(policy, pairs).tolist()
@@ -163,8 +172,8 @@ def run_ours(folder: Path, pairs: Pairs, shape: str, _batch: int) -> Measured:
     return Measured("livedpo", speed, peak, statistics.fmean(losses[:half]), profile)
 
 
-def run_trl(folder: Path, pairs: Pairs, shape: str, batch: int) -> Measured:
-    """TRL's DPOTrainer on the same, at `batch` pairs at once."""
+def run_trl(folder: Path, pairs: Pairs, shape: str, batch: int, dtype: str) -> Measured:
+    """TRL's DPOTrainer on the same, at `batch` pairs at once, with the base in this dtype."""
     from datasets import Dataset
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -177,7 +186,7 @@ def run_trl(folder: Path, pairs: Pairs, shape: str, batch: int) -> Measured:
             return dataset
 
     imported = high_water_mb()
-    model = AutoModelForCausalLM.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
     base_mb = imported if shape == "starter" else high_water_mb()
     lora = LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules="all-linear", task_type="CAUSAL_LM")
     model = get_peft_model(model, lora)
@@ -213,9 +222,8 @@ def run_trl(folder: Path, pairs: Pairs, shape: str, batch: int) -> Measured:
         started = time.perf_counter()
         trainer.train()
         seconds = time.perf_counter() - started
-    return Measured(
-        f"TRL, {batch} at once", len(pairs) / seconds, high_water_mb() - base_mb, loss, []
-    )
+    side = f"TRL, {batch} at once, {dtype}"
+    return Measured(side, len(pairs) / seconds, high_water_mb() - base_mb, loss, [])
 
 
 def profiled(work: Callable[[], object]) -> list[tuple[str, float]]:
@@ -258,27 +266,34 @@ def matmul_flops_per_second() -> float:
     return 2 * 1024**3 / best
 
 
-def child(side: str, batch: int, shape: str, work: Path, threads: int) -> Measured:
+def child(side: str, batch: int, dtype: str, *, shape: str, work: Path, threads: int) -> Measured:
     """Measure one side in a process of its own."""
     arguments = ["--child", side, "--batch", str(batch), "--shape", shape, "--work", str(work)]
-    arguments += ["--threads", str(threads)]
+    arguments += ["--threads", str(threads), "--dtype", dtype]
     return Measured(**measured_alone("tests.benchmarks.trl_update", arguments))
 
 
-def compare(shape: str, count: int, rounds: int, threads: int) -> dict[str, Any]:
-    """Run both sides by turns and put their medians beside each other."""
-    sides = [("ours", 0), *(("trl", batch) for batch in TRL_BATCHES[shape])]
-    found: dict[tuple[str, int], list[Measured]] = {side: [] for side in sides}
+def compare(
+    shape: str, count: int, rounds: int, threads: int, batches: Sequence[int] | None = None
+) -> dict[str, Any]:
+    """Run both sides by turns and put their medians beside each other.
+
+    `batches` are the micro-batches that TRL is tried at.
+    """
+    ours_side = "ours", 0, "auto" if shape == "smollm2" else "float32"
+    peers = itertools.product(batches or TRL_BATCHES[shape], TRL_DTYPES[shape])
+    sides = [ours_side, *(("trl", batch, dtype) for batch, dtype in peers)]
+    found: dict[tuple[str, int, str], list[Measured]] = {side: [] for side in sides}
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         (work / "model").mkdir()
         model = model_folder(shape, work / "model")
         pairs = made_pairs(shape, count)
         (work / "pairs.json").write_text(json.dumps(pairs))
-        for side, batch in tqdm(sides * rounds, unit="run"):
-            found[side, batch].append(child(side, batch, shape, work, threads))
+        for side in tqdm(sides * rounds, unit="run"):
+            found[side].append(child(*side, shape=shape, work=work, threads=threads))
         limit = matmul_flops_per_second() / flops_of_a_pair(pairs, model)
-    ours = found.pop(("ours", 0))
+    ours = found.pop(ours_side)
     best = max(found.values(), key=lambda runs: statistics.median(r.pairs_per_second for r in runs))
     return {
         "shape": shape,
@@ -320,23 +335,24 @@ def main() -> None:
     """Read the command line, and run or be one of the children."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--shape", choices=list(GOALS), default="starter")
-    parser.add_argument("--pairs", type=int, help="256 for the starter, 4 for 0.5b")
+    parser.add_argument("--pairs", type=int, help="by default so many that a run takes minutes")
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     parser.add_argument("--child", choices=["ours", "trl"], help=argparse.SUPPRESS)
+    parser.add_argument("--dtype", help=argparse.SUPPRESS)
     parser.add_argument("--batch", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     shape = options.shape
     if options.child:
-        folder = STARTER if shape == "starter" else options.work / "model"
+        folder = options.work / "model" if shape == "0.5b" else model_folder(shape, options.work)
         pairs = [tuple(pair) for pair in json.loads((options.work / "pairs.json").read_text())]
         side = run_ours if options.child == "ours" else run_trl
-        print(json.dumps(asdict(side(folder, pairs, shape, options.batch))))  # type: ignore[arg-type]
+        print(json.dumps(asdict(side(folder, pairs, shape, options.batch, options.dtype))))  # type: ignore[arg-type]
         return
-    count = options.pairs or (256 if shape == "starter" else 4)
+    count = options.pairs or PAIRS[shape]
     found = compare(shape, count, options.rounds or ROUNDS[shape], options.threads)
     print(json.dumps(found) if options.json else report(found))
 
