@@ -1,11 +1,13 @@
 """`livedpo serve` on a tiny policy: restarts, rollbacks, clean stops, kill -9 of everything."""
 
 import os
+import resource
 import signal
 import socket
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -105,14 +107,61 @@ def versions_shown(url: str) -> set[int]:
     return {pair["version"] for pair in Client(url).pairs(2)}
 
 
-def test_after_kill_9_of_everything_the_same_command_goes_on_and_its_roles_end_with_it(
+def test_a_full_disk_ends_nothing_and_loses_no_saved_vote(service: Service) -> None:
+    """No file may grow far beyond the largest one, so that database and adapter find no room."""
+    client = Client(service.url)
+    before = client.state()
+    largest = max(path.stat().st_size for path in service.data_dir.glob("livedpo.sqlite*"))
+    limit_files(service, largest + 100_000)
+    saved = vote_until_refused(client)
+    wait_until(lambda: any("cannot be written" in line for line in service.lines), "a word")
+    assert service.process.poll() is None
+    assert httpx.get(service.url, **PLAIN).is_success
+    limit_files(service, resource.RLIM_INFINITY)
+    assert client.state()["votes"] == before["votes"] + saved
+    live = client.state()["live"]
+    for _ in range(8):
+        client.vote_on_next(lambda _: "left")
+    wait_until(lambda: client.state()["live"] > live, "a new version")
+    wait_until(lambda: has_learned_all(service), "the last update")
+
+
+def limit_files(service: Service, size: int) -> None:
+    """Let no file of a running service grow beyond so many bytes."""
+    for pid in [service.process.pid, *service.pids().values()]:
+        psutil.Process(pid).rlimit(psutil.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+def has_learned_all(service: Service) -> bool:
+    """Whether no update runs, and none is due."""
+    status = counts(service)
+    return bool(status["updates"]["running"] == 0 and status["labels"]["fresh"] < 4)
+
+
+def vote_until_refused(client: Client) -> int:
+    """Vote until the database takes no more; how many votes were saved."""
+    saved, refused = 0, None
+    while refused is None:
+        assert saved < 2000, "the disk is not full"
+        try:
+            pairs = wait_until(lambda: client.pairs(1), "a pair")
+            assert client.vote(pairs[0]["lease_id"])
+            saved += 1
+        except httpx.HTTPStatusError as error:
+            refused = error.response
+    assert refused.status_code == 503
+    assert "cannot be written" in refused.json()["error"]
+    return saved
+
+
+def test_after_kill_9_of_everything_the_same_command_goes_on_and_ctrl_c_stops_it_cleanly(
     service: Service, settings: dict[str, object]
 ) -> None:
     """The last test that the shared service serves."""
     client = Client(service.url)
     for _ in range(3):
         client.vote_on_next(lambda _: "left")
-    before, used = client.state(), service.status()["labels"]["used"]
+    before, used = client.state(), counts(service)["labels"]["used"]
     for pid in [service.process.pid, *service.pids().values()]:
         os.kill(pid, signal.SIGKILL)
     service.wait_for_end()
@@ -122,12 +171,23 @@ def test_after_kill_9_of_everything_the_same_command_goes_on_and_its_roles_end_w
         assert client.state()["votes"] == before["votes"]
         client.vote_on_next(lambda _: "left")
         wait_until(lambda: client.state()["live"] == before["live"] + 1, "a version")
-        assert again.status()["labels"]["used"] == used + 4
+        assert counts(again)["labels"]["used"] == used + 4
+        wait_until(lambda: client.pairs(2), "pairs")
         pids = list(again.pids().values())
         assert len(pids) == 3
-        again.process.kill()
-        again.wait_for_end()
-        wait_until(lambda: not any(psutil.pid_exists(pid) for pid in pids), "the roles' end")
+        again.process.send_signal(signal.SIGINT)
+        assert again.wait_for_end() == 0
+        assert "every vote is saved" in again.lines[-1]
+    assert not any(psutil.pid_exists(pid) for pid in pids)
+    status = again.status()
+    assert status["pairs"]["leased"] == 0
+    assert status["updates"]["running"] == 0
+
+
+def counts(service: Service) -> dict[str, Any]:
+    """What `livedpo status` counts, without its process."""
+    with closing(open_store(f"sqlite:///{service.data_dir / 'livedpo.sqlite'}")) as store:
+        return store.reports.status(max_staleness=2)
 
 
 def test_a_port_in_use_is_one_sentence(tmp_path: Path, settings: dict[str, object]) -> None:
@@ -168,55 +228,3 @@ def _answers(client: Client) -> bool:
         return bool(client.state())
     except httpx.HTTPError:
         return False
-
-
-def test_a_full_disk_ends_nothing_and_loses_no_saved_vote_and_ctrl_c_stops_cleanly(
-    tmp_path: Path, settings: dict[str, object]
-) -> None:
-    """Every file is limited to 0.8 MB, so that database and adapter cannot grow any more."""
-    seldom = settings | {"labels_per_update": 24}
-    with Service(tmp_path / "run", file_bytes=800_000, **seldom) as service:
-        client = Client(service.url)
-        saved = vote_until_refused(client)
-        wait_until(lambda: any("cannot be written" in line for line in service.lines), "a word")
-        assert service.process.poll() is None
-        assert httpx.get(service.url, **PLAIN).is_success
-    with Service(tmp_path / "run", **settings) as again:
-        client = Client(again.url)
-        assert client.state()["votes"] == saved
-        live = client.state()["live"]
-        for _ in range(8):
-            client.vote_on_next(lambda _: "left")
-        wait_until(lambda: client.state()["live"] > live, "a new version")
-        wait_until(lambda: has_learned_all(again), "the last update")
-        wait_until(lambda: client.pairs(2), "pairs")
-        pids = again.pids()
-        again.process.send_signal(signal.SIGINT)
-        assert again.wait_for_end() == 0
-        assert "every vote is saved" in again.lines[-1]
-    assert not any(psutil.pid_exists(pid) for pid in pids.values())
-    status = again.status()
-    assert status["pairs"]["leased"] == 0
-    assert status["updates"]["running"] == 0
-
-
-def has_learned_all(service: Service) -> bool:
-    """Whether no update runs, and none is due."""
-    status = service.status()
-    return bool(status["updates"]["running"] == 0 and status["labels"]["fresh"] < 4)
-
-
-def vote_until_refused(client: Client) -> int:
-    """Vote until the database takes no more; how many votes were saved."""
-    saved, refused = 0, None
-    while refused is None:
-        assert saved < 2000, "the disk is not full"
-        try:
-            pairs = wait_until(lambda: client.pairs(1), "a pair")
-            assert client.vote(pairs[0]["lease_id"])
-            saved += 1
-        except httpx.HTTPStatusError as error:
-            refused = error.response
-    assert refused.status_code == 503
-    assert "cannot be written" in refused.json()["error"]
-    return saved

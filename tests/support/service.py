@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import resource
 import signal
 import socket
 import subprocess
@@ -11,7 +10,6 @@ import sys
 import threading
 import uuid
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +35,9 @@ def settings_environment(**settings: object) -> dict[str, str]:
 
 
 class Service:
-    """`livedpo serve` with these settings; `lines` is what it has printed so far.
+    """`livedpo serve` with these settings; `lines` is what it has printed so far."""
 
-    No file may grow beyond `file_bytes` (-1: as large as it likes), as on a disk that is full.
-    """
-
-    def __init__(self, data_dir: Path, *, file_bytes: int = -1, **settings: object) -> None:
+    def __init__(self, data_dir: Path, **settings: object) -> None:
         self.data_dir = data_dir
         self.settings = {"data_dir": data_dir, "port": free_port()} | settings
         self.url = f"http://127.0.0.1:{self.settings['port']}"
@@ -53,7 +48,6 @@ class Service:
             stderr=subprocess.STDOUT,
             text=True,
             env=settings_environment(**self.settings),
-            preexec_fn=partial(resource.setrlimit, resource.RLIMIT_FSIZE, (file_bytes, file_bytes)),
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
