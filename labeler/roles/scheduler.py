@@ -43,7 +43,7 @@ def end_leases(settings: Settings, store: Store, now: float) -> None:
     """End what waited too long: leases, and pairs for further votes. Say that this role lives."""
     store.queue.end_expired_leases(now=now)
     store.overlap.settle(wait_seconds=settings.lease_seconds, now=now)
-    store.roles.say(ROLE, "Watching for due updates.", pid=os.getpid(), now=now)
+    store.processes.say(ROLE, "Watching for due updates.", pid=os.getpid(), now=now)
 
 
 def run_scheduler(settings: Settings, store: Store, stop: threading.Event) -> None:
@@ -88,9 +88,9 @@ def _report(store: Store, event: JobEvent) -> None:
             trouble = str(getattr(event, "exception", None) or "a run was missed")
             log.error("Job '%s': %s", event.job_id, trouble)
             _failing.add(name)
-            store.roles.alarm(name, trouble)
+            store.processes.alarm(name, trouble)
         elif name in _failing:
-            store.roles.alarm(name, None)
+            store.processes.alarm(name, None)
             _failing.remove(name)
     except LivedpoError as error:  # the database takes no alarm either; the log has both
         log.error("%s", error)

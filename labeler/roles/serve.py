@@ -42,7 +42,7 @@ class Announcer:
 
     def _web_is_up(self) -> bool:
         pid = self._supervisor.pid("web")
-        up = [role.pid for role in self._store.roles.all() if role.name == "web"]
+        up = [each.pid for each in self._store.processes.all() if each.name == "web"]
         return pid is not None and pid in up
 
 
@@ -70,7 +70,7 @@ def serve(settings: Settings, stop: threading.Event, say: Say) -> int:
         store = open_store(settings.database_url)
         store.queue.end_all_leases(now=time.time())  # left by a kill -9; pages take theirs up again
         add_first_prompts(settings, store, say)
-        store.roles.clear_alarms()
+        store.processes.clear_alarms()
         say(f"Starting with the policy {settings.policy}; data in {settings.data_dir}.")
         supervisor = Supervisor(settings, store, say, ROLES)
         announcer = Announcer(settings, store, supervisor, say)

@@ -152,7 +152,7 @@ class Supervisor:
             self._announced_troubles.add(str(error))
 
     def _alarm(self, name: str, alarm: str | None) -> None:
-        self.attempt(lambda: self._store.roles.alarm(name, alarm))
+        self.attempt(lambda: self._store.processes.alarm(name, alarm))
 
     def _report_death(self, child: Child, code: int, now: float) -> None:
         again = child.start_at - now

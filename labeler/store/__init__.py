@@ -12,7 +12,7 @@ from labeler.store.learning.updates import Updates
 from labeler.store.learning.versions import Versions
 from labeler.store.people.accounts import Accounts
 from labeler.store.people.logins import Logins
-from labeler.store.processes import Roles
+from labeler.store.processes import Processes
 from labeler.store.rating.asks import Asks
 from labeler.store.rating.checks import GoldPairs
 from labeler.store.rating.edits import Edits
@@ -48,7 +48,7 @@ class Store:
         self.versions = Versions(database)
         self.raters = Accounts(database)
         self.logins = Logins(database)
-        self.roles = Roles(database)
+        self.processes = Processes(database)
         self.judging = Judging(database)
         self.asks = Asks(database)
         self.changes = Changes(database)

@@ -1,38 +1,40 @@
-"""Which processes of the service live: the state of each role."""
+"""Which processes of the service live: the state of each."""
 
 from sqlmodel import col, select
 
 from labeler.store.database import Database
-from labeler.store.tables import RoleState
+from labeler.store.tables import ProcessState
 
 
-class Roles:
+class Processes:
     """What web, scheduler and worker say of themselves."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def say(self, name: str, says: str, *, pid: int, now: float) -> None:
-        """A sign of life, with a few words on what the role does."""
+        """A sign of life, with a few words on what it does."""
         with self._database.write() as session:
-            role = session.get(RoleState, name) or RoleState(name=name)
-            role.says, role.pid, role.beat_at = says, pid, now
-            session.add(role)
+            process = session.get(ProcessState, name) or ProcessState(name=name)
+            process.says, process.pid, process.beat_at = says, pid, now
+            session.add(process)
 
     def alarm(self, name: str, alarm: str | None) -> None:
-        """Raise or clear the alarm of a role; it is shown on the page and in `status`."""
+        """Raise or clear the alarm of a process; it is shown on the page and in `status`."""
         with self._database.write() as session:
-            role = session.get(RoleState, name) or RoleState(name=name)
-            role.alarm = alarm
-            session.add(role)
+            process = session.get(ProcessState, name) or ProcessState(name=name)
+            process.alarm = alarm
+            session.add(process)
 
     def clear_alarms(self) -> None:
         """Forget the alarms of a service that has ended."""
         with self._database.write() as session:
-            for role in session.exec(select(RoleState).where(col(RoleState.alarm).is_not(None))):
-                role.alarm = None
+            for process in session.exec(
+                select(ProcessState).where(col(ProcessState.alarm).is_not(None))
+            ):
+                process.alarm = None
 
-    def all(self) -> list[RoleState]:
-        """Every role that has ever said something."""
+    def all(self) -> list[ProcessState]:
+        """Every process that has ever said something."""
         with self._database.read() as session:
-            return list(session.exec(select(RoleState).order_by(col(RoleState.name))))
+            return list(session.exec(select(ProcessState).order_by(col(ProcessState.name))))

@@ -374,7 +374,7 @@ class FilledPair(SQLModel, table=True):
     weight: float
 
 
-class RoleState(SQLModel, table=True):
+class ProcessState(SQLModel, table=True):
     """What a process of the service last said of itself, and its alarm if it has one."""
 
     __tablename__ = "role_state"

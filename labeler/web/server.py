@@ -49,7 +49,7 @@ def _beat_until(stop: threading.Event, thread: threading.Thread, store: Store, s
     """Say every few seconds that the role lives; raise if its server died by itself."""
     while True:
         try:
-            store.roles.say(ROLE, says, pid=os.getpid(), now=time.time())
+            store.processes.say(ROLE, says, pid=os.getpid(), now=time.time())
         except LivedpoError as error:  # a full disk: the page still shows pairs and keeps votes
             log.error("%s", error)
         if stop.wait(BEAT_SECONDS):

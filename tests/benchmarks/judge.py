@@ -160,7 +160,7 @@ def says(database: Path, words: str) -> bool:
     if not database.exists():
         return False
     with contextlib.closing(open_store(f"sqlite:///{database}")) as store:
-        return any(words in role.says for role in store.roles.all())
+        return any(words in role.says for role in store.processes.all())
 
 
 def interval(values: Sequence[float]) -> tuple[float, float, float]:

@@ -15,9 +15,9 @@ from labeler.store.tables import (
     LiveChange,
     Pair,
     PolicyVersion,
+    ProcessState,
     Prompt,
     Rater,
-    RoleState,
     Update,
     UpdateLabel,
     Verdict,
@@ -92,7 +92,7 @@ class _Rows:
             Vote: votes,
             UpdateLabel: listed,
             Verdict: verdicts,
-            RoleState: self._roles(),
+            ProcessState: self._roles(),
         }
 
     def _when(self, share: float) -> float:

@@ -62,5 +62,5 @@ class SignOfLife:
     def _say(self, says: str) -> None:
         now = self._clock()
         if says != self._said or now - self._said_at >= SAY_SECONDS:
-            self._store.roles.say(ROLE, says, pid=os.getpid(), now=now)
+            self._store.processes.say(ROLE, says, pid=os.getpid(), now=now)
             self._said, self._said_at = says, now

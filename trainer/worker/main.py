@@ -77,10 +77,10 @@ def make_worker(
     store.versions.note_drawing(drawing)
     policy.temperature = settings.temperature
     store.prompts.reconsider()
-    store.roles.alarm(REFUSALS, None)
+    store.processes.alarm(REFUSALS, None)
     remove_unfinished(settings.adapters_dir)
-    store.roles.alarm(TROUBLE, None)  # of a worker that ended
-    store.roles.alarm(f"{ROLE}: end of turn", None if policy.eos_token_ids else NO_END)
+    store.processes.alarm(TROUBLE, None)  # of a worker that ended
+    store.processes.alarm(f"{ROLE}: end of turn", None if policy.eos_token_ids else NO_END)
     live = Live(store, policy, settings.adapters_dir)
     live.follow()
     spent = store.judging.spent(settings.judge) if settings.judge else 0
@@ -181,7 +181,7 @@ def _turn(worker: Worker, store: Store, stop: threading.Event) -> None:
         try:
             turn = worker.step(time.time())
             if in_trouble:
-                store.roles.alarm(TROUBLE, None)
+                store.processes.alarm(TROUBLE, None)
             in_trouble = False
         except Stopped:
             return
@@ -189,7 +189,7 @@ def _turn(worker: Worker, store: Store, stop: threading.Event) -> None:
             # A full disk, say: try again rather than load it all again.
             log.error("%s", error)
             with contextlib.suppress(LivedpoError):
-                store.roles.alarm(TROUBLE, first_line(error))
+                store.processes.alarm(TROUBLE, first_line(error))
             in_trouble = True
             stop.wait(TROUBLE_SECONDS)
             continue

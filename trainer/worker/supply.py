@@ -311,7 +311,7 @@ class Supply:
         if refused:
             self._refused += refused
             said = prompts_refused(len(self._refused), refused[-1])
-            self._store.roles.alarm(REFUSALS, said)
+            self._store.processes.alarm(REFUSALS, said)
         return usable
 
     def _notice_useless(self, samples: Sequence[Sample], kept: Sequence[Sample]) -> None:
@@ -325,7 +325,7 @@ class Supply:
             alarm = "The policy gives only identical or empty responses; raise --temperature."
         else:
             alarm = None
-        self._store.roles.alarm(f"{ROLE}: pairs", alarm)
+        self._store.processes.alarm(f"{ROLE}: pairs", alarm)
 
     def _notice_cut_replies(self, samples: Sequence[Sample]) -> None:
         """Say when too many replies end at the limit: once in the log, and as an alarm.
@@ -337,7 +337,7 @@ class Supply:
         if warning and not self._said_of_cuts:
             log.warning("%s", warning)
         if warning != self._said_of_cuts and not self._settings.unattended:
-            self._store.roles.alarm(f"{ROLE}: replies", warning)
+            self._store.processes.alarm(f"{ROLE}: replies", warning)
         self._said_of_cuts = warning
 
 

@@ -174,7 +174,7 @@ def judge(settings: Settings, stop: threading.Event, say: Say) -> int:
     with hold_data_dir(settings):
         store = open_store(settings.database_url)
         add_first_prompts(settings, store, say)
-        store.roles.clear_alarms()
+        store.processes.clear_alarms()
         store.queue.end_all_leases(now=time.time())  # left by a kill -9 of serve
         say(_first_words(settings))
         if (left := store.runs.last()) is not None and left.ended_at is None:

@@ -15,7 +15,7 @@ from labeler.domain.states import Choice, Purpose, RaterRole
 from labeler.domain.thought import without_thought
 from labeler.stats.judge_quality import Double, measure
 from labeler.store.learning.label_selection import opinion_of
-from labeler.store.tables import Pair, Rater, RoleState, TidiedVerdicts, Verdict, Vote
+from labeler.store.tables import Pair, ProcessState, Rater, TidiedVerdicts, Verdict, Vote
 
 ROLE = "judge"
 MAX_DOUBLES = 500
@@ -95,7 +95,7 @@ def judge_report(session: Session, judge: str | None = None) -> JudgeReport | No
     """
     said = select(Verdict) if judge is None else select(Verdict).where(col(Verdict.judge) == judge)
     newest = session.exec(said.order_by(col(Verdict.id).desc()).limit(1)).first()
-    role = session.get(RoleState, ROLE)
+    process = session.get(ProcessState, ROLE)
     if newest is None:
         return None
     mine = col(Verdict.judge) == newest.judge
@@ -111,8 +111,8 @@ def judge_report(session: Session, judge: str | None = None) -> JudgeReport | No
     failed = by_cause.total()
     return JudgeReport(
         judge=newest.judge,
-        says=role.says if role and newest.judge == LEARNED else "",
-        paused=role.alarm if role else None,
+        says=process.says if process and newest.judge == LEARNED else "",
+        paused=process.alarm if process else None,
         verdicts=verdicts,
         labels=session.exec(
             select(func.count()).select_from(Verdict).where(mine, col(Verdict.vote_id).is_not(None))

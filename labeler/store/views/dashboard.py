@@ -53,7 +53,7 @@ class Now:
     active: int
     accepted: Estimate
     open_update: Mapping[str, Any] | None
-    roles: Sequence[Mapping[str, Any]]
+    processes: Sequence[Mapping[str, Any]]
     alarms: Sequence[str]
     drawing: Mapping[str, Any] | None
 
@@ -109,7 +109,7 @@ class Dashboard:
                 active=len(active_raters(session, since=now - ACTIVE_SECONDS)),
                 accepted=_accepted(seen.ended),
                 open_update=_open_update(session),
-                roles=_roles(seen.processes, now),
+                processes=_processes(seen.processes, now),
                 alarms=alarms(seen, now=now, disk=disk),
                 drawing=service.drawing if service else None,
             )
@@ -198,7 +198,7 @@ def _open_update(session: Session) -> dict[str, Any] | None:
     return update.model_dump(include={"id", "state", "opened_at", "steps_done", "steps_total"})
 
 
-def _roles(signs: Mapping[str, Sign], now: float) -> list[dict[str, Any]]:
+def _processes(signs: Mapping[str, Sign], now: float) -> list[dict[str, Any]]:
     return [
         {"name": name, "says": sign.says, "age_seconds": now - sign.at}
         for name, sign in signs.items()

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlmodel import Session
 
-from labeler.store.tables import FilledPair, RoleState
+from labeler.store.tables import FilledPair, ProcessState
 from labeler.store.views.counts import count
 
 ROLE = "reward model"
@@ -12,7 +12,7 @@ ROLE = "reward model"
 
 def fill_report(session: Session) -> dict[str, Any] | None:
     """What `status` tells of them; None if none were ever asked for."""
-    role = session.get(RoleState, ROLE)
-    if role is None:
+    state = session.get(ProcessState, ROLE)
+    if state is None:
         return None
-    return {"pairs": count(session, FilledPair), "says": role.says}
+    return {"pairs": count(session, FilledPair), "says": state.says}

@@ -5,7 +5,7 @@ from sqlmodel import Session, col, func, select
 from labeler.domain.alarms import Facts, Sign
 from labeler.domain.states import UpdateState
 from labeler.store.rating.pairs import count_new
-from labeler.store.tables import Lease, Pair, RoleState, Run, Update, Vote
+from labeler.store.tables import Lease, Pair, ProcessState, Run, Update, Vote
 
 LAST_UPDATES = 20
 
@@ -28,8 +28,8 @@ def facts(session: Session) -> Facts:
 
 
 def _signs(session: Session) -> dict[str, Sign]:
-    roles = session.exec(select(RoleState).order_by(col(RoleState.name)))
-    return {role.name: Sign(role.says, role.beat_at, role.alarm) for role in roles}
+    states = session.exec(select(ProcessState).order_by(col(ProcessState.name)))
+    return {each.name: Sign(each.says, each.beat_at, each.alarm) for each in states}
 
 
 def _ended(session: Session) -> list[UpdateState]:

@@ -24,9 +24,9 @@ from labeler.store.records import EndedUpdate, LoopState
 from labeler.store.tables import (
     Pair,
     PolicyVersion,
+    ProcessState,
     Prompt,
     Rater,
-    RoleState,
     Service,
     Update,
     Verdict,
@@ -74,7 +74,7 @@ class Reports:
         """Counts and state of the loop, as `livedpo status --json` prints them."""
         with self._database.read() as session:
             service = session.get(Service, 1)
-            alarms = select(RoleState).where(col(RoleState.alarm).is_not(None))
+            alarms = select(ProcessState).where(col(ProcessState.alarm).is_not(None))
             return {
                 "pairs": _pairs(session),
                 "labels": _labels(session, votes, max_staleness),
@@ -97,7 +97,7 @@ class Reports:
                 },
                 "judge": report.to_json() if (report := judge_report(session)) else None,
                 "fill": fill_report(session),
-                "alarms": [f"{role.name}: {role.alarm}" for role in session.exec(alarms)],
+                "alarms": [f"{each.name}: {each.alarm}" for each in session.exec(alarms)],
             }
 
     def alarms(self, *, now: float, disk: Disk | None) -> list[str]:
@@ -112,15 +112,15 @@ class Reports:
     def shown_to_all(self, rules: DueRules) -> dict[str, Any]:
         """The part of `page` that is the same for everybody, and that takes most of the time."""
         with self._database.read() as session:
-            roles = list(session.exec(select(RoleState)))
+            processes = list(session.exec(select(ProcessState)))
             return {
                 "live": live_id(session),
                 "fresh": _progress_shown(session, rules),
                 "ready": max(0, free_slots(session) - outstanding(session)),
                 "update": _update_view(session),
                 "result": _result_view(session),
-                "roles": {role.name: role.says for role in roles},
-                "alarms": [role.alarm for role in roles if role.alarm],
+                "processes": {each.name: each.says for each in processes},
+                "alarms": [each.alarm for each in processes if each.alarm],
             }
 
     def page_of(
@@ -161,12 +161,12 @@ class Reports:
     def judge_mark(self) -> tuple[Any, ...]:
         """Changes whenever what `judge` tells may have changed, and is quickly had."""
         with self._database.read() as session:
-            role = session.get(RoleState, JUDGE_ROLE)
+            judge = session.get(ProcessState, JUDGE_ROLE)
             return (
                 session.exec(select(func.max(Verdict.id))).one(),
                 count(session, Vote),
                 count(session, Vote, col(Vote.superseded_by).is_not(None)),
-                (role.says, role.alarm) if role else None,
+                (judge.says, judge.alarm) if judge else None,
             )
 
     def loop(self, rules: DueRules, *, ended: int, since: float) -> LoopState:
@@ -176,7 +176,7 @@ class Reports:
             updates = list(session.exec(newest.where(col(Update.opened_at) >= since)))
             last_opened = updates[0].opened_at if updates else since
             still_open = [update for update in updates if update.finished_at is None]
-            roles = {role.name: role for role in session.exec(select(RoleState))}
+            processes = {each.name: each for each in session.exec(select(ProcessState))}
             missing = rules.labels_per_update - labels_to_update(session, rules)
             return LoopState(
                 labels=judge_labels(session),
@@ -187,9 +187,9 @@ class Reports:
                 is_updating=bool(still_open),
                 steps_done=still_open[0].steps_done if still_open else 0,
                 ended=[_ended(update) for update in updates if update.finished_at][:ended],
-                says=roles["worker"].says if "worker" in roles else "",
-                heard_at=(roles["worker"].beat_at or 0.0) if "worker" in roles else 0.0,
-                alarms=[role.alarm for role in roles.values() if role.alarm],
+                says=processes["worker"].says if "worker" in processes else "",
+                heard_at=(processes["worker"].beat_at or 0.0) if "worker" in processes else 0.0,
+                alarms=[each.alarm for each in processes.values() if each.alarm],
             )
 
     def run_facts(self, *, reason: str, alarmed: bool, policy: str, options: str) -> RunFacts:

@@ -197,7 +197,7 @@ def rating_routes(settings: Settings, store: Store, rater: Callable[..., int]) -
     @routes.get("/state")
     def state(rater_id: RaterId) -> dict[str, Any]:
         shown = loop.page(rater_id)
-        said = judge.page(shown["roles"].get("judge", ""))  # only here: no vote waits for it
+        said = judge.page(shown["processes"].get("judge", ""))  # only here: no vote waits for it
         return {**told(shown, settings.labels_per_update), **said}
 
     return routes

@@ -17,7 +17,7 @@ def told(shown: dict[str, Any], labels_per_update: int) -> dict[str, Any]:
         update=UpdateState(running["state"]) if running else None,
         steps_done=running["steps_done"] if running else 0,
         steps_total=running["steps_total"] if running else 0,
-        says=shown["roles"].get("worker", ""),
+        says=shown["processes"].get("worker", ""),
     )
     return {
         **{name: shown[name] for name in ("live", "fresh", "ready", "votes", "asks", "alarms")},

@@ -55,13 +55,13 @@ def test_a_job_that_fails_raises_an_alarm_and_goes_on(
 
     store.updates.open_if_due = open_if_due  # type: ignore[method-assign]
     alarms: list[str | None] = []
-    real_alarm = store.roles.alarm
+    real_alarm = store.processes.alarm
 
     def alarm(name: str, text: str | None) -> None:
         alarms.append(text)
         real_alarm(name, text)
 
-    store.roles.alarm = alarm  # type: ignore[method-assign]
+    store.processes.alarm = alarm  # type: ignore[method-assign]
     stop = threading.Event()
     settings = Settings(data_dir=tmp_path)
     thread = threading.Thread(target=run_scheduler, args=(settings, store, stop))

@@ -179,4 +179,4 @@ def test_a_policy_that_nothing_ends_is_an_alarm_until_it_is_mended(
 
 
 def alarm(store: Store) -> str | None:
-    return next(role.alarm for role in store.roles.all() if role.name == "worker: end of turn")
+    return next(role.alarm for role in store.processes.all() if role.name == "worker: end of turn")

@@ -113,4 +113,6 @@ def test_where_nobody_is_there_they_are_in_the_log_alone(
 
 
 def alarm(store: Store) -> str | None:
-    return next((role.alarm for role in store.roles.all() if role.name == "worker: replies"), None)
+    return next(
+        (role.alarm for role in store.processes.all() if role.name == "worker: replies"), None
+    )

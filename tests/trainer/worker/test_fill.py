@@ -120,7 +120,7 @@ def test_a_reward_model_no_better_than_chance_fills_in_nothing_and_says_so(
     assert update.finding.not_filled is not None
     assert "may be chance" in update.finding.not_filled
     assert rows(database, FilledPair) == []
-    [role] = [role for role in store.roles.all() if role.name == ROLE]
+    [role] = [role for role in store.processes.all() if role.name == ROLE]
     assert role.says == update.finding.not_filled
 
 
@@ -148,7 +148,7 @@ def test_drawing_ahead_stops_at_the_next_token_once_somebody_waits(
         nonlocal is_asked
         if is_asked:
             tokens_after.append(version)
-        elif any(role.says == DRAWING for role in store.roles.all()):
+        elif any(role.says == DRAWING for role in store.processes.all()):
             is_asked = True
             store.asks.add("a", rater_id=rater, text="tea?", continues=None, now=1.0)
 

@@ -129,7 +129,7 @@ def test_a_worker_says_what_its_sampler_does_wrong_and_goes_on(
 
 
 def alarm(store: Store) -> str | None:
-    return next((role.alarm for role in store.roles.all() if role.name == TROUBLE), None)
+    return next((role.alarm for role in store.processes.all() if role.name == TROUBLE), None)
 
 
 def test_a_candidate_that_a_sampler_took_for_another_is_not_examined(

@@ -93,7 +93,7 @@ def test_while_a_batch_is_sampled_the_worker_gives_signs_of_life(
 
     def look(_: Version) -> None:
         assert worker is not None
-        [role] = [role for role in store.roles.all() if role.name == "worker"]
+        [role] = [role for role in store.processes.all() if role.name == "worker"]
         assert role.beat_at is not None
         silences.append(worker.clock() - role.beat_at)
 
@@ -174,7 +174,7 @@ def test_work_without_parts_is_given_signs_of_life_from_a_thread(
     life.say("Loading the model.")
     with life.kept_up():
         assert again.wait(60)
-    [role] = store.roles.all()
+    [role] = store.processes.all()
     assert role.says == "Loading the model."
     assert role.beat_at is not None
     assert role.beat_at > 1.0

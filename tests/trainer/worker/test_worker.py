@@ -185,7 +185,7 @@ def test_a_stop_in_the_middle_of_an_update_leaves_it_open_with_all_its_labels(
     stop.set()
     with pytest.raises(Stopped):
         worker.step()
-    assert {role.says for role in store.roles.all() if role.name == "worker"} == {
+    assert {role.says for role in store.processes.all() if role.name == "worker"} == {
         "Training on 4 labels."
     }
     status = store.reports.status(max_staleness=2)

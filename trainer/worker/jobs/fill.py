@@ -208,7 +208,7 @@ class FillJob:
             by_judges=place.settings.unattended, but_held_out_of=update
         )
         if self._model.learn(examples, at_least=at_least):
-            place.store.roles.say(ROLE, self._model.says, pid=os.getpid(), now=place.clock())
+            place.store.processes.say(ROLE, self._model.says, pid=os.getpid(), now=place.clock())
 
 
 def _record(sample: Sample, target: float, weight: float) -> FilledPair:

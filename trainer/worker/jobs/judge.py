@@ -71,7 +71,7 @@ class JudgeJob:
         self._asked_at = float("-inf")
         self._heard: tuple[int, int] | None = None
         self._noted = judge.requests_spent
-        store.roles.alarm(ROLE, None)  # of a worker that ended
+        store.processes.alarm(ROLE, None)  # of a worker that ended
 
     def step(self, now: float) -> bool:
         """Judge what waits, and open the update that the new labels may have made due."""
@@ -114,7 +114,7 @@ class JudgeJob:
         if heard != self._heard:
             self._heard = heard
             self._judge.learn(self._store.judging.examples())
-            self._store.roles.say(ROLE, self._judge.says, pid=os.getpid(), now=now)
+            self._store.processes.say(ROLE, self._judge.says, pid=os.getpid(), now=now)
             self._silence, self._asked_at = None, float("-inf")
 
     def _look(self, now: float) -> None:
@@ -126,7 +126,7 @@ class JudgeJob:
         if pause != self._pause:
             says = paused(pause.reason) if pause else None
             log.warning("%s", says or "The judge is labelling again.")
-            self._store.roles.alarm(ROLE, says)
+            self._store.processes.alarm(ROLE, says)
             self._pause = pause
 
     def _ask(self, now: float) -> bool:

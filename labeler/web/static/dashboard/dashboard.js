@@ -12,7 +12,7 @@ import { History } from "./history.js";
 import { showJudge } from "./judged.js";
 import { People } from "./people.js";
 import { SeriesPlots, VersionPlots } from "./series.js";
-import { showAlarms, showRoles, showTiles } from "./tiles.js";
+import { showAlarms, showProcesses, showTiles } from "./tiles.js";
 import { Trust } from "./trust.js";
 
 const LOOK_MS = 2_000;
@@ -66,7 +66,7 @@ class Dashboard {
     document.getElementById("stale").hidden = true;
     showAlarms(figures.alarms);
     showTiles(figures);
-    showRoles(figures);
+    showProcesses(figures);
     this.#series.show(figures);
     this.#versions.show(figures);
     this.#history.show(figures);

@@ -46,13 +46,13 @@ export function showTiles({ tiles, now, labels_per_update: due, queue_pairs: que
   nodes.get("Alarms").node.classList.toggle("alarmed", alarms.length > 0);
 }
 
-export function showRoles({ tiles, drawing }) {
-  const rows = tiles.roles.map(({ name, says, age_seconds: age }) => {
+export function showProcesses({ tiles, drawing }) {
+  const rows = tiles.processes.map(({ name, says, age_seconds: age }) => {
     const silent = age > SILENT_SECONDS;
     const mark = element("span", { class: `chip ${silent ? "warn" : "good"}` }, silent ? `silent for ${span(age)}` : "alive");
     return element("li", {}, element("b", {}, name), mark, element("span", { class: "soft" }, says));
   });
-  const place = document.getElementById("roles");
+  const place = document.getElementById("processes");
   const nothing = element("p", { class: "soft" }, "No process has reported yet.");
   const drawn = drawing ? [element("p", { class: "soft", id: "drawing" }, `Replies are drawn at ${drawing}.`)] : [];
   place.replaceChildren(rows.length ? element("ul", {}, ...rows) : nothing, ...drawn);

@@ -67,7 +67,7 @@ def test_the_dashboard_shows_the_service_and_is_read_by_keyboard(
     expect(page.locator("#ranges [aria-pressed=true]")).to_have_text("All")
     store.versions.note_drawing(Drawing(0.6, "the makers' advice", 0.9, "as set", 256))
     expect(page.locator("#drawing")).to_contain_text("temperature 0.6 (the makers' advice)")
-    store.roles.alarm("judge", "The judge abstained on 12 of its last 16 pairs")
+    store.processes.alarm("judge", "The judge abstained on 12 of its last 16 pairs")
     expect(page.locator("#alarms")).to_contain_text("judge: The judge abst")
     assert_sound(page)
     page.set_viewport_size({"width": 390, "height": 844})

@@ -58,8 +58,8 @@ def test_it_is_worked_out_anew_only_if_something_has_changed(store: Store, look:
         lambda: say(store, FOR_A, FOR_A),
         lambda: vote(store, True, holder="page"),
         lambda: undo(store, holder="page"),
-        lambda: store.roles.alarm("judge", "It is paused."),
-        lambda: store.roles.say("judge", "not used yet", pid=1, now=1.0),
+        lambda: store.processes.alarm("judge", "It is paused."),
+        lambda: store.processes.say("judge", "not used yet", pid=1, now=1.0),
     ]
     look()
     for number, change in enumerate(changes, start=2):
@@ -75,7 +75,7 @@ def test_a_report_that_tells_nothing_new_is_the_same_to_the_last_digit(
     say(store, *[FOR_A] * 6)
     people_say(store, [True, True, True, False, False, True])
     before = look()
-    store.roles.alarm("judge", "It is paused.")
+    store.processes.alarm("judge", "It is paused.")
     assert look() == replace(before, paused="It is paused.")
 
 

@@ -113,7 +113,7 @@ def test_a_paused_judge_is_an_alarm_and_says_that_it_labels_nothing(
     page_of: OpenPage, store: Store
 ) -> None:
     say(store, Judgement(0.9))
-    store.roles.alarm("judge", "The judge gives no labels for now. It agrees too little.")
+    store.processes.alarm("judge", "The judge gives no labels for now. It agrees too little.")
     with page_of(judge=JUDGE, judge_after=5.0) as (screen, section):
         expect(screen.page.locator("#alarms")).to_contain_text("It agrees too little.")
         expect(section).to_contain_text("It is paused and gives no labels for now.")

@@ -386,10 +386,10 @@ def test_training_and_alarms_are_shown(screen: Screen, store: Store) -> None:
     expect(screen.page.locator(".result .lead")).to_have_text(
         "The last update failed: loss is NaN."
     )
-    store.roles.alarm("worker", "The worker died.")
+    store.processes.alarm("worker", "The worker died.")
     screen.refresh()
     expect(screen.page.locator("#alarms")).to_have_text("The worker died.")
-    store.roles.alarm("worker", None)
+    store.processes.alarm("worker", None)
     screen.refresh()
     expect(screen.page.locator("#alarms p")).to_have_count(0)
 
