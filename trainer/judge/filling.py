@@ -31,6 +31,7 @@ from trainer.judge.fitting import Fit, Material, decided, fit
 log = logging.getLogger(__name__)
 
 MIN_DECIDED = 8  # votes
+TRAIT_SHARE = 4.0  # of a trait, where a block of hidden states counts 1
 MAX_LABELS = 1024  # the newest
 REFIT = 8  # votes that came or changed
 BASE_WEIGHT = 0.5  # of a pair, where a vote weighs 1
@@ -84,7 +85,7 @@ class FillModel:
             return False
         self._known, self.fit = known, None
         if self._decided >= MIN_DECIDED:
-            material = Material.of(self._features, newest)
+            material = Material.of(self._features, newest, trait_share=TRAIT_SHARE)
             self.fit = fit(material, self._seed) if material else None
         log.info("%s", self.says)
         return True

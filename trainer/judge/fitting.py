@@ -1,13 +1,13 @@
 """From what people said to an ensemble of heads, and how good it is on labels it had not seen.
 
-    examples  ->  Material: differences, labels, prompts  ->  fit: which view, how strict  ->  Fit
+    examples  ->  Material: scaled features, labels, prompts  ->  fit  ->  Fit
 
 Leaves out what a fit is good enough for: the judge that labels asks for more than pairs that are
 filled in do.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -18,26 +18,24 @@ from labeler.domain.labels import Preference
 from trainer.judge.features import Features
 from trainer.judge.heads import Heads, Labels, Skill, Span, cross_validate, ensemble
 
-# A simple taste is among the traits, what makes a good answer is not; the votes tell which it is.
-TRAIT_SHARES = (0.0, 16.0)  # of a trait, where a block of hidden states counts 1
-
 
 @dataclass(frozen=True)
 class Material:
-    """N labels: by how much the features of their responses differ, in units of their spread.
-
-    There is a scale a view: in one the traits count for nothing, in the other for nearly all.
-    """
+    """N labels: by how much the features of their responses differ, each feature scaled."""
 
     differences: Tensor  # (N, D)
-    spread: Tensor  # (D,)
-    scales: Sequence[Tensor]  # (D,) each
+    scale: Tensor  # (D,)
     labels: Labels
     prompts: Sequence[str]  # N of them
 
     @classmethod
-    def of(cls, features: Features, examples: Sequence[Example]) -> "Material | None":
-        """Those of the examples that can be read; None if there are none."""
+    def of(
+        cls, features: Features, examples: Sequence[Example], *, trait_share: float
+    ) -> "Material | None":
+        """Those of the examples that can be read; None if there are none.
+
+        A trait counts `trait_share`, where a block of hidden states counts 1.
+        """
         found = features.of([example.question for example in examples])
         usable = [
             (example, both)
@@ -48,33 +46,23 @@ class Material:
             return None
         both = torch.stack([read for _, read in usable])  # (N, 2, D)
         spread = both.flatten(0, 1).std(dim=0)
-        spread = torch.where(spread > 1e-6, spread, torch.inf)
+        scale = torch.where(spread > 1e-6, features.scale(trait_share) / spread, 0)
         columns = [(said.target, said.tie, said.weight) for (_, _, said), _ in usable]
         return cls(
-            (both[:, 0] - both[:, 1]) / spread,
-            spread,
-            [features.scale(share) for share in TRAIT_SHARES],
+            (both[:, 0] - both[:, 1]) * scale,
+            scale,
             Labels(*torch.tensor(columns, dtype=torch.float64).T),
             [repr(example.question.messages) for example, _ in usable],
         )
 
     def without_newest(self, count: int) -> "Material":
         """The same but for so many of the last labels."""
-        return replace(
-            self,
-            differences=self.differences[:-count],
-            labels=Labels(*(column[:-count] for column in self.labels)),
-            prompts=self.prompts[:-count],
-        )
-
-    def span(self, view: int) -> Span:
-        """The differences as this view has them."""
-        return Span.of(self.differences * self.scales[view])
+        labels = Labels(*(column[:-count] for column in self.labels))
+        return Material(self.differences[:-count], self.scale, labels, self.prompts[:-count])
 
     def skill(self, seed: int) -> Skill | None:
         """How good heads on it are; None if nothing can be learned from it."""
-        spans = [self.span(view) for view in range(len(self.scales))]
-        return cross_validate(spans, self.labels, self.prompts, seed)
+        return cross_validate(Span.of(self.differences), self.labels, self.prompts, seed)
 
 
 @dataclass(frozen=True)
@@ -90,10 +78,9 @@ def fit(material: Material, seed: int) -> Fit | None:
     skill = material.skill(seed)
     if skill is None:
         return None
-    span = material.span(skill.view)
+    span = Span.of(material.differences)
     heads = ensemble(span, material.labels, material.prompts, skill.strength, seed)
-    scale = material.scales[skill.view] / material.spread
-    return Fit(Heads(scale[:, None] * heads.weights, heads.eta), skill.right)
+    return Fit(Heads(material.scale[:, None] * heads.weights, heads.eta), skill.right)
 
 
 def decided(said: Sequence[Preference]) -> int:

@@ -77,12 +77,8 @@ class Heads:
 
 @dataclass(frozen=True)
 class Skill:
-    """How heads did on labels that they had not seen: `right` of those that were decided.
+    """How a head did on labels that it had not seen: `right` of those that were decided."""
 
-    `view` is the place of the span, and `strength` the ridge, that did best.
-    """
-
-    view: int
     strength: float
     right: Estimate
 
@@ -137,41 +133,30 @@ def _surprise_of_even(eta: Tensor) -> Tensor:
     return -tie.log() - (1 - tie).log()
 
 
-def cross_validate(
-    spans: Sequence[Span], labels: Labels, groups: Sequence[str], seed: int
-) -> Skill | None:
-    """Which view of the differences and which strength to take, and how often they are right on
-    labels that they did not see.
+def cross_validate(span: Span, labels: Labels, groups: Sequence[str], seed: int) -> Skill | None:
+    """Which strength to take, and how often it is right on labels that it did not see.
 
-    `spans` are the views: the same differences, each with other features in front. Labels of one
-    group (a prompt) are left out together. The labels of a fold are predicted by the view and the
-    strength that did best on the other folds. None if nothing differs.
+    Labels of one group (a prompt) are left out together. The strength by which the labels of a
+    fold are predicted is the one that did best on the other folds. None if nothing differs.
     """
     fold_N = _folds(groups, seed)
     folds = int(fold_N.max()) + 1
     sides = labels.sides
-    if folds < 2 or not sides.any() or not all(len(span.sizes) for span in spans):
+    if folds < 2 or not sides.any() or not len(span.sizes):
         return None
-    seen = [_unseen(span, labels, fold_N) for span in spans]
-    margins, losses = (torch.cat(columns, dim=1) for columns in zip(*seen, strict=True))  # (N, VG)
-    by_fold = torch.zeros(folds, losses.shape[1], dtype=torch.float64)
-    by_fold.index_add_(0, fold_N, losses)
+    grid = torch.tensor(STRENGTHS, dtype=torch.float64)
+    seen = (fold_N[:, None] != torch.arange(folds)).double() * labels.weight[:, None]  # (N, F)
+    heads = fit(span, labels, seen.repeat_interleave(len(grid), dim=1), grid.repeat(folds))
+    places = fold_N[:, None] * len(grid) + torch.arange(len(grid))  # (N, G): heads that saw it not
+    margins = (span.inside @ heads.weights).gather(1, places)
+    losses = labels.weight[:, None] * surprise(margins, heads.eta[places], labels)
+    by_fold = torch.zeros(folds, len(grid), dtype=torch.float64).index_add_(0, fold_N, losses)
     elsewhere = (by_fold.sum(dim=0) - by_fold).argmin(dim=1)  # (F,)
     unseen = margins.gather(1, elsewhere[fold_N][:, None])[:, 0]
     decided = sides != 0
     wins = (0.5 + (unseen.sign() * sides)[decided] / 2).sum().item()
-    view, best = divmod(int(by_fold.sum(dim=0).argmin()), len(STRENGTHS))
-    return Skill(view, STRENGTHS[best], Estimate.share(wins, int(decided.sum()), NONE_DECIDED))
-
-
-def _unseen(span: Span, labels: Labels, fold_N: Tensor) -> tuple[Tensor, Tensor]:
-    """Margins and losses of each label under heads of each strength that did not see it (N, G)."""
-    grid, folds = torch.tensor(STRENGTHS, dtype=torch.float64), int(fold_N.max()) + 1
-    seen = (fold_N[:, None] != torch.arange(folds)).double() * labels.weight[:, None]  # (N, F)
-    heads = fit(span, labels, seen.repeat_interleave(len(grid), dim=1), grid.repeat(folds))
-    places = fold_N[:, None] * len(grid) + torch.arange(len(grid))
-    margins = (span.inside @ heads.weights).gather(1, places)
-    return margins, labels.weight[:, None] * surprise(margins, heads.eta[places], labels)
+    best = int(by_fold.sum(dim=0).argmin())
+    return Skill(STRENGTHS[best], Estimate.share(wins, int(decided.sum()), NONE_DECIDED))
 
 
 def ensemble(

@@ -70,7 +70,7 @@ def test_labels_of_one_prompt_are_left_out_together() -> None:
     differences = torch.eye(40, dtype=torch.float64).repeat_interleave(2, dim=0)
     labels = said([side for side in sides for _ in range(2)])
     prompts = [str(number // 2) for number in range(80)]
-    skill = cross_validate([Span.of(differences)], labels, prompts, 0)
+    skill = cross_validate(Span.of(differences), labels, prompts, 0)
     assert skill is not None
     assert skill.right.value == pytest.approx(0.5)  # unseen prompts score 0: half-right each
 
