@@ -22,7 +22,6 @@ from trainer.sampling.samples import Response
 # rounds its weights, and a cache changes the order of the sums. SmolLM2-135M came to 1e-5 at most
 # in float32, and to 2e-2 in bfloat16.
 MAX_APART = {torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 1e-1}
-MORE_TOKENS = 4  # allowed for, since the errors of a short response do not cancel out
 
 
 class WrongVersionError(LivedpoError):

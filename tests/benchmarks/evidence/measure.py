@@ -16,8 +16,6 @@ from trainer.policy.logps import pair_logps
 from trainer.policy.policy import LIVE
 from trainer.sampling.samples import batch_seed
 
-ANSWERS = 2  # a prompt
-
 
 @dataclass(frozen=True)
 class Look:

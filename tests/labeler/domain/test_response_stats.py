@@ -58,7 +58,7 @@ def test_the_store_says_what_a_version_said_and_nothing_of_what_it_does_not_know
 ) -> None:
     store = open_store(f"sqlite:///{tmp_path / 'livedpo.sqlite'}")
     fill(store, 2)
-    said = store.queue.responses(0)
+    said = [one for answered in store.queue.answers(0) for one in answered.said]
     assert said == [Said([21, 22, 0], "stop"), Said([23, 24, 25, 0], "stop")] * 2
     assert style(said) == Style(3.5, 0.0, 0.0, distinct=0.5, entropy=None)
-    assert store.queue.responses(1) == []
+    assert store.queue.answers(1) == []
