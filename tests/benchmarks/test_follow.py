@@ -3,6 +3,7 @@
 import json
 import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,20 @@ def test_a_share_moves_by_points_and_a_mean_by_its_part() -> None:
     assert report.moved(shorter, long, short) == pytest.approx(0.25)
     none = report.trait(shorter, looks([0.0, 0.0], [0.0, 0.0]))
     assert math.isnan(report.moved(shorter, none, short))
+
+
+def test_a_goal_is_met_only_with_replies_that_are_as_good_as_before() -> None:
+    before = looks([40.0])
+    [short] = looks([20.0])
+
+    def goal(**worse: float) -> str:
+        now = [replace(short, **worse)]
+        return report._goal(0.25, 0.5, before, now)
+
+    assert goal() == "25%: met"
+    assert goal(repetition=0.05, kl=1.5) == "25%: missed (KL, repetition)"
+    assert goal(unfinished=0.1) == "25%: missed (cut)"
+    assert report._goal(0.25, math.nan, before, before) == "25%: missed (trait)"
 
 
 def test_the_command_runs_what_is_missing_and_reports(
