@@ -56,6 +56,7 @@ def test_the_facts_of_a_version_are_those_that_the_gate_stored() -> None:
         "number": 1,
         "state": "promoted",
         "labels": 13,
+        "filled": 0,
         "won": {"rate": 0.75, "low": 0.57, "high": 0.87, "pairs": 32},
         "kl_live": 0.05,
         "kl_reference": 0.11,
