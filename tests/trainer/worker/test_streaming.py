@@ -17,7 +17,7 @@ from labeler.store.tables import Pair
 from tests.support.store import rows
 from tests.support.tiny import worker_settings
 from tests.support.worker import HandTurned
-from tests.trainer.worker.test_worker import PROMPTS, N, vote, work
+from tests.trainer.worker.test_worker import PROMPTS, N, lease_all, vote, work
 from trainer.learning.update import train
 from trainer.policy.logps import logps_under
 from trainer.policy.policy import LIVE, Policy
@@ -191,5 +191,12 @@ def test_between_the_steps_of_an_update_pairs_come_before_people_run_out(
     ready = store.queue.ready()
     job.refill(10.0 * ready)
     assert store.queue.ready() == ready
+    began = worker.clock()
     job.refill(10.0 * ready + 1)
     assert store.queue.ready() > ready
+    took = worker.clock() - began
+    lease_all(store)
+    job.refill(took / 2)
+    assert store.queue.ready() == 0, "the update goes on for as long as the batch took"
+    job.refill(took)
+    assert store.queue.ready() > 0

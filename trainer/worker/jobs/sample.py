@@ -24,6 +24,7 @@ class SampleJob:
         self._in_rounds = place.settings.mode == "iterative"
         self._pace = Pace()
         self._enough_at: int | None = None  # so many were ready when nothing was lacking
+        self._owed = 0.0  # seconds of work, to the update that runs
 
     def step(self, now: float) -> bool:
         """Sample a batch; false if there are enough pairs, or no prompt gives any."""
@@ -35,12 +36,19 @@ class SampleJob:
         return self.top_up(count)
 
     def refill(self, seconds: float) -> None:
-        """In the middle of an update: a batch, if people would run out in so many `seconds`."""
+        """In the middle of an update: a batch, if people would run out in so many `seconds`.
+
+        The update has worked for as long since the last time. It gets half of the time at least:
+        it must end, however fast people are.
+        """
         if self._in_rounds or self._place.settings.unattended:
             return
-        demanded, ready = self._demand(self._place.clock()), self._place.store.queue.ready()
-        if ready < max(1.0, demanded * seconds):
+        self._owed = max(0.0, self._owed - seconds)
+        began = self._place.clock()
+        demanded, ready = self._demand(began), self._place.store.queue.ready()
+        if not self._owed and ready < max(1.0, demanded * seconds):
             self.top_up(self._pace.batch(ready, demanded))
+            self._owed = self._place.clock() - began
 
     def top_up(self, count: int) -> bool:
         """Sample so many pairs of the live version into the queue; false if none came of it."""
