@@ -12,7 +12,7 @@ are not trained on if that can be helped: those that are move three times as far
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -53,11 +53,14 @@ class MeasuredSteps:
         probe: Sequence[TokenPair],
         *,
         kl: float,
+        go_on: Callable[[], None] | None = None,
     ) -> None:
+        """`go_on` is called before each measurement of a pair, and may raise to end it all."""
         self._policy = policy
         self._optimizer = optimizer
         self._probe = list(probe)
         self._goal = math.sqrt(2 * kl)
+        self._go_on = go_on
         self._weights = policy.parameters(CANDIDATE)
         self._start = self._now = self._logps()
         _set_rate(optimizer, FIRST_RATE)
@@ -96,7 +99,12 @@ class MeasuredSteps:
 
     def _logps(self) -> Tensor:
         with torch.no_grad(), self._policy.adapter(CANDIDATE):
-            return response_logps(self._policy, self._probe)
+            return torch.cat([self._logps_of(pair) for pair in self._probe])
+
+    def _logps_of(self, pair: TokenPair) -> Tensor:
+        if self._go_on is not None:
+            self._go_on()
+        return response_logps(self._policy, [pair])
 
 
 def _distance(old: Tensor, new: Tensor) -> float:

@@ -97,7 +97,7 @@ def train(
     them on the pairs of the `probe` as far as it goes. Pairs that nobody rated, `filled`, are dealt
     out to the steps, each once, where it weighs as much as it would in all passes together: an
     update has as many steps with them as without. The `seed` orders the labels. `go_on` is
-    called before each micro-batch, and may raise to end it all. Raises LivedpoError if a label
+    called between passes, and may raise to end it all. Raises LivedpoError if a label
     cannot be trained on, or if not even a single pair fits into memory.
     """
     check(policy, [*labels, *filled])
@@ -109,7 +109,7 @@ def train(
     examples = _examples(policy, labels, settings)
     # At random, for replies that are sampled together come in the order of their length.
     some = random.Random(seed).sample(list(probe), min(len(probe), PROBE_PAIRS))
-    steps = _steps(policy, weights, [*some, *examples.pairs], settings)
+    steps = _steps(policy, weights, [*some, *examples.pairs], settings, go_on)
     mean_weight = sum(label.weight for label in labels) / len(labels)
     micro = _MicroBatches(policy, settings, mean_weight, go_on)
     for done, places in enumerate(batches, start=1):
@@ -129,14 +129,19 @@ def train(
 
 
 def _steps(
-    policy: Policy, weights: list[nn.Parameter], probe: Sequence[TokenPair], settings: Training
+    policy: Policy,
+    weights: list[nn.Parameter],
+    probe: Sequence[TokenPair],
+    settings: Training,
+    go_on: Callable[[], None] | None,
 ) -> GivenRate | MeasuredSteps:
     """AdamW, afresh, at the rate that is set or in steps of measured size."""
     rate = settings.learning_rate
     optimizer = torch.optim.AdamW(weights, lr=rate or FIRST_RATE, weight_decay=0.0, fused=True)
     if rate is not None:
         return GivenRate(optimizer)
-    return MeasuredSteps(policy, optimizer, probe[:PROBE_PAIRS], kl=settings.update_kl)
+    some = probe[:PROBE_PAIRS]
+    return MeasuredSteps(policy, optimizer, some, kl=settings.update_kl, go_on=go_on)
 
 
 def decayed(settings: Training, used: int) -> Training:

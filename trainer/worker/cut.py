@@ -25,16 +25,20 @@ MAX_TIMES = 4  # the limit, beyond which it would be guesswork
 
 
 class CutReplies:
-    """What became of the last replies that people or a judge are asked about."""
+    """What became of the last replies of one version that people or a judge are asked about."""
 
     def __init__(self, limit: int, most: int) -> None:
         """`limit` is the setting, `most` the highest that the context allows, in tokens."""
         self._limit = limit
         self._most = most
+        self._version = 0
         self._last: deque[tuple[int, bool]] = deque(maxlen=LAST_REPLIES)
 
-    def saw(self, responses: Iterable[Response]) -> None:
-        """Take note of new replies."""
+    def saw(self, responses: Iterable[Response], version: int) -> None:
+        """Take note of new replies. Those of an earlier version say nothing of this one."""
+        if version != self._version:
+            self._version = version
+            self._last.clear()
         self._last.extend((len(r.tokens), r.finish == "length") for r in responses)
 
     def warning(self) -> str | None:

@@ -150,7 +150,7 @@ class Supply:
         """Those pairs that are worth asking about, with their log-probs under the reference."""
         kept = [sample for sample in self._chosen(samples) if worth_asking(sample.pair)]
         self._notice_useless(samples, kept)
-        self._notice_cut_replies(samples)
+        self._notice_cut_replies(samples, version)
         if not kept:
             return []
         rng = random.Random(kept[0].seed)
@@ -327,12 +327,13 @@ class Supply:
             alarm = None
         self._store.processes.alarm(f"{ROLE}: pairs", alarm)
 
-    def _notice_cut_replies(self, samples: Sequence[Sample]) -> None:
+    def _notice_cut_replies(self, samples: Sequence[Sample], version: Version) -> None:
         """Say when too many replies end at the limit: once in the log, and as an alarm.
 
         Where nobody is there an alarm would count against the run; it is in the log alone.
         """
-        self._cut.saw(response for sample in samples for response in sample.responses)
+        replies = [response for sample in samples for response in sample.responses]
+        self._cut.saw(replies, version.number)
         warning = self._cut.warning()
         if warning and not self._said_of_cuts:
             log.warning("%s", warning)

@@ -34,7 +34,7 @@ def reply(tokens: int, *, limit: int) -> Response:
 
 def seen(lengths: list[int], *, limit: int, most: int = 4096) -> CutReplies:
     cut = CutReplies(limit, most)
-    cut.saw(reply(tokens, limit=limit) for tokens in lengths)
+    cut.saw((reply(tokens, limit=limit) for tokens in lengths), 0)
     return cut
 
 
@@ -75,7 +75,14 @@ def test_the_context_bounds_what_is_named() -> None:
 
 def test_only_the_last_replies_count() -> None:
     cut = seen([500] * 100, limit=100)
-    cut.saw(reply(50, limit=100) for _ in range(LAST_REPLIES))
+    cut.saw((reply(50, limit=100) for _ in range(LAST_REPLIES)), 0)
+    assert cut.warning() is None
+
+
+def test_what_an_earlier_version_said_is_not_held_against_a_new_one() -> None:
+    cut = seen([500] * MIN_REPLIES, limit=100)
+    assert cut.warning() is not None
+    cut.saw([reply(50, limit=100)], 1)
     assert cut.warning() is None
 
 
