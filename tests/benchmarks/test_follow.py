@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from labeler.domain.estimate import Estimate
 from tests.benchmarks.follow import report
 from tests.benchmarks.follow.__main__ import main
 from tests.benchmarks.follow.rating import Look
@@ -45,26 +46,32 @@ def looks(*traits: list[float]) -> list[Look]:
 
 def test_a_share_moves_by_points_and_a_mean_by_its_part() -> None:
     question, shorter = TASTES["question"], TASTES["shorter"]
-    half, all_ = (report.trait(question, looks([x, 1.0], [x, 1.0])) for x in (0.0, 1.0))
-    assert report.moved(question, half, all_) == pytest.approx(0.5)
-    long, short = (report.trait(shorter, looks([x, x], [x + 2, x + 2])) for x in (39.0, 29.0))
-    assert report.moved(shorter, long, short) == pytest.approx(0.25)
-    none = report.trait(shorter, looks([0.0, 0.0], [0.0, 0.0]))
-    assert math.isnan(report.moved(shorter, none, short))
+    half, all_ = (looks([x, 1.0], [x, 1.0]) for x in (0.0, 1.0))
+    assert report.moved(question, half, all_).value == pytest.approx(0.5)
+    long, short = (looks([x, x], [x + 2, x + 2]) for x in (39.0, 29.0))
+    assert report.moved(shorter, long, short).value == pytest.approx(0.25)
+    assert math.isnan(report.moved(shorter, looks([0.0, 0.0]), looks([1.0, 1.0])).value or 0.0)
+
+
+def test_of_one_seed_the_interval_is_over_its_prompts() -> None:
+    """Ten words fewer on average, +- 12.7 x 2 / sqrt(2): Student's t of one degree of freedom."""
+    way = report.moved(TASTES["shorter"], looks([40.0, 40.0]), looks([28.0, 32.0]))
+    assert way.low == pytest.approx((10 - 12.706 * 2) / 40, abs=1e-3)
 
 
 def test_a_goal_is_met_only_with_replies_that_are_as_good_as_before() -> None:
     before = looks([40.0])
     [short] = looks([20.0])
+    clearly, by_chance = Estimate(0.5, 0.4, 0.6, 1), Estimate(0.5, -0.1, 1.1, 1)
 
-    def goal(**worse: float) -> str:
-        now = [replace(short, **worse)]
-        return report._goal(0.25, 0.5, before, now)
+    def goal(way: Estimate, **worse: float) -> str:
+        return report._goal(0.25, way, before, [replace(short, **worse)])
 
-    assert goal() == "25%: met"
-    assert goal(repetition=0.05, kl=1.5) == "25%: missed (KL, repetition)"
-    assert goal(unfinished=0.1) == "25%: missed (cut)"
-    assert report._goal(0.25, math.nan, before, before) == "25%: missed (trait)"
+    assert goal(clearly) == "25%: met"
+    assert goal(clearly, repetition=0.05, kl=1.5) == "25%: missed (KL, repetition)"
+    assert goal(clearly, unfinished=0.1) == "25%: missed (cut)"
+    assert goal(by_chance) == "25%: not shown"
+    assert goal(Estimate(math.nan, math.nan, math.nan, 1)) == "25%: missed (trait)"
 
 
 def test_the_command_runs_what_is_missing_and_reports(

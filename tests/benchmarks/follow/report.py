@@ -1,7 +1,8 @@
 """What the runs came to: a table, a picture, and answers to read.
 
 Shares are pooled over seeds, with Wilson's interval. Means are of all answers, with an interval
-over seeds and prompts (`tests.benchmarks.evidence.intervals`).
+over seeds and prompts (`tests.benchmarks.evidence.intervals`). How far a trait moved is paired by
+prompt.
 """
 
 import math
@@ -12,6 +13,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from scipy.stats import t as student
 
 from labeler.domain.estimate import Estimate
 from labeler.roles.unattended.plots import BLUE, GREY, LOOK
@@ -51,16 +53,22 @@ def trait(taste: Taste, looks: Sequence[Look]) -> Estimate:
     return over_seeds_and_prompts(values)
 
 
-def moved(taste: Taste, start: Estimate, now: Estimate) -> float:
+def moved(taste: Taste, first: Sequence[Look], looks: Sequence[Look]) -> Estimate:
     """How far the trait has come: points of share, or a part of the mean; in the wished sense.
 
-    NaN if there was none of it at the start.
+    Paired by prompt. The interval is over prompts and seeds, or of one seed over its prompts alone.
+    NaN if there was none of the trait at the start.
     """
-    assert start.value is not None
-    assert now.value is not None
-    difference = taste.sign * (now.value - start.value)
-    size = 1.0 if taste.is_share else start.value
-    return difference / size if size else math.nan
+    before, now = (np.array([look.traits for look in some]) for some in (first, looks))  # (S, P)
+    size = 1.0 if taste.is_share else float(before.mean())
+    if not size:
+        return Estimate(math.nan, math.nan, math.nan, len(looks))
+    way_SP = taste.sign * (now - before) / size
+    if len(looks) > 1:
+        return over_seeds_and_prompts(way_SP)
+    [way] = way_SP
+    half = float(student.ppf(0.975, len(way) - 1)) * float(way.std(ddof=1)) / math.sqrt(len(way))
+    return Estimate(float(way.mean()), float(way.mean()) - half, float(way.mean()) + half, 1)
 
 
 def _looks(results: Results, taste: str) -> list[list[Look]]:
@@ -91,21 +99,19 @@ def _table(known: dict[str, list[list[Look]]]) -> str:
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, columns in known.items():
-        taste = TASTES[name]
-        start = trait(taste, columns[0])
         for looks in columns:
-            rows.append(_row(taste, start, columns[0], looks))
+            rows.append(_row(TASTES[name], columns[0], looks))
     return "\n".join(rows)
 
 
-def _row(taste: Taste, start: Estimate, first: Sequence[Look], looks: Sequence[Look]) -> str:
+def _row(taste: Taste, first: Sequence[Look], looks: Sequence[Look]) -> str:
     votes, now = looks[0].votes, trait(taste, looks)
-    way = moved(taste, start, now)
+    way = moved(taste, first, looks)
     cells = [
         taste.title,
         str(votes),
         _figure(taste, now),
-        f"{way + 0.0:+.0%}" if votes else "",
+        f"{way.value:+.0%} [{way.low:+.0%}, {way.high:+.0%}]" if looks != first else "",
         _goal(GOALS[votes], way, first, looks) if votes in GOALS else "",
         f"{_mean(look.kl for look in looks):.2f}",
         f"{_mean(look.words for look in looks):.0f}",
@@ -117,20 +123,23 @@ def _row(taste: Taste, start: Estimate, first: Sequence[Look], looks: Sequence[L
     return "| " + " | ".join(cells) + " |"
 
 
-def _goal(goal: float, way: float, first: Sequence[Look], looks: Sequence[Look]) -> str:
-    """Whether a goal is met, or what is missed."""
+def _goal(goal: float, way: Estimate, first: Sequence[Look], looks: Sequence[Look]) -> str:
+    """Whether a goal is met, or what is missed; it is not shown where the way may be chance."""
+    assert way.value is not None
+    assert way.low is not None
     before, now = (
         {name: _mean(vars(look)[name] for look in some) for name in ("repetition", "unfinished")}
         for some in (first, looks)
     )
     misses = {
-        "trait": not way >= goal,
+        "trait": not way.value >= goal,
         "KL": _mean(look.kl for look in looks) > MAX_KL,
         "repetition": now["repetition"] > before["repetition"] + MAX_RISE,
         "cut": now["unfinished"] > before["unfinished"] + MAX_RISE,
     }
     missed = ", ".join(name for name, is_missed in misses.items() if is_missed)
-    return f"{goal:.0%}: " + (f"missed ({missed})" if missed else "met")
+    met = "met" if way.low > 0 else "not shown"
+    return f"{goal:.0%}: " + (f"missed ({missed})" if missed else met)
 
 
 def _figure(taste: Taste, found: Estimate) -> str:
