@@ -25,6 +25,7 @@ function start() {
   else if (hash === "password") startPassword();
   else if (asked.has("away") || asked.has("proxied")) goOnIfLoggedIn();
   byId("form").addEventListener("submit", submit);
+  byId("go").disabled = false; // before, the browser itself would send what was typed
   byId("show").addEventListener("change", showTyped);
   if (way === "in") field.name.focus();
 }

@@ -39,6 +39,7 @@ def page(context: BrowserContext, tab: Page) -> Iterator[Page]:
 
 
 def log_in(page: Page, name: str, password: str = PASSWORD) -> None:
+    page.locator("#go:enabled").wait_for()
     page.fill("#name", name)
     page.fill("#password", password)
     page.keyboard.press("Enter")
@@ -140,6 +141,21 @@ def test_a_rater_sees_the_way_out_and_no_other_pages(service: WebServer, page: P
     page.wait_for_url(f"{service.url}/login")
     page.goto(service.url)
     page.wait_for_url(f"{service.url}/login?to=/")
+
+
+@pytest.mark.usefixtures("people")
+def test_a_password_that_is_sent_before_the_script_is_there_goes_nowhere(
+    service: WebServer, page: Page
+) -> None:
+    """A browser would put it into the address."""
+    page.route("**/door/login.js", lambda route: route.abort())
+    page.goto(f"{service.url}/login")
+    page.fill("#name", "Ann")
+    page.fill("#password", PASSWORD)
+    page.keyboard.press("Enter")
+    page.locator("#go").click(force=True)
+    assert page.url == f"{service.url}/login"
+    assert page.input_value("#password") == PASSWORD
 
 
 @pytest.mark.usefixtures("people")
