@@ -11,10 +11,27 @@ from tests.support.patience import PATIENCE_SECONDS
 from tests.support.web import WebServer
 
 
-def member(store: Store, name: str, role: RaterRole, *, seconds: float = 3600.0) -> str:
-    """An account whose password nobody knows; returns the token of a login of it."""
+def accept(
+    store: Store, invite: str, kept: str = "no hash at all", *, seconds: float = 3600.0
+) -> str | None:
+    """Take an invitation up, with this hash of a password; the token of a login, None if it fails.
+
+    As long as nobody says otherwise it is a password that nobody knows.
+    """
+    return store.logins.accept(invite, kept, seconds=seconds, now=time.time())
+
+
+def member(
+    store: Store,
+    name: str,
+    role: RaterRole,
+    kept: str = "no hash at all",
+    *,
+    seconds: float = 3600.0,
+) -> str:
+    """A new account; the token of a login of it."""
     invite = store.raters.invite(name, role, now=time.time())
-    token = store.logins.accept(invite, "no hash at all", seconds=seconds, now=time.time())
+    token = accept(store, invite, kept, seconds=seconds)
     assert token is not None
     return token
 

@@ -78,10 +78,7 @@ def _decided(labels: Sequence[TrainingLabel]) -> list[TrainingLabel]:
 
 def _last(labels: Sequence[TrainingLabel]) -> list[TrainingLabel]:
     """The last labels, which have MAX_TOKENS together at most."""
-    tokens = itertools.accumulate(
-        len(label.prompt_tokens) + len(label.tokens_a) + len(label.tokens_b)
-        for label in reversed(labels)
-    )
+    tokens = itertools.accumulate(sum(map(len, label.tokens)) for label in reversed(labels))
     fitting = sum(total <= MAX_TOKENS for total in tokens)
     return list(labels[len(labels) - fitting :])
 

@@ -142,7 +142,8 @@ class Supply:
         asked = [Prompt(_id(prompt), prompt.messages, tokens) for prompt, tokens in taken]
         drawn: list[Sample] = []
         with contextlib.suppress(_WantedElsewhere):
-            drawn += (sample for _, sample in self._draw(asked, version, seed, copies, hear))
+            for _, sample in self._draw(asked, version, seed, copies, hear):
+                drawn.append(sample)
         self._check(drawn, version, seed)
         return drawn
 

@@ -1,6 +1,5 @@
 """`livedpo raters`, in this process: its words, and what they do to the accounts."""
 
-import time
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,7 @@ from click.testing import CliRunner, Result
 from labeler.cli.main import cli
 from labeler.domain.errors import BadInput
 from labeler.store import Store, open_store
+from tests.support.people import accept
 
 
 @pytest.fixture
@@ -34,8 +34,8 @@ def test_adding_prints_a_link_that_works_once(store: Store, tmp_path: Path) -> N
     assert url == "https://x.example/login"
     assert "within 72 hours" in run.output
     assert "There is no admin yet" in run.output
-    assert store.logins.accept(token, "kept", seconds=9.0, now=time.time())
-    assert store.logins.accept(token, "kept", seconds=9.0, now=time.time()) is None
+    assert accept(store, token)
+    assert accept(store, token) is None
     assert [(a.name, a.role) for a in store.raters.all()] == [("Ann", "reviewer")]
 
 

@@ -46,8 +46,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:
 def name(request: pytest.FixtureRequest, house: WebServer, kept: str) -> str:
     """A rater of this test's own, with a password."""
     made = f"rater {abs(hash(request.node.nodeid)) % 10**12}"
-    invite = house.store.raters.invite(made, RaterRole.RATER, now=time.time())
-    assert house.store.logins.accept(invite, kept, seconds=1.0, now=time.time())
+    member(house.store, made, RaterRole.RATER, kept)
     return made
 
 
@@ -298,8 +297,7 @@ def test_a_service_with_a_public_address_is_never_open(store: Store, tmp_path: P
 def test_behind_a_proxy_with_https_cookies_and_origins_are_those_of_its_address(
     store: Store, tmp_path: Path, kept: str
 ) -> None:
-    invite = store.raters.invite("Ann", RaterRole.RATER, now=time.time())
-    assert store.logins.accept(invite, kept, seconds=1.0, now=time.time())
+    member(store, "Ann", RaterRole.RATER, kept)
     body = {"name": "Ann", "password": PASSWORD}
     with serving(store, tmp_path, public_url="https://livedpo.example:443") as service:
 

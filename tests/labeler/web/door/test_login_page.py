@@ -11,6 +11,7 @@ from labeler.domain.states import RaterRole
 from labeler.store import Store
 from tests.support.axe import faults
 from tests.support.patience import wait_until
+from tests.support.people import member
 from tests.support.web import WebServer, standing
 
 PASSWORD = "correct horse battery"
@@ -21,8 +22,7 @@ def people(store: Store) -> None:
     """Ann, who rates, and Boss, who may do everything, with the same password."""
     kept = hash_password(PASSWORD)
     for name, role in (("Ann", RaterRole.RATER), ("Boss", RaterRole.ADMIN)):
-        invite = store.raters.invite(name, role, now=time.time())
-        assert store.logins.accept(invite, kept, seconds=1.0, now=time.time())
+        member(store, name, role, kept)
 
 
 @pytest.fixture
