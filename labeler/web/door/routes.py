@@ -74,7 +74,7 @@ def door_routes(settings: Settings, store: Store) -> APIRouter:
     """The routes of the door."""
     routes = APIRouter()
     sessions = Sessions(settings, store)
-    hashing = _Hashing()
+    hashing = Hashing()
     dummy_hash()  # so that the first wrong name takes no longer than a wrong password
 
     def attempt(request: Request, name: str | None) -> Attempt:
@@ -182,7 +182,7 @@ def door_routes(settings: Settings, store: Store) -> APIRouter:
     return routes
 
 
-class _Hashing:
+class Hashing:
     """Few hashes at once, and few people waiting for theirs."""
 
     def __init__(self) -> None:
