@@ -118,8 +118,7 @@ STATEFUL: dict[str, dict[str, Any]] = {
     "recurrent_gemma": GATED
     | {"num_hidden_layers": 3, "lru_width": 32, "attention_window_size": 16},
     "falcon_h1": HYBRID | {"mamba_d_ssm": 64},
-    "zamba2": HYBRID
-    | {"mamba_ngroups": 1, "n_mamba_heads": 4, "layers_block_type": ["mamba", "hybrid"]},
+    "zamba2": HYBRID | SHARED,
     "bamba": HYBRID | {"attn_layer_indices": [1]},
     "lfm2": GATED | {"layer_types": ["conv", "full_attention"]},
     "jamba": GATED

@@ -9,9 +9,10 @@ from labeler.config.hub import Say
 from labeler.config.parts.model import Model
 from labeler.config.parts.sampling import Sampling
 from labeler.domain.labels import TrainingLabel
+from labeler.store.tables import Pair
 from tests.support.samples import sample_pairs
 from trainer.policy.load import load_policy
-from trainer.policy.logps import pair_logps
+from trainer.policy.logps import logps_under, pair_logps
 from trainer.policy.policy import LIVE, Policy
 
 torch.set_num_threads(1)
@@ -40,6 +41,20 @@ def disturb(policy: Policy, adapter: str, *, scale: float = 0.5, seed: int = 0) 
     with torch.no_grad():
         for weight in policy.parameters(adapter):
             weight.copy_(scale * torch.randn(weight.shape, generator=generator))
+
+
+def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    """Whether two adapters have the very same weights."""
+    return all(torch.equal(weight, other[name]) for name, weight in one.items())
+
+
+def assert_measured(policy: Policy, pair: Pair) -> None:
+    """A stored pair has its log-probabilities, under the reference and under the live version."""
+    tokens = [(pair.prompt_tokens, pair.tokens_a, pair.tokens_b)]
+    [reference] = logps_under(policy, None, tokens).tolist()
+    [own] = logps_under(policy, LIVE, tokens).tolist()
+    assert [pair.reference_logp_a, pair.reference_logp_b] == pytest.approx(reference, abs=1e-3)
+    assert [pair.logp_a, pair.logp_b] == pytest.approx(own, abs=1e-3)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The judge that learns from people: its heads by hand, its features, and when it may speak."""
 
 import random
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,7 +9,8 @@ import torch
 from labeler.domain.judging import Cause, Example, Question
 from labeler.domain.labels import Preference
 from labeler.domain.states import Choice
-from tests.trainer.conftest import load
+from tests.support.tiny import save_tiny_policy
+from tests.trainer.conftest import disturb, load
 from trainer.judge.features import Features
 from trainer.judge.heads import Labels, Span, cross_validate, ensemble, fit
 from trainer.judge.learned import MIN_DECIDED, REFIT, LearnedJudge
@@ -244,12 +246,8 @@ def test_features_are_the_same_alone_and_beside_others(policy: Policy) -> None:
 
 
 @pytest.mark.parametrize("kind", ["qwen2", "gpt2"])
-def test_other_architectures_have_features(
-    kind: str, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    from tests.support.tiny import save_tiny_policy
-
-    policy = load(save_tiny_policy(tmp_path_factory.mktemp(kind), kind))
+def test_other_architectures_have_features(kind: str, tmp_path: Path) -> None:
+    policy = load(save_tiny_policy(tmp_path, kind))
     (found,) = Features(policy).of([examples(1)[0].question])
     assert isinstance(found, torch.Tensor)
     assert found.shape == (2, len(Features(policy).scale(1.0)))
@@ -258,9 +256,7 @@ def test_other_architectures_have_features(
 def test_features_do_not_depend_on_what_is_live(policy: Policy) -> None:
     asked = examples(1)[0].question
     (before,) = Features(policy).of([asked])
-    with torch.no_grad():
-        for weight in policy.parameters(LIVE):
-            weight.add_(0.1)
+    disturb(policy, LIVE)
     (after,) = Features(policy).of([asked])
     assert isinstance(before, torch.Tensor)
     assert isinstance(after, torch.Tensor)

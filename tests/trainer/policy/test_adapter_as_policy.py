@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM
 
 from tests.support.architectures import logps_of
 from tests.support.tiny import tiny_model, tiny_tokenizer
-from tests.trainer.conftest import load
+from tests.trainer.conftest import disturb, load
 from trainer.policy.adapters import write_adapter
 from trainer.policy.logps import logps_under
 from trainer.policy.policy import CANDIDATE
@@ -62,9 +62,7 @@ def test_versions_on_an_adapter_load_with_plain_peft_on_the_base_that_they_name(
     policy = load(tmp_path / "adapter")
     reference = logps_under(policy, None, [PAIR])[0].tolist()
     assert reference == pytest.approx(logps_of(given, ROWS), abs=1e-4)
-    with torch.no_grad():
-        for parameter in policy.parameters(CANDIDATE):
-            parameter.add_(0.1)
+    disturb(policy, CANDIDATE, scale=0.2)
     state, config = policy.adapter_state(CANDIDATE), policy.adapter_config()
     write_adapter(tmp_path / "v0001", state, config, base=policy.base_name)
     ours = logps_under(policy, CANDIDATE, [PAIR])[0].tolist()

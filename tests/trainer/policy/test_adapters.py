@@ -20,6 +20,7 @@ from labeler.store.database import Database
 from labeler.store.tables import PolicyVersion
 from tests.support.store import change, make_version, rows
 from tests.support.tiny import fill
+from tests.trainer.conftest import disturb
 from trainer.policy.adapters import (
     DamagedCheckpointError,
     read_adapter,
@@ -31,10 +32,8 @@ from trainer.policy.adapters import (
 from trainer.policy.policy import CANDIDATE, LIVE, Policy
 
 
-def written(policy: Policy, folder: Path) -> str:
-    with torch.no_grad():
-        for parameter in policy.parameters(CANDIDATE):
-            parameter.add_(0.1)
+def written(policy: Policy, folder: Path, *, seed: int = 0) -> str:
+    disturb(policy, CANDIDATE, seed=seed)
     state = policy.adapter_state(CANDIDATE)
     return write_adapter(folder, state, policy.adapter_config(), base=policy.name)
 
@@ -89,7 +88,7 @@ def test_a_damaged_folder_is_refused(policy: Policy, tmp_path: Path, damage: str
 
 def test_another_complete_adapter_under_the_name_is_refused(policy: Policy, tmp_path: Path) -> None:
     sha256 = written(policy, tmp_path / "v0001")
-    written(policy, tmp_path / "v0001")
+    written(policy, tmp_path / "v0001", seed=1)
     with pytest.raises(DamagedCheckpointError):
         read_adapter(tmp_path / "v0001", sha256)
 

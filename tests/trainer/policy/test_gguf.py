@@ -17,23 +17,17 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from labeler.config.policies import SMOLLM2
 from labeler.domain.errors import BadInput, LivedpoError
+from tests.support.architectures import logps_of
 from tests.support.gguf_file import write_gguf
 from tests.support.patience import PATIENCE_SECONDS, wait_until
 from tests.support.tiny import TEMPLATE, tiny_model, tiny_tokenizer
-from tests.trainer.conftest import load
+from tests.trainer.conftest import disturb, load
 from trainer.policy.adapters import write_adapter
-from trainer.policy.batch import make_batch
 from trainer.policy.gguf import unpacked
+from trainer.policy.logps import logps_under
 from trainer.policy.policy import LIVE
 
 TEXTS = ["hello world, how do you make good tea?", "a\n\n1. b  23<|end|>", "<|endoftext|>"]
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where files are unpacked to."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return tmp_path / "cache"
 
 
 def quiet(_: str) -> None:
@@ -118,21 +112,14 @@ def test_what_lies_beside_the_file_is_not_taken(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
 def test_a_version_of_it_loads_with_plain_peft(tmp_path: Path) -> None:
     policy = load(write_gguf(tmp_path / "tiny.gguf", packing="Q8_0"))
-    with torch.no_grad():
-        for parameter in policy.parameters(LIVE):
-            parameter.add_(0.05)
+    disturb(policy, LIVE, scale=0.2)
     adapter = tmp_path / "v0001"
     config = policy.adapter_config()
     write_adapter(adapter, policy.adapter_state(LIVE), config, base=policy.base_name)
-    prompt, response = [3, 20, 30, 0, 4], [40, 41, 0]
+    prompt, a, b = [3, 20, 30, 0, 4], [40, 41, 0], [50, 0]
     plain = AutoPeftModelForCausalLM.from_pretrained(adapter, dtype=torch.float32).eval()
-    with torch.no_grad():
-        logps = plain(torch.tensor([prompt + response])).logits[0, 4:-1].log_softmax(-1)
-        batch = make_batch([(prompt, response)], pad=policy.pad_token_id, device=policy.device)
-        with policy.adapter(LIVE):
-            ours = policy.logps(batch)
-    expected = logps[range(3), response].sum().item()
-    assert ours.item() == pytest.approx(expected, abs=1e-4)
+    ours = logps_under(policy, LIVE, [(prompt, a, b)])[0].tolist()
+    assert ours == pytest.approx(logps_of(plain, [(prompt, a), (prompt, b)]), abs=1e-4)
 
 
 def test_the_folder_names_licence_and_origin(tmp_path: Path) -> None:

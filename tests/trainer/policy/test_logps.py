@@ -10,7 +10,7 @@ from peft.tuners import lora
 from torch import Tensor, nn
 
 from tests.support.tiny import save_tiny_policy
-from tests.trainer.conftest import load
+from tests.trainer.conftest import disturb, load
 from trainer.fast import attention
 from trainer.fast.attention import pair_attention
 from trainer.fast.head import Head
@@ -34,10 +34,7 @@ CPU = torch.device("cpu")
 
 def spread(policy: Policy) -> Policy:
     """The policy with a candidate adapter that does something."""
-    torch.manual_seed(1)
-    with torch.no_grad():
-        for weight in policy.parameters(CANDIDATE):
-            weight.normal_(0, 0.1)
+    disturb(policy, CANDIDATE, scale=0.1)
     return policy
 
 

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
 from labeler.config.starter import STARTER_POLICY
 from labeler.domain.errors import BadInput
+from tests.support.architectures import logps_of
 from tests.support.tiny import save_tiny_policy, tiny_model, tiny_tokenizer
-from tests.trainer.conftest import load
+from tests.trainer.conftest import disturb, equal, load
 from trainer.policy.batch import make_batch
 from trainer.policy.policy import CANDIDATE, LIVE, Policy
 
@@ -39,14 +39,8 @@ def test_padding_changes_no_log_probability(kind: str, tmp_path: Path) -> None:
     """Each row of a padded batch against the plain model on that row alone, summed by hand."""
     policy = load(save_tiny_policy(tmp_path / kind, kind))
     plain = AutoModelForCausalLM.from_pretrained(tmp_path / kind).eval()
-    expected = []
-    for prompt, response in ROWS:
-        with torch.no_grad():
-            logps = plain(torch.tensor([prompt + response])).logits[0].log_softmax(-1)
-        places = range(len(prompt) - 1, len(prompt) + len(response) - 1)
-        expected.append(sum(logps[p, t].item() for p, t in zip(places, response, strict=True)))
     with policy.reference():
-        assert batch_of(policy, ROWS).tolist() == pytest.approx(expected, abs=1e-4)
+        assert batch_of(policy, ROWS).tolist() == pytest.approx(logps_of(plain, ROWS), abs=1e-4)
 
 
 def test_a_fresh_adapter_changes_nothing_and_a_trained_one_leaves_the_reference_alone(
@@ -56,9 +50,7 @@ def test_a_fresh_adapter_changes_nothing_and_a_trained_one_leaves_the_reference_
         reference = batch_of(policy, ROWS)
     with policy.adapter(LIVE):
         assert torch.equal(batch_of(policy, ROWS), reference)
-    with torch.no_grad():
-        for parameter in policy.parameters(CANDIDATE):
-            parameter.add_(0.1)
+    disturb(policy, CANDIDATE)
     with policy.adapter(CANDIDATE):
         assert not torch.allclose(batch_of(policy, ROWS), reference)
     with policy.adapter(LIVE):
@@ -76,29 +68,6 @@ def test_only_the_candidate_takes_gradients_and_only_while_it_trains(policy: Pol
         assert training() == {CANDIDATE}
     with policy.adapter(LIVE):
         assert training() == set()
-
-
-# peft 0.21 asks transformers 5 by an old name.
-@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
-def test_a_policy_that_is_an_adapter_on_a_base_is_merged_so_that_the_reference_is_right(
-    tmp_path: Path,
-) -> None:
-    base = save_tiny_policy(tmp_path / "base")
-    tuned = get_peft_model(tiny_model(), LoraConfig(target_modules="all-linear", r=2))
-    with torch.no_grad():
-        for name, parameter in tuned.named_parameters():
-            if "lora_B" in name:
-                parameter.add_(0.5)
-    tuned.peft_config["default"].base_model_name_or_path = str(base)
-    tuned.save_pretrained(tmp_path / "adapter")
-    rows = ROWS[:1]
-    merged, plain = load(tmp_path / "adapter"), load(base)
-    with torch.no_grad():
-        logps = tuned.eval()(torch.tensor([rows[0][0] + rows[0][1]])).logits[0].log_softmax(-1)
-    expected = sum(logps[4 + n, token].item() for n, token in enumerate(rows[0][1]))
-    with merged.reference(), plain.reference():
-        assert batch_of(merged, rows).item() == pytest.approx(expected, abs=1e-4)
-        assert batch_of(plain, rows).item() != pytest.approx(expected, abs=1e-2)
 
 
 def test_the_fingerprint_tells_policies_apart(tiny_policy: Path, tmp_path: Path) -> None:
@@ -172,5 +141,4 @@ def test_an_adapter_of_another_base_or_rank_is_one_sentence(
     with pytest.raises(BadInput, match="does not fit the policy") as caught:
         policy.set_adapter_state(LIVE, other.adapter_state(LIVE))
     assert says in str(caught.value)
-    after = policy.adapter_state(LIVE)
-    assert all(torch.equal(weight, after[name]) for name, weight in before.items())
+    assert equal(policy.adapter_state(LIVE), before)

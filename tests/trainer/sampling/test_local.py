@@ -12,9 +12,10 @@ from transformers import GenerationConfig
 
 from labeler.config.parts.sampling import Sampling
 from labeler.domain.errors import BadInput, LivedpoError
+from tests.support.architectures import logps_of
 from tests.support.samples import sample_pairs
 from tests.support.tiny import SAMPLED_BY_GENERATE, save_tiny_policy
-from tests.trainer.conftest import SAMPLING, disturb, load
+from tests.trainer.conftest import SAMPLING, disturb, equal, load
 from trainer.policy.batch import make_batch
 from trainer.policy.policy import CANDIDATE, LIVE, Policy
 from trainer.sampling.local import LocalSampler
@@ -180,7 +181,7 @@ def test_sampling_between_two_training_steps_changes_nothing_in_training(
             optimizer.step()
         assert policy.model.config._attn_implementation == before
         states.append(policy.adapter_state(CANDIDATE))
-    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    assert equal(*states)
 
 
 def test_a_prompt_that_nearly_fills_the_context_gets_a_short_response(tiny_policy: Path) -> None:
@@ -242,17 +243,10 @@ def test_a_model_that_cannot_be_decoded_here_goes_through_generate_and_that_is_s
     first, again = (sampler.draw(LIVE, PROMPTS, SAMPLING, seed=1, copies=3) for _ in range(2))
     assert first == again
     assert [len(answer) for answer in first] == [3, 3]
-    for prompt, answer in zip(PROMPTS, first, strict=True):
-        for response in answer:
-            assert response.logp == pytest.approx(alone(policy, prompt, response), abs=1e-4)
-
-
-def alone(policy: Policy, prompt: list[int], response: Response) -> float:
-    """The log-probability of a response in a row without padding, by the plain model."""
-    ids = torch.tensor([[*prompt, *response.tokens]])
-    with torch.no_grad(), policy.adapter(LIVE):
-        logps = policy.model(ids).logits[0, len(prompt) - 1 : -1].log_softmax(-1)
-    return float(logps.gather(1, ids[0, len(prompt) :, None]).sum())
+    rows = [(p, r.tokens) for p, answer in zip(PROMPTS, first, strict=True) for r in answer]
+    with policy.adapter(LIVE):
+        expected = logps_of(policy.model, rows)
+    assert [r.logp for answer in first for r in answer] == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -314,11 +308,7 @@ def test_a_version_that_no_adapter_holds_is_read_from_its_folder(
     again = dict(sampler.sample(written, PROMPTS, SAMPLING, seed=1))
     assert tokens([again[0], again[1]]) == tokens(drawn)
     after = [elsewhere.adapter_state(name) for name in (LIVE, CANDIDATE)]
-    assert all(
-        torch.equal(weight, new[name])
-        for old, new in zip(before, after, strict=True)
-        for name, weight in old.items()
-    )
+    assert all(map(equal, before, after))
 
 
 def test_a_folder_of_another_rank_is_refused_in_one_sentence(
