@@ -14,8 +14,7 @@ from labeler.cli.main import cli
 from labeler.config.settings import Settings
 from labeler.files.export import FORMATS
 from labeler.store import open_store
-from labeler.store.records import Ballot
-from tests.labeler.store.rating.test_queue_and_votes import lease
+from tests.support.store import vote
 from tests.support.tiny import fill
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -194,10 +193,7 @@ def test_a_backup_as_described_has_every_vote(tmp_path: Path) -> None:
     (tmp_path / "data/run/adapters/v0001").mkdir(parents=True)
     with closing(open_store(f"sqlite:///{tmp_path}/data/run/livedpo.sqlite")) as store:
         fill(store, 3)
-        rater = store.raters.local(now=1.0)
-        for pair in lease(store, 3):
-            ballot = Ballot(pair.lease_id, pair.lease_id, "left")
-            store.votes.record(ballot, rater_id=rater, now=1002.0)
+        vote(store, 3)
         subprocess.run(["sh", "-ec", described], cwd=tmp_path, check=True)
     with closing(open_store(f"sqlite:///{tmp_path}/backup/livedpo.sqlite", create=False)) as copy:
         assert len(copy.reports.votes()) == 3

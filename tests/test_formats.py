@@ -20,10 +20,9 @@ from labeler.files.pairs import read_pairs
 from labeler.files.prompts import read_prompts
 from labeler.roles.unattended.summary import as_json
 from labeler.store import Store
-from labeler.store.records import Ballot
 from tests.labeler.roles.unattended.test_summary import RUN
-from tests.labeler.store.rating.test_queue_and_votes import lease
 from tests.support.adapter import write_folder
+from tests.support.store import vote
 from tests.support.tiny import fill
 
 FORMATS_MD = (Path(__file__).resolve().parent.parent / "data" / "formats.md").read_text()
@@ -64,10 +63,7 @@ def shape(value: Any) -> Any:
 def rated(store: Store) -> Store:
     """A store with one decided vote."""
     fill(store, 1)
-    rater = store.raters.local(now=1.0)
-    (pair,) = lease(store, 1)
-    ballot = Ballot("v", pair.lease_id, "left", strength=1, seconds=4.2, reasons=["clear"])
-    store.votes.record(ballot, rater_id=rater, now=1002.0)
+    vote(store, 1, seconds=4.2, reasons=["clear"])
     return store
 
 

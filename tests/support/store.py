@@ -1,7 +1,8 @@
 """Steps of the loop for the tests of the store, and a look at the tables past its verbs."""
 
+import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -10,16 +11,19 @@ import sqlalchemy as sa
 from sqlmodel import SQLModel, select
 
 from labeler.domain.finding import Finding
-from labeler.domain.rules import DueRules
+from labeler.domain.rules import CheckRules, DueRules
+from labeler.domain.states import RaterRole
 from labeler.store import Store
 from labeler.store.database import Database
-from labeler.store.records import Ballot, Claim, NewVersion
+from labeler.store.records import Ballot, Claim, LeasedPair, NewPair, NewVersion, Undone
+from labeler.store.tables import PolicyVersion, Update
 from tests.support.tiny import add_pairs
 
 Row = TypeVar("Row", bound=SQLModel)
 
 N = 4
 RULES = DueRules(labels_per_update=N, max_staleness=2, cooldown_seconds=0.0)
+FINDING = Finding(labels=N)
 
 
 def states(store: Store) -> list[str]:
@@ -27,19 +31,112 @@ def states(store: Store) -> list[str]:
     return [row.state.value for row in store.versions.all()]
 
 
-def vote(
-    store: Store, count: int, choice: str = "left", *, now: float = 1002.0, strength: int = 1
-) -> list[str]:
-    """Votes of the local rater on the next pairs; returns their ids."""
-    rater = store.raters.local(now=1.0)
-    leased = store.queue.lease(
-        rater_id=rater, holder="tab", wanted=count, seconds=60, now=now, rng=random.Random(0)
+def second_rater(store: Store) -> int:
+    """Another rater than the local one."""
+    store.raters.local(now=1.0)
+    store.raters.invite("second", RaterRole.RATER, now=1.0)
+    return store.raters.find("second").id
+
+
+def live(store: Store) -> PolicyVersion:
+    """The live version, of which there is one."""
+    version = store.versions.live()
+    assert version is not None
+    return version
+
+
+def last_update(store: Store) -> Update:
+    """The newest update, of which there is one."""
+    update = store.updates.last()
+    assert update is not None
+    return update
+
+
+def alarm_of(store: Store, process: str) -> str | None:
+    """The alarm that a process has raised, if it has."""
+    return next((row.alarm for row in store.processes.all() if row.name == process), None)
+
+
+def lease(
+    store: Store,
+    count: int = 1,
+    *,
+    rater: int | None = None,
+    holder: str = "tab",
+    shown: Sequence[str] = (),
+    seconds: float = 60.0,
+    now: float = 1001.0,
+    rng: random.Random | None = None,
+    checks: CheckRules | None = None,
+) -> list[LeasedPair]:
+    """The next pairs for a page of this rater, or of the local one."""
+    return store.queue.lease(
+        rater_id=store.raters.local(now=1.0) if rater is None else rater,
+        holder=holder,
+        wanted=count,
+        shown=shown,
+        seconds=seconds,
+        now=now,
+        rng=rng or random.Random(0),
+        checks=checks,
     )
+
+
+def vote_on(
+    store: Store,
+    pair: LeasedPair,
+    choice: str = "left",
+    *,
+    rater: int | None = None,
+    now: float = 1002.0,
+    **said: Any,
+) -> str:
+    """A vote of this rater, or of the local one, on a pair that they hold; returns its id."""
+    ballot = Ballot("vote " + pair.lease_id, pair.lease_id, choice, **said)
+    rater_id = store.raters.local(now=1.0) if rater is None else rater
+    assert store.votes.record(ballot, rater_id=rater_id, now=now).saved
+    return ballot.vote_id
+
+
+def vote(
+    store: Store,
+    count: int,
+    choice: str = "left",
+    *,
+    rater: int | None = None,
+    now: float = 1002.0,
+    **said: Any,
+) -> list[str]:
+    """Votes of this rater, or of the local one, on the next pairs; returns their ids."""
+    leased = lease(store, count, rater=rater, now=now)
     assert len(leased) == count
-    for pair in leased:
-        ballot = Ballot("vote " + pair.lease_id, pair.lease_id, choice, strength)
-        assert store.votes.record(ballot, rater_id=rater, now=now).saved
-    return ["vote " + pair.lease_id for pair in leased]
+    return [vote_on(store, pair, choice, rater=rater, now=now, **said) for pair in leased]
+
+
+def undo(
+    store: Store,
+    name: str = "u",
+    *,
+    rater: int | None = None,
+    holder: str = "tab",
+    vote_id: str | None = None,
+    now: float = 1003.0,
+) -> Undone:
+    """Take back this vote of this rater, or of the local one, or else the page's last one."""
+    return store.votes.undo(
+        undo_id=name,
+        rater_id=store.raters.local(now=1.0) if rater is None else rater,
+        holder=holder,
+        seconds=60,
+        now=now,
+        vote_id=vote_id,
+    )
+
+
+def shown_to(store: Store, rater: int, rules: DueRules = RULES) -> dict[str, Any]:
+    """What this rater sees of the loop beside the pair, just looked at."""
+    shown = store.reports.shown_to_all(rules)
+    return store.reports.page_of(rater, shown, rules, looked_at=math.inf)
 
 
 def open_update(store: Store, now: float = 1010.0, **changed: Any) -> int | None:
@@ -52,14 +149,22 @@ def claim(store: Store, worker: str = "w", now: float = 1011.0, rules: DueRules 
     return claimed
 
 
-def version(number: int) -> NewVersion:
-    return NewVersion(id=number, folder=f"v{number}", sha256="x", finding=Finding(labels=N))
+def version(number: int, finding: Finding = FINDING) -> NewVersion:
+    return NewVersion(id=number, folder=f"v{number}", sha256="x", finding=finding)
 
 
-def promote(store: Store, claimed: Claim, number: int, now: float = 1020.0) -> None:
+def promote(
+    store: Store,
+    claimed: Claim,
+    number: int,
+    *,
+    pairs: Sequence[NewPair] = (),
+    finding: Finding = FINDING,
+    now: float = 1020.0,
+) -> None:
     """Make a version live that was trained on all of the claim's labels."""
     labels = [vote_id for label in claimed.labels for vote_id in label.vote_ids]
-    store.updates.promote(claimed, version(number), [], trained_on=labels, now=now)
+    store.updates.promote(claimed, version(number, finding), pairs, trained_on=labels, now=now)
 
 
 def make_version(store: Store, number: int, pairs: int = 12, now: float = 1010.0) -> None:

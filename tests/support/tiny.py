@@ -1,5 +1,6 @@
 """Tiny random models of real architectures, built on the spot, and a made-up pair for the store."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -96,14 +97,15 @@ def save_tiny_policy(folder: Path, kind: str = "llama", context: int = 128) -> P
     return folder
 
 
+@dataclass
 class Clock:
-    """Time that moves a second with every look."""
+    """Time that moves so many seconds with every look."""
 
-    def __init__(self) -> None:
-        self.now = 1000.0
+    now: float = 1000.0
+    step: float = 1.0
 
     def __call__(self) -> float:
-        self.now += 1
+        self.now += self.step
         return self.now
 
 
@@ -114,13 +116,17 @@ def worker_settings(policy: Path, folder: Path, **changed: Any) -> Settings:
     return Settings(policy=str(policy), data_dir=folder, **usual)
 
 
-def fill(store: Store, pairs: int, *, now: float = 1000.0) -> None:
-    """Put made-up pairs of version 0 into a new store; responses name their pair and side."""
+def fill(
+    store: Store, pairs: int, *, prompts: int = 0, votes_wanted: int = 1, now: float = 1000.0
+) -> None:
+    """Put made-up pairs of version 0 into a new store; responses name their pair and side.
+
+    There is a prompt for each, and there are `prompts` at least.
+    """
     store.versions.adopt_base(base="test", fingerprint="test", now=now)
-    store.prompts.add(
-        [[{"role": "user", "content": f"Question {n}?"}] for n in range(pairs)], now=now
-    )
-    add_pairs(store, pairs, now=now)
+    questions = [f"Question {n}?" for n in range(max(pairs, prompts))]
+    store.prompts.add([[{"role": "user", "content": text}] for text in questions], now=now)
+    add_pairs(store, pairs, now=now, votes_wanted=votes_wanted)
 
 
 def add_pairs(

@@ -17,7 +17,7 @@ from labeler.store import Store, open_store
 from labeler.store.records import NewVersion
 from tests.support.adapter import write_folder
 from tests.support.command import Ran, fails, livedpo
-from tests.support.store import claim, open_update, vote
+from tests.support.store import claim, live, open_update, vote
 from tests.support.tiny import add_pairs, fill
 
 
@@ -116,12 +116,6 @@ def make_versions(data_dir: Path) -> Store:
     return store
 
 
-def live_of(store: Store) -> int:
-    live = store.versions.live()
-    assert live is not None
-    return live.id
-
-
 def test_versions_are_listed_with_what_the_gate_found(tmp_path: Path) -> None:
     make_versions(tmp_path)
     _, first, second = livedpo("versions", "list", "--data-dir", tmp_path).stdout.splitlines()
@@ -137,21 +131,21 @@ def test_rollback_goes_to_the_parent_or_to_the_named_version(tmp_path: Path) -> 
     assert back.stdout == "Version 0 is live now, in place of version 1.\n"
     forth = livedpo("versions", "rollback", 1, "--data-dir", tmp_path)
     assert forth.stdout == "Version 1 is live now, in place of version 0.\n"
-    assert live_of(store) == 1
+    assert live(store).id == 1
 
 
 def test_a_version_that_was_kept_back_can_be_promoted_by_hand(tmp_path: Path) -> None:
     store = make_versions(tmp_path)
     run = livedpo("versions", "promote", 2, "--data-dir", tmp_path)
     assert run.stdout == "Version 2 is live now, in place of version 1.\n"
-    assert live_of(store) == 2
+    assert live(store).id == 2
 
 
 def test_a_version_whose_folder_is_damaged_does_not_become_live(tmp_path: Path) -> None:
     store = make_versions(tmp_path)
     (tmp_path / "adapters" / "v2" / WEIGHTS).write_bytes(b"cut off")
     fails(livedpo("versions", "promote", 2, "--data-dir", tmp_path), 1, "v2 was changed")
-    assert live_of(store) == 1
+    assert live(store).id == 1
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,7 @@ from labeler.store import Store
 from labeler.store.database import Database
 from labeler.store.records import Ballot
 from labeler.store.tables import Pair
-from tests.labeler.store.rating.test_queue_and_votes import lease
-from tests.support.store import change
+from tests.support.store import change, lease, undo, vote_on
 from tests.support.tiny import fill
 
 RAW_COLUMNS = [
@@ -51,13 +50,11 @@ RAW_COLUMNS = [
 def rated(store: Store) -> Store:
     """Six pairs: two for the good response, one for the bad, a tie, both bad, a skip."""
     fill(store, 6)
-    rater = store.raters.local(now=1.0)
     for number, pair in enumerate(lease(store, 6)):
         good = "left" if pair.left.startswith("good") else "right"
         bad = "right" if good == "left" else "left"
         choice = [good, good, bad, "tie", "both_bad", "skip"][number]
-        ballot = Ballot(f"v{number}", pair.lease_id, choice, strength=2, seconds=1.5)
-        store.votes.record(ballot, rater_id=rater, now=1002.0 + number)
+        vote_on(store, pair, choice, now=1002.0 + number, strength=2, seconds=1.5)
     return store
 
 
@@ -90,7 +87,7 @@ def test_unpaired_rows_label_each_response_and_both_bad_gives_two_bad_ones(
 
 
 def test_raw_rows_hold_every_vote_with_its_provenance(rated: Store, tmp_path: Path) -> None:
-    rated.votes.undo(undo_id="u", rater_id=1, holder="tab", seconds=60, now=1020.0)
+    undo(rated, now=1020.0)
     rows = exported(rated, tmp_path / "out.jsonl", "raw")
     assert [list(row) for row in rows] == [RAW_COLUMNS] * 6
     assert [row["choice"] for row in rows] == ["a", "a", "b", "tie", "both_bad", "skip"]
@@ -108,9 +105,7 @@ def test_a_chain_of_undone_votes_names_each_ones_successor(store: Store, tmp_pat
         ballot = Ballot(f"v{number}", pair.lease_id, "left")
         assert store.votes.record(ballot, rater_id=rater, now=1002.0 + number).saved
         if number < 2:
-            again = store.votes.undo(
-                undo_id=f"u{number}", rater_id=rater, holder="tab", seconds=60, now=1002.5 + number
-            ).pair
+            again = undo(store, f"u{number}", rater=rater, now=1002.5 + number).pair
             assert again is not None
             pair = again
     rows = exported(store, tmp_path / "out.jsonl", "raw")
@@ -119,7 +114,7 @@ def test_a_chain_of_undone_votes_names_each_ones_successor(store: Store, tmp_pat
 
 def test_an_undone_vote_is_in_no_training_export(rated: Store, tmp_path: Path) -> None:
     for number in range(6):
-        rated.votes.undo(undo_id=f"u{number}", rater_id=1, holder="tab", seconds=60, now=1020.0)
+        undo(rated, f"u{number}", now=1020.0)
     with pytest.raises(LivedpoError, match="no labels"):
         exported(rated, tmp_path / "out.jsonl", "preference")
     assert not (tmp_path / "out.jsonl").exists()
@@ -167,10 +162,8 @@ def test_an_ending_that_is_not_known_and_a_place_that_cannot_be_written_are_one_
 
 def test_an_edit_is_chosen_over_what_it_was_made_of(store: Store, tmp_path: Path) -> None:
     fill(store, 1)
-    rater = store.raters.local(now=1.0)
     (pair,) = lease(store)
-    ballot = Ballot("v", pair.lease_id, "left", edit="A better one.", comment="Yes.")
-    store.votes.record(ballot, rater_id=rater, now=1002.0)
+    vote_on(store, pair, edit="A better one.", comment="Yes.")
     rows = exported(store, tmp_path / "out.jsonl", "preference")
     assert [(row["chosen"], row["rejected"]) for row in rows] == [
         (pair.left, pair.right),

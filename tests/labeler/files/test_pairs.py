@@ -11,8 +11,7 @@ from labeler.domain.labels import VoteRules
 from labeler.files.export import write_export
 from labeler.files.pairs import read_pairs
 from labeler.store import Store
-from labeler.store.records import Ballot
-from tests.labeler.store.rating.test_queue_and_votes import lease
+from tests.support.store import lease, vote_on
 from tests.support.tiny import fill
 
 CHAT = [{"role": "user", "content": "Tea?"}]
@@ -29,10 +28,8 @@ def test_what_an_export_wrote_is_read_back(
     format_name: str, name: str, store: Store, tmp_path: Path
 ) -> None:
     fill(store, 4)
-    rater = store.raters.local(now=1.0)
     for pair in lease(store, 4):
-        side = "left" if "good" in pair.left else "right"
-        store.votes.record(Ballot(pair.lease_id, pair.lease_id, side), rater_id=rater, now=1002.0)
+        vote_on(store, pair, "left" if "good" in pair.left else "right")
     write_export(tmp_path / name, store.reports.votes(), format_name=format_name)
     pairs = read_pairs(tmp_path / name, VoteRules()).pairs
     assert len(pairs) == 4

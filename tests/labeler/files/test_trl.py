@@ -8,8 +8,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from labeler.files.export import write_export
 from labeler.store import Store
-from labeler.store.records import Ballot
-from tests.labeler.store.rating.test_queue_and_votes import lease
+from tests.support.store import vote
 from tests.support.tiny import fill
 
 
@@ -22,9 +21,7 @@ def test_trl_trains_on_an_export(
     from trl import DPOConfig, DPOTrainer
 
     fill(store, 8)
-    rater = store.raters.local(now=1.0)
-    for pair in lease(store, 8):
-        store.votes.record(Ballot(pair.lease_id, pair.lease_id, "left"), rater_id=rater, now=1002.0)
+    vote(store, 8)
     out = tmp_path / "pairs.jsonl"
     assert write_export(out, store.reports.votes(), format_name=format_name) == 8
 

@@ -1,6 +1,5 @@
 """The scheduler in its own thread, on a real SQLite file."""
 
-import random
 import threading
 import time
 from pathlib import Path
@@ -9,8 +8,8 @@ from labeler.config.settings import Settings
 from labeler.domain.rules import DueRules
 from labeler.roles.scheduler import run_scheduler
 from labeler.store import Store
-from labeler.store.records import Ballot
 from tests.support.patience import PATIENCE_SECONDS, wait_until
+from tests.support.store import lease, vote_on
 from tests.support.tiny import fill
 
 
@@ -23,15 +22,12 @@ def test_an_update_opens_soon_after_the_label_that_makes_it_due_and_leases_run_o
     thread = threading.Thread(target=run_scheduler, args=(settings, store, stop))
     thread.start()
     try:
-        rater, now = store.raters.local(now=1.0), time.time()
-        rng = random.Random(0)
-        pairs = store.queue.lease(
-            rater_id=rater, holder="t", wanted=2, seconds=999, now=now, rng=rng
-        )
-        store.queue.lease(rater_id=rater, holder="u", wanted=1, seconds=1, now=now, rng=rng)
+        now = time.time()
+        pairs = lease(store, 2, seconds=999, now=now)
+        lease(store, holder="other", seconds=1, now=now)
         for pair in pairs:
             assert store.updates.last() is None
-            store.votes.record(Ballot(pair.lease_id, pair.lease_id, "left"), rater_id=1, now=now)
+            vote_on(store, pair, now=now)
         wait_until(lambda: store.updates.last() is not None)
         wait_until(lambda: store.reports.status(max_staleness=2)["pairs"]["leased"] == 0)
     finally:

@@ -11,10 +11,10 @@ from labeler.domain.rules import DueRules
 from labeler.domain.states import RaterRole, UpdateState, VersionState
 from labeler.store import Store, open_store
 from labeler.store.database import Database
-from labeler.store.records import Ballot, Claim, ClaimLostError, NewVersion
+from labeler.store.records import Ballot, Claim, ClaimLostError
 from labeler.store.tables import Rater
 from tests.support.patience import PATIENCE_SECONDS
-from tests.support.store import add
+from tests.support.store import add, live, promote
 from tests.support.tiny import add_pairs, made_up_pair
 
 RATERS = 4
@@ -89,10 +89,9 @@ def update(url: str, done: Event, results: "Queue[object]") -> None:
 
 def top_up(store: Store) -> None:
     """A rollback may have retired every pair."""
-    live = store.versions.live()
-    assert live is not None
+    number = live(store).id
     if store.queue.ready() == 0:
-        add_pairs(store, RATERS, version=live.id)
+        add_pairs(store, RATERS, version=number)
 
 
 def run(store: Store, claim: Claim, now: float) -> list[str]:
@@ -102,8 +101,7 @@ def run(store: Store, claim: Claim, now: float) -> list[str]:
     number = store.versions.next_id()
     prompts = store.prompts.take(PAIRS_A_VERSION)
     pairs = [made_up_pair(prompt.id or 0, number) for prompt in prompts]
-    version = NewVersion(number, f"v{number}", "x", {})
-    store.updates.promote(claim, version, pairs, trained_on=labels, now=now)
+    promote(store, claim, number, pairs=pairs, now=now)
     return labels
 
 

@@ -12,8 +12,7 @@ from labeler.domain.states import Source
 from labeler.store import Store
 from labeler.store.learning.judging import MAX_TRIES, RETRY_SECONDS
 from labeler.store.records import Ballot
-from tests.labeler.store.rating.test_queue_and_votes import lease
-from tests.support.store import RULES, claim, open_update, promote
+from tests.support.store import RULES, claim, lease, open_update, promote, undo, vote_on
 from tests.support.tiny import fill, made_up_pair
 
 AFTER = 100.0
@@ -21,11 +20,6 @@ JUDGE = JudgeRules("starter", AFTER, max_staleness=2)
 MADE_AT = 1000.0
 LATER = MADE_AT + AFTER + 1
 FIRST_IS_BETTER = Judgement(0.9)
-
-
-@pytest.fixture(autouse=True)
-def rater(store: Store) -> int:
-    return store.raters.local(now=1.0)
 
 
 def waiting(store: Store, now: float = LATER, rules: JudgeRules = JUDGE, **more: Any) -> list[int]:
@@ -84,7 +78,7 @@ def test_a_verdict_becomes_a_label_in_the_judges_name_and_ends_the_wait(store: S
     assert (first.rater, first.vote.choice, first.vote.created_at) == ("starter", "a", LATER)
     status = store.reports.status(max_staleness=2)
     assert status["pairs"] == {"ready": 0, "leased": 0, "labelled": 2, "expired": 0}
-    assert status["raters"] == 1, "a judge is no rater"
+    assert status["raters"] == 0, "a judge is no rater"
 
 
 @pytest.mark.parametrize(("probability", "choice"), [(0.6, "a"), (0.4, "b"), (0.5, "tie")])
@@ -149,7 +143,7 @@ def test_an_undone_vote_lets_the_judges_word_stand_again(store: Store) -> None:
     judge(store, now=LATER + 70)
     store.votes.record(Ballot("late", held, "left"), rater_id=1, now=LATER + 80)
     assert labels(store)["fresh"] == 1
-    store.votes.undo(undo_id="undo", rater_id=1, holder="tab", seconds=60, now=LATER + 81)
+    undo(store, "undo", now=LATER + 81)
     store.queue.end_expired_leases(now=LATER + 200)
     counts = store.reports.status(max_staleness=2)
     assert counts["labels"] == {"human": 0, "judge": 1, "fresh": 1, "used": 0}
@@ -166,8 +160,7 @@ def test_a_double_pair_is_judged_at_once_and_still_goes_to_people(store: Store) 
 
 
 def test_a_double_pair_that_people_leave_alone_is_labelled_by_what_was_said(store: Store) -> None:
-    fill(store, 0, now=MADE_AT)
-    store.prompts.add([[{"role": "user", "content": "?"}]], now=1.0)
+    fill(store, 0, prompts=1, now=MADE_AT)
     store.queue.add([replace(made_up_pair(1, 0), double=True)], now=MADE_AT)
     assert judge(store, now=MADE_AT) == 0
     assert waiting(store) == [], "it was judged"
@@ -212,7 +205,7 @@ def test_a_pair_that_a_person_has_spoken_of_is_not_labelled_by_the_judge(store: 
     asked = store.judging.waiting(JUDGE, labels=True, limit=9, now=LATER)
     store.judging.record(JUDGE, [(each.pair_id, FIRST_IS_BETTER) for each in asked], now=LATER)
     for pair in lease(store, 2, now=MADE_AT):
-        store.votes.record(Ballot(pair.lease_id, pair.lease_id, "left"), rater_id=1, now=MADE_AT)
+        vote_on(store, pair, now=MADE_AT)
     assert store.judging.settle(JUDGE, now=LATER) == 0
     assert labels(store)["judge"] == 0
 
@@ -256,15 +249,13 @@ def test_a_judge_that_mostly_abstains_is_paused_until_a_few_answers_are_good(
 def test_a_judge_that_contradicts_people_is_paused_with_the_share_in_the_reason(
     store: Store, says: str, paused: bool
 ) -> None:
-    fill(store, 0, now=MADE_AT)
-    store.prompts.add([[{"role": "user", "content": "?"}]], now=1.0)
+    fill(store, 0, prompts=1, now=MADE_AT)
     store.queue.add([replace(made_up_pair(1, 0), double=True)] * 24, now=MADE_AT)
     asked = store.judging.waiting(JUDGE, labels=True, limit=99, now=MADE_AT)
     store.judging.record(JUDGE, [(each.pair_id, Judgement(0.8)) for each in asked], now=MADE_AT)
-    for number, pair in enumerate(lease(store, 24, now=MADE_AT)):
+    for pair in lease(store, 24, now=MADE_AT):
         good, bad = ("left", "right") if pair.left.startswith("good") else ("right", "left")
-        ballot = Ballot(f"v{number}", pair.lease_id, good if says == "left" else bad)
-        assert store.votes.record(ballot, rater_id=1, now=MADE_AT + 1).saved
+        vote_on(store, pair, good if says == "left" else bad, now=MADE_AT + 1)
     pause = store.judging.pause(replace(JUDGE, min_agreement=0.55))
     assert (pause is not None) is paused
     report = store.reports.status(max_staleness=2)["judge"]
@@ -279,7 +270,7 @@ def test_examples_are_what_people_said_with_ties_and_without_skips(store: Store)
     fill(store, 3, now=MADE_AT)
     mark = store.judging.have_said()
     for choice, pair in zip(("left", "tie", "skip"), lease(store, 3), strict=True):
-        store.votes.record(Ballot(choice, pair.lease_id, choice), rater_id=1, now=1002.0)
+        vote_on(store, pair, choice)
     examples = store.judging.examples()
     assert [example.pair_id for example in examples] == [1, 2]
     assert examples[0].said.target in (0.0, 1.0)

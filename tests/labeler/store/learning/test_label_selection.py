@@ -21,6 +21,7 @@ from tests.support.store import (
     open_update,
     promote,
     rows,
+    undo,
     version,
     vote,
 )
@@ -311,7 +312,7 @@ def test_a_replayed_label_stays_with_the_update_that_used_it(
 
 def test_an_undone_label_is_neither_replayed_nor_remembered(store: Store) -> None:
     make_version(store, 1)
-    store.votes.undo(undo_id="u", rater_id=1, holder="tab", seconds=60, now=1020.0)
+    undo(store, now=1020.0)
     vote(store, 1, now=1021.0)
     vote(store, N - 1, now=1030.0)
     open_update(store, 1031.0, replay_share=0.3)

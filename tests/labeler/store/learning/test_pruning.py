@@ -1,6 +1,5 @@
 """What goes as time passes, and above all what stays."""
 
-import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,11 +22,13 @@ from tests.support.store import (
     N,
     add,
     claim,
+    lease,
     make_version,
     only_writer,
     open_update,
     promote,
     rows,
+    undo,
     version,
     vote,
 )
@@ -197,14 +198,6 @@ def left(database: Database, what: type[Pair] | type[Lease] | type[Verdict] = Pa
     return len(rows(database, what))
 
 
-def lease(store: Store, count: int = 1, now: float = 1000.0) -> list[str]:
-    rater = store.raters.local(now=1.0)
-    leased = store.queue.lease(
-        rater_id=rater, holder="tab", wanted=count, seconds=60, now=now, rng=random.Random(0)
-    )
-    return [pair.lease_id for pair in leased]
-
-
 def verdict(database: Database, pair_id: int, **changed: object) -> None:
     row = {"pair_id": pair_id, "judge": "j", "requests": 2, "tokens": 30, "created_at": 1000.0}
     add(database, Verdict(**(row | changed)))
@@ -243,7 +236,7 @@ def test_a_pair_with_a_vote_stays_with_it_whatever_the_vote_says(
 def test_a_pair_whose_only_vote_was_undone_stays_with_it(store: Store, database: Database) -> None:
     vote(store, 1)
     rater = store.raters.local(now=1.0)
-    again = store.votes.undo(undo_id="u", rater_id=rater, holder="tab", seconds=9, now=1003.0).pair
+    again = undo(store, rater=rater).pair
     assert again is not None
     store.queue.give_back([again.lease_id], rater_id=rater, now=1004.0)
     expire(database)
@@ -260,7 +253,7 @@ def test_a_pair_that_somebody_holds_stays(store: Store, database: Database) -> N
 def test_a_vote_that_comes_days_late_finds_its_pair_and_a_week_later_none(
     store: Store, database: Database
 ) -> None:
-    early, late = lease(store, 2)
+    early, late = (pair.lease_id for pair in lease(store, 2, now=1000.0))
     store.queue.end_all_leases(now=2000.0)
     expire(database)
     assert tidy(database, now=2000.0 + WEEK - 1, max_expired=0) == 38

@@ -1,15 +1,13 @@
 """Mode iterative: rounds of N pairs of one version, all answered before the update."""
 
 import contextlib
-import random
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from labeler.store import Store, open_store
-from labeler.store.records import Ballot
-from tests.support.store import RULES, N, claim, promote, version, vote
+from tests.support.store import RULES, N, claim, lease, promote, shown_to, version, vote, vote_on
 from tests.support.tiny import add_pairs, fill
 
 ROUNDS = replace(RULES, mode="iterative")
@@ -17,9 +15,7 @@ ROUNDS = replace(RULES, mode="iterative")
 
 @pytest.fixture(autouse=True)
 def empty(store: Store) -> None:
-    fill(store, 0)
-    prompts = [[{"role": "user", "content": f"Question {n}?"}] for n in range(40)]
-    store.prompts.add(prompts, now=1.0)
+    fill(store, 0, prompts=40)
 
 
 def left(store: Store) -> int:
@@ -53,10 +49,7 @@ def test_an_update_waits_for_a_pair_in_somebodys_hands_until_the_lease_runs_out(
     store: Store,
 ) -> None:
     add_pairs(store, N + 1)
-    store.queue.lease(
-        rater_id=store.raters.local(now=1.0), holder="slow", wanted=1, seconds=60, now=1001.0,
-        rng=random.Random(0),
-    )  # fmt: skip
+    lease(store, holder="slow")
     vote(store, N)
     assert open_update(store) is None
     store.queue.end_expired_leases(now=1062.0)
@@ -118,16 +111,13 @@ def test_a_failed_round_is_tried_again_without_new_pairs(store: Store) -> None:
 
 def test_votes_on_an_older_version_train_with_the_round_but_do_not_fill_it(store: Store) -> None:
     add_pairs(store, N)
-    held = store.queue.lease(
-        rater_id=store.raters.local(now=1.0), holder="slow", wanted=1, seconds=9e9, now=1001.0,
-        rng=random.Random(0),
-    )[0]  # fmt: skip
+    [held] = lease(store, holder="slow", seconds=9e9)
     vote(store, N - 1)
     add_pairs(store, 1)
     vote(store, 1)
     store.updates.open_if_due(RULES, now=1010.0)
     promote(store, claim(store), 1)
-    store.votes.record(Ballot("late", held.lease_id, "left"), rater_id=1, now=1021.0)
+    vote_on(store, held, now=1021.0)
     assert left(store) == N
     add_pairs(store, N, version=1)
     vote(store, N, now=1022.0)
@@ -148,7 +138,7 @@ def test_the_page_counts_the_pairs_of_the_round(store: Store) -> None:
     add_pairs(store, N)
     vote(store, 1, "skip")
     vote(store, 2)
-    assert store.reports.page(rater_id=1, rules=ROUNDS)["fresh"] == 2
+    assert shown_to(store, 1, ROUNDS)["fresh"] == 2
 
 
 def test_before_the_base_is_adopted_there_is_no_round(tmp_path: Path) -> None:

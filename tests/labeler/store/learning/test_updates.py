@@ -1,7 +1,5 @@
 """Updates: DESIGN's invariants 3, 4 and 5, one test each."""
 
-import random
-
 import pytest
 
 from labeler.domain.states import UpdateState, VersionState
@@ -12,8 +10,19 @@ from labeler.store.learning.updates import (
     HEARTBEAT_TIMEOUT_SECONDS,
     MAX_ATTEMPTS,
 )
-from labeler.store.records import Ballot, ClaimLostError
-from tests.support.store import RULES, N, claim, open_update, promote, version, vote
+from labeler.store.records import ClaimLostError
+from tests.support.store import (
+    RULES,
+    N,
+    claim,
+    lease,
+    open_update,
+    promote,
+    undo,
+    version,
+    vote,
+    vote_on,
+)
 from tests.support.tiny import add_pairs, fill, made_up_pair
 
 
@@ -84,9 +93,7 @@ def test_promotion_retires_old_pairs_that_nobody_holds_and_queues_the_first_new_
 ) -> None:
     vote(store, N)
     open_update(store)
-    store.queue.lease(
-        rater_id=1, holder="tab", wanted=2, seconds=60, now=1011.0, rng=random.Random(0)
-    )
+    lease(store, 2, now=1011.0)
     claimed = claim(store)
     new = [made_up_pair(1, 1), made_up_pair(2, 1)]
     store.updates.promote(claimed, version(1), new, trained_on=[], now=1020.0)
@@ -96,23 +103,19 @@ def test_promotion_retires_old_pairs_that_nobody_holds_and_queues_the_first_new_
 
 def test_a_held_pair_of_an_old_version_still_counts_and_its_age_is_recorded(store: Store) -> None:
     vote(store, N)
-    held = store.queue.lease(
-        rater_id=1, holder="late", wanted=1, seconds=60, now=1003.0, rng=random.Random(0)
-    )[0]
+    [held] = lease(store, holder="late", now=1003.0)
     open_update(store)
     promote(store, claim(store), 1)
-    store.votes.record(Ballot("late", held.lease_id, "left"), rater_id=1, now=1030.0)
-    late = store.reports.votes()[-1].vote
-    assert (late.id, late.staleness) == ("late", 1)
+    late = vote_on(store, held, now=1030.0)
+    newest = store.reports.votes()[-1].vote
+    assert (newest.id, newest.staleness) == (late, 1)
     assert store.reports.status(max_staleness=1)["labels"]["fresh"] == 1
     assert store.reports.status(max_staleness=0)["labels"]["fresh"] == 0
 
 
 def test_an_old_pair_that_is_given_back_is_retired(store: Store) -> None:
     vote(store, N)
-    held = store.queue.lease(
-        rater_id=1, holder="late", wanted=1, seconds=60, now=1003.0, rng=random.Random(0)
-    )[0]
+    [held] = lease(store, holder="late", now=1003.0)
     open_update(store)
     promote(store, claim(store), 1)
     store.queue.give_back([held.lease_id], rater_id=1, now=1030.0)
@@ -122,7 +125,7 @@ def test_an_old_pair_that_is_given_back_is_retired(store: Store) -> None:
 def test_a_label_undone_while_its_update_is_open_is_not_trained_on(store: Store) -> None:
     vote(store, N)
     open_update(store)
-    store.votes.undo(undo_id="u", rater_id=1, holder="tab", seconds=60, now=1011.0)
+    undo(store, now=1011.0)
     assert len(claim(store).labels) == N - 1
 
 
@@ -130,7 +133,7 @@ def test_an_update_whose_labels_were_all_undone_ends_without_a_pause(store: Stor
     vote(store, N)
     open_update(store)
     for number in range(N):
-        store.votes.undo(undo_id=f"u{number}", rater_id=1, holder="tab", seconds=60, now=1011.0)
+        undo(store, f"u{number}", now=1011.0)
     assert store.updates.claim(worker="w", rules=RULES.votes, now=1012.0) is None
     assert store.reports.status(max_staleness=2)["updates"]["running"] == 0
     vote(store, N, now=1013.0)
@@ -141,7 +144,7 @@ def test_a_label_undone_after_it_was_used_stays_recorded_as_used(store: Store) -
     vote(store, N)
     open_update(store)
     promote(store, claim(store), 1)
-    store.votes.undo(undo_id="u", rater_id=1, holder="tab", seconds=60, now=1030.0)
+    undo(store, now=1030.0)
     undone = [row.vote for row in store.reports.votes() if row.vote.superseded_by]
     assert [vote.used_in_update for vote in undone] == [1]
 

@@ -1,6 +1,5 @@
 """Versions made live again: rollback, promotion by hand, and what they do to the loop."""
 
-import random
 from collections.abc import Callable
 
 import pytest
@@ -11,11 +10,13 @@ from labeler.domain.states import UpdateState, VersionState
 from labeler.store import Store
 from labeler.store.database import Database
 from labeler.store.live_version import versions_since, versions_up_to_age
-from labeler.store.records import Ballot, Claim, ClaimLostError
+from labeler.store.records import Claim, ClaimLostError
 from labeler.store.tables import LiveChange
 from tests.support.store import (
     N,
     claim,
+    lease,
+    live,
     make_version,
     open_update,
     promote,
@@ -23,6 +24,7 @@ from tests.support.store import (
     states,
     version,
     vote,
+    vote_on,
 )
 from tests.support.tiny import add_pairs, fill
 
@@ -68,15 +70,13 @@ def test_a_version_rolled_back_can_be_made_live_again(store: Store) -> None:
 def test_a_rollback_retires_pairs_that_nobody_holds_and_keeps_every_vote(store: Store) -> None:
     make_version(store, 1, pairs=6)
     vote(store, 1, now=1020.0)
-    held = store.queue.lease(
-        rater_id=1, holder="late", wanted=1, seconds=9999, now=1021.0, rng=random.Random(0)
-    )[0]
+    [held] = lease(store, holder="late", seconds=9999, now=1021.0)
     before = store.reports.status(max_staleness=2)
     rollback(store)
     after = store.reports.status(max_staleness=2)
     assert after["labels"] == before["labels"]
     assert (after["pairs"]["ready"], after["pairs"]["leased"]) == (0, 1)
-    assert store.votes.record(Ballot("late", held.lease_id, "left"), rater_id=1, now=2001.0).saved
+    vote_on(store, held, now=2001.0)
 
 
 def test_the_next_version_after_a_rollback_has_a_new_number_and_the_right_parent(
@@ -141,13 +141,10 @@ def test_the_age_of_a_pair_is_the_moves_of_the_live_pointer_since_its_version_wa
 
 
 def test_a_vote_on_a_pair_of_a_version_that_is_live_again_is_not_stale(store: Store) -> None:
-    held = store.queue.lease(
-        rater_id=store.raters.local(now=1.0), holder="late", wanted=1, seconds=9999, now=1001.0,
-        rng=random.Random(0),
-    )[0]  # fmt: skip
+    [held] = lease(store, holder="late", seconds=9999)
     make_version(store, 1)
     rollback(store)
-    store.votes.record(Ballot("late", held.lease_id, "left"), rater_id=1, now=2001.0)
+    vote_on(store, held, now=2001.0)
     assert store.reports.votes()[-1].vote.staleness == 0
 
 
@@ -174,13 +171,13 @@ def test_an_update_that_trains_while_its_version_is_rolled_back_starts_again(sto
     assert store.versions.all()[2].parent_id == 0
 
 
-def refuse(store: Store, claimed: Claim, number: int, now: float) -> None:
+def refuse(store: Store, claimed: Claim, number: int, *, now: float) -> None:
     store.updates.reject(claimed, version(number), reason="worse", now=now)
 
 
 @pytest.mark.parametrize("end", [promote, refuse])
 def test_a_candidate_of_a_version_that_was_rolled_back_goes_nowhere(
-    store: Store, end: Callable[[Store, Claim, int, float], None]
+    store: Store, end: Callable[..., None]
 ) -> None:
     make_version(store, 1)
     vote(store, N, now=1030.0)
@@ -188,7 +185,7 @@ def test_a_candidate_of_a_version_that_was_rolled_back_goes_nowhere(
     lost = claim(store)
     rollback(store)
     with pytest.raises(ClaimLostError):
-        end(store, lost, 2, 2001.0)
+        end(store, lost, 2, now=2001.0)
     assert states(store) == ["live", "retired"]
     status = store.reports.status(max_staleness=2)
     assert status["updates"] == {"done": 1, "rejected": 0, "failed": 0, "running": 1}
@@ -240,9 +237,8 @@ def test_a_candidate_trained_apart_gets_a_number_of_its_own_and_can_be_made_live
     assert number == 1
     assert states(store) == ["live", VersionState.CANDIDATE]
     rollback(store, number)
-    live = store.versions.live()
-    assert live is not None
-    assert (live.id, live.folder, live.parent_id, live.live_at) == (1, "offline", 0, 2000.0)
+    row = live(store)
+    assert (row.id, row.folder, row.parent_id, row.live_at) == (1, "offline", 0, 2000.0)
 
 
 def test_a_number_taken_while_an_update_trained_makes_it_start_again(store: Store) -> None:

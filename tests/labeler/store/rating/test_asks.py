@@ -8,13 +8,13 @@ import pytest
 
 from labeler.domain.errors import BadInput
 from labeler.domain.rules import JudgeRules
-from labeler.domain.states import AskState, RaterRole
+from labeler.domain.states import AskState
 from labeler.store import Store
 from labeler.store.database import Database
 from labeler.store.learning.pruning import tidy
 from labeler.store.rating.asks import MAX_OPEN, MAX_READY, MAX_TRIES, AskView
-from labeler.store.records import Ballot
-from tests.support.store import RULES, make_version, vote
+from labeler.store.records import LeasedPair
+from tests.support.store import lease, make_version, second_rater, shown_to, vote, vote_on
 from tests.support.tiny import fill, made_up_pair
 
 PAIR = made_up_pair(0, 0)
@@ -26,12 +26,6 @@ def me(store: Store) -> int:
     return store.raters.local(now=1.0)
 
 
-def other(store: Store) -> int:
-    """Another rater."""
-    store.raters.invite("Ada", RaterRole.RATER, now=1.0)
-    return store.raters.find("Ada").id
-
-
 def ask(store: Store, rater: int, name: str = "a", text: str = "Mine?", **changed: Any) -> AskView:
     fields: dict[str, Any] = {"text": text, "continues": None, "now": 1000.0, **changed}
     found = store.asks.add(name, rater_id=rater, **fields)
@@ -39,26 +33,31 @@ def ask(store: Store, rater: int, name: str = "a", text: str = "Mine?", **change
     return found
 
 
-def look(store: Store, rater: int, name: str = "a", **changed: Any) -> AskView | None:
+def look_for(store: Store, rater: int, name: str = "a", **changed: Any) -> AskView | None:
     fields = {"holder": "tab", "gone": None, "seconds": 60, "now": 1002.0, **changed}
     return store.asks.look(name, rater_id=rater, rng=random.Random(0), **fields)
 
 
-def answered(store: Store, rater: int, name: str = "a", **changed: Any) -> AskView:
-    """Asked, taken and answered; then looked at by the page `tab`."""
-    ask(store, rater, name, **changed)
-    assert [asked.id for asked in store.asks.take(8, now=1001.0)] == [name]
-    assert store.asks.answer(name, PAIR, now=1001.0)
-    found = look(store, rater, name)
+def look(store: Store, rater: int, name: str = "a", **changed: Any) -> AskView:
+    """The ask, which is there."""
+    found = look_for(store, rater, name, **changed)
     assert found is not None
     return found
 
 
-def cast(store: Store, rater: int, lease_id: str, choice: str, now: float = 1003.0) -> str:
-    vote_id = f"vote {lease_id}"
-    ballot = Ballot(vote_id, lease_id, choice)
-    assert store.votes.record(ballot, rater_id=rater, now=now).saved
-    return vote_id
+def look_at_pair(store: Store, rater: int, name: str = "a", **changed: Any) -> LeasedPair:
+    """The pair of the ask, which the page holds."""
+    pair = look(store, rater, name, **changed).pair
+    assert pair is not None
+    return pair
+
+
+def answered(store: Store, rater: int, name: str = "a") -> LeasedPair:
+    """Asked, taken and answered; then looked at by the page `tab`."""
+    ask(store, rater, name)
+    assert [asked.id for asked in store.asks.take(8, now=1001.0)] == [name]
+    assert store.asks.answer(name, PAIR, now=1001.0)
+    return look_at_pair(store, rater, name)
 
 
 def test_an_ask_becomes_a_pair_that_the_rater_holds_and_votes_on(store: Store, me: int) -> None:
@@ -67,22 +66,16 @@ def test_an_ask_becomes_a_pair_that_the_rater_holds_and_votes_on(store: Store, m
     assert asked.messages == [{"role": "user", "content": "Mine?"}]
     store.asks.progress({"a": 7}, most=24)
     seen = look(store, me)
-    assert seen is not None
     assert (seen.state, seen.done_tokens, seen.max_tokens) == (AskState.SAMPLING, 7, 24)
     assert store.asks.answer("a", PAIR, now=1001.5)
     assert store.asks.take(8, now=1001.6) == []
-    seen = look(store, me)
-    assert seen is not None
-    assert seen.pair is not None
-    assert {seen.pair.left, seen.pair.right} == {PAIR.response_a, PAIR.response_b}
-    again = look(store, me)
-    assert again == seen
-    cast(store, me, seen.pair.lease_id, "left")
+    pair = look_at_pair(store, me)
+    assert {pair.left, pair.right} == {PAIR.response_a, PAIR.response_b}
+    assert look_at_pair(store, me) == pair
+    vote_on(store, pair, now=1003.0)
     row = store.reports.votes()[-1]
     assert (row.messages[-1]["content"], row.pair.purpose) == ("Mine?", "own")
-    after = look(store, me)
-    assert after is not None
-    assert after.pair is None
+    assert look(store, me).pair is None
     assert store.reports.status(max_staleness=2)["labels"]["fresh"] == 1
 
 
@@ -90,10 +83,10 @@ def test_the_same_ask_sent_twice_is_one_and_nobody_else_sees_it(store: Store, me
     ask(store, me)
     ask(store, me, text="Mine, once more?")
     assert len(store.asks.take(8, now=1001.0)) == 1
-    stranger = other(store)
+    stranger = second_rater(store)
     mine = {"text": "x", "continues": None, "now": 1.0}
     assert store.asks.add("a", rater_id=stranger, **mine) is None  # type: ignore[arg-type]
-    assert look(store, stranger) is None
+    assert look_for(store, stranger) is None
 
 
 def test_a_rater_has_a_few_open_asks_at_most_and_others_have_theirs(store: Store, me: int) -> None:
@@ -101,7 +94,7 @@ def test_a_rater_has_a_few_open_asks_at_most_and_others_have_theirs(store: Store
         ask(store, me, str(number))
     with pytest.raises(BadInput, match="3 prompts of yours wait"):
         ask(store, me, "one more")
-    ask(store, other(store), "hers")
+    ask(store, second_rater(store), "hers")
     store.asks.take(8, now=1001.0)
     store.asks.answer("0", PAIR, now=1001.0)
     ask(store, me, "one more")
@@ -109,14 +102,13 @@ def test_a_rater_has_a_few_open_asks_at_most_and_others_have_theirs(store: Store
 
 def test_a_pair_that_a_rater_asked_for_goes_to_nobody_else(store: Store, me: int) -> None:
     vote(store, 12)
-    stranger = other(store)
+    stranger = second_rater(store)
     ask(store, me)
     store.asks.take(8, now=1001.0)
     store.asks.answer("a", PAIR, now=1001.0)
     assert store.queue.ready() == 0
-    draw = {"holder": "new", "wanted": 9, "seconds": 60, "now": 1002.0, "rng": random.Random(0)}
-    assert store.queue.lease(rater_id=stranger, **draw) == []  # type: ignore[arg-type]
-    [mine] = store.queue.lease(rater_id=me, **draw)  # type: ignore[arg-type]
+    assert lease(store, 9, rater=stranger, holder="new") == []
+    [mine] = lease(store, 9, holder="new")
     assert mine.messages[-1]["content"] == "Mine?"
 
 
@@ -134,28 +126,21 @@ def test_an_open_tab_keeps_a_reply_and_a_closed_one_hands_it_over_on_the_same_si
 ) -> None:
     first = answered(store, me)
     elsewhere = look(store, me, holder="new")
-    assert elsewhere is not None
     assert (elsewhere.pair, elsewhere.elsewhere) == (None, "tab")
-    moved = look(store, me, holder="new", gone="tab")
-    assert moved is not None
-    assert moved.pair == first.pair
+    assert look_at_pair(store, me, holder="new", gone="tab") == first
     store.queue.end_expired_leases(now=2000.0)
-    later = look(store, me, holder="later", now=2001.0)
-    assert later is not None
-    assert later.pair is not None
-    assert first.pair is not None
-    assert (later.pair.left, later.pair.right) == (first.pair.left, first.pair.right)
+    later = look_at_pair(store, me, holder="later", now=2001.0)
+    assert (later.left, later.right) == (first.left, first.right)
 
 
 def test_a_page_finds_what_waits_and_what_has_no_vote_yet(store: Store, me: int) -> None:
     ready = answered(store, me, "ready")
     ask(store, me, "waits", now=1004.0)
-    page = store.reports.page(rater_id=me, rules=RULES)
+    page = shown_to(store, me)
     assert page["asks"] == ["ready", "waits"]
-    assert ready.pair is not None
-    cast(store, me, ready.pair.lease_id, "right")
-    assert store.reports.page(rater_id=me, rules=RULES)["asks"] == ["waits"]
-    assert store.reports.page(rater_id=other(store), rules=RULES)["asks"] == []
+    vote_on(store, ready, "right", now=1003.0)
+    assert shown_to(store, me)["asks"] == ["waits"]
+    assert shown_to(store, second_rater(store))["asks"] == []
 
 
 def test_a_reply_of_a_version_that_is_live_no_more_is_sampled_again(store: Store, me: int) -> None:
@@ -177,11 +162,8 @@ def test_a_new_version_takes_an_unread_reply_away_but_the_page_that_waits_still_
     store.asks.take(8, now=1001.0)
     store.asks.answer("a", PAIR, now=1001.0)
     make_version(store, 1)
-    assert store.reports.page(rater_id=me, rules=RULES)["asks"] == []
-    found = look(store, me)
-    assert found is not None
-    assert found.pair is not None
-    cast(store, me, found.pair.lease_id, "left")
+    assert shown_to(store, me)["asks"] == []
+    vote_on(store, look_at_pair(store, me), now=1003.0)
 
 
 def test_an_ask_that_a_dead_worker_held_is_taken_again_but_not_for_ever(
@@ -192,7 +174,6 @@ def test_an_ask_that_a_dead_worker_held_is_taken_again_but_not_for_ever(
         assert len(store.asks.take(8, now=1001.0)) == 1
     assert store.asks.take(8, now=1001.0) == []
     found = look(store, me)
-    assert found is not None
     assert found.state is AskState.FAILED
     assert "stopped in each of 3 tries" in str(found.reason)
 
@@ -209,7 +190,7 @@ def test_asks_that_a_dead_worker_held_are_taken_one_by_one_and_only_its_killer_e
             for name in asked:
                 store.asks.answer(name, PAIR, now=1001.0)
     assert taken == [["good", "killer", "late"], ["good"], ["killer"], ["killer"], ["late"]]
-    states = [found.state for name in taken[0] if (found := look(store, me, name))]
+    states = [look(store, me, name).state for name in taken[0]]
     assert states == [AskState.READY, AskState.FAILED, AskState.READY]
 
 
@@ -218,21 +199,19 @@ def test_a_rater_has_a_few_replies_without_a_vote_at_most(store: Store, me: int)
         last = answered(store, me, str(number))
     with pytest.raises(BadInput, match=f"{MAX_READY} replies to prompts of yours wait"):
         ask(store, me, "one more")
-    assert last.pair is not None
-    cast(store, me, last.pair.lease_id, "left")
+    vote_on(store, last, now=1003.0)
     ask(store, me, "one more")
-    assert len(store.reports.page(rater_id=me, rules=RULES)["asks"]) == MAX_READY
+    assert len(shown_to(store, me)["asks"]) == MAX_READY
 
 
 def test_a_conversation_goes_on_with_the_reply_that_the_vote_prefers(store: Store, me: int) -> None:
     first = answered(store, me)
-    assert first.pair is not None
-    voted = cast(store, me, first.pair.lease_id, "right")
+    voted = vote_on(store, first, "right", now=1003.0)
     ask(store, me, "next", text="And then?", continues=voted)
     [asked] = store.asks.take(8, now=1004.0)
     assert asked.messages == [
         {"role": "user", "content": "Mine?"},
-        {"role": "assistant", "content": first.pair.right},
+        {"role": "assistant", "content": first.right},
         {"role": "user", "content": "And then?"},
     ]
 
@@ -240,12 +219,8 @@ def test_a_conversation_goes_on_with_the_reply_that_the_vote_prefers(store: Stor
 def test_a_conversation_goes_on_with_the_text_that_the_rater_made_of_the_reply(
     store: Store, me: int
 ) -> None:
-    first = answered(store, me)
-    assert first.pair is not None
-    lease = first.pair.lease_id
-    ballot = Ballot("v", lease, "left", edit="Better.")
-    assert store.votes.record(ballot, rater_id=me, now=1003.0).saved
-    ask(store, me, "next", continues="v")
+    voted = vote_on(store, answered(store, me), now=1003.0, edit="Better.")
+    ask(store, me, "next", continues=voted)
     [asked] = store.asks.take(8, now=1004.0)
     assert asked.messages[1] == {"role": "assistant", "content": "Better."}
 
@@ -264,7 +239,7 @@ def test_only_a_standing_vote_of_ones_own_that_prefers_a_reply_goes_on(
         with pytest.raises(BadInput, match=says):
             ask(store, me, str(number), continues=voted)
     with pytest.raises(BadInput, match="is not known"):
-        ask(store, other(store), "hers", continues=mine)
+        ask(store, second_rater(store), "hers", continues=mine)
 
 
 def test_pairs_nobody_answered_are_tidied_away_with_their_asks(
@@ -277,7 +252,7 @@ def test_pairs_nobody_answered_are_tidied_away_with_their_asks(
     late = 1000.0 + 30 * 86_400
     while tidy(database, now=late, max_expired=0):
         pass
-    assert look(store, me) is None
+    assert look_for(store, me) is None
 
 
 def test_own_prompts_are_not_sampled_for_others(store: Store, me: int) -> None:
@@ -288,7 +263,7 @@ def test_own_prompts_are_not_sampled_for_others(store: Store, me: int) -> None:
 def test_a_disabled_account_asks_nothing_and_its_asks_wait_until_it_is_enabled(
     store: Store, me: int
 ) -> None:
-    theirs = other(store)
+    theirs = second_rater(store)
     ask(store, theirs, "theirs")
     ask(store, me, "mine", now=1001.0)
     store.raters.disable(theirs, now=1002.0)

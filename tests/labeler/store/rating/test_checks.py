@@ -11,9 +11,22 @@ from labeler.domain.rules import CheckRules
 from labeler.domain.states import PairState, Purpose
 from labeler.store import Store
 from labeler.store.database import Database
-from labeler.store.records import Ballot, Gold, LeasedPair
+from labeler.store.records import Gold, LeasedPair
 from labeler.store.tables import Lease, Pair, Prompt, Vote
-from tests.support.store import RULES, change, claim, make_version, open_update, promote, rows
+from tests.support.store import (
+    RULES,
+    change,
+    claim,
+    lease,
+    make_version,
+    open_update,
+    promote,
+    rows,
+    second_rater,
+    shown_to,
+    undo,
+    vote_on,
+)
 from tests.support.tiny import add_pairs, fill
 
 GOLD = CheckRules(gold_share=1.0)
@@ -31,35 +44,11 @@ def add_gold(store: Store, count: int = 4, seed: int = 0) -> tuple[int, int]:
     return store.gold.add(GOLDS[:count], now=1000.0, rng=random.Random(seed))
 
 
-def lease(
-    store: Store,
-    rater: int,
-    count: int = 1,
-    checks: CheckRules | None = None,
-    *,
-    rng: random.Random | None = None,
-    now: float = 1001.0,
-    shown: tuple[str, ...] = (),
-) -> list[LeasedPair]:
-    return store.queue.lease(
-        rater_id=rater,
-        holder="tab",
-        wanted=count,
-        shown=shown,
-        seconds=60,
-        now=now,
-        rng=rng or random.Random(0),
-        checks=checks,
-    )
-
-
 def say(
     store: Store, rater: int, pairs: list[LeasedPair], choice: str = "left", now: float = 1002.0
 ) -> None:
     for number, pair in enumerate(pairs):
-        at = now + number / 1000
-        ballot = Ballot("vote " + pair.lease_id, pair.lease_id, choice)
-        assert store.votes.record(ballot, rater_id=rater, now=at).saved
+        vote_on(store, pair, choice, rater=rater, now=now + number / 1000)
 
 
 def pair_of(database: Database, leased: LeasedPair) -> Pair:
@@ -71,41 +60,36 @@ def is_gold(pair: LeasedPair) -> bool:
     return pair.messages[0]["content"].startswith("Gold")
 
 
-def second(store: Store) -> int:
-    store.raters.invite("second", "rater", now=1.0)
-    return next(one.id for one in store.raters.all() if one.name == "second")
-
-
 def test_a_gold_pair_goes_to_each_rater_at_most_once_and_to_all_of_them_at_the_same_time(
     store: Store, rater: int
 ) -> None:
     add_gold(store)
-    mine = lease(store, rater, 6, GOLD)
-    theirs = lease(store, second(store), 6, GOLD)
+    mine = lease(store, 6, checks=GOLD)
+    theirs = lease(store, 6, rater=second_rater(store), checks=GOLD)
     for pairs in (mine, theirs):
         assert sorted(pair.messages[0]["content"] for pair in pairs if is_gold(pair)) == [
             f"Gold {n}?" for n in range(4)
         ]
     say(store, rater, mine)
-    assert not any(is_gold(pair) for pair in lease(store, rater, 6, GOLD))
+    assert not any(is_gold(pair) for pair in lease(store, 6, checks=GOLD))
 
 
 def test_a_gold_pair_that_was_never_voted_on_comes_again_and_one_whose_vote_was_undone_does_not(
     store: Store, rater: int
 ) -> None:
     add_gold(store, 1)
-    (first,) = lease(store, rater, 1, GOLD)
+    (first,) = lease(store, checks=GOLD)
     store.queue.give_back([first.lease_id], rater_id=rater, now=1001.0)
-    (again,) = lease(store, rater, 1, GOLD)
+    (again,) = lease(store, checks=GOLD)
     assert is_gold(first)
     assert is_gold(again)
     say(store, rater, [again])
-    undone = store.votes.undo(undo_id="u", rater_id=rater, holder="tab", seconds=60, now=1003.0)
+    undone = undo(store, rater=rater)
     assert undone.pair is not None
     assert (undone.pair.left, undone.pair.right) == (again.left, again.right)
-    assert lease(store, rater, 1) == [undone.pair]  # a reloaded page gets it back
+    assert lease(store) == [undone.pair]  # a reloaded page gets it back
     store.queue.give_back([undone.pair.lease_id], rater_id=rater, now=1004.0)
-    assert not is_gold(lease(store, rater, 1, GOLD)[0])
+    assert not is_gold(lease(store, checks=GOLD)[0])
 
 
 def test_checks_are_their_share_of_what_a_rater_is_handed_the_same_for_the_same_lot(
@@ -125,27 +109,27 @@ def handed_out(store: Store, rater: int, count: int, rng: random.Random) -> list
     """So many pairs, fifty at a time: a rater cannot hold more than 64. All are given back."""
     handed: list[LeasedPair] = []
     while len(handed) < count:
-        handed += lease(store, rater, 50, CheckRules(gold_share=0.1), rng=rng)
+        handed += lease(store, 50, rater=rater, checks=CheckRules(gold_share=0.1), rng=rng)
         store.queue.end_all_leases(now=1002.0)
     return handed
 
 
 def test_a_check_never_comes_where_an_ordinary_pair_would_not(store: Store, rater: int) -> None:
     add_gold(store)
-    lease(store, rater, 60)
-    other = second(store)
-    assert lease(store, other, 3, GOLD) == []
+    lease(store, 60)
+    other = second_rater(store)
+    assert lease(store, 3, rater=other, checks=GOLD) == []
 
 
 def test_nothing_learns_from_a_check_and_no_count_of_labels_has_it(
     store: Store, rater: int
 ) -> None:
     add_gold(store)
-    say(store, rater, lease(store, rater, 4, GOLD))
+    say(store, rater, lease(store, 4, checks=GOLD))
     labels = store.reports.status(max_staleness=2)["labels"]
     assert (labels["human"], labels["fresh"]) == (0, 0)
     assert open_update(store) is None
-    say(store, rater, lease(store, rater, 4))
+    say(store, rater, lease(store, 4))
     assert open_update(store) is not None
     assert len(claim(store).labels) == 4
 
@@ -172,7 +156,7 @@ def test_adding_gold_twice_counts_duplicates_and_removed_ones_come_back(
     numbers = [row["id"] for row in store.gold.all()]
     store.gold.remove(numbers[0], now=1005.0)
     assert [row["id"] for row in store.gold.all()] == numbers[1:]
-    assert sum(map(is_gold, lease(store, rater, 6, GOLD))) == 2
+    assert sum(map(is_gold, lease(store, 6, checks=GOLD))) == 2
     with pytest.raises(BadInput, match="gold list"):
         store.gold.remove(numbers[0], now=1006.0)
     assert add_gold(store, 1) == (0, 1)
@@ -183,7 +167,7 @@ def test_the_list_says_how_many_votes_on_each_gold_pair_were_right(
     store: Store, database: Database, rater: int
 ) -> None:
     add_gold(store, 2)
-    pairs = lease(store, rater, 2, GOLD)
+    pairs = lease(store, 2, checks=GOLD)
     right = "left" if pairs[0].left.startswith("yes") else "right"
     say(store, rater, pairs[:1], right)
     say(store, rater, pairs[1:], "tie")
@@ -205,21 +189,21 @@ def test_a_check_is_said_to_be_of_the_version_that_was_live_when_it_was_handed_o
     store: Store, rater: int
 ) -> None:
     add_gold(store)
-    other = second(store)
-    (before,) = lease(store, other, 1, GOLD)
+    other = second_rater(store)
+    (before,) = lease(store, rater=other, checks=GOLD)
     make_version(store, 1)
-    (after,) = lease(store, other, 2, GOLD, now=1030.0, shown=(before.lease_id,))
+    (after,) = lease(store, 2, rater=other, checks=GOLD, now=1030.0, shown=(before.lease_id,))
     assert is_gold(before)
     assert is_gold(after)
     assert (before.version_id, after.version_id) == (0, 1)
-    again = lease(store, other, 2, now=1031.0)  # a reload
+    again = lease(store, 2, rater=other, now=1031.0)  # a reload
     assert [pair.version_id for pair in again] == [0, 1]
 
 
-def vote_on(
+def say_next(
     store: Store, rater: int, count: int, choice: str = "left", *, now: float
 ) -> list[LeasedPair]:
-    pairs = lease(store, rater, count, now=now)
+    pairs = lease(store, count, rater=rater, now=now)
     say(store, rater, pairs, choice, now=now)
     return pairs
 
@@ -227,12 +211,12 @@ def vote_on(
 def test_repeats_begin_with_the_30th_vote_and_leave_out_the_last_twenty(
     store: Store, database: Database, rater: int
 ) -> None:
-    early = vote_on(store, rater, 10, now=1002.0)
-    vote_on(store, rater, 19, now=1003.0)
-    assert pair_of(database, lease(store, rater, 1, REPEAT)[0]).purpose is Purpose.LOOP
+    early = say_next(store, rater, 10, now=1002.0)
+    say_next(store, rater, 19, now=1003.0)
+    assert pair_of(database, lease(store, checks=REPEAT)[0]).purpose is Purpose.LOOP
     store.queue.end_all_leases(now=1004.0)
-    vote_on(store, rater, 1, now=1005.0)
-    repeats = [pair_of(database, pair) for pair in lease(store, rater, 12, REPEAT)]
+    say_next(store, rater, 1, now=1005.0)
+    repeats = [pair_of(database, pair) for pair in lease(store, 12, checks=REPEAT)]
     copies = [pair for pair in repeats if pair.purpose is Purpose.REPEAT]
     assert len(copies) == 10
     sources = {pair_of(database, pair).id: pair_of(database, pair) for pair in early}
@@ -243,26 +227,28 @@ def test_repeats_begin_with_the_30th_vote_and_leave_out_the_last_twenty(
         assert (copy.prompt_id, copy.for_rater_id) == (source.prompt_id, rater)
         assert copy.state is PairState.CHECK
     assert not [
-        p for p in lease(store, second(store), 12, REPEAT) if pair_of(database, p) in copies
+        p
+        for p in lease(store, 12, rater=second_rater(store), checks=REPEAT)
+        if pair_of(database, p) in copies
     ]
 
 
 def test_skips_are_not_repeated_and_a_repeat_handed_out_in_vain_comes_first(
     store: Store, database: Database, rater: int
 ) -> None:
-    vote_on(store, rater, 9, "skip", now=1002.0)
-    kept = vote_on(store, rater, 2, "tie", now=1003.0)
-    vote_on(store, rater, 20, now=1004.0)
-    (first,) = lease(store, rater, 1, REPEAT)
+    say_next(store, rater, 9, "skip", now=1002.0)
+    kept = say_next(store, rater, 2, "tie", now=1003.0)
+    say_next(store, rater, 20, now=1004.0)
+    (first,) = lease(store, checks=REPEAT)
     source = pair_of(database, first).source_pair_id
     assert source in [pair_of(database, pair).id for pair in kept]
     store.queue.give_back([first.lease_id], rater_id=rater, now=1003.0)
-    (again,) = lease(store, rater, 1, REPEAT)
+    (again,) = lease(store, checks=REPEAT)
     assert pair_of(database, again).id == pair_of(database, first).id
 
 
 def page(store: Store, rater: int) -> tuple[int, int, int]:
-    shown = store.reports.page(rater_id=rater, rules=replace(RULES, labels_per_update=10))
+    shown = shown_to(store, rater, replace(RULES, labels_per_update=10))
     return shown["votes"], shown["fresh"], shown["ready"]
 
 
@@ -275,7 +261,7 @@ def test_the_counters_of_the_page_move_on_a_check_as_on_any_other_pair(
     add_gold(store)
     for ready in rows(database, Pair, col(Pair.state) == PairState.READY):
         change(database, Pair, ready.id, votes_wanted=votes_wanted)
-    say(store, other := second(store), lease(store, other, 4))  # whose pairs come first
+    say(store, other := second_rater(store), lease(store, 4, rater=other))  # whose pairs come first
 
     def seen(checks: CheckRules | None) -> list[tuple[int, int, int]]:
         begin = page(store, rater)
@@ -284,14 +270,12 @@ def test_the_counters_of_the_page_move_on_a_check_as_on_any_other_pair(
         def look() -> None:
             moves.append(tuple(n - b for n, b in zip(page(store, rater), begin, strict=True)))
 
-        (pair,) = lease(store, rater, 1, checks)
+        (pair,) = lease(store, checks=checks)
         assert is_gold(pair) is (checks is not None)
         look()
         say(store, rater, [pair], choice)
         look()
-        undone = store.votes.undo(
-            undo_id="u" + pair.lease_id, rater_id=rater, holder="tab", seconds=60, now=1003.0
-        )
+        undone = undo(store, "u" + pair.lease_id, rater=rater)
         look()
         assert undone.pair is not None
         say(store, rater, [undone.pair], choice)
@@ -308,14 +292,14 @@ def test_a_vote_on_a_check_is_told_as_an_ordinary_one_of_its_time_is(
     on ordinary pairs alone; some votes judge the update instead of making it.
     """
     add_gold(store, 1)
-    other = second(store)
+    other = second_rater(store)
     rules = replace(RULES, labels_per_update=8, held_out_share=0.5)
     for at in range(1002, 1008):
-        say(store, rater, lease(store, rater, 1, GOLD if at == 1004 else None), now=at)
-        say(store, other, lease(store, other, 1), now=at)
+        say(store, rater, lease(store, checks=GOLD if at == 1004 else None), now=at)
+        say(store, other, lease(store, rater=other), now=at)
     assert store.updates.open_if_due(rules, now=1010.0) is not None
     for who in (rater, other):  # too late for this update
-        say(store, who, lease(store, who, 1), now=1011.0)
+        say(store, who, lease(store, rater=who), now=1011.0)
     claimed = claim(store, now=1012.0, rules=rules)
     assert claimed.held_out
     promote(store, claimed, 1)
@@ -323,7 +307,7 @@ def test_a_vote_on_a_check_is_told_as_an_ordinary_one_of_its_time_is(
     def told(who: int) -> tuple[object, ...]:
         past = store.history.last(rater_id=who, limit=30, votes=rules.votes)
         [change] = store.changes.of(who, last=10)
-        result = store.reports.page(rater_id=who, rules=rules)["result"]
+        result = shown_to(store, who, rules)["result"]
         return [vote.trained for vote in past], change.my_labels, result["my_labels"]
 
     assert told(rater) == told(other)
@@ -334,8 +318,8 @@ def test_a_rater_never_gave_more_labels_than_an_update_had(store: Store, rater: 
     """Nor are those that made the version before told again."""
     add_gold(store, 2)
     for number, at in ((1, 1002.0), (2, 1030.0)):
-        say(store, rater, lease(store, rater, 1, GOLD, now=at), now=at)
-        say(store, rater, lease(store, rater, 4, now=at), now=at)
+        say(store, rater, lease(store, checks=GOLD, now=at), now=at)
+        say(store, rater, lease(store, 4, now=at), now=at)
         assert open_update(store, at + 8) is not None
         promote(store, claim(store, now=at + 9), number, now=at + 10)
         add_pairs(store, 9, version=number)
@@ -345,10 +329,9 @@ def test_a_rater_never_gave_more_labels_than_an_update_had(store: Store, rater: 
 def test_the_dashboard_counts_labels_as_the_status_does(store: Store, rater: int) -> None:
     """Not those on checks; but an edit is one of its own."""
     add_gold(store)
-    say(store, rater, lease(store, rater, 4, GOLD))
-    (last,) = lease(store, rater)
-    ballot = Ballot("edited", last.lease_id, "left", edit="A better one.")
-    assert store.votes.record(ballot, rater_id=rater, now=1003.0).saved
+    say(store, rater, lease(store, 4, checks=GOLD))
+    (last,) = lease(store)
+    vote_on(store, last, rater=rater, now=1003.0, edit="A better one.")
     labels = store.reports.status(max_staleness=2)["labels"]["human"]
     series = store.dashboard.series(start=1000.0, bucket_seconds=10.0)
     assert labels == store.dashboard.totals().human == 2
@@ -363,14 +346,14 @@ def test_the_progress_never_says_that_an_update_is_due_when_it_is_not(
     rules = replace(RULES, labels_per_update=6)
 
     def fresh() -> int:
-        return int(store.reports.page(rater_id=rater, rules=rules)["fresh"])
+        return int(shown_to(store, rater, rules)["fresh"])
 
-    say(store, rater, lease(store, rater, 4, GOLD))
+    say(store, rater, lease(store, 4, checks=GOLD))
     assert fresh() == 4
-    say(store, rater, lease(store, rater, 5))
+    say(store, rater, lease(store, 5))
     assert fresh() == 5
     assert store.updates.open_if_due(rules, now=1010.0) is None
-    say(store, rater, lease(store, rater, 1))
+    say(store, rater, lease(store))
     assert fresh() == 6
     assert store.updates.open_if_due(rules, now=1010.0) is not None
     promote(store, claim(store, rules=rules), 1)
@@ -381,7 +364,7 @@ def test_an_update_lists_no_vote_on_a_check_even_beside_used_ones(
     store: Store, database: Database, rater: int
 ) -> None:
     add_gold(store)
-    say(store, rater, lease(store, rater, 4, GOLD))
+    say(store, rater, lease(store, 4, checks=GOLD))
     make_version(store, 1)
     make_version(store, 2, now=1040.0)
     checks = select(Pair.id).where(col(Pair.state) == PairState.CHECK)

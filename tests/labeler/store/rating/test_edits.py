@@ -2,50 +2,28 @@
 
 import pytest
 
-from labeler.domain.finding import Finding
 from labeler.domain.labels import VoteRules
-from labeler.domain.rules import DueRules
 from labeler.domain.states import Choice, PairState, Purpose
 from labeler.store import Store
 from labeler.store.database import Database
-from labeler.store.records import Ballot, LeasedPair, NewVersion, Undone
+from labeler.store.records import Ballot, LeasedPair
 from labeler.store.tables import Pair
-from tests.labeler.store.rating.test_queue_and_votes import lease, second_rater
-from tests.support.store import change
-from tests.support.tiny import add_pairs, fill
-
-RULES = DueRules(labels_per_update=1, max_staleness=2, cooldown_seconds=0)
-
-
-@pytest.fixture(autouse=True)
-def rater(store: Store) -> int:
-    return store.raters.local(now=1.0)
+from tests.support.store import (
+    change,
+    claim,
+    lease,
+    open_update,
+    promote,
+    second_rater,
+    shown_to,
+    undo,
+)
+from tests.support.tiny import fill
 
 
 def vote(store: Store, pair: LeasedPair, name: str = "v", **more: object) -> None:
     ballot = Ballot(name, pair.lease_id, str(more.pop("choice", "left")), **more)  # type: ignore[arg-type]
     assert store.votes.record(ballot, rater_id=1, now=1002.0).saved
-
-
-def undo(store: Store, vote_id: str | None = None, holder: str = "tab") -> Undone:
-    return store.votes.undo(
-        undo_id=f"undo-{vote_id}",
-        rater_id=1,
-        holder=holder,
-        seconds=60,
-        now=1005.0,
-        vote_id=vote_id,
-    )
-
-
-def promote(store: Store) -> None:
-    """Make version 1 of what is there."""
-    assert store.updates.open_if_due(RULES, now=1010.0)
-    claim = store.updates.claim(worker="w", rules=RULES.votes, now=1010.0)
-    assert claim is not None
-    used = [vote_id for label in claim.labels for vote_id in label.vote_ids]
-    made = NewVersion(id=1, folder="v1", sha256="x", finding=Finding())
-    store.updates.promote(claim, made, [], trained_on=used, now=1011.0)
 
 
 def make_check(database: Database) -> None:
@@ -99,17 +77,17 @@ def test_a_reply_saved_as_it_was_after_its_thought_is_no_edit(
 def test_no_update_lists_an_edit_before_it_has_its_tokens(store: Store) -> None:
     fill(store, 1)
     vote(store, lease(store)[0], edit="A better one.")
-    assert store.reports.page(rater_id=1, rules=RULES)["fresh"] == 1
+    assert shown_to(store, 1)["fresh"] == 1
     (waiting,) = store.edits.untokenised(9)
     store.edits.tokenise(waiting.pair_id, [5, 0], reference_logp=-3.0, logp=None)
-    assert store.reports.page(rater_id=1, rules=RULES)["fresh"] == 2
+    assert shown_to(store, 1)["fresh"] == 2
     assert store.edits.untokenised(9) == []
 
 
 def test_the_edit_counts_as_no_second_vote_of_its_rater(store: Store) -> None:
     fill(store, 1)
     vote(store, lease(store)[0], edit="A better one.")
-    assert store.reports.page(rater_id=1, rules=RULES)["votes"] == 1
+    assert shown_to(store, 1)["votes"] == 1
     assert past(store) == ["v"]
 
 
@@ -118,7 +96,7 @@ def test_a_vote_may_have_any_id_that_a_page_can_make_beside_an_edit(store: Store
     first, second = lease(store, 2)
     vote(store, first, edit="A better one.")
     vote(store, second, "v-edit")
-    assert undo(store, "v").edit == "A better one."
+    assert undo(store, vote_id="v").edit == "A better one."
     assert past(store) == ["v-edit"]
 
 
@@ -151,7 +129,7 @@ def test_undo_takes_the_edit_back_too_and_gives_its_text(store: Store) -> None:
     undone = undo(store)
     assert (undone.choice, undone.edit) == ("left", "A better one.")
     assert undo(store) == undone
-    assert {row.vote.superseded_by for row in store.reports.votes()} == {"undo-None"}
+    assert {row.vote.superseded_by for row in store.reports.votes()} == {"u"}
     assert store.edits.untokenised(9) == []
     assert lease(store, 9) == [undone.pair]
     assert undone.pair is not None
@@ -167,7 +145,7 @@ def test_nothing_learns_from_an_edit_of_a_pair_that_checks_raters(
     make_check(database)
     vote(store, shown, edit="A better one.")
     assert store.edits.untokenised(9) == []
-    assert store.reports.page(rater_id=1, rules=RULES)["fresh"] == 0
+    assert store.reports.status(max_staleness=2)["labels"]["fresh"] == 0
     (one,) = store.history.last(rater_id=1, limit=9, votes=VoteRules())
     assert one.edit == "A better one."
 
@@ -195,10 +173,11 @@ def test_a_check_counts_as_learned_from_as_an_ordinary_vote_would(
     make_check(database)
     for number, pair in enumerate(shown):
         vote(store, pair, f"v{number}", choice="left" if number < 2 else "tie")
-    promote(store)
+    assert open_update(store, labels_per_update=1)
+    promote(store, claim(store), 1)
     found = store.history.last(rater_id=1, limit=9, votes=VoteRules())
     assert {one.vote_id: one.trained for one in found} == {"v0": 1, "v1": 1, "v2": None}
-    assert undo(store, "v0").trained == undo(store, "v1").trained == 1
+    assert undo(store, "u0", vote_id="v0").trained == undo(store, "u1", vote_id="v1").trained == 1
 
 
 def test_an_older_vote_is_taken_back_from_any_tab_on_the_same_sides(store: Store) -> None:
@@ -206,7 +185,7 @@ def test_an_older_vote_is_taken_back_from_any_tab_on_the_same_sides(store: Store
     first, second = lease(store, 2)
     vote(store, first, "one")
     vote(store, second, "two")
-    undone = undo(store, "one", holder="another-tab")
+    undone = undo(store, vote_id="one", holder="another-tab")
     assert undone.pair is not None
     assert (undone.pair.left, undone.pair.right) == (first.left, first.right)
     assert past(store) == ["two"]
@@ -220,7 +199,7 @@ def test_a_vote_of_somebody_else_or_of_an_edit_is_not_taken_back(store: Store) -
     (theirs,) = lease(store, rater=2, holder="other")
     store.votes.record(Ballot("x", theirs.lease_id, "left"), rater_id=2, now=1004.0)
     for vote_id in ("x", "v:edit", "none"):
-        undone = undo(store, vote_id)
+        undone = undo(store, vote_id, vote_id=vote_id)
         assert (undone.pair, undone.choice) == (None, None)
         assert undone.reason is not None
         assert "was already undone" in undone.reason
@@ -230,14 +209,12 @@ def test_a_vote_whose_pair_others_hold_is_taken_back_with_a_word_on_it(
     store: Store, database: Database
 ) -> None:
     """The pair wanted two votes when this one was cast; since then it wants one, and is held."""
-    fill(store, 0)
-    store.prompts.add([[{"role": "user", "content": "?"}]], now=1.0)
-    add_pairs(store, 1, votes_wanted=2)
+    fill(store, 1, votes_wanted=2)
     second_rater(store)
     vote(store, lease(store)[0], "mine")
     lease(store, rater=2, holder="other")
     change(database, Pair, 1, votes_wanted=1)
-    undone = undo(store, "mine")
+    undone = undo(store, vote_id="mine")
     assert undone.choice is not None
     assert undone.pair is None
     assert undone.reason is not None
@@ -256,7 +233,7 @@ def test_reasons_can_come_after_the_vote_once_and_while_it_stands(store: Store) 
     other = store.votes.explain("one", reasons=["tone"], comment=None, rater_id=1)
     assert (other.saved, other.reason) == (False, "this vote already has its reasons")
     assert not store.votes.explain("two", reasons=["tone"], comment=None, rater_id=2).saved
-    undo(store, "two")
+    undo(store, vote_id="two")
     late = store.votes.explain("two", reasons=["tone"], comment=None, rater_id=1)
     assert (late.saved, late.reason) == (False, "this vote was undone")
     kept = {row.vote.id: (row.vote.reasons, row.vote.comment) for row in store.reports.votes()}

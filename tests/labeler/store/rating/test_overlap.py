@@ -1,6 +1,5 @@
 """Pairs with several votes: when they are trained on, and that nothing hangs."""
 
-import random
 from dataclasses import replace
 
 import pytest
@@ -9,10 +8,20 @@ from labeler.domain.labels import VoteRules
 from labeler.store import Store
 from labeler.store.database import Database
 from labeler.store.rating.overlap import ACTIVE_SECONDS
-from labeler.store.records import Ballot, Claim
+from labeler.store.records import Claim
 from labeler.store.views.health import facts
-from tests.support.store import RULES, claim, open_update, promote, version
-from tests.support.tiny import add_pairs, fill, made_up_pair
+from tests.support.store import (
+    RULES,
+    claim,
+    last_update,
+    lease,
+    open_update,
+    promote,
+    second_rater,
+    version,
+    vote_on,
+)
+from tests.support.tiny import fill, made_up_pair
 
 WAIT = 1800.0
 
@@ -20,27 +29,15 @@ WAIT = 1800.0
 @pytest.fixture
 def raters(store: Store) -> tuple[int, int]:
     """Two raters, and six pairs that want two votes each."""
-    fill(store, 0)
-    store.prompts.add([[{"role": "user", "content": f"Pair {n}?"}] for n in range(12)], now=1.0)
-    add_pairs(store, 6, votes_wanted=2)
-    store.raters.invite("second", "rater", now=1.0)
-    second = next(one.id for one in store.raters.all() if one.name == "second")
-    return store.raters.local(now=1.0), second
+    fill(store, 6, prompts=12, votes_wanted=2)
+    return store.raters.local(now=1.0), second_rater(store)
 
 
 def vote(store: Store, rater: int, count: int, choice: str = "left", now: float = 1002.0) -> int:
     """Votes on the next pairs that this rater gets; returns how many there were."""
-    pairs = store.queue.lease(
-        rater_id=rater,
-        holder=f"tab {rater}",
-        wanted=count,
-        seconds=60,
-        now=now,
-        rng=random.Random(rater),
-    )
+    pairs = lease(store, count, rater=rater, now=now)
     for pair in pairs:
-        ballot = Ballot(f"{rater} {pair.lease_id}", pair.lease_id, choice)
-        assert store.votes.record(ballot, rater_id=rater, now=now).saved
+        vote_on(store, pair, choice, rater=rater, now=now)
     return len(pairs)
 
 
@@ -124,9 +121,7 @@ def test_a_lone_skip_ends_as_a_pair_that_nobody_answered(
 def test_a_pair_that_somebody_holds_waits_for_them(store: Store, raters: tuple[int, int]) -> None:
     first, second = raters
     vote(store, first, 1)
-    store.queue.lease(
-        rater_id=second, holder="t", wanted=1, seconds=1e6, now=1003.0, rng=random.Random(0)
-    )
+    lease(store, rater=second, seconds=1e6, now=1003.0)
     assert store.overlap.settle(wait_seconds=WAIT, now=1e5) == 0
     store.queue.end_expired_leases(now=1e7)
     assert store.overlap.settle(wait_seconds=WAIT, now=1e7) == 1
@@ -157,7 +152,7 @@ def test_votes_weigh_by_their_raters_reliability(store: Store, raters: tuple[int
     """One says left, one right, with weights 1.5 and 0.5: target 0.75 or 0.25, weight 2."""
     first, second = raters
     vote(store, first, 2, "left")
-    vote(store, second, 2, "right")
+    vote(store, second, 2, "right", now=1003.0)
     open_update(store)
     claimed = take(store, {first: 1.5, second: 0.5})
     assert claimed is not None
@@ -195,9 +190,7 @@ def test_an_update_whose_votes_all_weigh_nothing_is_rejected_and_not_tried_again
     store.overlap.settle(wait_seconds=WAIT, now=1005.0)
     open_update(store)
     assert take(store, {raters[0]: 0.0}) is None
-    last = store.updates.last()
-    assert last is not None
-    assert "weigh nothing" in str(last.reason)
+    assert "weigh nothing" in str(last_update(store).reason)
     assert open_update(store, now=1020.0) is None
 
 

@@ -1,49 +1,16 @@
 """Leases and votes: DESIGN's invariants 1, 2, 5 and 6, one test each."""
 
-import random
-
 import pytest
 
 from labeler.domain.errors import BadInput
-from labeler.domain.states import Choice, RaterRole
+from labeler.domain.states import Choice
 from labeler.store import Store
 from labeler.store.rating.queue import MAX_HELD
-from labeler.store.records import Ballot, LeasedPair
-from tests.support.store import N, make_version
+from labeler.store.records import Ballot
+from tests.support.store import N, lease, make_version, second_rater, undo
 from tests.support.tiny import add_pairs, fill
 
 SECONDS = 60.0
-
-
-def lease(
-    store: Store,
-    wanted: int = 1,
-    *,
-    rater: int = 1,
-    holder: str = "tab",
-    shown: list[str] | None = None,
-    now: float = 1001.0,
-) -> list[LeasedPair]:
-    return store.queue.lease(
-        rater_id=rater,
-        holder=holder,
-        wanted=wanted,
-        shown=shown or [],
-        seconds=SECONDS,
-        now=now,
-        rng=random.Random(0),
-    )
-
-
-def second_rater(store: Store) -> int:
-    store.raters.local(now=1.0)
-    store.raters.invite("second", RaterRole.RATER, now=1.0)
-    return 2
-
-
-@pytest.fixture(autouse=True)
-def rater(store: Store) -> int:
-    return store.raters.local(now=1.0)
 
 
 def test_a_vote_is_stored_in_the_pairs_own_order_whatever_side_was_shown(store: Store) -> None:
@@ -65,9 +32,7 @@ def test_the_same_vote_sent_twice_counts_once(store: Store) -> None:
 
 
 def test_what_people_took_of_late_counts_each_pair_once(store: Store) -> None:
-    fill(store, 0)
-    store.prompts.add([[{"role": "user", "content": f"{n}?"}] for n in range(3)], now=1.0)
-    add_pairs(store, 3, votes_wanted=2)
+    fill(store, 3, votes_wanted=2)
     for rater in (1, second_rater(store)):
         for number, pair in enumerate(lease(store, 2, rater=rater, holder=f"of {rater}")):
             at = 1000.0 + 10 * rater + number
@@ -142,9 +107,7 @@ def test_a_late_vote_is_refused_once_somebody_else_holds_the_pair(store: Store) 
 def test_a_pair_that_wants_two_votes_takes_two_different_raters_and_no_third_lease(
     store: Store,
 ) -> None:
-    fill(store, 0)
-    store.prompts.add([[{"role": "user", "content": "One?"}]], now=1000.0)
-    add_pairs(store, 1, votes_wanted=2)
+    fill(store, 1, votes_wanted=2)
     other = second_rater(store)
     first = lease(store, 2)
     assert len(first) == 1, "a rater holds one slot of a pair at most"
@@ -160,7 +123,7 @@ def test_undo_brings_the_pair_back_on_the_same_sides_and_keeps_the_old_vote(stor
     fill(store, 3)
     pair = lease(store)[0]
     store.votes.record(Ballot("v", pair.lease_id, "left"), rater_id=1, now=1002.0)
-    again = store.votes.undo(undo_id="u", rater_id=1, holder="tab", seconds=60, now=1003.0).pair
+    again = undo(store).pair
     assert again is not None
     assert (again.left, again.right) == (pair.left, pair.right)
     store.votes.record(Ballot("w", again.lease_id, "right"), rater_id=1, now=1004.0)
@@ -175,7 +138,7 @@ def test_a_page_that_is_reloaded_after_an_undo_gets_the_undone_pair_first(store:
     first, second = lease(store, 2)
     store.votes.record(Ballot("v", first.lease_id, "left"), rater_id=1, now=1002.0)
     lease(store, 2, shown=[second.lease_id], now=1003.0)
-    again = store.votes.undo(undo_id="u", rater_id=1, holder="tab", seconds=60, now=1004.0).pair
+    again = undo(store, now=1004.0).pair
     reloaded = lease(store, 3, now=1005.0)
     assert again is not None
     assert reloaded[0] == again
@@ -187,7 +150,7 @@ def test_the_same_undo_sent_twice_takes_back_one_vote(store: Store) -> None:
         ballot = Ballot(f"v{number}", pair.lease_id, "left")
         store.votes.record(ballot, rater_id=1, now=1002.0 + number)
     for _ in range(2):
-        store.votes.undo(undo_id="u", rater_id=1, holder="tab", seconds=60, now=1010.0)
+        undo(store, now=1010.0)
     assert store.reports.status(max_staleness=2)["labels"]["human"] == 1
 
 
@@ -197,10 +160,7 @@ def test_undo_goes_back_one_vote_at_a_time_and_ends_at_the_first(store: Store) -
     for number, pair in enumerate(shown):
         ballot = Ballot(f"v{number}", pair.lease_id, "left")
         store.votes.record(ballot, rater_id=1, now=1002.0 + number)
-    undone = [
-        store.votes.undo(undo_id=f"u{n}", rater_id=1, holder="tab", seconds=60, now=1010.0)
-        for n in range(3)
-    ]
+    undone = [undo(store, f"u{n}", now=1010.0) for n in range(3)]
     sides = [one.pair.left if one.pair else None for one in undone]
     assert sides == [shown[1].left, shown[0].left, None]
 
@@ -209,7 +169,7 @@ def test_undo_touches_only_the_votes_of_its_own_page(store: Store) -> None:
     fill(store, 1)
     ballot = Ballot("v", lease(store)[0].lease_id, "left")
     store.votes.record(ballot, rater_id=1, now=1002.0)
-    undone = store.votes.undo(undo_id="u", rater_id=1, holder="x", seconds=60, now=1003.0)
+    undone = undo(store, holder="x")
     assert (undone.pair, undone.choice) == (None, None)
 
 
@@ -284,10 +244,8 @@ def test_the_undo_of_one_rater_tells_another_nothing(store: Store) -> None:
     fill(store, 2)
     (pair,) = lease(store)
     store.votes.record(Ballot("v", pair.lease_id, "left"), rater_id=1, now=1002.0)
-    own = store.votes.undo(undo_id="u", rater_id=1, holder="tab", seconds=60, now=1003.0)
-    theirs = store.votes.undo(
-        undo_id="u", rater_id=second_rater(store), holder="tab", seconds=60, now=1004.0
-    )
+    own = undo(store)
+    theirs = undo(store, rater=second_rater(store), now=1004.0)
     assert own.pair is not None
     assert theirs.pair is None
     assert theirs.choice is None

@@ -1,6 +1,5 @@
 """What the store tells a rater of the updates that their votes went into."""
 
-import random
 from dataclasses import replace
 from typing import Any
 
@@ -8,11 +7,21 @@ import pytest
 
 from labeler.domain.estimate import Estimate, wilson
 from labeler.domain.finding import NOT_COMPARED, Example, Finding
-from labeler.domain.states import RaterRole, UpdateState
+from labeler.domain.states import UpdateState
 from labeler.store import Store
-from labeler.store.records import Ballot, Claim, NewVersion
+from labeler.store.records import Claim
 from labeler.store.views.changes import Change
-from tests.support.store import RULES, N, claim, make_version, open_update, vote
+from tests.support.store import (
+    N,
+    claim,
+    make_version,
+    open_update,
+    promote,
+    second_rater,
+    shown_to,
+    version,
+    vote,
+)
 from tests.support.tiny import add_pairs, fill
 
 FINDING = Finding(
@@ -30,20 +39,12 @@ def me(store: Store) -> int:
     return store.raters.local(now=1.0)
 
 
-def vote_as(store: Store, rater: int, count: int) -> None:
-    for pair in store.queue.lease(
-        rater_id=rater, holder="o", wanted=count, seconds=60, now=1.0, rng=random.Random(0)
-    ):
-        ballot = Ballot("v" + pair.lease_id, pair.lease_id, "left")
-        assert store.votes.record(ballot, rater_id=rater, now=1002.0).saved
-
-
 def end(store: Store, claimed: Claim, number: int, *, promoted: bool, **changed: Any) -> None:
-    made = NewVersion(number, f"v{number}", "x", replace(FINDING, **changed))
-    used = [vote_id for label in claimed.labels for vote_id in label.vote_ids]
+    finding = replace(FINDING, **changed)
     if promoted:
-        store.updates.promote(claimed, made, [], trained_on=used, now=1020.0)
+        promote(store, claimed, number, finding=finding)
     else:
+        made = version(number, finding)
         store.updates.reject(claimed, made, reason="it is worse", now=1020.0)
 
 
@@ -52,17 +53,16 @@ def last(store: Store, rater: int) -> Change:
 
 
 def test_an_update_tells_each_rater_their_part_in_it(store: Store, me: int) -> None:
-    store.raters.invite("Ada", RaterRole.RATER, now=1.0)
-    ada = store.raters.find("Ada").id
+    ada = second_rater(store)
     vote(store, N - 1)
-    vote_as(store, ada, 1)
+    vote(store, 1, rater=ada)
     open_update(store)
     end(store, claim(store), 1, promoted=True)
     mine, hers = last(store, me), last(store, ada)
     assert (mine.finding.labels, mine.my_labels, hers.my_labels) == (N, N - 1, 1)
     assert (mine.state, mine.version_id, mine.parent) == (UpdateState.PROMOTED, 1, 0)
     assert mine.ended_at == 1020.0
-    result = store.reports.page(rater_id=ada, rules=RULES)["result"]
+    result = shown_to(store, ada)["result"]
     assert (result["my_labels"], result["parent"]) == (1, 0)
 
 
@@ -78,7 +78,7 @@ def test_figures_come_with_their_intervals_and_examples_stay_out_of_the_state(
     assert (found.agreement_live.low, found.agreement_live.high) == wilson(10, 20)
     assert (found.agreement_candidate.low, found.agreement_candidate.high) == wilson(15, 20)
     assert found.examples == FINDING.examples
-    result = store.reports.page(rater_id=me, rules=RULES)["result"]
+    result = shown_to(store, me)["result"]
     assert result["finding"] == replace(FINDING, examples=())
 
 

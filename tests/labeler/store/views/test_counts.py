@@ -1,9 +1,7 @@
 """What `status` and the dashboard count is the same."""
 
-import random
-
 from labeler.store import Store
-from tests.support.store import RULES, N, claim, make_version, open_update, vote
+from tests.support.store import RULES, N, claim, lease, make_version, open_update, vote
 from tests.support.tiny import fill
 
 
@@ -12,14 +10,7 @@ def test_status_and_the_dashboard_count_alike(store: Store) -> None:
     make_version(store, 1)
     vote(store, N, now=1030.0)
     vote(store, 2, now=1031.0, choice="skip")
-    store.queue.lease(
-        rater_id=store.raters.local(now=1.0),
-        holder="o",
-        wanted=1,
-        seconds=1e6,
-        now=1032.0,
-        rng=random.Random(0),
-    )
+    lease(store, seconds=1e6, now=1032.0)
     open_update(store, 1040.0)
     store.updates.fail(claim(store, now=1041.0), reason="the disk is full", now=1042.0)
 

@@ -1,6 +1,5 @@
 """Labels in one place: searched, filtered, paged, opened, set aside and put back."""
 
-import random
 from typing import get_args
 
 import pytest
@@ -10,11 +9,19 @@ from labeler.domain.errors import BadInput
 from labeler.domain.states import Choice, PairState, RaterRole, Source
 from labeler.store import Store
 from labeler.store.database import Database
-from labeler.store.records import Ballot
 from labeler.store.tables import Pair, Rater, Vote
 from labeler.store.views.search import Flag, Wanted
 from tests.support.busy import fill_busy
-from tests.support.store import change, claim, make_version, open_update, rows, vote
+from tests.support.store import (
+    change,
+    claim,
+    lease,
+    make_version,
+    open_update,
+    rows,
+    vote,
+    vote_on,
+)
 from tests.support.tiny import fill
 
 
@@ -151,12 +158,7 @@ def test_an_edit_goes_aside_with_its_pair_and_comes_back_with_it(store: Store) -
     """But not one that was set aside for itself."""
     fill(store, 2)
     rater = store.raters.local(now=1.0)
-    first, second = store.queue.lease(
-        rater_id=rater, holder="tab", wanted=2, seconds=60, now=1.0, rng=random.Random(0)
-    )
-    for shown in (first, second):
-        ballot = Ballot(shown.lease_id, shown.lease_id, "left", edit="A better one.")
-        assert store.votes.record(ballot, rater_id=rater, now=2.0).saved
+    vote(store, 2, edit="A better one.")
     ours, theirs = (edit.pair_id for edit in store.edits.untokenised(9))
     store.edits.set_aside(theirs, reason="too long", now=3.0)
     for pair in (1, 2):
@@ -172,12 +174,9 @@ def test_an_edit_goes_aside_with_its_pair_and_comes_back_with_it(store: Store) -
 def test_an_edit_of_a_pair_that_was_set_aside_meanwhile_is_set_aside_too(store: Store) -> None:
     fill(store, 1)
     rater = store.raters.local(now=1.0)
-    [shown] = store.queue.lease(
-        rater_id=rater, holder="tab", wanted=1, seconds=60, now=1.0, rng=random.Random(0)
-    )
+    [shown] = lease(store)
     store.labelled.set_aside(1, reason="", by=rater, now=2.0)
-    ballot = Ballot("v", shown.lease_id, "left", edit="A better one.")
-    assert store.votes.record(ballot, rater_id=rater, now=3.0).saved
+    vote_on(store, shown, edit="A better one.")
     assert store.edits.untokenised(9) == []
     store.labelled.put_back(1)
     assert len(store.edits.untokenised(9)) == 1

@@ -10,10 +10,10 @@ from labeler.domain.rules import CheckRules
 from labeler.domain.states import Purpose
 from labeler.store import Store
 from labeler.store.database import Database
-from labeler.store.records import Ballot, Gold, LeasedPair
+from labeler.store.records import Gold, LeasedPair
 from labeler.store.tables import Lease, Pair, Vote
 from labeler.store.views.trust import Weights
-from tests.support.store import change, rows
+from tests.support.store import change, lease, rows, undo, vote_on
 from tests.support.tiny import add_pairs, fill
 
 NOW = 200_000.0
@@ -22,9 +22,7 @@ NOW = 200_000.0
 @pytest.fixture
 def raters(store: Store) -> list[int]:
     """Three raters, and twenty pairs for all of them."""
-    fill(store, 0)
-    store.prompts.add([[{"role": "user", "content": f"Pair {n}?"}] for n in range(60)], now=1.0)
-    add_pairs(store, 20, votes_wanted=3)
+    fill(store, 20, prompts=60, votes_wanted=3)
     for name in ("Ann", "Bob", "Cem"):
         store.raters.invite(name, "rater", now=1.0)
     return [one.id for one in store.raters.all() if one.name in ("Ann", "Bob", "Cem")]
@@ -41,20 +39,11 @@ def rate(
     checks: CheckRules | None = None,
 ) -> list[LeasedPair]:
     """Votes of a rater; `choose(pair, number)` gives the choice by side."""
-    pairs = store.queue.lease(
-        rater_id=rater,
-        holder=f"tab {rater}",
-        wanted=count,
-        seconds=60,
-        now=now,
-        rng=random.Random(rater),
-        checks=checks,
-    )
+    pairs = lease(store, count, rater=rater, now=now, rng=random.Random(rater), checks=checks)
     assert len(pairs) == count
     for number, pair in enumerate(pairs):
         choice = choose(pair, number)
-        ballot = Ballot(f"v {pair.lease_id}", pair.lease_id, choice, seconds=seconds)
-        assert store.votes.record(ballot, rater_id=rater, now=now + number / 100).saved
+        vote_on(store, pair, choice, rater=rater, now=now + number / 100, seconds=seconds)
     return pairs
 
 
@@ -175,8 +164,8 @@ def test_what_was_undone_skipped_edited_or_set_aside_does_not_count(
     ann = raters[0]
     rate(store, ann, 3, good)
     rate(store, ann, 2, lambda *_: "skip", now=NOW - 50)
-    store.votes.undo(undo_id="u", rater_id=ann, holder=f"tab {ann}", seconds=60, now=NOW)
-    store.votes.undo(undo_id="w", rater_id=ann, holder=f"tab {ann}", seconds=60, now=NOW)
+    undo(store, rater=ann, now=NOW)
+    undo(store, "w", rater=ann, now=NOW)
     assert figure(report(store), "left")["count"] == 3
     first, *_ = rows(database, Vote, col(Vote.superseded_by).is_(None))
     change(database, Pair, first.pair_id, aside_at=NOW)
@@ -227,7 +216,7 @@ def test_the_mark_changes_with_a_vote_an_undo_and_a_pair_set_aside(
     marks = [store.trust.mark()]
     rate(store, ann, 1, good)
     marks.append(store.trust.mark())
-    store.votes.undo(undo_id="u", rater_id=ann, holder=f"tab {ann}", seconds=60, now=NOW)
+    undo(store, rater=ann, now=NOW)
     marks.append(store.trust.mark())
     for pair_id in (1, 2):  # one back and another aside is a change too
         change(database, Pair, 1, aside_at=None)
