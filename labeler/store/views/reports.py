@@ -1,6 +1,5 @@
 """Read-only views over the whole store: the counts for `status` and the rows for exports."""
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,12 +104,8 @@ class Reports:
         with self._database.read() as session:
             return alarms(facts(session), now=now, disk=disk)
 
-    def page(self, *, rater_id: int, rules: DueRules) -> dict[str, Any]:
-        """What a rater sees of the loop beside the pair."""
-        return self.page_of(rater_id, self.shown_to_all(rules), rules)
-
     def shown_to_all(self, rules: DueRules) -> dict[str, Any]:
-        """The part of `page` that is the same for everybody, and that takes most of the time."""
+        """What everybody sees of the loop beside the pair; it takes most of the time."""
         with self._database.read() as session:
             processes = list(session.exec(select(ProcessState)))
             return {
@@ -129,7 +124,7 @@ class Reports:
         shown: dict[str, Any],
         rules: DueRules,
         *,
-        looked_at: float = math.inf,
+        looked_at: float,
     ) -> dict[str, Any]:
         """What was `shown_to_all` at that time, with what concerns this rater by now."""
         mine = (
