@@ -41,7 +41,7 @@ def cookie_of(service: WebServer, token: str) -> dict[str, str]:
     return {"cookie": f"{Sessions(service.settings, service.store).cookie}={token}"}
 
 
-def client_of(service: WebServer, token: str | None) -> httpx.Client:
+def client_of(service: WebServer, token: str | None = None) -> httpx.Client:
     """A browser without a browser: logged in with this token, or not at all."""
     headers = cookie_of(service, token) if token else {}
     return httpx.Client(base_url=service.url, headers=headers, timeout=PATIENCE_SECONDS)

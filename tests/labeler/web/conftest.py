@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize
 
 from labeler.store import Store
 from labeler.web.rating import page as layout_module
-from tests.support.patience import PATIENCE_SECONDS
+from tests.support.people import client_of
 from tests.support.service import free_port
 from tests.support.web import Screen, WebServer, add_questions, open_test_store, serving
 
@@ -53,16 +53,20 @@ def service(store: Store, tmp_path: Path, port: int) -> Iterator[WebServer]:
         yield running
 
 
+@pytest.fixture
+def client(service: WebServer) -> Iterator[httpx.Client]:
+    """A client of the running service."""
+    with client_of(service) as opened:
+        yield opened
+
+
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """A client of one service for all the tests that leave nothing behind."""
     folder = tmp_path_factory.mktemp("shared")
     with contextlib.closing(open_test_store(folder)) as store:
         add_questions(store, 12)
-        with (
-            serving(store, folder) as running,
-            httpx.Client(base_url=running.url, timeout=PATIENCE_SECONDS) as client,
-        ):
+        with serving(store, folder) as running, client_of(running) as client:
             yield client
 
 

@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.support.axe import faults, faults_by_scheme
-from tests.support.patience import PATIENCE_SECONDS
+from tests.support.people import client_of
 from tests.support.web import WebServer, add_questions, open_test_store, serving
 
 SIZES = {"wide": (1280, 800), "phone": (390, 844)}
@@ -123,7 +122,7 @@ def pages(browser: Browser, services: dict[bool, WebServer]) -> Iterator[dict[bo
 
 def _vote(service: WebServer, pairs: int) -> None:
     """So that there is something in lists and plots."""
-    with httpx.Client(base_url=service.url, timeout=PATIENCE_SECONDS) as client:
+    with client_of(service) as client:
         body = {"holder": "before", "wanted": pairs}
         found = client.post("/rating/pairs", json=body).json()["pairs"]
         leases = [pair["lease_id"] for pair in found]

@@ -16,17 +16,14 @@ from labeler.store.tables import PolicyVersion, Vote
 from labeler.web.dashboard.figures import Figures
 from tests.support.adapter import write_folder
 from tests.support.busy import fill_busy
-from tests.support.patience import PATIENCE_SECONDS
+from tests.support.people import client_of
 from tests.support.store import change, claim, open_update, promote, vote
 from tests.support.web import add_questions, serving
 
 
 @pytest.fixture
 def client(store: Store, tmp_path: Path) -> Iterator[httpx.Client]:
-    with (
-        serving(store, tmp_path) as running,
-        httpx.Client(base_url=running.url, timeout=PATIENCE_SECONDS) as opened,
-    ):
+    with serving(store, tmp_path) as running, client_of(running) as opened:
         yield opened
 
 

@@ -2,23 +2,21 @@
 
 import random
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from sqlmodel import col, select
 
 from labeler.config.settings import Settings
-from labeler.domain.rules import CheckRules
 from labeler.domain.states import Purpose
 from labeler.store import Store
 from labeler.store.database import Database
 from labeler.store.records import Gold
 from labeler.store.tables import Lease, Pair
 from labeler.web.dashboard.trust import LOOK_SECONDS, TrustView
-from tests.support.patience import PATIENCE_SECONDS
+from tests.support.people import client_of
+from tests.support.store import vote
 from tests.support.web import add_questions, serving
 
 PURPOSES = (Purpose.LOOP, Purpose.GOLD, Purpose.REPEAT)
@@ -63,10 +61,7 @@ def test_gold_repeated_and_ordinary_pairs_look_alike_in_every_answer(
     ]
     store.gold.add(golds, now=1.0, rng=random.Random(0))
     seen: dict[Purpose, list[Any]] = {}
-    with (
-        serving(store, tmp_path, **SHARES) as service,
-        httpx.Client(base_url=service.url, timeout=PATIENCE_SECONDS) as client,
-    ):
+    with serving(store, tmp_path, **SHARES) as service, client_of(service) as client:
 
         def post(path: str, body: dict[str, Any]) -> Any:
             answer = client.post(path, json=body)
@@ -105,10 +100,7 @@ def test_the_report_is_for_reviewers_and_comes_with_the_shares_of_the_settings(
     store: Store, tmp_path: Path
 ) -> None:
     add_questions(store, 4)
-    with (
-        serving(store, tmp_path, weigh_raters=True) as service,
-        httpx.Client(base_url=service.url, timeout=PATIENCE_SECONDS) as client,
-    ):
+    with serving(store, tmp_path, weigh_raters=True) as service, client_of(service) as client:
         (pair,) = client.post("/rating/pairs", json={"holder": "t", "wanted": 1}).json()["pairs"]
         ballot = {"vote_id": "v", "lease_id": pair["lease_id"], "choice": "left", "seconds": 0.2}
         client.post("/rating/votes", json={"votes": [ballot]})
@@ -123,33 +115,16 @@ def test_the_report_is_for_reviewers_and_comes_with_the_shares_of_the_settings(
     )
 
 
-@pytest.fixture
-def cast(store: Store) -> Callable[[], None]:
-    """Casts one more vote."""
-    add_questions(store, 4)
-    rater = store.raters.local(now=1.0)
-
-    def vote() -> None:
-        from labeler.store.records import Ballot
-
-        (pair,) = store.queue.lease(
-            rater_id=rater, holder="t", wanted=1, seconds=60, now=5.0, rng=random.Random(0),
-            checks=CheckRules(),
-        )  # fmt: skip
-        store.votes.record(Ballot(pair.lease_id, pair.lease_id, "left"), rater_id=rater, now=5.0)
-
-    return vote
-
-
 def test_the_report_is_worked_out_anew_only_after_a_while_and_if_somebody_voted(
-    store: Store, tmp_path: Path, cast: Callable[[], None]
+    store: Store, tmp_path: Path
 ) -> None:
+    add_questions(store, 4)
     clock = 100.0
     view = TrustView(Settings(data_dir=tmp_path), store, lambda: clock)
     first = view.report(now=10.0)
     clock = 100.0 + LOOK_SECONDS
     assert view.report(now=10.0) is first
-    cast()
+    vote(store, 1, now=5.0)
     clock = 100.0 + 1.5 * LOOK_SECONDS
     soon = view.report(now=10.0)
     assert soon is first

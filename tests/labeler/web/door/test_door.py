@@ -7,6 +7,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.cookies import SimpleCookie
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from labeler.store import Store
 from labeler.store.people.logins import FREE_BY_ADDRESS, FREE_BY_BOTH
 from labeler.web.door.routes import MAX_WAITING, Hashing
 from labeler.web.door.sessions import Sessions
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.people import client_of, cookie_of, member
 from tests.support.web import WebServer, add_questions, open_test_store, serving
 
@@ -55,7 +57,7 @@ def name(request: pytest.FixtureRequest, house: WebServer, kept: str) -> str:
 @pytest.fixture
 def visitor(house: WebServer) -> Iterator[httpx.Client]:
     """A browser that nobody is logged in with."""
-    with client_of(house, None) as client:
+    with client_of(house) as client:
         yield client
 
 
@@ -156,7 +158,7 @@ def test_another_password_logs_out_everywhere_else(
     house: WebServer, visitor: httpx.Client, name: str
 ) -> None:
     log_in(visitor, name)
-    with client_of(house, None) as phone:
+    with client_of(house) as phone:
         log_in(phone, name)
         wrong = {"password": "wrong password", "new_password": "another good one"}
         assert visitor.post("/door/password", json=wrong).status_code == 403
@@ -172,28 +174,22 @@ def test_another_password_logs_out_everywhere_else(
 def test_a_disabled_account_is_out_at_once_even_in_the_middle_of_a_crowd(house: WebServer) -> None:
     """Eight clients of one account ask all the time; what they ask after its end fails."""
     token = member(house.store, "Crowd", RaterRole.RATER)
-    done, late, answers = threading.Event(), [], []
+    done, welcome = threading.Event(), threading.Semaphore(0)
 
-    def ask() -> None:
+    def ask() -> int:
         with client_of(house, token) as client:
-            while True:
-                was_done = done.is_set()
-                status = client.get("/door/me").status_code
-                answers.append(status)
-                if was_done:
-                    late.append(status)
-                    return
+            while not done.is_set():
+                if client.get("/door/me").status_code == 200:
+                    welcome.release()
+            return client.get("/door/me").status_code
 
-    threads = [threading.Thread(target=ask) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    while answers.count(200) < 16:
-        assert any(thread.is_alive() for thread in threads)
-    house.store.raters.disable(house.store.raters.find("Crowd").id, now=time.time())
-    done.set()
-    for thread in threads:
-        thread.join()
-    assert late == [401] * 8
+    with ThreadPoolExecutor(8) as crowd:
+        late = [crowd.submit(ask) for _ in range(8)]
+        came_in = [welcome.acquire(timeout=PATIENCE_SECONDS) for _ in range(16)]
+        house.store.raters.disable(house.store.raters.find("Crowd").id, now=time.time())
+        done.set()
+    assert all(came_in)
+    assert [answer.result() for answer in late] == [401] * 8
 
 
 def test_only_who_knows_the_password_learns_that_an_account_is_disabled(
@@ -248,7 +244,7 @@ def test_who_may_not_open_a_document_is_told_so_in_one(house: WebServer) -> None
 def test_the_first_account_closes_a_service_that_was_open_and_takes_no_restart(
     store: Store, tmp_path: Path
 ) -> None:
-    with serving(store, tmp_path) as service, client_of(service, None) as client:
+    with serving(store, tmp_path) as service, client_of(service) as client:
         me = client.get("/door/me").json()
         assert (me["name"], me["role"], me["single_user"]) == ("local", "admin", True)
         store.raters.invite("Ann", RaterRole.RATER, now=time.time())
@@ -260,7 +256,7 @@ def test_the_first_account_closes_a_service_that_was_open_and_takes_no_restart(
 def test_nobody_is_the_local_person_through_a_proxy_that_the_service_was_not_told_of(
     store: Store, tmp_path: Path, header: str
 ) -> None:
-    with serving(store, tmp_path) as service, client_of(service, None) as client:
+    with serving(store, tmp_path) as service, client_of(service) as client:
         refused, page = (client.get(path, headers={header: "x"}) for path in ("/door/me", "/"))
         assert client.get("/door/me").json()["name"] == "local"
     assert refused.status_code == 401
@@ -328,7 +324,7 @@ def test_what_a_client_says_of_its_address_counts_for_nothing_without_a_proxy(
     store: Store, tmp_path: Path
 ) -> None:
     member(store, "Boss", RaterRole.ADMIN)
-    with serving(store, tmp_path) as service, client_of(service, None) as client:
+    with serving(store, tmp_path) as service, client_of(service) as client:
         for number in range(20):
             store.logins.attempt(name=str(number), address="127.0.0.1", now=time.time())
         body = {"name": "x", "password": "y"}
@@ -341,22 +337,21 @@ def test_a_crowd_of_logins_is_turned_away_and_those_who_rate_are_not(
 ) -> None:
     """Forty guesses at once: a few are checked, the others are told to wait, votes go on."""
     token = member(house.store, "Rating", RaterRole.RATER)
-    start, statuses = threading.Barrier(41), []
+    start = threading.Barrier(41)
 
-    def guess(number: int) -> None:
-        with client_of(house, None) as client:
+    def guess(number: int) -> int:
+        with client_of(house) as client:
             start.wait()
-            statuses.append(log_in(client, f"guess {number}", "wrong password").status_code)
+            return log_in(client, f"guess {number}", "wrong password").status_code
 
-    threads = [threading.Thread(target=guess, args=(number,)) for number in range(40)]
-    for thread in threads:
-        thread.start()
-    with client_of(house, token) as rater:
+    with ThreadPoolExecutor(40) as crowd, client_of(house, token) as rater:
+        guesses = [crowd.submit(guess, number) for number in range(40)]
         start.wait()
         answer = rater.post("/rating/pairs", json=PAIRS)
-        while any(thread.is_alive() for thread in threads):
+        while not all(done.done() for done in guesses):
             assert rater.get("/door/me").status_code == 200
     assert answer.status_code == 200
+    statuses = [done.result() for done in guesses]
     assert set(statuses) <= {401, 429, 503}
     assert 0 < statuses.count(401) < 40
 
@@ -383,7 +378,7 @@ def test_no_secret_is_in_any_log(
     caplog.set_level(logging.DEBUG)
     invite = store.raters.invite("Ann", RaterRole.RATER, now=time.time())
     secrets = [PASSWORD, invite, "wrong password", "query-secret"]
-    with serving(store, tmp_path) as service, client_of(service, None) as client:
+    with serving(store, tmp_path) as service, client_of(service) as client:
         client.post("/door/accept", json={"invite": invite, "password": PASSWORD})
         log_in(client, "Ann", "wrong password")
         log_in(client, "Ann")

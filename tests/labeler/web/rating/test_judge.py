@@ -1,5 +1,6 @@
 """What the state of the page tells of the judge, when it is worked out, and what it keeps back."""
 
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,8 +15,9 @@ from labeler.domain.judge_report import Bin
 from labeler.domain.judging import Cause, Judgement
 from labeler.store import Store
 from labeler.web.rating.judge import LOOK_SECONDS, STEP_PAIRS, TOO_FEW, JudgeView
-from tests.support.judged import JUDGE, people_say, say, undo, vote
-from tests.support.patience import PATIENCE_SECONDS
+from tests.support.judged import JUDGE, people_say, say, vote
+from tests.support.people import client_of
+from tests.support.store import undo
 from tests.support.web import add_questions, serving
 
 FOR_A = Judgement(0.9)
@@ -56,8 +58,8 @@ def test_the_report_is_worked_out_at_most_every_ten_seconds(store: Store, look: 
 def test_it_is_worked_out_anew_only_if_something_has_changed(store: Store, look: Look) -> None:
     changes: list[Callable[[], object]] = [
         lambda: say(store, FOR_A, FOR_A),
-        lambda: vote(store, True, holder="page"),
-        lambda: undo(store, holder="page"),
+        lambda: vote(store, True),
+        lambda: undo(store, now=time.time()),
         lambda: store.processes.alarm("judge", "It is paused."),
         lambda: store.processes.say("judge", "not used yet", pid=1, now=1.0),
     ]
@@ -94,11 +96,11 @@ def test_nor_by_taking_it_back_and_voting_again(store: Store, look: Look) -> Non
     say(store, *[FOR_A] * 7)
     people_say(store, [True] * 4)
     assert look().figures.agreement.why == TOO_FEW
-    vote(store, True, holder="page")
+    vote(store, True)
     agreed = look().figures.agreement
-    undo(store, holder="page")
+    assert undo(store, now=time.time()).choice is not None
     assert look().figures.agreement == agreed
-    vote(store, False, holder="page")
+    vote(store, False)
     assert look().figures.agreement == agreed
 
 
@@ -144,10 +146,7 @@ def test_no_pair_no_vote_and_no_undo_waits_for_the_report(
     say(store, FOR_A)
     monkeypatch.setattr(store.reports, "judge", lambda: 1 / 0)
     monkeypatch.setattr(store.reports, "judge_mark", lambda: 1 / 0)
-    with (
-        serving(store, tmp_path) as service,
-        httpx.Client(base_url=service.url, timeout=PATIENCE_SECONDS) as client,
-    ):
+    with serving(store, tmp_path) as service, client_of(service) as client:
         [pair] = client.post("/rating/pairs", json={"holder": "tab", "wanted": 1}).json()["pairs"]
         ballot = {"vote_id": "v", "lease_id": pair["lease_id"], "choice": "left"}
         voted = client.post("/rating/votes", json={"votes": [ballot]})
@@ -161,7 +160,7 @@ def test_a_pair_that_was_judged_reaches_the_page_as_any_other(store: Store, tmp_
     said = Judgement(0.8731, orders=(0.8629, 0.8833), scores=(1.7113, -0.2159))
     with serving(store, tmp_path, judge=JUDGE) as service:
         say(store, said)
-        with httpx.Client(base_url=service.url, timeout=PATIENCE_SECONDS) as client:
+        with client_of(service) as client:
             body = {"holder": uuid.uuid4().hex, "wanted": 2}
             answers = [client.post("/rating/pairs", json=body), client.get("/rating/state")]
             plain, judged = answers[0].json()["pairs"]

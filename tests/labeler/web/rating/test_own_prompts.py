@@ -3,7 +3,6 @@
 The test plays the worker, through the store.
 """
 
-import random
 import time
 from typing import Any
 
@@ -11,22 +10,16 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from labeler.domain.finding import NOT_COMPARED, Finding
+from labeler.domain.finding import NOT_COMPARED
 from labeler.store import Store
 from labeler.store.rating.asks import Asked
-from labeler.store.records import Ballot, NewVersion
-from tests.labeler.web.rating.test_page import METRICS, claim_update
-from tests.support.patience import PATIENCE_SECONDS, wait_until
-from tests.support.web import Screen, WebServer, new_pair
+from tests.labeler.web.rating.test_page import METRICS, make_version
+from tests.support.patience import wait_until
+from tests.support.store import live, vote
+from tests.support.web import Screen, new_pair
 
 BAD_TEXTS = ["", "  \n ", "x" * 8_001, "a\0b", 7]
 HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>"
-
-
-@pytest.fixture
-def client(service: WebServer) -> Any:
-    with httpx.Client(base_url=service.url, timeout=PATIENCE_SECONDS) as opened:
-        yield opened
 
 
 def ask(client: httpx.Client, name: str, text: Any = "Mine?", **more: Any) -> httpx.Response:
@@ -41,9 +34,7 @@ def take(store: Store) -> Asked:
 
 
 def answer(store: Store, asked: Asked) -> None:
-    live = store.versions.live()
-    assert live is not None
-    assert store.asks.answer(asked.id, new_pair(77, 0, live.id), now=time.time())
+    assert store.asks.answer(asked.id, new_pair(77, 0, live(store).id), now=time.time())
 
 
 def test_the_pair_of_an_ask_comes_like_any_other(client: httpx.Client, store: Store) -> None:
@@ -93,27 +84,14 @@ def update(store: Store, version: int, *, win_rate: dict[str, Any] | None = None
         }
         for number in range(2)
     ]
-    row = {**METRICS, "examples": examples, "win_rate": win_rate, "labels": 1}
-    claimed = claim_update(store)
-    made = NewVersion(id=version, folder=f"v{version}", sha256="x", finding=Finding.from_json(row))
-    used = [vote_id for label in claimed.labels for vote_id in label.vote_ids]
-    pairs = [new_pair(90 + number, 1, version) for number in range(9)]
-    store.updates.promote(claimed, made, pairs, trained_on=used, now=time.time())
-
-
-def vote_once(store: Store) -> None:
-    me = store.raters.local(now=1.0)
-    [pair] = store.queue.lease(
-        rater_id=me, holder="o", wanted=1, seconds=60, now=time.time(), rng=random.Random(0)
-    )
-    ballot = Ballot("v" + pair.lease_id, pair.lease_id, "left")
-    assert store.votes.record(ballot, rater_id=me, now=time.time()).saved
+    metrics = METRICS | {"examples": examples, "win_rate": win_rate, "labels": 1}
+    make_version(store, version, metrics)
 
 
 def test_changes_are_told_with_safe_html_and_without_a_judges_word_on_any_pair(
     client: httpx.Client, store: Store
 ) -> None:
-    vote_once(store)
+    vote(store, 1, now=time.time())
     update(store, 1)
     told = client.get("/rating/changes").json()
     [change] = told["changes"]

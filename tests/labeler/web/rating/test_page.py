@@ -1,6 +1,5 @@
 """The rating page in a real Chromium."""
 
-import random
 import re
 import time
 from typing import Any
@@ -8,11 +7,11 @@ from typing import Any
 from playwright.sync_api import expect
 
 from labeler.domain.finding import Finding
-from labeler.domain.rules import DueRules
 from labeler.domain.states import Choice, UpdateState
 from labeler.store import Store
-from labeler.store.records import Claim, NewVersion
+from labeler.store.records import Claim
 from tests.support.patience import wait_until
+from tests.support.store import claim, lease, open_update, promote, version
 from tests.support.web import Screen, WebServer, add_questions, new_pair, standing
 
 KEYS = [
@@ -45,13 +44,9 @@ def stored(choice: str, left: str) -> Choice:
 
 def lease_all(store: Store) -> None:
     """Let another page hold every pair that waits."""
-    rater_id, rng = store.raters.local(now=1.0), random.Random(0)
-    store.queue.lease(
-        rater_id=rater_id, holder="other", wanted=99, seconds=999, now=time.time(), rng=rng
-    )
+    lease(store, 99, holder="other", seconds=999, now=time.time())
 
 
-DUE = DueRules(labels_per_update=1, max_staleness=2, cooldown_seconds=0)
 METRICS = {
     "labels": 13,
     "held_out": 3,
@@ -69,22 +64,18 @@ METRICS = {
 def claim_update(store: Store) -> Claim:
     """An update of the fresh labels, in the middle of its training."""
     now = time.time()
-    assert store.updates.open_if_due(DUE, now=now)
-    claim = store.updates.claim(worker="w", rules=DUE.votes, now=now)
-    assert claim is not None
-    store.updates.beat(claim, UpdateState.TRAINING, done=3, total=8, now=now)
-    return claim
+    assert open_update(store, now=now, labels_per_update=1)
+    claimed = claim(store, now=now)
+    store.updates.beat(claimed, UpdateState.TRAINING, done=3, total=8, now=now)
+    return claimed
 
 
-def promote(store: Store, version: int) -> None:
+def make_version(store: Store, number: int, metrics: dict[str, Any] = METRICS) -> None:
     """Make a version live from the fresh labels, with pairs of its own."""
-    claim = claim_update(store)
-    made = NewVersion(
-        id=version, folder=f"v{version}", sha256="x", finding=Finding.from_json(METRICS)
-    )
-    pairs = [new_pair(90 + number, 1, version) for number in range(4)]
-    trained_on = [vote_id for label in claim.labels for vote_id in label.vote_ids]
-    store.updates.promote(claim, made, pairs, trained_on=trained_on, now=time.time())
+    pairs = [new_pair(90 + each, 1, number) for each in range(9)]
+    finding = Finding.from_json(metrics)
+    now = time.time()
+    promote(store, claim_update(store), number, pairs=pairs, finding=finding, now=now)
 
 
 def test_every_key_stores_what_was_seen(screen: Screen, store: Store) -> None:
@@ -365,7 +356,7 @@ def test_a_new_version_replaces_the_prefetched_pairs_and_is_told(
     screen.press("1")
     screen.wait_saved()
     expect(screen.page.locator("#panel")).to_contain_text("1 of 4 labels until the next update")
-    promote(store, 1)
+    make_version(store, 1)
     expect(screen.page.locator(".version")).to_have_text("Version 1")
     expect(screen.page.locator(".result .lead")).to_have_text(
         "13 labels, 1 of them yours, made version 1; it wins 61 % [52, 70] against version 0."
@@ -400,7 +391,7 @@ def test_a_new_version_is_told_with_the_verdict_of_the_gate_and_its_figures_are_
 ) -> None:
     screen.press("1")
     screen.wait_saved()
-    promote(store, 1)
+    make_version(store, 1)
     screen.refresh()
     expect(screen.page.locator(".result li")).to_have_text(
         [
@@ -421,7 +412,7 @@ def test_a_version_that_was_kept_back_is_told_with_its_reasons(
 ) -> None:
     screen.press("1")
     screen.wait_saved()
-    made = NewVersion(id=1, folder="v1", sha256="x", finding=Finding(labels=1))
+    made = version(1, Finding(labels=1))
     reason = "9 % of its responses do not end; it agrees with fewer votes"
     store.updates.reject(claim_update(store), made, reason=reason, now=time.time())
     screen.refresh()
@@ -438,7 +429,7 @@ def test_a_version_that_was_kept_back_is_told_with_its_reasons(
 def test_a_rollback_is_told(screen: Screen, store: Store) -> None:
     screen.press("1")
     screen.wait_saved()
-    promote(store, 1)
+    make_version(store, 1)
     screen.refresh()
     expect(screen.page.locator(".version")).to_have_text("Version 1")
     store.versions.make_live_again(0, now=time.time())

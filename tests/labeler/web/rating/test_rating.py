@@ -11,14 +11,8 @@ from labeler.domain.sides import SCREEN_CHOICES
 from labeler.store import Store
 from labeler.web.rating.guidelines import guidelines_html
 from labeler.web.rating.routes import VoteBody
-from tests.support.patience import PATIENCE_SECONDS
-from tests.support.web import WebServer, add_questions, serving, standing
-
-
-@pytest.fixture
-def client(service: WebServer) -> Any:
-    with httpx.Client(base_url=service.url, timeout=PATIENCE_SECONDS) as opened:
-        yield opened
+from tests.support.people import client_of
+from tests.support.web import add_questions, serving, standing
 
 
 def lease(client: httpx.Client, holder: str = "tab", **more: Any) -> list[dict[str, Any]]:
@@ -51,15 +45,6 @@ def test_a_leased_pair_tells_its_sides_and_nothing_else(client: httpx.Client) ->
     }
 
 
-def test_a_page_that_lost_the_answer_gets_the_same_pairs_again(client: httpx.Client) -> None:
-    assert lease(client) == lease(client)
-
-
-def test_two_pages_get_different_pairs(client: httpx.Client) -> None:
-    ids = {pair["prompt_html"] for tab in ("one", "two") for pair in lease(client, tab)}
-    assert len(ids) == 4
-
-
 def test_a_pair_given_back_goes_to_the_next_page(client: httpx.Client) -> None:
     given = lease(client, "one")[0]
     lease(client, "one", give_back=[given["lease_id"]], wanted=0)
@@ -76,34 +61,12 @@ def test_a_vote_is_stored_in_the_pairs_own_order(client: httpx.Client, store: St
     assert (row.vote.strength, row.vote.seconds) == (2, 1.5)
 
 
-def test_a_vote_sent_twice_counts_once(client: httpx.Client, store: Store) -> None:
-    pair = lease(client)[0]
-    receipts = [vote(client, pair).json()["receipts"][0]["saved"] for _ in range(3)]
-    assert receipts == [True] * 3
-    assert len(standing(store)) == 1
-
-
 def test_a_second_vote_on_a_pair_is_refused_with_a_sentence(client: httpx.Client) -> None:
     pair = lease(client)[0]
     vote(client, pair)
     (receipt,) = vote(client, pair, vote_id="v2").json()["receipts"]
     assert not receipt["saved"]
     assert "already voted on this pair" in receipt["reason"]
-
-
-def test_undo_brings_the_pair_back_on_the_same_sides(client: httpx.Client, store: Store) -> None:
-    pair = lease(client)[0]
-    vote(client, pair)
-    body = {"undo_id": "u1", "holder": "tab"}
-    first, second = (client.post("/rating/undo", json=body).json()["pair"] for _ in range(2))
-    assert first == second
-    assert {**first, "lease_id": ""} == {**pair, "lease_id": ""}
-    assert standing(store) == []
-
-
-def test_there_is_nothing_to_undo_on_a_new_page(client: httpx.Client) -> None:
-    answer = client.post("/rating/undo", json={"undo_id": "u", "holder": "new"})
-    assert answer.json()["pair"] is None
 
 
 def test_a_page_that_outlived_its_leases_keeps_its_pairs(
@@ -183,10 +146,7 @@ def test_guidelines_of_ones_own_are_shown_without_what_could_harm(
     file = tmp_path / "rules.md"
     file.write_text("# Be *kind*\n<script>alert(1)</script>")
     settings = {"guidelines": file, "reason_tags": " warm ,short, warm,"}
-    with (
-        serving(store, tmp_path, **settings) as running,
-        httpx.Client(base_url=running.url, timeout=PATIENCE_SECONDS) as client,
-    ):
+    with serving(store, tmp_path, **settings) as running, client_of(running) as client:
         told = client.get("/rating/guidelines").json()
     assert "<em>kind</em>" in told["html"]
     assert "&lt;script&gt;" in told["html"]
