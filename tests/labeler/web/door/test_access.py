@@ -15,7 +15,6 @@ from starlette.routing import Mount, Route
 
 from labeler.domain.states import RaterRole
 from labeler.web.door.access import RULES, Rule, rules_of
-from tests.support.patience import PATIENCE_SECONDS
 from tests.support.people import client_of, member
 from tests.support.web import WebServer, add_questions, open_test_store, serving
 
@@ -66,6 +65,7 @@ GRADIO = (
     *("/login_check", "/monitoring", "/monitoring/summary", "/startup-events", "/app_id", "/dev"),
     *("/robots.txt", "/manifest.json", "/pwa_icon", "/static/img/logo.svg", "/custom_component/a"),
     *("/vibe-code/", "/mcp/sse", "/process_recording", "/deep_link", "/theme.css.map", "/svelte/a"),
+    *("/static/js/iframeResizer.contentWindow.min.js", "/docs", "/openapi.json", "/nothing"),
 )
 CALLS: tuple[dict[str, Any], ...] = (
     {"fn_index": 0, "data": [], "session_hash": "a"},
@@ -103,12 +103,10 @@ def people(house: WebServer) -> Iterator[dict[str, httpx.Client]]:
         clients = {
             name: stack.enter_context(client_of(house, token)) for name, token in tokens.items()
         }
-        clients["nobody"] = stack.enter_context(client_of(house, None))
-        other = {"cookie": f"livedpo-1={tokens['admin']}; session={tokens['admin']}"}
-        clients["an account with another's cookie name"] = stack.enter_context(
-            httpx.Client(base_url=house.url, headers=other, timeout=PATIENCE_SECONDS)
-        )
-        yield clients
+        clients["nobody"] = stack.enter_context(client_of(house))
+        other = stack.enter_context(client_of(house))
+        other.headers["cookie"] = f"livedpo-1={tokens['admin']}; session={tokens['admin']}"
+        yield clients | {"an account with another's cookie name": other}
 
 
 def routes_of(routes: list[Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -235,6 +233,7 @@ def test_nothing_of_gradios_own_is_there_for_anybody(
         ),
         *("/rating%2fstate%2f", "/page/%2e%2e/rating/state", "/page/..%2frating/state", "/rating"),
         *("/assets/..%5c..%5csettings.py", "/page/door/login.html", "/page/", "/dashboard/"),
+        *("/page/../app.py", "/page/%2e%2e/app.py"),
         *("/labels/pairs/1/2", "/people/1/", "/export/", "/export/raw/x", "/rating/asks/"),
     ],
 )

@@ -75,37 +75,6 @@ def test_a_body_without_its_length_is_refused(client: httpx.Client) -> None:
     assert answer.status_code == 411
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/config",
-        "/gradio_api/upload",
-        "/gradio_api/info",
-        "/gradio_api/file=/etc/passwd",
-        "/gradio_api/proxy=http://evil.example",
-        "/gradio_api/queue/join",
-        "/gradio_api/startup-events",
-        "/monitoring",
-        "/static/js/iframeResizer.contentWindow.min.js",
-        "/docs",
-        "/openapi.json",
-        "/manifest.json",
-        "/page/../app.py",
-        "/page/%2e%2e/app.py",
-        "/nothing",
-    ],
-)
-def test_what_the_page_does_not_need_is_not_there(client: httpx.Client, path: str) -> None:
-    assert client.get(path).status_code == 404
-    headers = {"content-type": "application/json"}
-    assert client.post(path, content=b"{}", headers=headers).status_code in (404, 405)
-
-
-@pytest.mark.parametrize("method", ["PUT", "DELETE", "OPTIONS", "PATCH"])
-def test_other_methods_are_refused(client: httpx.Client, method: str) -> None:
-    assert client.request(method, "/rating/votes").status_code == 405
-
-
 def test_a_web_socket_is_refused(client: httpx.Client) -> None:
     request = (
         f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{client.base_url.port}\r\nUpgrade: websocket\r\n"
