@@ -15,14 +15,17 @@ from alembic.migration import MigrationContext
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import SQLModel
 
+from labeler.domain.errors import BadInput
 from labeler.domain.labels import VoteRules
 from labeler.domain.rules import DueRules
-from labeler.domain.states import UpdateState
+from labeler.domain.states import LabelRole, UpdateState
 from labeler.store import Store, open_store
 from labeler.store.database import MIGRATIONS, Database
 from labeler.store.learning.pruning import tidy
+from labeler.store.live_version import versions_since
 from labeler.store.records import Ballot
-from labeler.store.tables import Update
+from labeler.store.tables import Update, UpdateLabel
+from tests.support.store import live
 from tests.support.store import rows as rows_of
 
 # Version 1 came of update 1, the gate refused version 2, and update 3 is open. Of the pairs, 1 and
@@ -240,6 +243,26 @@ def test_no_reference_dangles_and_the_file_is_sound(old: Database) -> None:
 def test_what_must_not_be_is_refused_still(old: Database, what: str) -> None:
     with pytest.raises(IntegrityError), old.write() as session:
         session.execute(sa.text(FORBIDDEN[what]))
+
+
+@pytest.mark.parametrize("old", REVISIONS[:1], indirect=True)
+def test_what_the_first_version_did_not_write_down_is_what_it_meant(old: Database) -> None:
+    """All labels were to train on, and the versions became live one after the other."""
+    assert {row.role for row in rows_of(old, UpdateLabel)} == {LabelRole.TRAIN}
+    with old.read() as session:
+        assert [versions_since(session, number) for number in (0, 1)] == [1, 0]
+    store = Store(old)
+    store.versions.make_live_again(store.versions.find(None).id, now=9.0)
+    assert live(store).id == 0
+
+
+def test_a_database_of_another_version_is_not_opened_by_who_may_not_change_it(
+    tmp_path: Path,
+) -> None:
+    url = f"sqlite:///{tmp_path / 'old.sqlite'}"
+    make_database(url, "0001")
+    with pytest.raises(BadInput, match="another version"):
+        open_store(url, create=False)
 
 
 def test_of_two_open_updates_the_older_goes_on_and_the_labels_of_the_other_are_free(
