@@ -1,15 +1,16 @@
 """Gold files and `livedpo gold`, through the command line."""
 
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from labeler.cli.main import main
 from labeler.domain.errors import BadInput
 from labeler.files.golds import read_golds
 from labeler.store import open_store
+from tests.support.command import Ran, fails, livedpo
 from tests.support.tiny import fill
 
 LINES: list[Any] = [
@@ -27,20 +28,6 @@ def file(tmp_path: Path) -> Path:
     path = tmp_path / "gold.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in LINES) + "{\n")
     return path
-
-
-def run(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: object
-) -> tuple[int, str, str]:
-    """Exit code, output and complaints of `livedpo gold` with these words."""
-    monkeypatch.setattr("sys.argv", ["livedpo", "gold", *map(str, words)])
-    code = 0
-    try:
-        main()
-    except SystemExit as ended:
-        code = int(ended.code or 0)
-    out, err = capsys.readouterr()
-    return code, out, err
 
 
 def test_good_lines_are_read_and_bad_ones_named(file: Path) -> None:
@@ -76,29 +63,21 @@ def test_a_file_without_gold_is_one_sentence(tmp_path: Path) -> None:
         read_golds(tmp_path / "nowhere.jsonl")
 
 
-def test_gold_is_added_listed_and_removed_by_command(
-    file: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    where = ("--data-dir", tmp_path / "run")
-    code, out, err = run(capsys, monkeypatch, "add", file, *where)
-    assert (code, out) == (2, "")
-    assert "livedpo serve" in err
-    store = open_store(f"sqlite:///{tmp_path / 'run' / 'livedpo.sqlite'}")
-    code, out, err = run(capsys, monkeypatch, "add", file, *where)
-    assert (code, out) == (2, "")
-    assert "start `livedpo serve` once" in err
-    fill(store, 1)
-    code, out, err = run(capsys, monkeypatch, "add", file, *where)
-    assert (code, out) == (0, "2 gold pairs added, 0 duplicates skipped.\n")
-    assert "5 bad lines were skipped" in err
-    assert run(capsys, monkeypatch, "add", file, *where)[1].startswith("0 gold pairs added, 2 dup")
-    listed = run(capsys, monkeypatch, "list", *where)[1].splitlines()
+def test_gold_is_added_listed_and_removed_by_command(file: Path, tmp_path: Path) -> None:
+    def gold(*words: object) -> Ran:
+        return livedpo("gold", *words, "--data-dir", tmp_path / "run")
+
+    fails(gold("add", file), 2, "livedpo serve")
+    with closing(open_store(f"sqlite:///{tmp_path / 'run' / 'livedpo.sqlite'}")) as store:
+        assert "start `livedpo serve` once" in gold("add", file).stderr
+        fill(store, 1)
+    added = gold("add", file)
+    assert (added.returncode, added.stdout) == (0, "2 gold pairs added, 0 duplicates skipped.\n")
+    assert "5 bad lines were skipped" in added.stderr
+    assert gold("add", file).stdout.startswith("0 gold pairs added, 2 dup")
+    listed = gold("list").stdout.splitlines()
     assert [line.split(maxsplit=5)[-1] for line in listed] == ["How do I make tea?", "And coffee?"]
     number = listed[0].split()[0]
-    assert run(capsys, monkeypatch, "remove", number, *where)[0] == 0
-    assert len(run(capsys, monkeypatch, "list", *where)[1].splitlines()) == 1
-    assert run(capsys, monkeypatch, "remove", number, *where)[0] == 2
-    store.close()
+    assert gold("remove", number).returncode == 0
+    assert len(gold("list").stdout.splitlines()) == 1
+    fails(gold("remove", number), 2, number)
