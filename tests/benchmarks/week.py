@@ -100,10 +100,11 @@ class Week:
         self._connection = sqlite3.connect(settings.data_dir / "livedpo.sqlite")
         self._database_kb()  # so that all its files are open before any are counted
         prompts = [[{"role": "user", "content": f"how do you make tea {n}?"}] for n in range(200)]
-        self.store.prompts.add(prompts, now=self.now)
         self.store.runs.begin(str(settings.judge), now=self.now)
         policy = load_policy(settings)
-        self.worker = HandTurned(self.store, policy, settings, clock=lambda: self.now)
+        self.worker = HandTurned(
+            self.store, policy, settings, clock=lambda: self.now, prompts=prompts
+        )
 
     def live(self, updates: int, looks: int) -> Iterator[Look]:
         """Run so many updates in seven days, and look at it at even intervals."""

@@ -15,7 +15,6 @@ from tests.support.tiny import worker_settings
 from tests.support.worker import HandTurned
 from tests.trainer.conftest import load
 
-PROMPTS = [[{"role": "user", "content": f"how do you make good tea {n}?"}] for n in range(40)]
 MAX_TURNS = 1000
 
 RunToEnd = Callable[..., Ending]
@@ -33,7 +32,6 @@ def run_to_end(alone: None, store: Store, tiny_policy: Path, tmp_path: Path) -> 
 
     def run(**changed: Any) -> Ending:
         settings = settings_for_judge(worker_settings(tiny_policy, tmp_path, threads=1, **changed))
-        store.prompts.add(PROMPTS, now=1.0)
         worker = HandTurned(store, load(tiny_policy), settings)
         judged = Unattended(settings, store, print, worker.clock())
         for _ in range(MAX_TURNS):

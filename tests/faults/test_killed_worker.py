@@ -13,14 +13,13 @@ import pytest
 
 from labeler.config.load import as_environment
 from labeler.config.settings import Settings
-from labeler.roles.scheduler import open_due_update
 from labeler.store import Store, open_store
 from tests.support.dying_role import run_with
 from tests.support.service import settings_environment
-from tests.support.tiny import EASY
-from tests.support.worker import HandTurned
+from tests.support.store import live
+from tests.support.tiny import worker_settings
+from tests.support.worker import PROMPTS, HandTurned
 from tests.trainer.conftest import load
-from tests.trainer.worker.test_worker import PROMPTS, vote, work
 from trainer.policy.adapters import read_adapter
 from trainer.worker.main import worker_name
 
@@ -32,17 +31,7 @@ PROCESSES.set_forkserver_preload(["tests.support.dying_role", "trainer.worker.ma
 
 
 def settings_for(policy: Path, data_dir: Path) -> Settings:
-    return Settings(
-        policy=str(policy),
-        data_dir=data_dir,
-        labels_per_update=N,
-        queue_pairs=8,
-        max_new_tokens=8,
-        learning_rate=1e-2,
-        lora_rank=4,
-        threads=1,
-        **EASY,
-    )
+    return worker_settings(policy, data_dir, queue_pairs=8, max_new_tokens=8, threads=1)
 
 
 def run_dying_worker(settings: Settings, point: str) -> int:
@@ -77,23 +66,16 @@ def test_labels_count_once_and_the_old_or_the_new_version_is_live(
 ) -> None:
     settings = settings_for(tiny_policy, tmp_path)
     store = open_store(settings.database_url)
-    store.prompts.add(PROMPTS, now=1.0)
-    work(fresh_worker(store, settings))
-    vote(store, N)
-    open_due_update(settings, store, now=2000.0)
+    fresh_worker(store, settings).make_due()
 
     assert run_dying_worker(settings, point) == -9
-    live = store.versions.live()
-    assert live is not None
-    assert live.id == live_after_the_kill
+    assert live(store).id == live_after_the_kill
 
     survivor = fresh_worker(store, settings)
     survivor.step()
-    live = store.versions.live()
-    assert live is not None
-    assert (live.id, live.finding.labels) == (1, N)
-    assert live.sha256 is not None
-    assert read_adapter(settings.adapters_dir / str(live.folder), live.sha256)
+    version = live(store)
+    assert (version.id, version.finding.labels) == (1, N)
+    assert read_adapter(settings.adapters_dir / str(version.folder), str(version.sha256))
     assert [path.name for path in settings.adapters_dir.iterdir()] == ["v0001"]
     status = store.reports.status(max_staleness=2)
     assert status["updates"] == {"done": 1, "rejected": 0, "failed": 0, "running": 0}
@@ -103,19 +85,15 @@ def test_labels_count_once_and_the_old_or_the_new_version_is_live(
 
 
 def judging_settings(policy: Path, data_dir: Path) -> Settings:
-    return Settings(
-        policy=str(policy),
-        data_dir=data_dir,
+    return worker_settings(
+        policy,
+        data_dir,
         judge="py:tests.support.judges:steady",
         unattended=True,
         judge_check_share=0.0,
         max_labels=LABELS,
-        labels_per_update=4,
         max_new_tokens=8,
-        learning_rate=1e-2,
-        lora_rank=4,
         threads=1,
-        **EASY,
     )
 
 

@@ -84,7 +84,9 @@ class Loop:
         self.settings, _ = as_recommended(settings, self.policy.shipped_generation_config)
         self.rng = random.Random(settings.seed)
         self.now = 1e9
-        self.worker = HandTurned(self.store, self.policy, self.settings, clock=lambda: self.now)
+        self.worker = HandTurned(
+            self.store, self.policy, self.settings, clock=lambda: self.now, prompts=()
+        )
 
     def update(self) -> None:
         """Label until an update is due, and run it."""

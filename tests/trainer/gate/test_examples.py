@@ -5,15 +5,14 @@ from pathlib import Path
 import pytest
 
 from labeler.config.settings import Settings
-from labeler.roles.scheduler import open_due_update
 from labeler.store import Store
 from labeler.store.database import Database
 from labeler.store.tables import Pair
-from tests.support.store import rows
+from tests.support.store import last_update, rows
 from tests.support.tiny import worker_settings
 from tests.support.worker import HandTurned
 from tests.trainer.worker.test_asking import worker  # noqa: F401  (a fixture)
-from tests.trainer.worker.test_worker import PROMPTS, FolderSampler, N, vote, work
+from tests.trainer.worker.test_worker import FolderSampler
 from trainer.gate.examine import NO_JUDGE
 from trainer.gate.examples import MAX_PROMPT_CHARS, MAX_TEXT_CHARS, examples_of, shortest_prompts
 from trainer.policy.policy import Policy
@@ -76,33 +75,26 @@ def test_an_update_keeps_two_examples_and_says_that_nobody_has_compared_them(
     store: Store,
     settings: Settings,
 ) -> None:
-    work(worker)
-    vote(store, N)
-    open_due_update(settings, store, now=2000.0)
-    worker.step()
+    worker.update()
     me = store.raters.local(now=1.0)
     [change] = store.changes.of(me, last=10)
     assert len(change.finding.examples) == 2
     assert all(example.before and example.after for example in change.finding.examples)
-    assert change.my_labels == N
+    assert change.my_labels == settings.labels_per_update
     assert change.finding.win_rate == NO_JUDGE
 
 
 def test_the_live_version_is_not_asked_again_what_it_said_is_compared_with(
     store: Store, database: Database, policy: Policy, settings: Settings
 ) -> None:
-    store.prompts.add(PROMPTS, now=1.0)
     sampler = FolderSampler(policy)
     turned = HandTurned(store, policy, settings, sampler=sampler)
-    work(turned)
-    vote(store, N)
-    open_due_update(settings, store, now=2000.0)
+    turned.make_due()
     sampler.asked.clear()
     turned.step()
     assert sampler.asked == [1]
-    said = {pair.response_a for pair in rows(database, Pair) if pair.version_id == 0}
-    said |= {pair.response_b for pair in rows(database, Pair) if pair.version_id == 0}
-    live = store.versions.live()
-    assert live is not None
-    assert {example.before for example in live.finding.examples} <= said
+    pairs = [pair for pair in rows(database, Pair) if pair.version_id == 0]
+    said = {text for pair in pairs for text in (pair.response_a, pair.response_b)}
+    examples = last_update(store).finding.examples
+    assert {example.before for example in examples} <= said
     assert store.queue.ready() == settings.gate_prompts, "the prompts of before are not asked again"

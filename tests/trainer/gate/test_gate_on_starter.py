@@ -13,6 +13,7 @@ from labeler.domain.adapter_folder import DamagedCheckpointError, verify
 from labeler.domain.labels import TrainingLabel
 from labeler.store.tables import PolicyVersion
 from tests.support.loop import Loop, Plant, faster, flipped, planted, sure
+from tests.support.store import live as live_version
 
 
 def few(labels: Sequence[TrainingLabel]) -> list[TrainingLabel]:
@@ -55,9 +56,7 @@ def test_a_planted_bad_update_is_kept_back(
 def live(loop: Loop) -> PolicyVersion:
     """What became live by the update itself."""
     loop.update()
-    version = loop.store.versions.live()
-    assert version is not None
-    return version
+    return live_version(loop.store)
 
 
 def test_a_good_update_passes(live: PolicyVersion) -> None:

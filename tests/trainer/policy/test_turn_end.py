@@ -8,6 +8,7 @@ from tokenizers import AddedToken
 from transformers import GenerationConfig
 
 from labeler.store import Store
+from tests.support.store import alarm_of
 from tests.support.tiny import TEMPLATE, save_tiny_policy, tiny_tokenizer, worker_settings
 from tests.support.worker import HandTurned
 from tests.trainer.conftest import SAMPLING, load
@@ -170,13 +171,9 @@ def test_a_policy_that_nothing_ends_is_an_alarm_until_it_is_mended(
     assert policy.eos_token_ids == []
     assert "Nothing ends a reply of this policy" in caplog.text
     HandTurned(store, policy, settings)
-    assert "Nothing ends a reply" in str(alarm(store))
+    assert "Nothing ends a reply" in str(alarm_of(store, "worker: end of turn"))
     assert policy.response_tokens("Hello!") == policy.response_tokens("Hello!", ended=False)
     made.chat_template = TEMPLATE
     made.save_pretrained(tmp_path)
     HandTurned(store, load(tmp_path), settings)
-    assert alarm(store) is None
-
-
-def alarm(store: Store) -> str | None:
-    return next(role.alarm for role in store.processes.all() if role.name == "worker: end of turn")
+    assert alarm_of(store, "worker: end of turn") is None

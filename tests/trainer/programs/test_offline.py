@@ -20,15 +20,15 @@ from labeler.files.pairs import read_pairs
 from labeler.store import Store, open_store
 from tests.support.command import fails, run
 from tests.support.service import settings_environment
+from tests.support.store import live
 from tests.support.tiny import EASY
-from tests.trainer.conftest import load
+from tests.support.worker import PROMPTS
+from tests.trainer.conftest import equal, load
 from trainer.policy.adapters import read_adapter
 from trainer.policy.policy import LIVE
 from trainer.programs import merge, offline
 from trainer.programs.offline import Offline, as_many_updates, run_offline
 from trainer.sampling.local import LocalSampler
-
-PROMPTS = [[{"role": "user", "content": f"how do you make good tea {n}?"}] for n in range(8)]
 
 
 @pytest.fixture
@@ -60,25 +60,18 @@ def file(tmp_path: Path) -> Path:
 def test_a_file_becomes_a_candidate_version_that_learnt_it_and_the_live_one_stays(
     store: Store, settings: Settings, file: Path
 ) -> None:
-    store.prompts.add(PROMPTS, now=1.0)
+    store.prompts.add(PROMPTS[:8], now=1.0)
     said = run_offline(file, settings, threading.Event())
     assert "Version 1 was trained on 16 pairs" in said
     assert "`livedpo versions promote 1`" in said
     version = store.versions.get(1)
     assert version.state is VersionState.CANDIDATE
-    live, candidate = (
-        version.finding.agreement_live.value,
-        version.finding.agreement_candidate.value,
-    )
-    assert live is not None
-    assert candidate is not None
-    assert candidate > live
-    live = store.versions.live()
-    assert live is not None
-    assert live.id == 0
-    assert version.folder is not None
-    assert version.sha256 is not None
-    read_adapter(settings.adapters_dir / version.folder, version.sha256)
+    before, after = version.finding.agreement_live, version.finding.agreement_candidate
+    assert before.value is not None
+    assert after.value is not None
+    assert after.value > before.value
+    assert live(store).id == 0
+    read_adapter(settings.adapters_dir / str(version.folder), str(version.sha256))
 
 
 def test_a_reply_ends_in_the_token_that_ends_a_turn_and_a_cut_one_in_none(
@@ -107,21 +100,20 @@ def test_a_file_of_many_labels_moves_the_policy_as_far_as_updates_on_as_many(
 def test_it_starts_from_the_live_version(
     store: Store, settings: Settings, file: Path, tiny_policy: Path
 ) -> None:
-    store.prompts.add(PROMPTS, now=1.0)
+    store.prompts.add(PROMPTS[:8], now=1.0)
     run_offline(file, settings, threading.Event())
     store.versions.make_live_again(1, now=2.0)
     version = store.versions.get(1)
     policy = load(tiny_policy, lora_alpha=settings.lora_alpha)
     Offline(store, policy, LocalSampler(policy), settings).start()
     saved = read_adapter(settings.adapters_dir / str(version.folder), str(version.sha256))
-    now = policy.adapter_state(LIVE)
-    assert all(torch.equal(weight, now[name]) for name, weight in saved.items())
+    assert equal(policy.adapter_state(LIVE), saved)
 
 
 def test_pairs_that_the_context_cannot_take_are_left_out_and_counted(
     store: Store, settings: Settings, file: Path
 ) -> None:
-    store.prompts.add(PROMPTS, now=1.0)
+    store.prompts.add(PROMPTS[:8], now=1.0)
     long = {"prompt": "tea? " * 200, "chosen": "yes", "rejected": "no"}
     file.write_text(file.read_text() + json.dumps(long) + "\n")
     said = run_offline(file, settings, threading.Event())
@@ -134,7 +126,7 @@ def test_pairs_that_the_context_cannot_take_are_left_out_and_counted(
 def test_a_candidate_that_cannot_be_examined_leaves_no_folder_behind(
     store: Store, settings: Settings, file: Path
 ) -> None:
-    store.prompts.add(PROMPTS, now=1.0)
+    store.prompts.add(PROMPTS[:8], now=1.0)
     for prompt in store.prompts.all():
         store.prompts.set_aside(prompt.id or 0, "too long")
     with pytest.raises(LivedpoError, match="no prompts to examine the candidate on"):
@@ -157,7 +149,7 @@ def test_the_command_says_what_came_of_it_and_merges_the_version(
     settings: Settings, file: Path, tmp_path: Path
 ) -> None:
     prompts = tmp_path / "prompts.jsonl"
-    prompts.write_text("".join(json.dumps({"prompt": p[0]["content"]}) + "\n" for p in PROMPTS))
+    prompts.write_text("".join(json.dumps({"prompt": p[0]["content"]}) + "\n" for p in PROMPTS[:8]))
     settings = settings.model_copy(update={"prompts": prompts})
     command = [sys.executable, "-m", "labeler.cli.main", "train", str(file)]
     told = settings_environment(**settings.model_dump(exclude_defaults=True))

@@ -65,7 +65,6 @@ def test_pairs_record_what_they_were_drawn_at(
     folder = save_tiny_policy(tmp_path / "policy")
     GenerationConfig(eos_token_id=0, pad_token_id=1, **MAKERS).save_pretrained(folder)
     flags = {"policy": str(folder), "data_dir": tmp_path, "max_new_tokens": 8, "queue_pairs": 4}
-    store.prompts.add([[{"role": "user", "content": "hello"}]], now=1.0)
     HandTurned(store, load(folder), load_settings(flags, {})).step()
     pair = rows(database, Pair)[0]
     assert (pair.sampling["temperature"], pair.sampling["top_p"]) == (0.6, 0.9)

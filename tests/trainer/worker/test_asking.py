@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from labeler.config.parts.sampling import Sampling
 from labeler.config.settings import Settings
@@ -18,12 +17,10 @@ from labeler.store import Store
 from labeler.store.database import Database
 from labeler.store.rating.asks import AskView
 from labeler.store.tables import Ask, Pair
-from tests.support.store import only_writer
+from tests.support.store import last_update, live, only_writer, vote_on
 from tests.support.tiny import worker_settings
-from tests.support.worker import HandTurned
-from tests.trainer.conftest import QUESTIONS, SAMPLING, load
-from tests.trainer.worker.test_worker import PROMPTS, N, vote, work
-from trainer.policy.batch import make_batch
+from tests.support.worker import HandTurned, vote_for_longer
+from tests.trainer.conftest import QUESTIONS, SAMPLING, assert_measured, disturb, load
 from trainer.policy.policy import LIVE, Policy
 from trainer.sampling.local import LocalSampler
 from trainer.sampling.samples import Prompt, Sample
@@ -38,7 +35,6 @@ def settings(tiny_policy: Path, tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def worker(store: Store, settings: Settings, policy: Policy) -> HandTurned:
-    store.prompts.add(PROMPTS, now=1.0)
     return HandTurned(store, policy, settings)
 
 
@@ -76,27 +72,13 @@ def test_own_prompts_are_answered_before_the_queue_is_filled_and_are_pairs_like_
     assert first.response_a != first.response_b
     assert first.tokens_a != second.tokens_a  # the same prompt, asked again, is answered anew
     assert set(first.sampling) == {*Sampling.model_fields, "seed", LOGPS_AT, "sampling_dtype"}
-    rows = [(first.prompt_tokens, first.tokens_a), (first.prompt_tokens, first.tokens_b)]
-    batch = make_batch(rows, pad=policy.pad_token_id, device=policy.device)
-    with torch.no_grad():
-        with policy.reference():
-            reference = policy.logps(batch).tolist()
-        with policy.adapter(LIVE):
-            live = policy.logps(batch).tolist()
-    assert [first.reference_logp_a, first.reference_logp_b] == pytest.approx(reference, abs=1e-3)
-    assert [first.logp_a, first.logp_b] == pytest.approx(live, abs=1e-3)
+    assert_measured(policy, first)
 
 
 def test_own_prompts_are_answered_between_the_steps_of_an_update(
-    worker: HandTurned,
-    store: Store,
-    database: Database,
-    settings: Settings,
-    monkeypatch: pytest.MonkeyPatch,
+    worker: HandTurned, store: Store, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    work(worker)
-    vote(store, N)
-    open_due_update(settings, store, now=2000.0)
+    worker.make_due()
     seen: list[UpdateState] = []
     beat = store.updates.beat
 
@@ -114,18 +96,13 @@ def test_own_prompts_are_answered_between_the_steps_of_an_update(
     worker.step()
     assert seen[1] is UpdateState.TRAINING
     assert own_pair(database, "a").version_id == 0
-    last = store.updates.last()
-    assert last is not None
-    assert last.state is UpdateState.PROMOTED
+    assert last_update(store).state is UpdateState.PROMOTED
 
 
 def test_after_an_update_the_new_version_answers(
-    worker: HandTurned, store: Store, database: Database, settings: Settings
+    worker: HandTurned, store: Store, database: Database
 ) -> None:
-    work(worker)
-    vote(store, N)
-    open_due_update(settings, store, now=2000.0)
-    worker.step()
+    worker.update()
     ask(store, "a")
     worker.step()
     assert own_pair(database, "a").version_id == 1
@@ -135,13 +112,15 @@ def test_a_vote_on_an_own_prompt_trains_the_next_version(
     worker: HandTurned, store: Store, database: Database, settings: Settings
 ) -> None:
     ask(store, "a")
-    work(worker)
-    assert look(store, "a").pair is not None
-    vote(store, N, holder="t")
+    worker.work()
+    mine = look(store, "a").pair
+    assert mine is not None
+    vote_on(store, mine, now=2.0)
+    vote_for_longer(store, settings.labels_per_update - 1)
     assert own_pair(database, "a").id in {row.pair.id for row in store.reports.votes()}
     open_due_update(settings, store, now=2000.0)
     worker.step()
-    assert store.reports.status(max_staleness=2)["labels"]["used"] == N
+    assert store.reports.status(max_staleness=2)["labels"]["used"] == settings.labels_per_update
 
 
 @pytest.mark.parametrize(
@@ -172,9 +151,7 @@ def test_a_policy_that_says_the_same_twice_ends_the_ask_after_a_few_seeds(
 def test_a_policy_that_is_not_finite_ends_the_ask_and_not_the_worker(
     worker: HandTurned, store: Store, policy: Policy
 ) -> None:
-    with torch.no_grad():
-        for weight in policy.parameters(LIVE):
-            weight.fill_(float("nan"))
+    disturb(policy, LIVE, scale=float("nan"))
     ask(store, "a")
     worker.job(AskJob).step(2.0)
     found = look(store, "a")
@@ -256,15 +233,9 @@ def test_without_an_ask_the_worker_only_reads(worker: HandTurned, database: Data
         assert not worker.job(AskJob).step(2.0)
 
 
-def test_prompts_that_keep_coming_hold_up_no_update(
-    worker: HandTurned, store: Store, settings: Settings
-) -> None:
-    work(worker)
-    vote(store, N)
-    open_due_update(settings, store, now=2000.0)
+def test_prompts_that_keep_coming_hold_up_no_update(worker: HandTurned, store: Store) -> None:
+    worker.make_due()
     ask(store, "a")
     worker.step()
     assert look(store, "a").state is AskState.READY
-    live = store.versions.live()
-    assert live is not None
-    assert live.id == 1
+    assert live(store).id == 1

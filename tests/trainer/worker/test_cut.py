@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from labeler.store import Store
+from tests.support.store import alarm_of
 from tests.support.tiny import worker_settings
-from tests.support.worker import HandTurned
-from tests.trainer.worker.test_worker import PROMPTS
+from tests.support.worker import PROMPTS, HandTurned
 from trainer.policy.policy import Policy
 from trainer.sampling.local import LocalSampler
 from trainer.sampling.sampler import Version
@@ -94,11 +94,10 @@ def test_replies_that_are_cut_raise_an_alarm_and_are_said_once_in_the_log(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """A random model ends one reply in 27 within 12 tokens."""
-    store.prompts.add(PROMPTS, now=1.0)
     worker = HandTurned(store, policy, worker_settings(tiny_policy, tmp_path))
     for _ in range(3):
         worker.job(SampleJob).top_up(16)
-    assert "replies were cut at --max-new-tokens 12" in str(alarm(store))
+    assert "replies were cut at --max-new-tokens 12" in str(alarm_of(store, "worker: replies"))
     assert len([record for record in caplog.records if "were cut" in record.message]) == 1
 
 
@@ -116,10 +115,4 @@ def test_where_nobody_is_there_they_are_in_the_log_alone(
     store.versions.adopt_base(base="test", fingerprint="test", now=1.0)
     supply.pairs(supply.sample(40, base), base)
     assert "were cut" in caplog.text
-    assert alarm(store) is None
-
-
-def alarm(store: Store) -> str | None:
-    return next(
-        (role.alarm for role in store.processes.all() if role.name == "worker: replies"), None
-    )
+    assert alarm_of(store, "worker: replies") is None

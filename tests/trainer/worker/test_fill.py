@@ -12,14 +12,13 @@ from labeler.domain.states import UpdateState
 from labeler.roles.scheduler import open_due_update
 from labeler.store import Store
 from labeler.store.database import Database
-from labeler.store.records import Ballot, LeasedPair
+from labeler.store.records import LeasedPair
 from labeler.store.tables import FilledPair, Update, Vote
 from labeler.store.views.filled import ROLE
-from tests.support.store import rows
+from tests.support.store import last_update, lease, rows, vote_on
 from tests.support.tiny import worker_settings
 from tests.support.worker import HandTurned
 from tests.trainer.worker.test_streaming import Watched
-from tests.trainer.worker.test_worker import work
 from trainer.policy.policy import Policy
 from trainer.sampling.sampler import Version
 from trainer.worker.jobs.fill import BATCH_PROMPTS, DRAWING, FillJob
@@ -64,27 +63,20 @@ def tie(_: LeasedPair) -> str:
 
 def rated(worker: HandTurned, store: Store, settings: Settings, taste: Any) -> Update:
     """N votes, and the update that they make due, to its end."""
-    rater = store.raters.local(now=1.0)
     left = N
     while left:
-        work(worker)
-        leased = store.queue.lease(
-            rater_id=rater, holder="tab", wanted=left, seconds=60, now=1.0, rng=random.Random(0)
-        )
+        worker.work()
+        leased = lease(store, left, now=1.0)
         for pair in leased:
-            ballot = Ballot(pair.lease_id, pair.lease_id, taste(pair))
-            store.votes.record(ballot, rater_id=rater, now=2.0)
+            vote_on(store, pair, taste(pair), now=2.0)
         left -= len(leased)
     open_due_update(settings, store, now=2000.0)
     assert worker.step()
-    update = store.updates.last()
-    assert update is not None
-    return update
+    return last_update(store)
 
 
 def made(store: Store, policy: Policy, settings: Settings, **more: Any) -> HandTurned:
-    store.prompts.add(PROMPTS, now=1.0)
-    return HandTurned(store, policy, settings, **more)
+    return HandTurned(store, policy, settings, prompts=PROMPTS, **more)
 
 
 def test_an_update_learns_from_filled_pairs_and_keeps_them_apart_from_votes(
@@ -166,7 +158,7 @@ def test_a_restart_loses_no_vote(
     store: Store, database: Database, policy: Policy, settings: Settings
 ) -> None:
     first = made(store, policy, settings)
-    work(first)
+    first.work()
     assert first.job(FillJob).drawn == FILL * N
     update = rated(HandTurned(store, policy, settings), store, settings, longer)
     assert update.finding.filled == FILL * N

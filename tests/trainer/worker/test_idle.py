@@ -12,26 +12,18 @@ from labeler.config.settings import Settings
 from labeler.domain.states import AskState
 from labeler.roles.scheduler import open_due_update
 from labeler.store import Store
-from tests.support.tiny import worker_settings
-from tests.support.worker import HandTurned
-from tests.trainer.worker.test_worker import PROMPTS, N, vote, work
+from tests.support.store import live
+from tests.support.tiny import Clock, worker_settings
+from tests.support.worker import HandTurned, lease_all, vote_for_longer
 from trainer.policy.policy import Policy
 from trainer.worker.main import FIRST_IDLE_SECONDS, MAX_IDLE_SECONDS, rest_after
 from trainer.worker.worker import Turn
 
 
-class Stopped:
-    """Time that moves only when it is told to."""
-
-    now = 1e6
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock() -> Stopped:
-    return Stopped()
+def clock() -> Clock:
+    """It moves only when it is told to."""
+    return Clock(1e6, step=0)
 
 
 @pytest.fixture(params=[None, "py:tests.support.judges:steady"], ids=["people", "judge"])
@@ -42,11 +34,10 @@ def settings(request: pytest.FixtureRequest, tiny_policy: Path, tmp_path: Path) 
 
 
 @pytest.fixture
-def worker(store: Store, policy: Policy, settings: Settings, clock: Stopped) -> HandTurned:
+def worker(store: Store, policy: Policy, settings: Settings, clock: Clock) -> HandTurned:
     """A worker that has filled the queue, and has seen that there is nothing to do."""
-    store.prompts.add(PROMPTS, now=1.0)
     made = HandTurned(store, policy, settings, clock=clock)
-    work(made)
+    made.work()
     return made
 
 
@@ -65,7 +56,7 @@ def queries() -> Iterator[list[str]]:
 
 
 def test_an_idle_worker_asks_less_than_ten_queries_a_second(
-    worker: HandTurned, clock: Stopped, queries: list[str]
+    worker: HandTurned, clock: Clock, queries: list[str]
 ) -> None:
     began, rest = clock.now, FIRST_IDLE_SECONDS
     while clock.now - began < 60:
@@ -90,9 +81,9 @@ def test_votes_an_ask_an_update_and_a_rollback_are_noticed_at_the_next_look(
     worker: HandTurned, store: Store, settings: Settings
 ) -> None:
     """While no time passes, so that nothing is due."""
-    vote(store, max(N, store.queue.ready() // 2))
+    vote_for_longer(store, max(settings.labels_per_update, store.queue.ready() // 2))
     assert worker.step(), "the queue lacks pairs"
-    work(worker)
+    worker.work()
     me = store.raters.local(now=1.0)
     asked = store.asks.add("a", rater_id=me, text="tea?", continues=None, now=1.0)
     assert asked is not None
@@ -103,24 +94,11 @@ def test_votes_an_ask_an_update_and_a_rollback_are_noticed_at_the_next_look(
     )
     assert answered is not None
     assert answered.state is AskState.READY
-    work(worker)
+    worker.work()
     open_due_update(settings, store, now=2000.0)
     assert worker.step()
-    live = store.versions.live()
-    assert live is not None
-    assert live.id == 1
-    work(worker)
+    assert live(store).id == 1
+    worker.work()
     store.versions.make_live_again(0, now=2001.0)
     assert worker.step(), "the old version's pairs are sampled anew"
-    assert {pair.version_id for pair in pairs(store)} == {0}
-
-
-def pairs(store: Store) -> list[Any]:
-    return store.queue.lease(
-        rater_id=store.raters.local(now=1.0),
-        holder="all",
-        wanted=50,
-        seconds=60,
-        now=1.0,
-        rng=random.Random(0),
-    )
+    assert {pair.version_id for pair in lease_all(store)} == {0}

@@ -5,22 +5,19 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-import torch
 
 from labeler.config.parts.sampling import Sampling
 from labeler.config.settings import Settings
 from labeler.domain.states import UpdateState
-from labeler.roles.scheduler import open_due_update
 from labeler.store import Store
 from labeler.store.database import Database
 from labeler.store.tables import Pair
-from tests.support.store import rows, states
+from tests.support.store import alarm_of, last_update, rows, states
 from tests.support.tiny import SAMPLED_BY_GENERATE, save_tiny_policy, worker_settings
-from tests.support.worker import HandTurned
+from tests.support.worker import PROMPTS, HandTurned
 from tests.trainer.conftest import disturb, load
 from tests.trainer.worker.test_asking import ask, look
-from tests.trainer.worker.test_worker import PROMPTS, N, vote, work
-from trainer.policy.logps import row_logps
+from trainer.policy.logps import logps_under
 from trainer.policy.policy import CANDIDATE, LIVE, OTHER, Policy
 from trainer.sampling.local import LocalSampler
 from trainer.sampling.origin import WrongVersionError
@@ -68,31 +65,23 @@ def test_after_a_refused_update_pairs_come_from_the_live_version_still(
     monkeypatch.setattr("trainer.gate.examine.objections", lambda *_: ["nobody wants it"])
     settings = worker_settings(save_tiny_policy(tmp_path, kind), tmp_path, learning_rate=0.1)
     policy = load(tmp_path)
-    store.prompts.add(PROMPTS, now=1.0)
     worker = HandTurned(store, policy, settings)
-    work(worker)
-    vote(store, N)
+    worker.make_due()
     before = {pair.id for pair in rows(database, Pair)}
-    open_due_update(settings, store, now=2000.0)
     worker.step()
     assert states(store) == ["live", "rejected"]
     worker.job(SampleJob).top_up(16)
     fresh = [pair for pair in rows(database, Pair) if pair.id not in before]
     assert {pair.version_id for pair in fresh} == {0}
-    tokens = [(pair.prompt_tokens, pair.tokens_a) for pair in fresh]
-    with torch.no_grad():
-        with policy.adapter(LIVE):
-            live = torch.cat([row_logps(policy, [row]) for row in tokens])
-        with policy.adapter(CANDIDATE):
-            candidate = torch.cat([row_logps(policy, [row]) for row in tokens])
-    assert [pair.logp_a for pair in fresh] == pytest.approx(live.tolist(), abs=1e-3)
+    tokens = [(pair.prompt_tokens, pair.tokens_a, pair.tokens_b) for pair in fresh]
+    live, candidate = (logps_under(policy, adapter, tokens) for adapter in (LIVE, CANDIDATE))
+    assert [pair.logp_a for pair in fresh] == pytest.approx(live[:, 0].tolist(), abs=1e-3)
     assert (live - candidate).abs().mean() > 0.05, "or the test would show nothing"
 
 
 def test_a_sampler_that_draws_from_another_adapter_gets_nothing_stored(
     store: Store, database: Database, policy: Policy, settings: Settings
 ) -> None:
-    store.prompts.add(PROMPTS, now=1.0)
     worker = HandTurned(store, policy, settings, sampler=Liar(policy))
     with pytest.raises(WrongVersionError, match="does not draw from version 0"):
         worker.step()
@@ -107,7 +96,6 @@ def test_a_worker_says_what_its_sampler_does_wrong_and_goes_on(
     store: Store, policy: Policy, settings: Settings
 ) -> None:
     sampler = Liar(policy)
-    store.prompts.add(PROMPTS, now=1.0)
     worker = HandTurned(store, policy, settings, sampler=sampler).worker
     said: list[str | None] = []
 
@@ -115,7 +103,7 @@ def test_a_worker_says_what_its_sampler_does_wrong_and_goes_on(
         """Looks at the alarm while the worker rests from its trouble, and ends the lie."""
 
         def wait(self, timeout: float | None = None) -> bool:
-            said.append(alarm(store))
+            said.append(alarm_of(store, TROUBLE))
             sampler.honest = True
             return False
 
@@ -125,30 +113,22 @@ def test_a_worker_says_what_its_sampler_does_wrong_and_goes_on(
     _turn(worker, store, Rest())
     assert len(said) == 1
     assert "does not draw from version 0" in str(said[0])
-    assert alarm(store) is None
-
-
-def alarm(store: Store) -> str | None:
-    return next((role.alarm for role in store.processes.all() if role.name == TROUBLE), None)
+    assert alarm_of(store, TROUBLE) is None
 
 
 def test_a_candidate_that_a_sampler_took_for_another_is_not_examined(
     store: Store, database: Database, policy: Policy, settings: Settings
 ) -> None:
-    store.prompts.add(PROMPTS, now=1.0)
     sampler = Liar(policy, honest=True)
     worker = HandTurned(store, policy, settings, sampler=sampler)
-    work(worker)
-    vote(store, N)
-    open_due_update(settings, store, now=2000.0)
+    worker.make_due()
     sampler.honest = False
     worker.step()
-    last = store.updates.last()
-    assert last is not None
+    last = last_update(store)
     assert last.state is UpdateState.FAILED
     assert "does not draw from version 1" in str(last.reason)
     assert states(store) == ["live"]
-    assert store.reports.status(max_staleness=2)["labels"]["fresh"] == N
+    assert store.reports.status(max_staleness=2)["labels"]["fresh"] == settings.labels_per_update
 
 
 def test_a_version_that_no_adapter_holds_is_checked_against_its_folder(

@@ -13,14 +13,13 @@ from labeler.domain.states import PairState, Purpose, UpdateState
 from labeler.roles.scheduler import open_due_update
 from labeler.store import Store
 from labeler.store.database import Database
-from labeler.store.records import Ballot, Gold
+from labeler.store.records import Gold
 from labeler.store.tables import Pair, Vote
-from tests.support.store import rows
+from tests.support.store import last_update, lease, rows, second_rater, vote_on
 from tests.support.tiny import Clock, worker_settings
 from tests.support.worker import HandTurned
 from trainer.policy.policy import Policy
 
-PROMPTS = [[{"role": "user", "content": f"how do you make good tea {n}?"}] for n in range(40)]
 N = 8
 
 
@@ -44,7 +43,6 @@ def clock() -> Clock:
 
 @pytest.fixture
 def worker(store: Store, policy: Policy, settings: Settings, clock: Clock) -> Iterator[HandTurned]:
-    store.prompts.add(PROMPTS, now=1.0)
     made = HandTurned(store, policy, settings, clock=clock)
     yield made
     made.close()
@@ -52,26 +50,19 @@ def worker(store: Store, policy: Policy, settings: Settings, clock: Clock) -> It
 
 def rate(store: Store, rater: int, count: int, checks: CheckRules | None = None) -> None:
     """Prefer what is called good, else the longer reply; the second rater always the opposite."""
-    for pair in store.queue.lease(
-        rater_id=rater, holder=f"tab {rater}", wanted=count, seconds=1e6, now=1e4,
-        rng=random.Random(rater), checks=checks,
-    ):  # fmt: skip
+    for pair in lease(store, count, rater=rater, now=1e4, checks=checks):
         by_length = len(pair.left) > len(pair.right)
         left = pair.left == "good" if "good" in (pair.left, pair.right) else by_length
         choice = "left" if left is (rater == 1) else "right"
-        vote = Ballot(f"v {pair.lease_id}", pair.lease_id, choice)
-        assert store.votes.record(vote, rater_id=rater, now=1e4).saved
+        vote_on(store, pair, choice, rater=rater, now=1e4)
 
 
 def test_pairs_want_two_votes_and_a_rater_who_is_always_wrong_moves_no_label(
     store: Store, database: Database, worker: HandTurned, settings: Settings, clock: Clock
 ) -> None:
-    first = store.raters.local(now=1.0)
-    store.raters.invite("second", "rater", now=1.0)
-    second = next(one.id for one in store.raters.all() if one.name == "second")
+    first, second = store.raters.local(now=1.0), second_rater(store)
     golds = [Gold([{"role": "user", "content": f"G{n}"}], "good", "poor") for n in range(24)]
-    while worker.step():
-        pass
+    worker.work()
     store.gold.add(golds, now=1.0, rng=random.Random(0))
     for rater in (first, second):
         for _ in range(3):
@@ -90,10 +81,8 @@ def test_pairs_want_two_votes_and_a_rater_who_is_always_wrong_moves_no_label(
     assert {label.target for label in claim.labels} <= {0.0, 1.0}  # with both it would be 0.5
     assert {label.weight for label in claim.labels} == {1.0}
     store.updates.release(claim)
-    while worker.step():
-        pass
-    last = store.updates.last()
-    assert last is not None
+    worker.work()
+    last = last_update(store)
     assert last.state is UpdateState.PROMOTED
     new = rows(database, Pair, col(Pair.version_id) == 1)
     used = rows(database, Vote, col(Vote.used_in_update) == last.id)

@@ -10,17 +10,15 @@ import pytest
 from labeler.config.parts.training import Training
 from labeler.config.settings import Settings
 from labeler.domain.labels import TrainingLabel
-from labeler.roles.scheduler import open_due_update
 from labeler.store import Store
 from labeler.store.database import Database
 from labeler.store.tables import Pair
 from tests.support.store import rows
 from tests.support.tiny import worker_settings
-from tests.support.worker import HandTurned
-from tests.trainer.worker.test_worker import PROMPTS, N, lease_all, vote, work
+from tests.support.worker import HandTurned, lease_all
+from tests.trainer.conftest import assert_measured
 from trainer.learning.update import train
-from trainer.policy.logps import logps_under
-from trainer.policy.policy import LIVE, Policy
+from trainer.policy.policy import Policy
 from trainer.sampling.local import LocalSampler
 from trainer.sampling.sampler import Version
 from trainer.sampling.samples import Progress, Response
@@ -68,7 +66,6 @@ def test_the_first_pair_of_a_cold_service_waits_for_no_other(
     store: Store, database: Database, policy: Policy, settings: Settings
 ) -> None:
     """And what is handed over early is measured like the rest."""
-    store.prompts.add(PROMPTS, now=1.0)
     ready: list[int] = []
     sampler = Watched(policy, lambda _: ready.append(store.queue.ready()))
     assert HandTurned(store, policy, settings, sampler=sampler).step()
@@ -76,18 +73,13 @@ def test_the_first_pair_of_a_cold_service_waits_for_no_other(
     assert 1 in ready, "while the others were drawn"
     assert ready[-1] < store.queue.ready() == MIN_BATCH_PAIRS
     for pair in rows(database, Pair):
-        tokens = [(pair.prompt_tokens, pair.tokens_a, pair.tokens_b)]
-        [live] = logps_under(policy, LIVE, tokens).tolist()
-        [reference] = logps_under(policy, None, tokens).tolist()
-        assert [pair.logp_a, pair.logp_b] == pytest.approx(live, abs=1e-3)
-        assert [pair.reference_logp_a, pair.reference_logp_b] == pytest.approx(reference, abs=1e-3)
+        assert_measured(policy, pair)
 
 
 def test_while_a_batch_is_sampled_the_worker_gives_signs_of_life(
     store: Store, policy: Policy, settings: Settings
 ) -> None:
     """The clock moves a second with every look, and the worker looks at least once a token."""
-    store.prompts.add(PROMPTS, now=1.0)
     worker: HandTurned | None = None
     silences: list[float] = []
 
@@ -106,7 +98,6 @@ def test_while_a_batch_is_sampled_the_worker_gives_signs_of_life(
 def test_a_stop_ends_a_batch_at_the_next_token_and_what_was_handed_over_stays(
     store: Store, policy: Policy, settings: Settings
 ) -> None:
-    store.prompts.add(PROMPTS, now=1.0)
     stop, after = threading.Event(), []
 
     def look(_: Version) -> None:
@@ -123,7 +114,6 @@ def test_a_stop_ends_a_batch_at_the_next_token_and_what_was_handed_over_stays(
 def test_a_stop_in_the_middle_of_the_gate_leaves_the_update_to_the_next_worker(
     store: Store, policy: Policy, settings: Settings
 ) -> None:
-    store.prompts.add(PROMPTS, now=1.0)
     stop = threading.Event()
 
     def look(version: Version) -> None:
@@ -131,15 +121,14 @@ def test_a_stop_in_the_middle_of_the_gate_leaves_the_update_to_the_next_worker(
             stop.set()
 
     worker = HandTurned(store, policy, settings, sampler=Watched(policy, look), stop=stop)
-    work(worker)
-    vote(store, N)
-    open_due_update(settings, store, now=2000.0)
+    worker.make_due()
     with pytest.raises(Stopped):
         worker.step()
     status = store.reports.status(max_staleness=2)
     assert status["updates"] == {"done": 0, "rejected": 0, "failed": 0, "running": 1}
-    work(HandTurned(store, policy, settings))
-    assert store.reports.status(max_staleness=2)["labels"]["used"] == N
+    HandTurned(store, policy, settings).work()
+    used = store.reports.status(max_staleness=2)["labels"]["used"]
+    assert used == settings.labels_per_update
 
 
 def test_an_update_can_be_ended_before_each_pair_that_is_computed(
@@ -184,7 +173,6 @@ def test_between_the_steps_of_an_update_pairs_come_before_people_run_out(
     store: Store, policy: Policy, settings: Settings
 ) -> None:
     """Nobody has voted yet, so a pair in ten seconds is what is expected."""
-    store.prompts.add(PROMPTS, now=1.0)
     worker = HandTurned(store, policy, settings)
     job = worker.job(SampleJob)
     job.top_up(3)

@@ -1,14 +1,12 @@
 """The worker on a tiny policy and a real SQLite file, one iteration at a time."""
 
-import random
 import resource
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from labeler.config.settings import Settings
 from labeler.domain.errors import BadInput
@@ -16,15 +14,13 @@ from labeler.domain.states import UpdateState
 from labeler.roles.scheduler import open_due_update
 from labeler.store import Store
 from labeler.store.database import Database
-from labeler.store.records import Ballot, LeasedPair
 from labeler.store.tables import Pair
-from tests.support.store import change, rows
+from tests.support.store import change, last_update, live, rows, shown_to, vote_on
 from tests.support.tiny import Clock, save_tiny_policy, worker_settings
-from tests.support.worker import HandTurned
-from tests.trainer.conftest import load
+from tests.support.worker import PROMPTS, HandTurned, lease_all, vote_for_longer
+from tests.trainer.conftest import assert_measured, equal, load
 from trainer.learning.update import margins
 from trainer.policy.adapters import DamagedCheckpointError, read_adapter
-from trainer.policy.batch import make_batch
 from trainer.policy.logps import logps_under
 from trainer.policy.policy import LIVE, Policy
 from trainer.sampling.local import LocalSampler
@@ -36,7 +32,6 @@ from trainer.worker.life import Stopped
 from trainer.worker.main import threads_for
 from trainer.worker.worker import Turn
 
-PROMPTS = [[{"role": "user", "content": f"how do you make good tea {n}?"}] for n in range(40)]
 N = 4
 
 
@@ -46,41 +41,16 @@ def settings(tiny_policy: Path, tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def make_worker(store: Store, settings: Settings) -> Callable[..., HandTurned]:
-    def make(policy: Policy, stop: threading.Event | None = None) -> HandTurned:
-        return HandTurned(store, policy, settings, stop=stop)
-
-    return make
-
-
-@pytest.fixture
-def worker(store: Store, policy: Policy, make_worker: Callable[..., HandTurned]) -> HandTurned:
-    store.prompts.add(PROMPTS, now=1.0)
-    return make_worker(policy)
-
-
-def work(worker: HandTurned) -> None:
-    """Iterate until there is nothing to do."""
-    while worker.step():
-        pass
-
-
-def vote(store: Store, count: int, holder: str = "tab") -> None:
-    """Always prefer the longer response, and make the update due if it is."""
-    rater = store.raters.local(now=1.0)
-    for pair in store.queue.lease(
-        rater_id=rater, holder=holder, wanted=count, seconds=60, now=1.0, rng=random.Random(0)
-    ):
-        choice = "left" if len(pair.left) > len(pair.right) else "right"
-        store.votes.record(Ballot(pair.lease_id, pair.lease_id, choice), rater_id=rater, now=2.0)
+def worker(store: Store, policy: Policy, settings: Settings) -> HandTurned:
+    return HandTurned(store, policy, settings)
 
 
 def test_the_queue_is_filled_with_pairs_worth_asking_and_their_reference_log_probs(
     worker: HandTurned, store: Store, policy: Policy, settings: Settings
 ) -> None:
-    work(worker)
+    worker.work()
     assert store.queue.ready() >= settings.queue_pairs
-    vote(store, settings.queue_pairs)
+    vote_for_longer(store, settings.queue_pairs)
     for row in store.reports.votes():
         pair = row.pair
         assert pair.response_a != pair.response_b
@@ -93,22 +63,17 @@ def test_the_queue_is_filled_with_pairs_worth_asking_and_their_reference_log_pro
             "logp_temperature",
             "sampling_dtype",
         }
-        rows = [(pair.prompt_tokens, pair.tokens_a), (pair.prompt_tokens, pair.tokens_b)]
-        batch = make_batch(rows, pad=policy.pad_token_id, device=policy.device)
-        with torch.no_grad(), policy.reference():
-            expected = policy.logps(batch).tolist()
-        assert [pair.reference_logp_a, pair.reference_logp_b] == pytest.approx(expected, abs=1e-3)
+        assert_measured(policy, pair)
 
 
 def test_log_probabilities_are_those_of_what_people_see(
     store: Store, policy: Policy, settings: Settings
 ) -> None:
     """Of a pair that is drawn at 0.6, and of one drawn at 1 that is trained on at 0.6."""
-    store.prompts.add(PROMPTS, now=1.0)
     for temperature in (1.0, 0.6):
         settings = settings.model_copy(update={"temperature": temperature, "queue_pairs": N})
-        work(HandTurned(store, policy, settings))
-        vote(store, store.queue.ready())
+        HandTurned(store, policy, settings).work()
+        vote_for_longer(store, store.queue.ready())
     open_due_update(settings, store, now=2000.0)
     claim = store.updates.claim(worker="w", rules=settings.vote_rules, now=2001.0)
     assert claim is not None
@@ -126,62 +91,38 @@ def test_log_probabilities_are_those_of_what_people_see(
 def test_an_open_update_is_run_and_its_version_becomes_live_with_its_first_pairs(
     store: Store, policy: Policy, settings: Settings
 ) -> None:
-    store.prompts.add(PROMPTS, now=1.0)
     settings = settings.model_copy(update={"learning_rate": 0.1, "gate_prompts": 32})
-    worker = HandTurned(store, policy, settings)
-    work(worker)
-    vote(store, N)
-    open_due_update(settings, store, now=2000.0)
-    assert worker.step()
-    live = store.versions.live()
-    assert live is not None
-    assert live.id == 1
+    update = HandTurned(store, policy, settings).update()
+    version = live(store)
+    assert version.id == 1
     assert store.queue.ready() > 0
-    assert live.folder is not None
-    assert live.sha256 is not None
-    saved = read_adapter(settings.adapters_dir / live.folder, live.sha256)
-    now_live = policy.adapter_state(LIVE)
-    assert all(torch.equal(saved[name], weight) for name, weight in now_live.items())
-    finding = live.finding
+    saved = read_adapter(settings.adapters_dir / str(version.folder), str(version.sha256))
+    assert equal(policy.adapter_state(LIVE), saved)
+    finding = version.finding
     assert finding.loss_first is not None
     assert finding.loss_last is not None
     assert finding.loss_last < finding.loss_first
     assert finding.labels == N
     assert finding.kl_live != 0
-    last = store.updates.last()
-    assert last is not None
-    assert (last.state, last.steps_done, last.steps_total) == (UpdateState.PROMOTED, 2, 2)
+    assert (update.state, update.steps_done, update.steps_total) == (UpdateState.PROMOTED, 2, 2)
 
 
 def test_a_worker_that_starts_again_samples_from_the_same_live_version(
-    worker: HandTurned,
-    store: Store,
-    policy: Policy,
-    settings: Settings,
-    tiny_policy: Path,
-    make_worker: Callable[..., HandTurned],
+    worker: HandTurned, store: Store, policy: Policy, settings: Settings, tiny_policy: Path
 ) -> None:
-    work(worker)
-    vote(store, N)
-    open_due_update(settings, store, now=2000.0)
-    worker.step()
-    live = store.versions.live()
-    assert live is not None
-    restarted = load(tiny_policy, settings.adapters_dir / str(live.folder), lora_rank=8)
-    make_worker(restarted)
-    before, after = policy.adapter_state(LIVE), restarted.adapter_state(LIVE)
-    assert all(torch.equal(weight, after[name]) for name, weight in before.items())
+    worker.update()
+    folder = settings.adapters_dir / str(live(store).folder)
+    restarted = load(tiny_policy, folder, lora_rank=8)
+    HandTurned(store, restarted, settings)
+    assert equal(policy.adapter_state(LIVE), restarted.adapter_state(LIVE))
 
 
 def test_a_stop_in_the_middle_of_an_update_leaves_it_open_with_all_its_labels(
-    store: Store, policy: Policy, settings: Settings, make_worker: Callable[..., HandTurned]
+    store: Store, policy: Policy, settings: Settings
 ) -> None:
     stop = threading.Event()
-    store.prompts.add(PROMPTS, now=1.0)
-    worker = make_worker(policy, stop)
-    work(worker)
-    vote(store, N)
-    open_due_update(settings, store, now=2000.0)
+    worker = HandTurned(store, policy, settings, stop=stop)
+    worker.make_due()
     stop.set()
     with pytest.raises(Stopped):
         worker.step()
@@ -198,20 +139,13 @@ def test_a_stop_in_the_middle_of_an_update_leaves_it_open_with_all_its_labels(
 def test_a_full_disk_fails_the_update_gives_its_labels_back_and_the_worker_lives(
     worker: HandTurned, store: Store, settings: Settings
 ) -> None:
-    work(worker)
-    vote(store, N)
-    open_due_update(settings, store, now=2000.0)
-    settings.adapters_dir.mkdir()
-    settings.adapters_dir.rmdir()
+    worker.make_due()
     settings.adapters_dir.write_text("a file where the folder should be")
     assert worker.step()
     status = store.reports.status(max_staleness=2)
     assert status["updates"]["failed"] == 1
     assert status["labels"]["fresh"] == N
-    last = store.updates.last()
-    assert last is not None
-    assert last.reason is not None
-    assert "\n" not in last.reason
+    assert "\n" not in str(last_update(store).reason)
     settings.adapters_dir.unlink()
     open_due_update(settings, store, now=9000.0)
     worker.step()
@@ -226,24 +160,19 @@ def break_references(database: Database) -> None:
 
 
 def test_a_candidate_that_became_nan_is_rejected_and_the_live_policy_stays(
-    worker: HandTurned, store: Store, database: Database, policy: Policy, settings: Settings
+    worker: HandTurned, store: Store, database: Database, policy: Policy
 ) -> None:
-    work(worker)
-    vote(store, N)
-    open_due_update(settings, store, now=2000.0)
+    worker.make_due()
     break_references(database)
     before = policy.adapter_state(LIVE)
     worker.step()
     status = store.reports.status(max_staleness=2)
     assert status["updates"]["rejected"] == 1
     assert status["policy"]["live"] == 0
-    last = store.updates.last()
-    assert last is not None
-    assert last.reason is not None
-    assert "NaN" in last.reason
+    last = last_update(store)
+    assert "NaN" in str(last.reason)
     assert last.finding.loss_last is None, "NaN is no JSON"
-    after = policy.adapter_state(LIVE)
-    assert all(torch.equal(weight, after[name]) for name, weight in before.items())
+    assert equal(policy.adapter_state(LIVE), before)
     assert worker.job(SampleJob).top_up(4)
 
 
@@ -260,28 +189,26 @@ def test_a_prompt_that_is_too_long_is_set_aside_and_the_others_are_sampled(
 
 
 def test_a_prompt_that_the_chat_template_refuses_is_set_aside_with_its_words(
-    store: Store, policy: Policy, make_worker: Callable[..., HandTurned]
+    store: Store, policy: Policy, settings: Settings
 ) -> None:
     policy.tokenizer.chat_template = (
         "{% if messages[0].role == 'system' %}{{ raise_exception('no system role') }}{% endif %}"
         + policy.tokenizer.chat_template
     )
     told = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Tea?"}]
-    store.prompts.add([told, *PROMPTS[:3]], now=1.0)
-    worker = make_worker(policy)
-    work(worker)
+    HandTurned(store, policy, settings, prompts=[told, *PROMPTS[:3]]).work()
     aside = [prompt.set_aside for prompt in store.prompts.all() if prompt.set_aside]
     assert aside == ["no system role"]
     assert store.queue.ready() > 0
-    [alarm] = store.reports.page(rater_id=0, rules=Settings().due_rules)["alarms"]
+    [alarm] = shown_to(store, 0)["alarms"]
     assert alarm.startswith("The chat template refuses 1 prompt (no system role).")
 
 
 def test_what_was_set_aside_is_tried_again_when_the_worker_starts(
-    worker: HandTurned, store: Store, policy: Policy, make_worker: Callable[..., HandTurned]
+    worker: HandTurned, store: Store, policy: Policy, settings: Settings
 ) -> None:
     store.prompts.set_aside(1, "too long under other settings")
-    make_worker(policy)
+    HandTurned(store, policy, settings)
     assert [prompt.set_aside for prompt in store.prompts.all() if prompt.set_aside] == []
 
 
@@ -296,9 +223,7 @@ def test_a_response_length_that_fills_the_context_is_one_sentence(
 def test_a_claim_that_was_lost_while_the_update_broke_does_not_end_the_worker(
     worker: HandTurned, store: Store, settings: Settings
 ) -> None:
-    work(worker)
-    vote(store, N)
-    open_due_update(settings, store, now=2000.0)
+    worker.make_due()
     stale = store.updates.claim(worker="w", rules=settings.vote_rules, now=2001.0)
     assert stale is not None
     assert worker.step(), "the same worker's second attempt"
@@ -307,9 +232,9 @@ def test_a_claim_that_was_lost_while_the_update_broke_does_not_end_the_worker(
 
 
 def test_no_prompts_raise_an_alarm_that_ends_when_there_are_some(
-    store: Store, policy: Policy, make_worker: Callable[..., HandTurned]
+    store: Store, policy: Policy, settings: Settings
 ) -> None:
-    worker = make_worker(policy)
+    worker = HandTurned(store, policy, settings, prompts=())
     worker.step()
     assert "prompts add" in store.reports.status(max_staleness=2)["alarms"][0]
     store.prompts.add(PROMPTS, now=1.0)
@@ -318,38 +243,26 @@ def test_no_prompts_raise_an_alarm_that_ends_when_there_are_some(
 
 
 def test_a_data_dir_of_another_policy_is_refused(
-    worker: HandTurned, tmp_path: Path, make_worker: Callable[..., HandTurned]
+    worker: HandTurned, store: Store, settings: Settings, tmp_path: Path
 ) -> None:
     other = load(save_tiny_policy(tmp_path / "other", "qwen2"))
     with pytest.raises(BadInput, match="belongs to the policy"):
-        make_worker(other)
+        HandTurned(store, other, settings)
 
 
 def test_a_live_version_whose_folder_is_damaged_is_not_served(
-    worker: HandTurned,
-    store: Store,
-    policy: Policy,
-    settings: Settings,
-    make_worker: Callable[..., HandTurned],
+    worker: HandTurned, store: Store, policy: Policy, settings: Settings
 ) -> None:
-    work(worker)
-    vote(store, N)
-    open_due_update(settings, store, now=2000.0)
-    worker.step()
+    worker.update()
     (settings.adapters_dir / "v0001" / "adapter_model.safetensors").write_bytes(b"")
     with pytest.raises(DamagedCheckpointError, match="v0001"):
-        make_worker(policy)
+        HandTurned(store, policy, settings)
 
 
-def test_memory_does_not_grow_with_updates(
-    worker: HandTurned, store: Store, settings: Settings
-) -> None:
+def test_memory_does_not_grow_with_updates(worker: HandTurned) -> None:
     def run(updates: int) -> int:
-        for number in range(updates):
-            work(worker)
-            vote(store, N, holder=f"tab {number}")
-            open_due_update(settings, store, now=2000.0)
-            worker.step()
+        for _ in range(updates):
+            worker.update()
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
     before = run(3)
@@ -361,24 +274,17 @@ def test_held_out_labels_examine_the_update_and_train_the_next(
     store: Store, policy: Policy, settings: Settings
 ) -> None:
     """Of 4 labels one is held out: 3 are used, and it is among the next update's 4."""
-    store.prompts.add(PROMPTS, now=1.0)
     settings = settings.model_copy(update={"held_out_share": 0.25})
     worker = HandTurned(store, policy, settings)
-    work(worker)
-    vote(store, N)
-    open_due_update(settings, store, now=2000.0)
-    worker.step()
-    first = store.updates.last()
-    assert first is not None
+    first = worker.update()
     assert (first.finding.labels, first.finding.held_out) == (3, 1)
     assert first.finding.agreement_live.count == 1
     assert store.reports.status(max_staleness=2)["labels"]["used"] == 3
-    work(worker)
-    vote(store, 3)
+    worker.work()
+    vote_for_longer(store, 3)
     open_due_update(settings, store, now=3000.0)
     worker.step()
-    second = store.updates.last()
-    assert second is not None
+    second = last_update(store)
     assert second.finding.agreement_live.count == 4, "one held out, three remembered"
     assert store.reports.status(max_staleness=2)["labels"]["used"] == 6
 
@@ -386,18 +292,12 @@ def test_held_out_labels_examine_the_update_and_train_the_next(
 def test_a_candidate_beyond_a_limit_is_kept_back_with_its_reasons_and_can_be_promoted(
     store: Store, policy: Policy, settings: Settings
 ) -> None:
-    store.prompts.add(PROMPTS, now=1.0)
     strict = settings.model_copy(
         update={"gate_max_kl_live": 1e-3, "learning_rate": 0.3, "passes": 8}
     )
     worker = HandTurned(store, policy, strict)
-    work(worker)
-    vote(store, N)
-    open_due_update(strict, store, now=2000.0)
     before = policy.adapter_state(LIVE)
-    worker.step()
-    last = store.updates.last()
-    assert last is not None
+    last = worker.update()
     assert last.state is UpdateState.REJECTED
     assert "nats a token away from the live version" in str(last.reason)
     assert store.reports.status(max_staleness=2)["labels"]["fresh"] == N
@@ -411,18 +311,12 @@ def test_a_candidate_beyond_a_limit_is_kept_back_with_its_reasons_and_can_be_pro
 def test_after_a_refusal_the_next_update_is_gentler_until_one_passes(
     store: Store, policy: Policy, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store.prompts.add(PROMPTS, now=1.0)
     rates, clock = [], Clock()
-    for number, found in enumerate((["nobody wants it"], ["nor this"], [], [])):
+    for found in (["nobody wants it"], ["nor this"], [], []):
         monkeypatch.setattr("trainer.gate.examine.objections", lambda *_, said=found: said)
         worker = HandTurned(store, policy, settings, clock=clock)
-        work(worker)
-        vote(store, N, holder=f"tab {number}")
-        open_due_update(settings, store, now=2000.0 + number)
-        worker.step()
-        last = store.updates.last()
-        assert last is not None
-        rates.append(last.finding.learning_rate)
+        update = worker.update()
+        rates.append(update.finding.learning_rate)
     assert rates == [1e-2, 5e-3, 2.5e-3, 1e-2]
 
 
@@ -430,30 +324,21 @@ def test_the_learning_rate_falls_with_the_labels_that_were_learned_from(
     store: Store, policy: Policy, settings: Settings
 ) -> None:
     """It is halved once N have been used: 1, 1/2, 1/3 of it."""
-    store.prompts.add(PROMPTS, now=1.0)
     settings = settings.model_copy(update={"decay_labels": N})
     worker = HandTurned(store, policy, settings)
     rates = []
-    for number in range(3):
-        work(worker)
-        vote(store, N, holder=f"tab {number}")
-        open_due_update(settings, store, now=2000.0 + number)
-        worker.step()
-        last = store.updates.last()
-        assert last is not None
-        rates.append(last.finding.learning_rate)
+    for _ in range(3):
+        update = worker.update()
+        rates.append(update.finding.learning_rate)
     assert rates == pytest.approx([1e-2, 1e-2 / 2, 1e-2 / 3])
 
 
 def test_a_rollback_is_followed_at_once_and_the_next_pairs_are_the_old_versions(
-    worker: HandTurned, store: Store, policy: Policy, settings: Settings
+    worker: HandTurned, store: Store, policy: Policy
 ) -> None:
     base = policy.adapter_state(LIVE)
-    work(worker)
-    vote(store, N)
-    open_due_update(settings, store, now=2000.0)
-    worker.step()
-    work(worker)
+    worker.update()
+    worker.work()
     assert not equal(policy.adapter_state(LIVE), base)
     store.versions.make_live_again(0, now=2001.0)
     assert store.queue.ready() == 0
@@ -465,33 +350,29 @@ def test_a_rollback_is_followed_at_once_and_the_next_pairs_are_the_old_versions(
 def test_a_round_ends_when_its_pairs_are_labelled_and_the_next_begins_with_the_new_version(
     store: Store, policy: Policy, settings: Settings
 ) -> None:
-    store.prompts.add(PROMPTS, now=1.0)
     rounds = settings.model_copy(update={"mode": "iterative"})
     worker = HandTurned(store, policy, rounds)
     for number in range(2):
-        work(worker)
+        worker.work()
         assert store.queue.ready() == N
-        vote(store, N - 1, holder=f"first {number}")
+        vote_for_longer(store, N - 1)
         open_due_update(rounds, store, now=2000.0 + number)
         assert not worker.step(), "the round is not over"
-        vote(store, 1, holder=f"last {number}")
+        vote_for_longer(store, 1)
         open_due_update(rounds, store, now=2000.5 + number)
         assert worker.step()
-        last = store.updates.last()
-        assert last is not None
+        last = last_update(store)
         assert (last.mode, last.version_id) == ("iterative", number + 1)
 
 
 def test_ties_train_where_the_loss_learns_them(
     store: Store, policy: Policy, settings: Settings
 ) -> None:
-    store.prompts.add(PROMPTS, now=1.0)
     davidson = Settings(**settings.model_dump(exclude={"loss"}), loss="dpo_d")
     worker = HandTurned(store, policy, davidson)
-    work(worker)
-    rater = store.raters.local(now=1.0)
+    worker.work()
     for pair, choice in zip(lease_all(store), ["tie", "left", "both_bad", "right"], strict=False):
-        store.votes.record(Ballot(pair.lease_id, pair.lease_id, choice), rater_id=rater, now=2.0)
+        vote_on(store, pair, choice, now=2.0)
     open_due_update(davidson, store, now=2000.0)
     worker.step()
     assert store.reports.status(max_staleness=2)["labels"]["used"] == N
@@ -500,9 +381,7 @@ def test_ties_train_where_the_loss_learns_them(
 def test_steps_are_measured_on_pairs_that_the_update_does_not_train_on(
     worker: HandTurned, store: Store, settings: Settings
 ) -> None:
-    work(worker)
-    vote(store, N)
-    open_due_update(settings, store, now=2000.0)
+    worker.make_due()
     claim = store.updates.claim(worker="w", rules=settings.vote_rules, now=2000.0)
     assert claim is not None
     probe = worker.job(UpdateJob)._probe(claim)
@@ -519,27 +398,10 @@ def test_a_small_policy_leaves_a_core_to_the_page(
     assert threads_for(policy) == 4 - fewer
 
 
-def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
-    return all(torch.equal(weight, other[name]) for name, weight in one.items())
-
-
-def lease_all(store: Store) -> list[LeasedPair]:
-    return store.queue.lease(
-        rater_id=store.raters.local(now=1.0),
-        holder="all",
-        wanted=50,
-        seconds=60,
-        now=1.0,
-        rng=random.Random(0),
-    )
-
-
 def test_a_version_that_cannot_answer_cannot_be_promoted(
-    worker: HandTurned, store: Store, database: Database, settings: Settings
+    worker: HandTurned, store: Store, database: Database
 ) -> None:
-    work(worker)
-    vote(store, N)
-    open_due_update(settings, store, now=2000.0)
+    worker.make_due()
     break_references(database)
     worker.step()
     with pytest.raises(BadInput, match="Version 1 cannot generate"):
@@ -549,10 +411,7 @@ def test_a_version_that_cannot_answer_cannot_be_promoted(
 def test_a_version_of_another_rank_is_noticed_before_anything_is_overwritten(
     worker: HandTurned, store: Store, settings: Settings, tiny_policy: Path
 ) -> None:
-    work(worker)
-    vote(store, N)
-    open_due_update(settings, store, now=2000.0)
-    worker.step()
+    worker.update()
     store.versions.make_live_again(0, now=2001.0)
     other = settings.model_copy(update={"lora_rank": 2})
     policy = load(tiny_policy, lora_rank=2)
@@ -567,7 +426,7 @@ def test_prompts_that_had_to_be_set_aside_are_replaced_by_others(
     worker: HandTurned, store: Store
 ) -> None:
     long = [[{"role": "user", "content": f"long {n} " * 200}] for n in range(20)]
-    work(worker)
+    worker.work()
     store.prompts.add(long, now=1.0)
     place = worker.job(SampleJob)._place
     assert len(place.supply.sample(8, place.live.version)) == 8
@@ -591,22 +450,14 @@ def test_a_sampler_that_knows_versions_by_their_folders_alone_runs_the_loop(
     store: Store, database: Database, policy: Policy, settings: Settings, tiny_policy: Path
 ) -> None:
     """So a candidate is written before anything is sampled from it."""
-    store.prompts.add(PROMPTS, now=1.0)
     elsewhere = load(tiny_policy)
     untouched = elsewhere.adapter_state(LIVE)
     sampler = FolderSampler(elsewhere)
     worker = HandTurned(store, policy, settings, sampler=sampler)
-    for number in range(2):
-        work(worker)
-        vote(store, N, holder=f"tab {number}")
-        open_due_update(settings, store, now=2000.0 + number)
-        worker.step()
-    work(worker)
+    for _ in range(2):
+        worker.update()
+    worker.work()
     assert set(sampler.asked) == {0, 1, 2}
     assert {pair.version_id for pair in lease_all(store)} == {2}
-    pair = rows(database, Pair)[-1]
-    [live] = logps_under(
-        policy, LIVE, [(pair.prompt_tokens, pair.tokens_a, pair.tokens_b)]
-    ).tolist()
-    assert [pair.logp_a, pair.logp_b] == pytest.approx(live, abs=1e-3)
+    assert_measured(policy, rows(database, Pair)[-1])
     assert equal(elsewhere.adapter_state(LIVE), untouched)
