@@ -8,15 +8,7 @@ import pytest
 
 from labeler.web.kept import Kept
 from tests.support.patience import PATIENCE_SECONDS
-
-
-class Clock:
-    """A clock that stands still."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.support.tiny import Clock
 
 
 def counter() -> Callable[[], int]:
@@ -25,7 +17,7 @@ def counter() -> Callable[[], int]:
 
 
 def test_a_value_is_kept_until_it_is_old() -> None:
-    clock, make = Clock(), counter()
+    clock, make = Clock(0.0, step=0), counter()
     kept = Kept[int](10.0, clock=clock)
     assert [kept.get(make), kept.get(make)] == [0, 0]
     clock.now = 9.9
@@ -35,7 +27,7 @@ def test_a_value_is_kept_until_it_is_old() -> None:
 
 
 def test_a_value_that_is_forgotten_is_made_anew() -> None:
-    clock, make = Clock(), counter()
+    clock, make = Clock(0.0, step=0), counter()
     kept = Kept[int](10.0, clock=clock)
     assert kept.get(make) == 0
     clock.now = 1.0
@@ -44,7 +36,7 @@ def test_a_value_that_is_forgotten_is_made_anew() -> None:
 
 
 def test_an_error_goes_to_who_asked_and_the_next_one_tries_again() -> None:
-    kept = Kept[int](10.0, clock=Clock())
+    kept = Kept[int](10.0, clock=Clock(0.0, step=0))
 
     def fail() -> int:
         raise ValueError("not now")
@@ -55,7 +47,7 @@ def test_an_error_goes_to_who_asked_and_the_next_one_tries_again() -> None:
 
 
 def test_those_who_come_meanwhile_wait_for_the_first_value_and_else_get_the_last() -> None:
-    clock, begun, go_on = Clock(), Event(), Event()
+    clock, begun, go_on = Clock(0.0, step=0), Event(), Event()
     kept = Kept[int](10.0, clock=clock)
 
     def slow(value: int) -> int:
@@ -83,7 +75,7 @@ def test_those_who_come_meanwhile_wait_for_the_first_value_and_else_get_the_last
 
 
 def test_a_value_that_is_quickly_made_is_kept_for_less_time() -> None:
-    clock, make = Clock(), counter()
+    clock, make = Clock(0.0, step=0), counter()
     kept = Kept[int](1000.0, busy_share=0.5, clock=clock)
     assert kept.get(make) == 0
     clock.now = 0.9

@@ -10,7 +10,7 @@ import pytest
 from labeler.config.settings import Settings
 from labeler.domain.judging import Cause, Judgement, Question
 from labeler.store import Store
-from tests.support.tiny import add_pairs, fill
+from tests.support.tiny import Clock, add_pairs, fill
 from trainer.worker.jobs.judge import PROBE_PAIRS, PROBE_SECONDS, JudgeJob
 from trainer.worker.stopwatch import Stopwatch
 
@@ -38,17 +38,10 @@ class Scripted:
         self.may_answer.set()
 
 
-@dataclass
-class Clock:
-    now: float = 1e9
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    """It moves only when it is told to."""
+    return Clock(1e9, step=0)
 
 
 @pytest.fixture
