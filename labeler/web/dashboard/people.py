@@ -1,7 +1,7 @@
 """The routes that an admin keeps the accounts with. `labeler.web.door.access` says who may."""
 
 import time
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from fastapi import APIRouter
 from pydantic import Field
@@ -9,12 +9,11 @@ from pydantic import Field
 from labeler.domain.errors import BadInput
 from labeler.domain.states import RaterRole
 from labeler.store import Store
-from labeler.web.body import Body
-from labeler.web.door.person import MAX_ID
+from labeler.web.body import Body, NoBody
+from labeler.web.door.person import Id
 
 MAX_TYPED_CHARS = 200  # the store says how long a name may be, in a sentence
 
-Id = Annotated[int, Field(ge=0, le=MAX_ID)]
 Role = Literal["rater", "reviewer", "admin"]
 
 
@@ -29,10 +28,6 @@ class RoleBody(Body):
     """An account's new role."""
 
     role: Role
-
-
-class NothingBody(Body):
-    """A request that says all in its address."""
 
 
 def people_routes(store: Store) -> APIRouter:
@@ -53,16 +48,16 @@ def people_routes(store: Store) -> APIRouter:
         return {"token": store.raters.invite(body.name, RaterRole(body.role), now=time.time())}
 
     @routes.post("/{rater_id}/invite")
-    def reinvite(rater_id: Id, body: NothingBody) -> dict[str, Any]:
+    def reinvite(rater_id: Id, body: NoBody) -> dict[str, Any]:
         return {"token": store.raters.reinvite(rater_id, now=time.time())}
 
     @routes.post("/{rater_id}/disable")
-    def disable(rater_id: Id, body: NothingBody) -> dict[str, Any]:
+    def disable(rater_id: Id, body: NoBody) -> dict[str, Any]:
         store.raters.disable(rater_id, now=time.time())
         return people()
 
     @routes.post("/{rater_id}/enable")
-    def enable(rater_id: Id, body: NothingBody) -> dict[str, Any]:
+    def enable(rater_id: Id, body: NoBody) -> dict[str, Any]:
         store.raters.enable(rater_id)
         return people()
 

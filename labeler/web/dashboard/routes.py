@@ -6,21 +6,19 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse
-from pydantic import Field
 
 from labeler.config.settings import Settings
 from labeler.roles import promotion
 from labeler.store import Store
 from labeler.web.body import Body
 from labeler.web.dashboard.figures import Figures
-from labeler.web.door.person import MAX_ID, PersonHere
+from labeler.web.door.person import Id, PersonHere
 
 PAGE = Path(__file__).parents[1] / "static" / "dashboard" / "dashboard.html"
 MAX_AHEAD_SECONDS = 15 * 3600
 NO_CACHE = {"cache-control": "no-cache"}
 
 Range = Literal["hour", "day", "week", "month", "all"]
-Id = Annotated[int, Field(ge=0, le=MAX_ID)]
 Offset = Annotated[int, Query(ge=-MAX_AHEAD_SECONDS, le=MAX_AHEAD_SECONDS)]
 
 

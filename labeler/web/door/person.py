@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
+from pydantic import Field
 
 from labeler.domain.states import RaterRole
 
-MAX_ID = 2**53  # what JavaScript counts to; the database goes further
+# What JavaScript counts to; the database goes further.
+Id = Annotated[int, Field(ge=0, le=2**53)]
 
 
 @dataclass(frozen=True)

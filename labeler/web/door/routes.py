@@ -27,7 +27,7 @@ from labeler.domain.passwords import (
 )
 from labeler.store import Store
 from labeler.store.people.logins import Attempt, Secret
-from labeler.web.body import Body
+from labeler.web.body import Body, NoBody
 from labeler.web.door.person import PersonHere
 from labeler.web.door.sessions import Sessions
 
@@ -64,10 +64,6 @@ class PasswordBody(Body):
 
     password: Password
     new_password: Password
-
-
-class LogoutBody(Body):
-    """Nothing."""
 
 
 def door_routes(settings: Settings, store: Store) -> APIRouter:
@@ -162,7 +158,7 @@ def door_routes(settings: Settings, store: Store) -> APIRouter:
         return welcome(token, secret)
 
     @routes.post("/door/logout")
-    def log_out(_body: LogoutBody, request: Request) -> Response:
+    def log_out(_body: NoBody, request: Request) -> Response:
         token = sessions.token_of(request.headers)
         if token is not None:
             store.logins.log_out(token, now=time.time())

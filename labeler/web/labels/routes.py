@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse
-from pydantic import Field
+from pydantic import BaseModel, Field, StringConstraints
 
 from labeler.config.settings import Settings
 from labeler.domain.sentences.judge import CAUSES
@@ -16,7 +16,7 @@ from labeler.store.tables import Verdict
 from labeler.store.views.labelled import OnePair, OneVote
 from labeler.store.views.search import MAX_SEARCH_CHARS, Flag, PairLine, Wanted, is_too_fast
 from labeler.web.body import Body
-from labeler.web.door.person import MAX_ID, PersonHere
+from labeler.web.door.person import Id, PersonHere
 from labeler.web.kept import Kept
 from labeler.web.rating.render import render_prompt, render_reply
 
@@ -27,8 +27,25 @@ MAX_SNIPPET_CHARS = 160
 MAX_CURSOR_CHARS = 200
 FACETS_SECONDS = 10.0
 
-Id = Annotated[int | None, Query(ge=0, le=MAX_ID)]
-Time = Annotated[float | None, Query(allow_inf_nan=False)]
+Searched = Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_SEARCH_CHARS)]
+Time = Annotated[float, Field(allow_inf_nan=False)]
+Cursor = Annotated[str, Field(max_length=MAX_CURSOR_CHARS)]
+
+
+class Filters(BaseModel):
+    """Which pairs: `Wanted`, as an address says it. `cursor`: where the page before ended."""
+
+    search: Searched | None = None
+    source: Source | None = None
+    choice: Choice | None = None
+    state: PairState | None = None
+    purpose: Purpose | None = None
+    rater: Id | None = None
+    version: Id | None = None
+    flag: Flag | None = None
+    since: Time | None = None
+    until: Time | None = None
+    cursor: Cursor | None = None
 
 
 class AsideBody(Body):
@@ -49,32 +66,9 @@ def labelled_routes(settings: Settings, store: Store) -> APIRouter:
         return FileResponse(PAGE, headers=NO_CACHE)
 
     @routes.get("/labels/pairs")
-    def pairs(
-        search: Annotated[str | None, Query(max_length=MAX_SEARCH_CHARS)] = None,
-        source: Source | None = None,
-        choice: Choice | None = None,
-        state: PairState | None = None,
-        purpose: Purpose | None = None,
-        flag: Flag | None = None,
-        rater: Id = None,
-        version: Id = None,
-        since: Time = None,
-        until: Time = None,
-        cursor: Annotated[str | None, Query(max_length=MAX_CURSOR_CHARS)] = None,
-    ) -> dict[str, Any]:
-        wanted = Wanted(
-            search=search.strip() or None if search else None,
-            source=source,
-            choice=choice,
-            state=state,
-            purpose=purpose,
-            rater=rater,
-            version=version,
-            flag=flag,
-            since=since,
-            until=until,
-            fast_seconds=fast,
-        )
+    def pairs(filters: Annotated[Filters, Query()]) -> dict[str, Any]:
+        cursor = filters.cursor
+        wanted = Wanted(**filters.model_dump(exclude={"cursor"}), fast_seconds=fast)
         found = store.labelled.page(wanted, cursor=cursor)
         answer = {"pairs": [_line(line) for line in found.pairs], "cursor": found.cursor}
         if cursor:
@@ -82,13 +76,11 @@ def labelled_routes(settings: Settings, store: Store) -> APIRouter:
         return answer | {"facets": facets.get(lambda: store.labelled.facets(fast_seconds=fast))}
 
     @routes.get("/labels/pairs/{pair_id}")
-    def pair(pair_id: Annotated[int, Field(ge=0, le=MAX_ID)]) -> dict[str, Any]:
+    def pair(pair_id: Id) -> dict[str, Any]:
         return _opened(store.labelled.pair(pair_id), fast)
 
     @routes.post("/labels/pairs/{pair_id}/aside")
-    def aside(
-        pair_id: Annotated[int, Field(ge=0, le=MAX_ID)], body: AsideBody, person: PersonHere
-    ) -> dict[str, Any]:
+    def aside(pair_id: Id, body: AsideBody, person: PersonHere) -> dict[str, Any]:
         if body.aside:
             by = person.rater_id
             store.labelled.set_aside(pair_id, reason=body.reason, by=by, now=time.time())
@@ -108,9 +100,8 @@ def _line(line: PairLine) -> dict[str, Any]:
 
 def _opened(found: OnePair, fast: float) -> dict[str, Any]:
     pair = found.pair
-    return {
-        "id": pair.id,
-        "state": pair.state,
+    shown = {"id", "state", "purpose", "answer", "votes_wanted", "sampling"}
+    return pair.model_dump(include=shown) | {
         "version": pair.version_id,
         "made_at": pair.created_at,
         "prompt_html": render_prompt(found.messages),
@@ -118,14 +109,10 @@ def _opened(found: OnePair, fast: float) -> dict[str, Any]:
             _response(pair.response_a, pair.finish_a, len(pair.tokens_a)),
             _response(pair.response_b, pair.finish_b, len(pair.tokens_b)),
         ],
-        "purpose": pair.purpose,
-        "answer": pair.answer,
         "source_pair": pair.source_pair_id,
         "edits": found.edits,
         "repeats": found.repeats,
         "for_rater": found.for_rater,
-        "votes_wanted": pair.votes_wanted,
-        "sampling": pair.sampling,
         "votes": [_vote(vote, fast) for vote in found.votes],
         "verdicts": [_verdict(verdict) for verdict in found.verdicts],
         "aside": {
@@ -144,19 +131,12 @@ def _response(text: str, finish: str, tokens: int) -> dict[str, Any]:
 
 def _vote(found: OneVote, fast: float) -> dict[str, Any]:
     vote = found.vote
-    return {
+    shown = {"source", "choice", "strength", "seconds", "reasons", "comment"}
+    return vote.model_dump(include={*shown, "shown_left", "staleness"}) | {
         "rater": found.rater,
-        "source": vote.source,
-        "choice": vote.choice,
-        "strength": vote.strength,
-        "seconds": vote.seconds,
         "too_fast": is_too_fast(vote, fast),
-        "reasons": vote.reasons,
-        "comment": vote.comment,
         "at": vote.created_at,
-        "shown_left": vote.shown_left,
         "undone": vote.superseded_by is not None,
-        "staleness": vote.staleness,
         "update": vote.used_in_update,
         "version": found.version,
         "listed": [{"update": update, "role": role} for update, role in found.listed],

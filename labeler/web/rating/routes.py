@@ -219,12 +219,9 @@ def on_screen(pair: LeasedPair) -> dict[str, Any]:
 
 
 def _undone(undone: Undone) -> dict[str, Any]:
-    return {
+    return vars(undone) | {
         "pair": on_screen(undone.pair) if undone.pair else None,
-        "reason": undone.reason,
-        "choice": undone.choice,
         "edit": plain_text(without_thought(undone.edit)) if undone.edit else None,
-        "trained": undone.trained,
     }
 
 
