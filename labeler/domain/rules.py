@@ -8,6 +8,7 @@ from typing import Literal
 from labeler.domain.labels import NO_TIES, VoteRules
 
 Mode = Literal["streaming", "iterative"]
+Acquisition = Literal["d_optimal", "random"]
 
 
 @dataclass(frozen=True)

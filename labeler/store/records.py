@@ -25,7 +25,8 @@ class NewPair:
 
     `reference_logp_*` are summed log-probabilities (nats) of the response tokens under the
     reference, the base policy with its adapter off; `logp_*` under the version itself. `double`
-    pairs are shown to people and judged as well.
+    pairs are shown to people and judged as well. `worth` tells how early people should have it;
+    None: it was drawn by lot.
     """
 
     prompt_id: int
@@ -43,6 +44,7 @@ class NewPair:
     logp_a: float | None = None
     logp_b: float | None = None
     double: bool = False
+    worth: float | None = None
 
 
 @dataclass(frozen=True)

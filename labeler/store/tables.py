@@ -94,7 +94,8 @@ class Pair(SQLModel, table=True):
     else gets it. `source_pair_id` is the pair that a repeat or an edit was made of,
     `source_vote_id` the vote that an edit came with, `answer` what is right of a gold pair.
     `needs_tokens`: response a was written by a person and not tokenised yet. A person may set a
-    pair aside (`aside_*`): it is neither trained on nor exported as a preference.
+    pair aside (`aside_*`): it is neither trained on nor exported as a preference. `worth` is what
+    its vote would tell, where it was chosen for that.
     """
 
     __table_args__ = (Index("pairs_set_aside", "aside_at", **only_where("aside_at IS NOT NULL")),)
@@ -129,6 +130,7 @@ class Pair(SQLModel, table=True):
     aside_at: float | None = None
     aside_by: int | None = Field(default=None, foreign_key="rater.id")
     aside_reason: str | None = None
+    worth: float | None = None
     sampling: dict[str, Any] = Field(sa_column=json_column())
     created_at: float
 

@@ -159,5 +159,6 @@ def made_up_pair(prompt_id: int, version: int) -> NewPair:
             "seed": 5,
             LOGPS_AT: 1.0,
             "sampling_dtype": "float32",
+            "acquisition": "random",
         },
     )

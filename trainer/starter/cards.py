@@ -19,6 +19,8 @@ decay_labels = 64
 lora_rank = 16
 # Twice the rank, so that the adapter is scaled by 2.
 lora_alpha = 32
+# All pairs as they come: what tells most of a taste was measured on a real model.
+acquisition = "random"
 # How often an update sees each label: few labels must move it visibly.
 passes = 4
 # Few steps, each on many votes: one in four of an unsure rater points the wrong way.

@@ -30,6 +30,7 @@ from trainer.sampling.sampler import Sampler, Version
 from trainer.sampling.samples import Progress, Prompt, Sample, batch_seed, worth_asking
 from trainer.worker.cut import CutReplies
 from trainer.worker.life import ROLE
+from trainer.worker.questions import Questions
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +66,7 @@ class Supply:
         self._store = store
         self._policy = policy
         self._sampler = sampler
+        self.questions = Questions(store, settings)
         self._settings = settings
         self._judge = judge
         self._go_on = go_on
@@ -147,19 +149,27 @@ class Supply:
         self._check(drawn, version, seed)
         return drawn
 
-    def pairs(self, samples: Sequence[Sample], version: Version) -> list[NewPair]:
-        """Those pairs that are worth asking about, with their log-probs under the reference."""
+    def pairs(
+        self, samples: Sequence[Sample], version: Version, *, picked: bool = False
+    ) -> list[NewPair]:
+        """Those pairs that are worth asking about, with their log-probs under the reference.
+
+        The queue is told which of them people should get first. `picked`: they were chosen from
+        many for what they tell, so nothing else can be learned from which they are.
+        """
         kept = [sample for sample in self._chosen(samples) if worth_asking(sample.pair)]
-        self._notice_useless(samples, kept)
-        self._notice_cut_replies(samples, version)
+        if not picked:
+            self._notice_useless(samples, kept)
+            self._notice_cut_replies(samples, version)
         if not kept:
             return []
         rng = random.Random(kept[0].seed)
-        return [
+        pairs = [
             self._for_the_queue(self.pair(sample, version), rng)
             for sample in self.measured(kept)
             if sample.reference and all(map(math.isfinite, sample.reference))
         ]
+        return self.questions.sort(pairs, rng, picked=picked)
 
     def pair(self, sample: Sample, version: Version) -> NewPair:
         """A sample of a version, whose log-probs under the reference are known, as a pair."""

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from labeler.config.parts.part import Mark, Part, Unattended
-from labeler.domain.rules import Mode
+from labeler.domain.rules import Acquisition, Mode
 
 
 class Loop(Part):
@@ -27,6 +27,11 @@ class Loop(Part):
         24,
         ge=2,
         description="Most pairs kept ready for raters; fewer if they take fewer in two minutes.",
+    )
+    acquisition: Annotated[Acquisition, Mark.POLICY_MAY_SET, Mark.SERVE_ONLY] = Field(
+        "d_optimal",
+        description="Which of the ready pairs people get first. d_optimal: three in four are those "
+        "that tell most about length, form and tone. random: all as they come.",
     )
     lease_seconds: Annotated[float, Mark.SERVE_ONLY] = Field(
         1800.0, gt=0, description="Seconds a rater may hold a pair before others get it."

@@ -36,7 +36,8 @@ ALL_ALIKE: Mapping[int, float] = MappingProxyType({})
 class ListedVote(NamedTuple):
     """A vote that can go on a list, where it belongs, and how many on its pair were used before.
 
-    `is_complete`: its pair waits for no further rater.
+    `is_complete`: its pair waits for no further rater. `at_random`: its pair was not chosen for
+    what it tells.
     """
 
     id: str
@@ -44,6 +45,7 @@ class ListedVote(NamedTuple):
     version_id: int
     used_on_pair: int
     is_complete: bool
+    at_random: bool
 
 
 def fresh_votes(
@@ -189,7 +191,12 @@ def _votes(
     order = col(Vote.used_in_update), col(Vote.created_at), col(Vote.id)
     rows = (
         sa.select(
-            col(Vote.id), col(Vote.pair_id), col(Pair.version_id), used.scalar_subquery(), complete
+            col(Vote.id),
+            col(Vote.pair_id),
+            col(Pair.version_id),
+            used.scalar_subquery(),
+            complete,
+            col(Pair.worth).is_(None),
         )
         .join(Pair, col(Pair.id) == col(Vote.pair_id))
         .where(*conditions)
@@ -264,10 +271,14 @@ def _remembered(
 
 
 def _split(fresh: Iterable[ListedVote], share: float) -> tuple[list[ListedVote], list[ListedVote]]:
-    """Votes to train on, and votes of the newest pairs to hold out; pairs by their first vote."""
+    """Votes to train on, and votes of the newest pairs to hold out; pairs by their first vote.
+
+    None of a pair that was chosen for what it tells: it is no fair test.
+    """
     fresh = list(fresh)
     pairs = list(dict.fromkeys(vote.pair_id for vote in fresh))
-    unseen = list(dict.fromkeys(vote.pair_id for vote in fresh if not vote.used_on_pair))
+    fair = (vote for vote in fresh if vote.at_random and not vote.used_on_pair)
+    unseen = list(dict.fromkeys(vote.pair_id for vote in fair))
     count = min(round(share * len(pairs)), len(pairs) - 1, len(unseen))
     held = set(unseen[len(unseen) - max(0, count) :])
     return (

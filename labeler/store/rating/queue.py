@@ -31,6 +31,7 @@ from labeler.store.tables import Lease, Pair, Prompt, Rater, Vote
 
 LAST_PAIRS = 64
 MAX_HELD = 64  # leases of one rater, over all their pages
+AT_RANDOM = 0.25  # of the pairs that people get: what is measured on them holds for all
 
 
 class Queue:
@@ -88,6 +89,17 @@ class Queue:
                 for pair, prompt in session.exec(newest)
             ]
 
+    def voted(self, last: int) -> list[tuple[str, str]]:
+        """The responses of the last so many sampled pairs that have a label."""
+        newest = (
+            select(Pair.response_a, Pair.response_b)
+            .where(col(Pair.purpose) == Purpose.LOOP, col(Pair.state) == PairState.LABELLED)
+            .order_by(col(Pair.id).desc())
+            .limit(last)
+        )
+        with self._database.read() as session:
+            return [(a, b) for a, b in session.exec(newest)]
+
     def first_and_last(self, pairs: int, *, version_id: int) -> tuple[list[Said], list[Said]]:
         """The responses of the first so many pairs, and of the last so many of a version.
 
@@ -134,7 +146,8 @@ class Queue:
             for lease in mine:
                 lease.expires_at = now + seconds
             lost = [lease for lease in mine if lease.id not in named]
-            for pair, slot in _free_slots(session, rater_id, min(wanted - len(mine), may_hold)):
+            free = _free_slots(session, rater_id, min(wanted - len(mine), may_hold), rng)
+            for pair, slot in free:
                 # The pair that this rater asked for themselves is never kept back.
                 if checks is not None and pair.for_rater_id is None:
                     check = check_for(session, rater_id, checks, now=now, rng=rng)
@@ -215,8 +228,14 @@ def _version_shown(session: Session, lease: Lease, pair: Pair) -> int:
     return version
 
 
-def _free_slots(session: Session, rater_id: int, count: int) -> list[tuple[Pair, int]]:
-    """Up to `count` pairs, oldest first, that this rater neither holds nor has voted on."""
+def _free_slots(
+    session: Session, rater_id: int, count: int, rng: random.Random
+) -> list[tuple[Pair, int]]:
+    """Up to `count` pairs that this rater neither holds nor has voted on.
+
+    Those that tell most come first. In place of a share of them, AT_RANDOM, come others by lot,
+    which were not chosen for anything, the oldest first.
+    """
     if count <= 0:
         return []
     active = col(Lease.ended_at).is_(None)
@@ -239,10 +258,15 @@ def _free_slots(session: Session, rater_id: int, count: int) -> list[tuple[Pair,
             ~held,
             ~voted,
         )
-        .order_by(col(Pair.id))
         .limit(count)
     )
-    pairs = list(session.exec(candidates))
+    worth, age = col(Pair.worth), col(Pair.id)
+    by_worth = list(session.exec(candidates.order_by(worth.desc().nulls_last(), age)))
+    by_lot = list(session.exec(candidates.order_by(worth.is_not(None), age)))
+    pairs: list[Pair] = []
+    for _ in by_worth:
+        order = by_lot if rng.random() < AT_RANDOM else by_worth
+        pairs.append(next(pair for pair in order if pair not in pairs))
     return [(pair, slot) for pair in pairs if (slot := free_slot(session, pair)) is not None]
 
 

@@ -107,16 +107,10 @@ class Rating(Loop):
         return live.id
 
     def _work(self) -> None:
-        """Until the worker has no update to make and pairs are ready."""
+        """Until the worker has nothing left to do: the rater is the slower of the two."""
         open_due_update(self.settings, self.store, self.now)
-        while self._is_updating():
-            self.worker.step()
-        while self.store.queue.ready() == 0:
-            self.worker.step()
-
-    def _is_updating(self) -> bool:
-        newest = self.store.updates.last()
-        return newest is not None and newest.finished_at is None
+        while self.worker.step():
+            pass
 
     def _choice(self, pair: LeasedPair) -> str:
         """A tie where the taste has nothing to say."""

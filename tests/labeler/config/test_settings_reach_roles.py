@@ -46,6 +46,7 @@ CHANGED: dict[str, Any] = {
     "labels_per_update": 7,
     "cooldown_seconds": 12.5,
     "queue_pairs": 9,
+    "acquisition": "random",
     "lease_seconds": 60.0,
     "max_staleness": 4,
     "temperature": 0.7,

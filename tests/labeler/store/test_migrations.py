@@ -83,7 +83,11 @@ INSERT INTO ask (id, rater_id, messages, state, done_tokens, most_tokens, tries,
     created_at) VALUES ('a', 1, '[]', 'answered', 3, 8, 1, 5, 1),
     ('b', 2, '[]', 'waiting', 0, 0, 0, NULL, 2);
 """
-REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006"]
+FILLED = """
+INSERT INTO filled_pair (id, update_id, prompt_id, version_id, first, second, target, weight)
+    VALUES (1, 1, 1, 0, 'Long.', 'Short.', 0.75, 0.5);
+"""
+REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006", "0007"]
 RENAMED = {("ask", "most_tokens"): "max_tokens"}
 # No inspector can see an index on an expression, and two of them say so.
 BLIND = pytest.mark.filterwarnings(
@@ -129,6 +133,7 @@ def make_database(url: str, revision: str) -> dict[str, list[tuple[object, ...]]
         later["0003"] = f"{later['0002']};{JUDGED}"
         later["0004"] = f"{later['0003']};{ACCOUNTS}"
         later["0005"] = later["0006"] = later["0004"].replace("most_tokens", "max_tokens")
+        later["0007"] = f"{later['0006']};{FILLED}"
         for statement in (part for part in (ROWS + later[revision]).split(";") if part.strip()):
             connection.exec_driver_sql(statement)
         assert connection.exec_driver_sql("PRAGMA foreign_key_check").all() == []

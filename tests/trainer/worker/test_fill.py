@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlmodel import col
 
 from labeler.config.settings import Settings
 from labeler.domain.sentences.fill import ALL_TIES
@@ -13,7 +14,7 @@ from labeler.roles.scheduler import open_due_update
 from labeler.store import Store
 from labeler.store.database import Database
 from labeler.store.records import LeasedPair
-from labeler.store.tables import FilledPair, Update, Vote
+from labeler.store.tables import FilledPair, Pair, Update, Vote
 from labeler.store.views.filled import ROLE
 from tests.support.store import last_update, lease, rows, vote_on
 from tests.support.tiny import worker_settings
@@ -26,6 +27,7 @@ from trainer.worker.jobs.fill import BATCH_PROMPTS, DRAWING, FillJob
 PROMPTS = [[{"role": "user", "content": f"how do you make good tea {n}?"}] for n in range(90)]
 N = 20
 FILL = 2
+LOT = 4
 
 
 @pytest.fixture
@@ -54,7 +56,8 @@ def longer(pair: LeasedPair) -> str:
 
 
 def by_lot(pair: LeasedPair) -> str:
-    return random.Random(f"{pair.left} {pair.right}").choice(["left", "right"])
+    """A fixed lot, of those in which chance looks like nothing else."""
+    return random.Random(f"{LOT} {pair.left} {pair.right}").choice(["left", "right"])
 
 
 def tie(_: LeasedPair) -> str:
@@ -101,6 +104,33 @@ def test_an_update_learns_from_filled_pairs_and_keeps_them_apart_from_votes(
     asked = {vote.pair.prompt_id for vote in store.reports.votes()}
     assert not asked & {pair.prompt_id for pair in pairs}
     assert len(rows(database, Vote)) == len(list(store.reports.votes())) == N
+
+
+def test_people_are_asked_what_tells_most_of_what_is_drawn_to_learn_from(
+    store: Store, database: Database, policy: Policy, settings: Settings
+) -> None:
+    """Of each eight prompts drawn, people get one in three, and no more than an update takes."""
+    worker = made(store, policy, settings)
+    worker.work()
+    picked = rows(database, Pair, col(Pair.worth).is_not(None))
+    queued = rows(database, Pair)
+    by_lot = [pair for pair in queued if pair.worth is None]
+    assert {pair.sampling["acquisition"] for pair in picked} == {"d_optimal"}
+    assert {pair.sampling["acquisition"] for pair in by_lot} <= {"random"}
+    assert len(queued) > settings.queue_pairs / 2
+    offered = worker.job(FillJob).offered
+    assert N / 2 < offered <= N
+    assert worker.job(FillJob).drawn == FILL * N
+
+
+@pytest.mark.parametrize("changed", [{"acquisition": "random"}, {"mode": "iterative"}])
+def test_where_people_get_pairs_as_they_come_none_is_picked_for_them(
+    store: Store, policy: Policy, settings: Settings, changed: dict[str, Any]
+) -> None:
+    worker = made(store, policy, settings.model_copy(update=changed))
+    worker.work()
+    assert worker.job(FillJob).drawn == FILL * N
+    assert worker.job(FillJob).offered == 0
 
 
 def test_a_reward_model_no_better_than_chance_fills_in_nothing_and_says_so(

@@ -3,8 +3,9 @@
     FillJob.step   =  hear new votes; while nobody needs the worker, draw candidates and read them
     FillJob.pairs  =  what an update trains on: hear all votes, top up, best against worst
 
-What is drawn stays in memory and is of the live version: a restart loses nothing but that. What a
-reward model makes of it is in `trainer.judge.filling`.
+Of each batch, those that would tell most go to people, where they are asked for that. What is
+drawn stays in memory and is of the live version: a restart loses nothing but that. What a reward
+model makes of it is in `trainer.judge.filling`.
 """
 
 import math
@@ -60,6 +61,7 @@ class FillJob:
         self._drawn: list[Sample] = []
         self._version = -1
         self._seen: set[int] = set()  # prompts, since they were last all through
+        self.offered = 0  # prompts of the live version whose candidates went to people
         self._batches = 0
         self._mark: int | None = None
         self._ready = 0  # pairs, when the batch began
@@ -116,7 +118,7 @@ class FillJob:
         """What is drawn of the version that is live now."""
         version = self._place.live.version.number
         if version != self._version:
-            self._version, self._drawn, self._seen = version, [], set()
+            self._version, self._drawn, self._seen, self.offered = version, [], set(), 0
         return self._drawn
 
     def _draw(self, missing: int, *, is_wanted: Callable[[], bool]) -> bool:
@@ -137,9 +139,28 @@ class FillJob:
                 is_wanted=is_wanted,
             )
         self._seen |= {sample.prompt.id for sample in drawn}
-        self._of_live().extend(drawn)
-        self._model.read(_asked(drawn))
+        left = self._offer(drawn)
+        self._of_live().extend(left)
+        self._model.read(_asked(left))
         return True
+
+    def _offer(self, drawn: list[Sample]) -> list[Sample]:
+        """Let people be asked about those that tell most; returns the others, to learn from.
+
+        One prompt for `fill` others, and no more than an update takes.
+        """
+        place, settings = self._place, self._place.settings
+        most = min(
+            round(len(drawn) / (1 + settings.fill)), settings.labels_per_update - self.offered
+        )
+        questions = place.supply.questions
+        if most <= 0 or settings.mode == "iterative" or not questions.are_sorted:
+            return drawn
+        picked, others = questions.pick(drawn, most)
+        pairs = place.supply.pairs(picked, place.live.version, picked=True)
+        place.store.queue.add(pairs, now=place.clock(), votes_wanted=settings.votes_per_pair)
+        self.offered += len(picked)
+        return others
 
     def _prompts(self, count: int) -> list[tables.Prompt]:
         """Prompts that nobody is asked about, each once before any comes twice."""

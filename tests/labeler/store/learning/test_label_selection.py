@@ -12,10 +12,11 @@ from labeler.domain.states import LabelRole, RaterRole, Source
 from labeler.store import Store, open_store
 from labeler.store.database import Database
 from labeler.store.learning.label_selection import MAX_REMEMBERED
-from labeler.store.tables import Lease, Rater, UpdateLabel, Vote
+from labeler.store.tables import Lease, Pair, Rater, UpdateLabel, Vote
 from tests.support.store import (
     RULES,
     N,
+    change,
     claim,
     make_version,
     open_update,
@@ -120,6 +121,20 @@ def test_no_label_is_ever_held_out_for_good(store: Store) -> None:
     used = {row.vote.id for row in store.reports.votes() if row.vote.used_in_update}
     assert waiting <= 2
     assert len(cast_votes - used) == waiting
+
+
+def test_a_pair_that_was_chosen_for_what_it_tells_is_no_fair_test(
+    store: Store, database: Database
+) -> None:
+    early = vote(store, 6, now=1002.0)
+    late = vote(store, 2, now=1003.0)
+    for number in (7, 8):  # of the late votes
+        change(database, Pair, number, worth=1.0)
+    open_update(store, held_out_share=0.25)
+    claimed = claim(store)
+    assert len(claimed.held_out) == 2
+    assert ids(claimed.held_out) < set(early)
+    assert set(late) < ids(claimed.labels)
 
 
 @pytest.mark.parametrize(("share", "held"), [(0.0, 0), (0.1, 0), (0.25, 1), (0.5, 2), (0.99, 3)])

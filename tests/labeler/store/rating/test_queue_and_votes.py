@@ -1,5 +1,7 @@
 """Leases and votes: DESIGN's invariants 1, 2, 5 and 6, one test each."""
 
+from dataclasses import replace
+
 import pytest
 
 from labeler.domain.errors import BadInput
@@ -8,7 +10,7 @@ from labeler.store import Store
 from labeler.store.rating.queue import MAX_HELD
 from labeler.store.records import Ballot
 from tests.support.store import N, lease, make_version, second_rater, undo
-from tests.support.tiny import add_pairs, fill
+from tests.support.tiny import add_pairs, fill, made_up_pair
 
 SECONDS = 60.0
 
@@ -40,6 +42,36 @@ def test_what_people_took_of_late_counts_each_pair_once(store: Store) -> None:
     assert store.queue.taken(since=0.0) == (2, 1010.0)
     assert store.queue.taken(since=1020.0) == (1, 1021.0)
     assert store.queue.taken(since=2000.0) == (0, None)
+
+
+def add_worth(store: Store, worths: list[float | None]) -> dict[str, float | None]:
+    """A pair of each worth; returns the worth by prompt."""
+    texts = [f"worth {number}" for number in range(len(worths))]
+    store.versions.adopt_base(base="test", fingerprint="test", now=1.0)
+    store.prompts.add([[{"role": "user", "content": text}] for text in texts], now=1.0)
+    prompts = store.prompts.take(len(worths))
+    pairs = [made_up_pair(prompt.id or 0, 0) for prompt in prompts]
+    store.queue.add(
+        [replace(pair, worth=worth) for pair, worth in zip(pairs, worths, strict=True)], now=1.0
+    )
+    asked = [prompt.messages[0]["content"] for prompt in prompts]
+    return dict(zip(asked, worths, strict=True))
+
+
+def test_what_tells_most_comes_first_and_one_in_four_by_lot(store: Store) -> None:
+    """By lot 15 of 60, give or take 3.4; the lot is fixed."""
+    worths: list[float | None] = [None if n % 2 else float(n * 7 % 400) for n in range(400)]
+    of = add_worth(store, worths)
+    got = [of[pair.messages[0]["content"]] for pair in lease(store, 60)]
+    chosen = [worth for worth in got if worth is not None]
+    assert 8 <= len(got) - len(chosen) <= 24
+    assert chosen == sorted(filter(None, worths), reverse=True)[: len(chosen)]
+
+
+def test_pairs_of_either_kind_do_where_there_are_none_of_the_other(store: Store) -> None:
+    of = add_worth(store, [None, 0.5, 2.0, None, 1.0, None])
+    got = [pair.messages[0]["content"] for pair in lease(store, 9)]
+    assert sorted(got) == sorted(of)
 
 
 def test_a_second_vote_on_the_same_pair_is_refused_with_the_reason(store: Store) -> None:
