@@ -12,7 +12,6 @@ one is among many, so the model acts from MIN_DECIDED votes on. Leaves out the d
 """
 
 import logging
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -35,7 +34,10 @@ TRAIT_SHARE = 4.0  # of a trait, where a block of hidden states counts 1
 MAX_LABELS = 1024  # the newest
 REFIT = 8  # votes that came or changed
 BASE_WEIGHT = 0.5  # of a pair, where a vote weighs 1
-SURE = 0.1  # above 1/2: nearly as right as one person is about another (63 %)
+# Accuracy that is taken for granted, and after how many votes what was measured counts as much. An
+# unsure rater caps it: who says the opposite once in four times is met by a perfect model in 75 %.
+EXPECTED_RIGHT, EXPECTED_VOTES = 0.65, 16
+CHANCE, SURE = 0.55, 0.65  # of accuracy: where it teaches nothing, and where it is fully trusted
 PEOPLE_LEAD = 256  # votes, by which a pair weighs half of that
 
 
@@ -51,16 +53,20 @@ class Choice:
 def weight_of(right: Estimate, votes: int) -> float:
     """What a filled pair weighs, where a vote weighs 1.
 
-    BASE_WEIGHT x trust x PEOPLE_LEAD / (PEOPLE_LEAD + votes). Trust is 0 where the accuracy on
-    votes not seen, less its standard error, is chance, and 1 where that is SURE above it.
+    BASE_WEIGHT x trust x PEOPLE_LEAD / (PEOPLE_LEAD + votes). Trust rises from 0 at CHANCE to 1 at
+    SURE, in the accuracy on votes not seen, shrunk to what is expected: few votes prove nothing
+    either way, and the targets are soft as long as the ensemble is unsure.
 
     >>> weight_of(Estimate.rate(0.5, 64), 64), weight_of(Estimate.rate(0.75, 1024), 0)
     (0.0, 0.5)
+    >>> weight_of(Estimate.rate(0.5, 8), 8) > 0.1
+    True
     """
     if right.value is None:
         return 0.0
-    error = math.sqrt(right.value * (1 - right.value) / right.count)
-    trust = min(1.0, max(0.0, (right.value - error - 0.5) / SURE))
+    expected = EXPECTED_RIGHT * EXPECTED_VOTES
+    shrunk = (right.value * right.count + expected) / (right.count + EXPECTED_VOTES)
+    trust = min(1.0, max(0.0, (shrunk - CHANCE) / (SURE - CHANCE)))
     return BASE_WEIGHT * trust * PEOPLE_LEAD / (PEOPLE_LEAD + votes)
 
 
