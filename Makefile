@@ -7,7 +7,7 @@ PROCESSES := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 PARALLEL := -n $(PROCESSES) --maxprocesses 5 --dist loadfile --no-loadscope-reorder
 
 .PHONY: serve test check lint format starter bench bench-update bench-sampling bench-loop bench-real bench-gate \
-	bench-judge bench-learned bench-asking bench-load evidence follow browser clean
+	bench-judge bench-learned bench-asking bench-steps bench-load evidence follow browser clean
 
 # `make serve POLICY=smollm2` starts a real model. A named policy gets a data dir of its own.
 serve: .venv/.serve $(if $(filter smollm2,$(POLICY)),.venv/.smollm2)
@@ -64,6 +64,10 @@ bench-learned: .venv/.test
 # How much a vote teaches by the rule that picks the pair, on SmolLM2. Ten minutes.
 bench-asking: .venv/.test .venv/.smollm2
 	$(BIN)/python -m tests.benchmarks.asking $(ARGS)
+
+# Whether an update goes as far as it is told, from 2 million to 1.2 billion weights. Ten minutes.
+bench-steps: .venv/.test .venv/.smollm2
+	$(BIN)/python -m tests.benchmarks.steps $(ARGS)
 
 # Fifty raters at once; with --peer-env FOLDER beside Label Studio, installed there. 10 minutes a run.
 bench-load: .venv/.test browser

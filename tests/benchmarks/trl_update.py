@@ -48,6 +48,26 @@ TRL_DTYPES = {"starter": ("float32",), "0.5b": ("float32",), "smollm2": ("float3
 BATCH_PAIRS = {"starter": 16, "0.5b": 2, "smollm2": 16}
 PAIRS = {"starter": 256, "0.5b": 4, "smollm2": 64}
 ROUNDS = {"starter": 3, "0.5b": 1, "smollm2": 1}
+RANDOM: dict[str, dict[str, Any]] = {  # Qwen2.5-0.5B and Llama-3.2-1B
+    "0.5b": {
+        "model_type": "qwen2",
+        "hidden_size": 896,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 14,
+        "num_key_value_heads": 2,
+        "intermediate_size": 4864,
+        "vocab_size": 151_936,
+    },
+    "1b": {
+        "model_type": "llama",
+        "hidden_size": 2048,
+        "num_hidden_layers": 16,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 8,
+        "intermediate_size": 8192,
+        "vocab_size": 128_256,
+    },
+}
 Pairs = list[tuple[list[int], list[int], list[int]]]
 
 
@@ -73,13 +93,7 @@ def model_folder(shape: str, folder: Path) -> Path:
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
     config = AutoConfig.for_model(
-        "qwen2",
-        hidden_size=896,
-        num_hidden_layers=24,
-        num_attention_heads=14,
-        num_key_value_heads=2,
-        intermediate_size=4864,
-        vocab_size=151_936,
+        **RANDOM[shape],
         tie_word_embeddings=True,
         max_position_embeddings=1024,
         eos_token_id=1,
