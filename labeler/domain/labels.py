@@ -93,6 +93,7 @@ class TrainingLabel:
     tie: float = 0.0
     judged: bool = False
     temperature: float = 1.0
+    pair_id: int | None = None  # in the store
 
     @property
     def tokens(self) -> tuple[list[int], list[int], list[int]]:

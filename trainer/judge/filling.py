@@ -1,11 +1,14 @@
 """Pairs that nobody rated: fresh responses, of which a reward model of the votes labels two.
 
     all votes  ->  Fit  ->  of each prompt's responses the best and the worst  ->  P(best is better)
+                        ->  of each pair that was voted on                     ->  P(a is better)
 
 The target is soft, the mean over the ensemble's members, so that unsure ones pull it to 1/2. How
 much a pair weighs follows from how often the model was right on votes that it had not seen, and
-falls as votes grow: `weight_of`. One member takes no part. It is the witness: a policy that games
-the others gains less with it (Coste et al. 2023, arXiv 2310.02743, on ensembles of reward models).
+falls as votes grow: `weight_of`. By as much the votes of an update give way to what the model makes
+of their pairs, having heard them. A single vote is often beside the point, and a few hard targets
+outweigh many soft ones. One member takes no part. It is the witness: a policy that games the
+others gains less with it (Coste et al. 2023, arXiv 2310.02743, on ensembles of reward models).
 
 The judge `learned` must be sure before it speaks for people. Here a wrong label costs little, and
 one is among many, so the model acts from MIN_DECIDED votes on. Leaves out the drawing of responses.
@@ -13,14 +16,14 @@ one is among many, so the model acts from MIN_DECIDED votes on. Leaves out the d
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from labeler.domain.estimate import Estimate
-from labeler.domain.judging import Cause, Example
-from labeler.domain.labels import Preference
+from labeler.domain.judging import Cause, Example, Question
+from labeler.domain.labels import Preference, TrainingLabel
 from labeler.domain.messages import Messages
 from labeler.domain.sentences.fill import learns, no_better_than_chance, too_few_votes
 from labeler.domain.thought import without_thought
@@ -29,11 +32,11 @@ from trainer.judge.fitting import Fit, Material, decided, fit
 
 log = logging.getLogger(__name__)
 
-MIN_DECIDED = 8  # votes
+MIN_DECIDED = 4  # votes
 TRAIT_SHARE = 4.0  # of a trait, where a block of hidden states counts 1
 MAX_LABELS = 1024  # the newest
 REFIT = 8  # votes that came or changed
-BASE_WEIGHT = 0.5  # of a pair, where a vote weighs 1
+BASE_WEIGHT = 1.0  # of a pair, where a vote weighs 1
 # Accuracy that is taken for granted, and after how many votes what was measured counts as much. An
 # unsure rater caps it: who says the opposite once in four times is met by a perfect model in 75 %.
 EXPECTED_RIGHT, EXPECTED_VOTES = 0.65, 16
@@ -58,7 +61,7 @@ def weight_of(right: Estimate, votes: int) -> float:
     either way, and the targets are soft as long as the ensemble is unsure.
 
     >>> weight_of(Estimate.rate(0.5, 64), 64), weight_of(Estimate.rate(0.75, 1024), 0)
-    (0.0, 0.5)
+    (0.0, 1.0)
     >>> weight_of(Estimate.rate(0.5, 8), 8) > 0.1
     True
     """
@@ -77,6 +80,7 @@ class FillModel:
         self._features = features
         self._seed = seed
         self._known: dict[int, Preference] = {}
+        self._asked: dict[int, Question] = {}
         self.fit: Fit | None = None
 
     def learn(self, examples: Sequence[Example], *, at_least: int = REFIT) -> bool:
@@ -90,6 +94,7 @@ class FillModel:
         if len(changed) < at_least:
             return False
         self._known, self.fit = known, None
+        self._asked = {example.pair_id: example.question for example in newest}
         if self._decided >= MIN_DECIDED:
             material = Material.of(self._features, newest, trait_share=TRAIT_SHARE)
             self.fit = fit(material, self._seed) if material else None
@@ -128,6 +133,27 @@ class FillModel:
         It labels something: `weight` is not 0.
         """
         return [self._choice(messages, texts) for messages, texts in asked]
+
+    def mixed(self, labels: Sequence[TrainingLabel]) -> list[TrainingLabel]:
+        """The labels of pairs that it has heard of, mixed with what it makes of them, by `weight`.
+
+        The others stay as they are. It labels something: `weight` is not 0.
+        """
+        assert self.fit is not None
+        numbers = {one.pair_id for one in labels if one.pair_id is not None}
+        known = {number: self._asked[number] for number in numbers if number in self._asked}
+        read = zip(known, self._features.of(list(known.values())), strict=True)
+        thinks = {
+            number: self._beats(*(both @ self.fit.heads.weights))[:-1].mean().item()
+            for number, both in read
+            if isinstance(both, Tensor)
+        }
+        return [
+            one
+            if one.pair_id is None or one.pair_id not in thinks
+            else _mixed(one, thinks[one.pair_id], self.weight)
+            for one in labels
+        ]
 
     def gains(
         self,
@@ -185,6 +211,11 @@ class FillModel:
         """P(one is better), says each member, of scores (..., M)."""
         assert self.fit is not None
         return self.fit.heads.probabilities(one - other)
+
+
+def _mixed(label: TrainingLabel, thinks: float, share: float) -> TrainingLabel:
+    target = (1 - share) * label.target + share * thinks
+    return replace(label, target=target, tie=(1 - share) * label.tie)
 
 
 def _read(texts: Sequence[str]) -> list[str]:

@@ -316,4 +316,5 @@ def _label(
         tie=said.tie,
         judged=all(vote.source is Source.JUDGE for vote in votes),
         temperature=pair.sampling.get(LOGPS_AT, 1.0),
+        pair_id=pair.id,
     )

@@ -32,13 +32,17 @@ class Filler:
         self._prompts = Prompts(world.training_prompts, random.Random(f"fill {run.seed}"))
         self._examples: list[Example] = []
 
-    def hear(self, pairs: Sequence[Pair], opinions: Sequence[Opinion]) -> None:
-        """Votes on pairs."""
-        for pair, opinion in zip(pairs, opinions, strict=True):
+    def hear(self, pairs: Sequence[Pair], opinions: Sequence[Opinion], *, first: int) -> None:
+        """Votes on pairs, which are numbered from `first` on."""
+        for number, (pair, opinion) in enumerate(zip(pairs, opinions, strict=True), start=first):
             said = combine([opinion], TIES_TEACH)
             if said is not None:
-                self._examples.append(Example(len(self._examples), pair.question, said))
+                self._examples.append(Example(number, pair.question, said))
         self.model.learn(self._examples, at_least=1)
+
+    def mixed(self, labels: Sequence[TrainingLabel]) -> list[TrainingLabel]:
+        """The labels with what the model makes of their pairs, if it is of use."""
+        return list(labels) if self.model.why_not is not None else self.model.mixed(labels)
 
     def labels(self, votes: int) -> list[TrainingLabel]:
         """So many times `run.fill` pairs, or fewer; none while the model is no use."""

@@ -70,13 +70,13 @@ def _on_policy(run: Run, world: World, rater: Rater, prompts: int) -> Iterator[L
                 opinions = votes.cast(pairs)
                 said = votes.said(opinions)
                 source.hear(pairs, said)
-                labels = votes.labels(pairs, said)
-                replayed = again(used, len(labels), run, seed=done)
+                labels = votes.labels(pairs, said, first=done + 1)
+                train_on = labels + again(used, len(labels), run, seed=done)
                 filled = []
                 if filler is not None:
-                    filler.hear(pairs, opinions)
-                    filled = filler.labels(size)
-                update(run, world, labels + replayed, seed=done, used=done, filled=filled)
+                    filler.hear(pairs, opinions, first=done + 1)
+                    train_on, filled = filler.mixed(train_on), filler.labels(size)
+                update(run, world, train_on, seed=done, used=done, filled=filled)
                 used.append(labels)
                 done += size
                 source.publish()
@@ -166,18 +166,22 @@ class Votes:
         return [combine([opinion], self._rules) for opinion in opinions]
 
     def labels(
-        self, pairs: Sequence[Pair], said: Sequence[Preference | None]
+        self, pairs: Sequence[Pair], said: Sequence[Preference | None], *, first: int = 1
     ) -> list[TrainingLabel]:
-        """A label of each vote that teaches something, with the reference's log-probabilities."""
-        heard = [(pair, one) for pair, one in zip(pairs, said, strict=True) if one is not None]
-        tokens = [(pair.prompt_tokens, *pair.tokens) for pair, _ in heard]
+        """A label of each vote that teaches something, with the reference's log-probabilities.
+
+        The pairs are numbered from `first` on.
+        """
+        numbered = enumerate(zip(pairs, said, strict=True), start=first)
+        heard = [(n, pair, one) for n, (pair, one) in numbered if one is not None]
+        tokens = [(pair.prompt_tokens, *pair.tokens) for _, pair, _ in heard]
         reference = [[0.0, 0.0]] * len(tokens)
         if self._needs_reference and tokens:
             with torch.no_grad(), self._world.policy.reference():
                 reference = pair_logps(self._world.policy, tokens).tolist()
         return [
-            TrainingLabel((), one.target, one.weight, *pair, a, b, tie=one.tie)
-            for pair, (_, one), (a, b) in zip(tokens, heard, reference, strict=True)
+            TrainingLabel((), one.target, one.weight, *pair, a, b, tie=one.tie, pair_id=number)
+            for pair, (number, _, one), (a, b) in zip(tokens, heard, reference, strict=True)
         ]
 
 

@@ -4,13 +4,14 @@ its word weighs.
 
 import math
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from labeler.domain.estimate import Estimate
 from labeler.domain.judging import Example, Question
-from labeler.domain.labels import Preference
+from labeler.domain.labels import Preference, TrainingLabel
 from tests.trainer.conftest import load
 from tests.trainer.judge.test_learned import sentence
 from trainer.judge.features import Features
@@ -97,6 +98,27 @@ def test_a_pair_weighs_nothing_at_chance_more_with_proof_and_less_as_votes_grow(
     assert rates[1:5] == sorted(set(rates[1:5]))
     assert rates[-1] == BASE_WEIGHT
     assert weight_of(Estimate.rate(0.8, 64), PEOPLE_LEAD) == BASE_WEIGHT / 2
+
+
+def test_votes_are_mixed_with_what_the_model_makes_of_their_pairs_and_others_left(
+    policy: Policy,
+) -> None:
+    rng = random.Random(0)
+    model = FillModel(Features(policy), seed=0)
+    heard = [asking(number, rng) for number in range(1, 41)]
+    model.learn(heard)
+    clear = next(one for one in heard if one.said.target == 1.0)
+    wrong = TrainingLabel(("v",), 0.0, 1.0, [3], [4], [5], -1, -1, pair_id=clear.pair_id)
+    tied = replace(wrong, target=0.0, tie=1.0)
+    stranger = replace(wrong, pair_id=99)
+    of_no_pair = replace(wrong, pair_id=None)
+    mixed = model.mixed([wrong, tied, stranger, of_no_pair])
+    thinks = mixed[0].target / model.weight
+    assert 0.6 < thinks < 1
+    assert 0.5 < model.weight < 1
+    assert mixed[0] == replace(wrong, target=mixed[0].target)
+    assert mixed[1] == replace(tied, target=mixed[0].target, tie=1 - model.weight)
+    assert mixed[2:] == [stranger, of_no_pair]
 
 
 def test_few_votes_prove_nothing_either_way() -> None:

@@ -91,7 +91,7 @@ def test_an_update_learns_from_filled_pairs_and_keeps_them_apart_from_votes(
     assert (finding.labels, finding.filled) == (N, FILL * N)
     assert finding.fill_right.count == N
     assert finding.fill_weight is not None
-    assert 0 < finding.fill_weight <= 0.5
+    assert 0 < finding.fill_weight <= 1
     assert finding.fill_gain is not None
     assert finding.fill_witness is not None
     pairs = rows(database, FilledPair)

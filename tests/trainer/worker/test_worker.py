@@ -62,6 +62,7 @@ def test_the_queue_is_filled_with_pairs_worth_asking_and_their_reference_log_pro
             "seed",
             "logp_temperature",
             "sampling_dtype",
+            "acquisition",
         }
         assert_measured(policy, pair)
 
@@ -274,7 +275,7 @@ def test_held_out_labels_examine_the_update_and_train_the_next(
     store: Store, policy: Policy, settings: Settings
 ) -> None:
     """Of 4 labels one is held out: 3 are used, and it is among the next update's 4."""
-    settings = settings.model_copy(update={"held_out_share": 0.25})
+    settings = settings.model_copy(update={"held_out_share": 0.25, "acquisition": "random"})
     worker = HandTurned(store, policy, settings)
     first = worker.update()
     assert (first.finding.labels, first.finding.held_out) == (3, 1)

@@ -31,12 +31,13 @@ DRAWING = "Drawing replies to learn from."
 
 @dataclass(frozen=True)
 class Filled:
-    """What an update trains on besides its labels, and the candidates that it is of.
+    """What an update trains on: its `votes`, and pairs of the `candidates` that nobody rated.
 
-    `labels` and `pairs` are the same, for training and for the record. Without any, `why_not` says
-    why.
+    `labels` and `pairs` are these pairs, for training and for the record. Without any, `why_not`
+    says why, and the votes are as they were cast.
     """
 
+    votes: Sequence[TrainingLabel]
     labels: Sequence[TrainingLabel] = ()
     pairs: Sequence[FilledPair] = ()
     candidates: Sequence[Sample] = ()
@@ -86,16 +87,16 @@ class FillJob:
         return self._draw(missing, is_wanted=self._is_wanted)
 
     def pairs(self, claim: Claim, *, pause: Callable[[], None]) -> Filled:
-        """What this update is to train on besides its labels; `pause` is called between batches."""
+        """What this update is to train on; `pause` is called between batches."""
         self._hear(at_least=1, update=claim.update_id)
         if self._model.why_not is not None:
-            return Filled(why_not=self._model.why_not)
+            return Filled(claim.labels, why_not=self._model.why_not)
         wanted = self._place.settings.fill * (claim.fresh + len(claim.weightless))
         while (missing := wanted - self.drawn) > 0:
             pause()
             if not self._draw(missing, is_wanted=lambda: False):
                 break
-        return self._label(self._of_live()[:wanted])
+        return self._label(claim.labels, self._of_live()[:wanted])
 
     def found(self, finding: Finding, filled: Filled, answers: Sequence[Sample]) -> Finding:
         """The finding with what there is to say of these pairs; `answers` are the candidate's."""
@@ -172,7 +173,7 @@ class FillJob:
         self._seen = set()
         return unasked(count, version=version)
 
-    def _label(self, samples: Sequence[Sample]) -> Filled:
+    def _label(self, votes: Sequence[TrainingLabel], samples: Sequence[Sample]) -> Filled:
         """The best response to each prompt against the worst, as the reward model has it."""
         kept: list[Sample] = []
         targets: list[float] = []
@@ -190,9 +191,10 @@ class FillJob:
             if sample.reference is not None and all(map(math.isfinite, sample.reference))
         ]
         if not found:
-            return Filled(why_not=NO_CANDIDATES)
+            return Filled(votes, why_not=NO_CANDIDATES)
         weight = self._model.weight
         return Filled(
+            self._model.mixed(votes),
             [self._training_label(sample, target, weight) for sample, target in found],
             [_record(sample, target, weight) for sample, target in found],
             list(samples),

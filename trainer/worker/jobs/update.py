@@ -125,7 +125,7 @@ class UpdateJob:
         place = self._place
         started = self._paused_at = place.clock()
         self._say(claim, UpdateState.TRAINING)
-        training, filled = self._training(claim), Filled()
+        training, filled = self._training(claim), Filled(claim.labels)
         if self._fill is not None:
             filled = self._fill.pairs(claim, pause=lambda: self._pause(claim, UpdateState.TRAINING))
             training = slowed(training, math.sqrt(filled.share_of_a_step(claim)))
@@ -177,7 +177,7 @@ class UpdateJob:
         seed = batch_seed(self._place.settings.seed, claim.update_id)
         learning = train(
             self._place.policy,
-            claim.labels,
+            filled.votes,
             training,
             seed=seed,
             probe=self._probe(claim),
