@@ -233,8 +233,8 @@ def _free_slots(
 ) -> list[tuple[Pair, int]]:
     """Up to `count` pairs that this rater neither holds nor has voted on.
 
-    Those that tell most come first. In place of a share of them, AT_RANDOM, come others by lot,
-    which were not chosen for anything, the oldest first.
+    Those that others have voted on come first, then those that tell most. In place of a share of
+    these, AT_RANDOM, come some that were not chosen for anything, the oldest first.
     """
     if count <= 0:
         return []
@@ -260,9 +260,9 @@ def _free_slots(
         )
         .limit(count)
     )
-    worth, age = col(Pair.worth), col(Pair.id)
-    by_worth = list(session.exec(candidates.order_by(worth.desc().nulls_last(), age)))
-    by_lot = list(session.exec(candidates.order_by(worth.is_not(None), age)))
+    begun, worth, age = votes.scalar_subquery().desc(), col(Pair.worth), col(Pair.id)
+    by_worth = list(session.exec(candidates.order_by(begun, worth.desc().nulls_last(), age)))
+    by_lot = list(session.exec(candidates.order_by(begun, worth.is_not(None), age)))
     pairs: list[Pair] = []
     for _ in by_worth:
         order = by_lot if rng.random() < AT_RANDOM else by_worth

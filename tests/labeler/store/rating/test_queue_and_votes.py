@@ -7,9 +7,11 @@ import pytest
 from labeler.domain.errors import BadInput
 from labeler.domain.states import Choice
 from labeler.store import Store
+from labeler.store.database import Database
 from labeler.store.rating.queue import MAX_HELD
 from labeler.store.records import Ballot
-from tests.support.store import N, lease, make_version, second_rater, undo
+from labeler.store.tables import Pair
+from tests.support.store import N, change, lease, make_version, second_rater, undo, vote_on
 from tests.support.tiny import add_pairs, fill, made_up_pair
 
 SECONDS = 60.0
@@ -66,6 +68,21 @@ def test_what_tells_most_comes_first_and_one_in_four_by_lot(store: Store) -> Non
     chosen = [worth for worth in got if worth is not None]
     assert 8 <= len(got) - len(chosen) <= 24
     assert chosen == sorted(filter(None, worths), reverse=True)[: len(chosen)]
+
+
+def test_a_pair_that_waits_for_a_second_vote_comes_before_those_that_tell_more(
+    store: Store, database: Database
+) -> None:
+    add_worth(store, [0.5, 0.5, 0.5])
+    for number in (1, 2, 3):
+        change(database, Pair, number, votes_wanted=2)
+    [pair] = lease(store)
+    vote_on(store, pair)
+    [voted] = [row.vote.pair_id for row in store.reports.votes()]
+    for number in {1, 2, 3} - {voted}:
+        change(database, Pair, number, worth=9.0)
+    [second] = lease(store, rater=second_rater(store), holder="other tab")
+    assert second.messages == pair.messages
 
 
 def test_pairs_of_either_kind_do_where_there_are_none_of_the_other(store: Store) -> None:
