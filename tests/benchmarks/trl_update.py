@@ -18,8 +18,10 @@ Absolute figures are those of the machine it ran on; ratios are what counts.
 
 Seen on two cores of an AMD EPYC, against the fastest of TRL. starter, 2 rounds, rows of 640 tokens:
 2.23x [2.18, 2.28] of the speed and 0.70x [0.69, 0.71] of the memory; with a whole batch of 16 at
-once, before that, 2.67x [2.63, 2.71] and 2.27x [2.25, 2.29]. Neither meets either goal. 0.5b, one
-round of 2 pairs, with other work beside it at times: 4.0x and 0.25x.
+once, before that, 2.67x [2.63, 2.71] and 2.27x [2.25, 2.29]. On another such machine, 2 rounds:
+1.66x [1.64, 1.68] and 0.76x [0.73, 0.79]; earlier code took as long there, in turn with this one.
+Neither meets either goal. 0.5b, one round of 2 pairs, with other work beside it at times: 4.0x and
+0.25x.
 """
 
 import argparse
