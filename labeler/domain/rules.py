@@ -9,6 +9,7 @@ from labeler.domain.labels import NO_TIES, VoteRules
 
 Mode = Literal["streaming", "iterative"]
 Acquisition = Literal["d_optimal", "random"]
+D_OPTIMAL: Acquisition = "d_optimal"
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,10 @@ pairs there should be: `trainer.worker.pace`.
 import random
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from labeler.config.settings import Settings
+from labeler.domain.rules import D_OPTIMAL, Acquisition
 from labeler.store import Store
 from labeler.store.rating.queue import AT_RANDOM
 from labeler.store.records import NewPair
@@ -23,7 +25,8 @@ class Questions:
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self._store = store
-        self.are_sorted = settings.acquisition == "d_optimal" and not settings.unattended
+        self.are_sorted = settings.acquisition == D_OPTIMAL and not settings.unattended
+        self._candidates = settings.fill_candidates
 
     def sort(
         self, pairs: Sequence[NewPair], rng: random.Random, *, picked: bool = False
@@ -33,8 +36,11 @@ class Questions:
             return list(pairs)
         at_random = 0.0 if picked else AT_RANDOM
         told = [(pair.response_a, pair.response_b) for pair in pairs]
+        more = {"candidates": self._candidates, "candidate_pair": D_OPTIMAL} if picked else {}
         return [
-            _by("random", None, pair) if rng.random() < at_random else _by("d_optimal", worth, pair)
+            _by("random", None, pair, more)
+            if rng.random() < at_random
+            else _by(D_OPTIMAL, worth, pair, more)
             for pair, worth in zip(pairs, worths(self._told(), told), strict=True)
         ]
 
@@ -54,6 +60,8 @@ class Questions:
         return self._store.queue.voted(TOLD_PAIRS)
 
 
-def _by(acquisition: str, worth: float | None, pair: NewPair) -> NewPair:
-    sampling = pair.sampling | {"acquisition": acquisition}
+def _by(
+    acquisition: Acquisition, worth: float | None, pair: NewPair, more: dict[str, Any]
+) -> NewPair:
+    sampling = pair.sampling | {"acquisition": acquisition} | more
     return replace(pair, worth=worth, sampling=sampling)

@@ -3,6 +3,7 @@
 What a lease or its end makes of a pair is said in `labeler.store.rating.pairs`.
 """
 
+import itertools
 import random
 import uuid
 from collections.abc import Iterable, Sequence
@@ -12,7 +13,7 @@ from sqlmodel import Session, col, select
 
 from labeler.domain import sides
 from labeler.domain.response_stats import Said
-from labeler.domain.rules import CheckRules
+from labeler.domain.rules import D_OPTIMAL, CheckRules
 from labeler.domain.states import PairState, Purpose, Source
 from labeler.store.database import Database
 from labeler.store.live_version import live_at, live_id
@@ -69,16 +70,19 @@ class Queue:
             ).one()
 
     def answers(self, version_id: int) -> list[Answered]:
-        """What this version said last, the newest first."""
+        """What this version said last, the newest first.
+
+        Not what was picked from many for what it tells: that is not how the version answers.
+        """
         newest = (
             select(Pair, Prompt)
             .join(Prompt)
             .where(col(Pair.version_id) == version_id, col(Pair.purpose) == Purpose.LOOP)
             .order_by(col(Pair.id).desc())
-            .limit(LAST_PAIRS)
+            .limit(4 * LAST_PAIRS)
         )
         with self._database.read() as session:
-            return [
+            typical = (
                 Answered(
                     prompt_id=pair.prompt_id,
                     messages=prompt.messages,
@@ -87,7 +91,9 @@ class Queue:
                     said=_said(pair),
                 )
                 for pair, prompt in session.exec(newest)
-            ]
+                if pair.sampling.get("candidate_pair") != D_OPTIMAL
+            )
+            return list(itertools.islice(typical, LAST_PAIRS))
 
     def voted(self, last: int) -> list[tuple[str, str]]:
         """The responses of the last so many sampled pairs that have a label."""

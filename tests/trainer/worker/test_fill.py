@@ -120,6 +120,11 @@ def test_people_are_asked_what_tells_most_of_what_is_drawn_to_learn_from(
     assert len(queued) > settings.queue_pairs / 2
     offered = worker.job(FillJob).offered
     assert N / 2 < offered <= N
+    many = [pair for pair in picked if pair.sampling.get("candidate_pair") == "d_optimal"]
+    assert 0 < len(many) <= offered
+    answered = {answered.texts for answered in store.queue.answers(0)}
+    assert not answered & {(pair.response_a, pair.response_b) for pair in many}
+    assert len(answered) == len(queued) - len(many)
     assert worker.job(FillJob).drawn == FILL * N
 
 
