@@ -114,9 +114,11 @@ class Examiner:
         seconds, which may switch adapters.
         """
         kl_reference = _kl_reference(samples)
+        of_live = both.live if self._measures_live(said) else said
         evidence = Evidence(
-            live=style_of(both.live if self._measures_live(said) else said),
+            live=style_of(of_live),
             candidate=style_of(samples),
+            counts=(2 * len(of_live), 2 * len(samples)),
             # The first version is the reference.
             kl_live=self._kl_live(samples, pause) if candidate.parent else kl_reference,
             kl_reference=kl_reference,

@@ -16,7 +16,7 @@ from labeler.config.parts.gate import Gate
 from labeler.domain.estimate import Estimate
 from labeler.domain.finding import NONE_ASIDE, NOT_COMPARED, Finding, Responses
 from labeler.domain.response_stats import Style
-from labeler.stats.coin import at_least
+from labeler.stats.coin import as_many_by_chance, at_least
 
 # An agreement, or a win rate, on fewer than this says nothing about a version.
 MIN_LABELS = 8
@@ -48,11 +48,13 @@ class Agreement:
 class Evidence:
     """What was measured of a candidate. KL is in nats a token, over the candidate's responses.
 
-    `win_rate` is the share of them that the judge prefers to the live version's.
+    `counts` are how many responses of the live version and of the candidate there were. `win_rate`
+    is the share of the candidate's that the judge prefers to the live version's.
     """
 
     live: Style
     candidate: Style
+    counts: tuple[int, int]
     kl_live: float
     kl_reference: float
     agreement: Agreement | None = None
@@ -94,6 +96,7 @@ def objections(evidence: Evidence, limits: Gate) -> list[str]:
     return [
         *_too_far(evidence, limits),
         *_style(evidence.live, evidence.candidate, limits),
+        *_runs_on(evidence, limits),
         *_disagrees(evidence.agreement, limits),
         *_loses(evidence.win_rate),
     ]
@@ -123,17 +126,23 @@ def _style(live: Style, candidate: Style, limits: Gate) -> list[str]:
             f"its responses have {candidate.tokens:.0f} tokens on average instead of "
             f"{live.tokens:.0f}"
         )
-    if candidate.unfinished - live.unfinished > limits.gate_max_unfinished_rise:
-        found.append(
-            f"{candidate.unfinished:.0%} of its responses do not end, instead of "
-            f"{live.unfinished:.0%}"
-        )
     if candidate.repetition - live.repetition > limits.gate_max_repetition_rise:
         found.append(
             f"{candidate.repetition:.0%} of its four-token sequences repeat earlier ones, instead "
             f"of {live.repetition:.0%}"
         )
     return found
+
+
+def _runs_on(evidence: Evidence, limits: Gate) -> list[str]:
+    """The rise must be large, and more than chance: where half of all are cut, 32 tell little."""
+    shares = evidence.live.unfinished, evidence.candidate.unfinished
+    if shares[1] - shares[0] <= limits.gate_max_unfinished_rise:
+        return []
+    live, candidate = (round(n * one) for n, one in zip(evidence.counts, shares, strict=True))
+    if as_many_by_chance(candidate, evidence.counts[1], live, evidence.counts[0]) > CHANCE_OF_LOSS:
+        return []
+    return [f"{shares[1]:.0%} of its responses do not end, instead of {shares[0]:.0%}"]
 
 
 def _disagrees(agreement: Agreement | None, limits: Gate) -> list[str]:

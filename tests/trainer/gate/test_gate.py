@@ -9,7 +9,7 @@ import torch
 from labeler.config.parts.gate import Gate
 from labeler.domain.estimate import Estimate
 from labeler.domain.response_stats import Style
-from labeler.stats.coin import at_least
+from labeler.stats.coin import as_many_by_chance, at_least
 from trainer.gate.gate import (
     Agreement,
     Evidence,
@@ -27,7 +27,7 @@ LIMITS = Gate(
     gate_max_agreement_drop=0.1,
 )
 USUAL = Style(tokens=60.0, unfinished=0.05, repetition=0.02)
-GOOD = Evidence(live=USUAL, candidate=USUAL, kl_live=0.05, kl_reference=0.2)
+GOOD = Evidence(live=USUAL, candidate=USUAL, counts=(128, 128), kl_live=0.05, kl_reference=0.2)
 
 
 def test_a_good_candidate_passes() -> None:
@@ -65,6 +65,18 @@ def test_each_limit_fires_just_beyond_it(change: dict[str, object], says: str) -
 )
 def test_no_limit_fires_at_it(change: dict[str, object]) -> None:
     assert objections(replace(GOOD, **change), LIMITS) == []  # type: ignore[arg-type]
+
+
+def test_more_replies_that_do_not_end_count_when_they_are_more_than_chance() -> None:
+    """Of 32, 24 against 16: P = 0.035 by Fisher's exact test; 22 against 16: 0.10."""
+    live = replace(USUAL, unfinished=0.5)
+    cut = [replace(USUAL, unfinished=share / 32) for share in (24, 22)]
+    said = [
+        objections(replace(GOOD, live=live, candidate=one, counts=(32, 32)), LIMITS) for one in cut
+    ]
+    assert said == [["75% of its responses do not end, instead of 50%"], []]
+    assert as_many_by_chance(24, 32, 16, 32) == pytest.approx(0.035, abs=0.002)
+    assert as_many_by_chance(22, 32, 16, 32) == pytest.approx(0.10, abs=0.01)
 
 
 def test_a_fall_in_agreement_counts_when_it_is_large_and_more_than_chance() -> None:
