@@ -98,7 +98,8 @@ def test_nor_by_taking_it_back_and_voting_again(store: Store, look: Look) -> Non
     assert look().figures.agreement.why == TOO_FEW
     vote(store, True)
     agreed = look().figures.agreement
-    assert undo(store, now=time.time()).choice is not None
+    undone = undo(store, now=time.time())
+    assert undone.choice is not None
     assert look().figures.agreement == agreed
     vote(store, False)
     assert look().figures.agreement == agreed

@@ -34,7 +34,8 @@ def take(store: Store) -> Asked:
 
 
 def answer(store: Store, asked: Asked) -> None:
-    assert store.asks.answer(asked.id, new_pair(77, 0, live(store).id), now=time.time())
+    is_taken = store.asks.answer(asked.id, new_pair(77, 0, live(store).id), now=time.time())
+    assert is_taken
 
 
 def test_the_pair_of_an_ask_comes_like_any_other(client: httpx.Client, store: Store) -> None:
