@@ -9,6 +9,7 @@ from typing import Any
 import psutil
 from playwright.sync_api import Browser, expect
 
+from labeler.config.settings import Settings
 from labeler.store import Store, open_store
 from tests.support.browser import PATIENCE_MS
 from tests.support.command import livedpo
@@ -20,6 +21,7 @@ from trainer.starter.phrases import CLOSERS, OPENERS
 LABELS_PER_UPDATE = 16
 # A short queue: what is sampled of a version that is replaced at once was sampled in vain.
 SETTINGS = {"labels_per_update": LABELS_PER_UPDATE, "gate_prompts": 8, "queue_pairs": 16}
+DUE = Settings(labels_per_update=LABELS_PER_UPDATE).due_rules
 MAX_VOTES = 10 * LABELS_PER_UPDATE
 # If nothing were learned, one of so many versions would come that far beyond the first one's share,
 # a twentieth, by chance in one run of some thousand.
@@ -90,11 +92,8 @@ def counts(store: Store) -> dict[str, Any]:
 
 
 def is_busy(store: Store) -> bool:
-    """Whether an update runs, or is due."""
-    last = store.updates.last()
-    if last is not None and last.finished_at is None:
-        return True
-    return bool(counts(store)["labels"]["fresh"] >= LABELS_PER_UPDATE)
+    """Whether an update runs, or is due; what a refused one trained on makes none due."""
+    return store.updates.labels_missing(DUE) == 0
 
 
 def assert_light(web: psutil.Process) -> None:
