@@ -5,6 +5,9 @@ from labeler.domain.finding import Finding
 from labeler.domain.sentences.figures import counted, share
 
 NO_CANDIDATES = "No prompt gave two replies to compare, so no pairs were filled in."
+NONE_DRAWN = (
+    "Votes came faster than replies could be drawn beside the queue: no pairs were filled in."
+)
 ALL_TIES = "all its votes are ties, and the reward model cannot tell yet what they were about"
 
 

@@ -1,6 +1,7 @@
 """Pairs that nobody rated, in the worker: drawn while it is idle, learned from, and kept apart."""
 
 import random
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from sqlmodel import col
 
 from labeler.config.settings import Settings
-from labeler.domain.sentences.fill import ALL_TIES
+from labeler.domain.sentences.fill import ALL_TIES, NONE_DRAWN
 from labeler.domain.states import UpdateState
 from labeler.roles.scheduler import open_due_update
 from labeler.store import Store
@@ -16,6 +17,7 @@ from labeler.store.database import Database
 from labeler.store.records import LeasedPair
 from labeler.store.tables import FilledPair, Pair, Update, Vote
 from labeler.store.views.filled import ROLE
+from tests.support.patience import wait_until
 from tests.support.store import last_update, lease, rows, vote_on
 from tests.support.tiny import worker_settings
 from tests.support.worker import HandTurned
@@ -64,8 +66,8 @@ def tie(_: LeasedPair) -> str:
     return "tie"
 
 
-def rated(worker: HandTurned, store: Store, settings: Settings, taste: Any) -> Update:
-    """N votes, and the update that they make due, to its end."""
+def rate(worker: HandTurned, store: Store, settings: Settings, taste: Any) -> None:
+    """N votes, and the update that they make due is open."""
     left = N
     while left:
         worker.work()
@@ -74,6 +76,11 @@ def rated(worker: HandTurned, store: Store, settings: Settings, taste: Any) -> U
             vote_on(store, pair, taste(pair), now=2.0)
         left -= len(leased)
     open_due_update(settings, store, now=2000.0)
+
+
+def rated(worker: HandTurned, store: Store, settings: Settings, taste: Any) -> Update:
+    """N votes, and the update that they make due, to its end."""
+    rate(worker, store, settings, taste)
     assert worker.step()
     return last_update(store)
 
@@ -136,6 +143,38 @@ def test_where_people_get_pairs_as_they_come_none_is_picked_for_them(
     worker.work()
     assert worker.job(FillJob).drawn == FILL * N
     assert worker.job(FillJob).offered == 0
+
+
+def test_an_update_makes_nobody_wait_for_candidates(
+    store: Store, database: Database, policy: Policy, settings: Settings
+) -> None:
+    """One worker took the votes and drew nothing beside them, and another takes the update."""
+    rate(made(store, policy, unfilled(settings)), store, settings, longer)
+    assert made(store, policy, settings).step()
+    update = last_update(store)
+    assert update.state is UpdateState.PROMOTED
+    assert update.finding.filled == len(rows(database, FilledPair)) == 0
+    assert update.finding.not_filled == NONE_DRAWN
+
+
+def test_where_a_judge_labels_everything_an_update_draws_what_is_missing(
+    store: Store, policy: Policy, settings: Settings
+) -> None:
+    changed = {"unattended": True, "judge": "py:tests.support.judges:longer"}
+    settings = settings.model_copy(update=changed)
+    judging = made(store, policy, unfilled(settings))
+    wait_until(lambda: judging.turn() and not store.updates.labels_missing(settings.due_rules))
+    judging.close()
+    open_due_update(settings, store, now=2000.0)
+    with closing(made(store, policy, settings)) as worker:
+        assert worker.step()
+    update = last_update(store)
+    assert update.state is UpdateState.PROMOTED
+    assert 0.9 * FILL * N < update.finding.filled <= FILL * N  # two replies may be alike
+
+
+def unfilled(settings: Settings) -> Settings:
+    return settings.model_copy(update={"fill": 0})
 
 
 def test_a_reward_model_no_better_than_chance_fills_in_nothing_and_says_so(

@@ -1,11 +1,12 @@
 """Pairs that nobody rated, for the update to learn from beside the votes: `--fill`.
 
     FillJob.step   =  hear new votes; while nobody needs the worker, draw candidates and read them
-    FillJob.pairs  =  what an update trains on: hear all votes, top up, best against worst
+    FillJob.pairs  =  what an update trains on: hear all votes, best against worst
 
-Of each batch, those that would tell most go to people, where they are asked for that. What is
-drawn stays in memory and is of the live version: a restart loses nothing but that. What a reward
-model makes of it is in `trainer.judge.filling`.
+An update of people's votes waits for no candidates: it takes those that were drawn while they read.
+Of each batch, those that would tell most go to people, where they are asked for that. What is drawn
+stays in memory and is of the live version: a restart loses nothing but that. What a reward model
+makes of it is in `trainer.judge.filling`.
 """
 
 import math
@@ -16,7 +17,7 @@ from dataclasses import dataclass, replace
 from labeler.domain.finding import Finding
 from labeler.domain.labels import TrainingLabel
 from labeler.domain.messages import Messages
-from labeler.domain.sentences.fill import NO_CANDIDATES
+from labeler.domain.sentences.fill import NO_CANDIDATES, NONE_DRAWN
 from labeler.store import tables
 from labeler.store.records import Claim, FilledPair
 from labeler.store.views.filled import ROLE
@@ -34,7 +35,7 @@ class Filled:
     """What an update trains on: its `votes`, and pairs of the `candidates` that nobody rated.
 
     `labels` and `pairs` are these pairs, for training and for the record. Without any, `why_not`
-    says why, and the votes are as they were cast.
+    says why.
     """
 
     votes: Sequence[TrainingLabel]
@@ -91,11 +92,14 @@ class FillJob:
         self._hear(at_least=1, update=claim.update_id)
         if self._model.why_not is not None:
             return Filled(claim.labels, why_not=self._model.why_not)
-        wanted = self._place.settings.fill * (claim.fresh + len(claim.weightless))
-        while (missing := wanted - self.drawn) > 0:
+        settings = self._place.settings
+        wanted = settings.fill * (claim.fresh + len(claim.weightless))
+        while settings.unattended and (missing := wanted - self.drawn) > 0:
             pause()
             if not self._draw(missing, is_wanted=lambda: False):
                 break
+        if not self.drawn:
+            return Filled(self._model.mixed(claim.labels), why_not=NONE_DRAWN)
         return self._label(claim.labels, self._of_live()[:wanted])
 
     def found(self, finding: Finding, filled: Filled, answers: Sequence[Sample]) -> Finding:
@@ -191,7 +195,7 @@ class FillJob:
             if sample.reference is not None and all(map(math.isfinite, sample.reference))
         ]
         if not found:
-            return Filled(votes, why_not=NO_CANDIDATES)
+            return Filled(self._model.mixed(votes), why_not=NO_CANDIDATES)
         weight = self._model.weight
         return Filled(
             self._model.mixed(votes),
