@@ -25,10 +25,16 @@ from labeler.domain.estimate import Estimate
 from labeler.domain.judging import Cause, Example, Question
 from labeler.domain.labels import Preference, TrainingLabel
 from labeler.domain.messages import Messages
-from labeler.domain.sentences.fill import learns, no_better_than_chance, too_few_votes
+from labeler.domain.sentences.fill import (
+    learns,
+    no_better_than_chance,
+    since_turn,
+    too_few_votes,
+)
 from labeler.domain.thought import without_thought
 from trainer.judge.features import Features
 from trainer.judge.fitting import Fit, Material, decided, fit
+from trainer.judge.turning import turned
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +87,7 @@ class FillModel:
         self._seed = seed
         self._known: dict[int, Preference] = {}
         self._asked: dict[int, Question] = {}
+        self._overruled: set[int] = set()  # pairs on which people have changed their minds since
         self.fit: Fit | None = None
 
     def learn(self, examples: Sequence[Example], *, at_least: int = REFIT) -> bool:
@@ -88,18 +95,27 @@ class FillModel:
 
         `examples` are all there are, the newest last.
         """
-        newest = examples[-MAX_LABELS:]
+        newest = [one for one in examples if one.pair_id not in self._overruled][-MAX_LABELS:]
         known = {example.pair_id: example.said for example in newest}
         changed = {pair for pair, _ in known.items() ^ self._known.items()}
         if len(changed) < at_least:
             return False
-        self._known, self.fit = known, None
-        self._asked = {example.pair_id: example.question for example in newest}
-        if self._decided >= MIN_DECIDED:
-            material = Material.of(self._features, newest, trait_share=TRAIT_SHARE)
-            self.fit = fit(material, self._seed) if material else None
+        self._fit_to(newest)
+        if self.fit is not None and (kept := turned(list(self.fit.each.values()))):
+            since = list(self.fit.each)[-kept]
+            numbers = [example.pair_id for example in newest]
+            self._overruled |= set(numbers[: numbers.index(since)])
+            self._fit_to(newest[numbers.index(since) :])
         log.info("%s", self.says)
         return True
+
+    def _fit_to(self, examples: Sequence[Example]) -> None:
+        self._known = {example.pair_id: example.said for example in examples}
+        self._asked = {example.pair_id: example.question for example in examples}
+        self.fit = None
+        if self._decided >= MIN_DECIDED:
+            material = Material.of(self._features, examples, trait_share=TRAIT_SHARE)
+            self.fit = fit(material, self._seed) if material else None
 
     @property
     def weight(self) -> float:
@@ -121,7 +137,8 @@ class FillModel:
     @property
     def says(self) -> str:
         """How good it is, or why it labels nothing, in a sentence."""
-        return self.why_not or learns(self._right)
+        said = self.why_not or learns(self._right)
+        return f"{since_turn(len(self._known))} {said}" if self._overruled else said
 
     def read(self, asked: Sequence[tuple[Messages, Sequence[str]]]) -> None:
         """Read responses ahead, while there is time."""

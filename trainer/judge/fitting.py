@@ -6,7 +6,8 @@ Leaves out what a fit is good enough for: the judge that labels asks for more th
 filled in do.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -27,6 +28,7 @@ class Material:
     scale: Tensor  # (D,)
     labels: Labels
     prompts: Sequence[str]  # N of them
+    pairs: Sequence[int]  # N of them
 
     @classmethod
     def of(
@@ -53,12 +55,14 @@ class Material:
             scale,
             Labels(*torch.tensor(columns, dtype=torch.float64).T),
             [repr(example.question.messages) for example, _ in usable],
+            [example.pair_id for example, _ in usable],
         )
 
     def without_newest(self, count: int) -> "Material":
         """The same but for so many of the last labels."""
         labels = Labels(*(column[:-count] for column in self.labels))
-        return Material(self.differences[:-count], self.scale, labels, self.prompts[:-count])
+        prompts, pairs = self.prompts[:-count], self.pairs[:-count]
+        return Material(self.differences[:-count], self.scale, labels, prompts, pairs)
 
     def skill(self, seed: int) -> Skill | None:
         """How good heads on it are; None if nothing can be learned from it."""
@@ -67,10 +71,14 @@ class Material:
 
 @dataclass(frozen=True)
 class Fit:
-    """An ensemble on features as they are, and its accuracy on labels that it had not seen."""
+    """An ensemble on features as they are, and its accuracy on labels that it had not seen.
+
+    `each` is that of every pair whose label prefers one of the two, the newest last.
+    """
 
     heads: Heads  # weights (D, M)
     right: Estimate
+    each: Mapping[int, float]
 
 
 def fit(material: Material, seed: int) -> Fit | None:
@@ -80,7 +88,12 @@ def fit(material: Material, seed: int) -> Fit | None:
         return None
     span = Span.of(material.differences)
     heads = ensemble(span, material.labels, material.prompts, skill.strength, seed)
-    return Fit(Heads(material.scale[:, None] * heads.weights, heads.eta), skill.right)
+    each = zip(material.pairs, skill.each.tolist(), strict=True)
+    return Fit(
+        Heads(material.scale[:, None] * heads.weights, heads.eta),
+        skill.right,
+        {pair: right for pair, right in each if not math.isnan(right)},
+    )
 
 
 def decided(said: Sequence[Preference]) -> int:

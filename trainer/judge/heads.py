@@ -77,10 +77,15 @@ class Heads:
 
 @dataclass(frozen=True)
 class Skill:
-    """How a head did on labels that it had not seen: `right` of those that were decided."""
+    """How a head did on labels that it had not seen: `right` of those that were decided.
+
+    `each` is 1 where it was right, 0 where it was not, 1/2 where it could not tell, and NaN where
+    the label prefers neither.
+    """
 
     strength: float
     right: Estimate
+    each: Tensor  # (N,)
 
 
 def fit(span: Span, labels: Labels, weights: Tensor, strengths: Tensor) -> Heads:
@@ -154,9 +159,11 @@ def cross_validate(span: Span, labels: Labels, groups: Sequence[str], seed: int)
     elsewhere = (by_fold.sum(dim=0) - by_fold).argmin(dim=1)  # (F,)
     unseen = margins.gather(1, elsewhere[fold_N][:, None])[:, 0]
     decided = sides != 0
-    wins = (0.5 + (unseen.sign() * sides)[decided] / 2).sum().item()
+    each = torch.where(decided, 0.5 + unseen.sign() * sides / 2, torch.nan)
+    wins = each.nansum().item()
     best = int(by_fold.sum(dim=0).argmin())
-    return Skill(STRENGTHS[best], Estimate.share(wins, int(decided.sum()), NONE_DECIDED))
+    right = Estimate.share(wins, int(decided.sum()), NONE_DECIDED)
+    return Skill(STRENGTHS[best], right, each)
 
 
 def ensemble(

@@ -31,6 +31,11 @@ def no_better_than_chance(right: Estimate) -> str:
     return f"{learns(right)} That may be chance, so it fills in no pairs."
 
 
+def since_turn(votes: int) -> str:
+    """Which votes it goes by, once people have changed their minds."""
+    return f"People have changed their minds, so it goes by the newest {counted(votes, 'vote')}."
+
+
 def in_all(pairs: int, says: str) -> str:
     """All pairs that were filled in, and how good the reward model is.
 

@@ -30,7 +30,7 @@ def main() -> None:
 
 def _run(options: argparse.Namespace) -> None:
     settings = {"policy": options.policy} | dict(one.split("=", 1) for one in options.set)
-    plan = Plan(settings, options.votes, options.flips, options.prompts)
+    plan = Plan(settings, options.votes, options.flips, options.prompts, options.turn)
     results = Results(options.out, plan)
     wanted = [Run(taste, seed) for seed in range(options.seeds) for taste in options.tastes]
     missing = [run for run in wanted if run not in results.runs]
@@ -59,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--votes", type=numbers, default=Plan.votes, help="counts at which to look")
     add("--flips", type=float, default=Plan.flips, help="share of votes that say the opposite")
     add("--prompts", type=int, default=Plan.prompts, help="answered at each look")
+    add("--turn", type=int, metavar="VOTES", help="after which the rater wants the opposite")
     add("--out", type=Path, default=OUT, help="folder of the report")
     return parser
 

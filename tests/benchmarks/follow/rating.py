@@ -36,13 +36,15 @@ SPLIT_SEED = 0  # which prompts are kept for the looks is the same in every run
 @dataclass(frozen=True)
 class Plan:
     """What all runs share. `settings` are flags of the service; `flips` is the share of votes that
-    say the opposite; `prompts` are answered once at each look.
+    say the opposite; `prompts` are answered once at each look. After `turn` votes the rater wants
+    the opposite.
     """
 
     settings: Mapping[str, str]
     votes: tuple[int, ...] = (0, 16, 32, 64, 128, 256)
     flips: float = 0.25
     prompts: int = 32
+    turn: int | None = None
 
 
 @dataclass(frozen=True)
@@ -80,11 +82,11 @@ TEXTS = 6
 class Rating(Loop):
     """The loop under one taste."""
 
-    def __init__(self, settings: Settings, taste: Taste, flips: float) -> None:
+    def __init__(self, settings: Settings, taste: Taste, plan: Plan) -> None:
         super().__init__(settings)
         self.voted = 0
         self._likes = taste.likes
-        self._flips = flips
+        self._plan = plan
 
     def rate(self, until: int) -> None:
         """Vote up to so many times, and run each update that falls due."""
@@ -117,7 +119,9 @@ class Rating(Loop):
         margin = self._likes(pair.left) - self._likes(pair.right)
         if margin == 0:
             return "tie"
-        return "left" if (margin > 0) != (self.rng.random() < self._flips) else "right"
+        if self._plan.turn is not None and self.voted >= self._plan.turn:
+            margin = -margin
+        return "left" if (margin > 0) != (self.rng.random() < self._plan.flips) else "right"
 
 
 def follow(run: Run, plan: Plan) -> Iterator[Look]:
@@ -129,7 +133,7 @@ def follow(run: Run, plan: Plan) -> Iterator[Look]:
         prompts = Path(folder) / "prompts.jsonl"
         prompts.write_text("".join(json.dumps({"prompt": one}) + "\n" for one in learned))
         settings = load_settings(flags | {"prompts": prompts}, {})
-        rating = Rating(settings, taste, plan.flips)
+        rating = Rating(settings, taste, plan)
         last: Look | None = None
         for votes in plan.votes:
             rating.rate(votes)
