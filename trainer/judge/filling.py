@@ -15,6 +15,8 @@ one is among many, so the model acts from MIN_DECIDED votes on. Leaves out the d
 """
 
 import logging
+import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -47,7 +49,26 @@ BASE_WEIGHT = 1.0  # of a pair, where a vote weighs 1
 # unsure rater caps it: who says the opposite once in four times is met by a perfect model in 75 %.
 EXPECTED_RIGHT, EXPECTED_VOTES = 0.65, 16
 CHANCE, SURE = 0.55, 0.65  # of accuracy: where it teaches nothing, and where it is fully trusted
+GAMED_BY_CHANCE = 0.01  # one-sided
 PEOPLE_LEAD = 256  # votes, by which a pair weighs half of that
+
+
+@dataclass(frozen=True)
+class Gain:
+    """How often new responses beat older ones: say the members that taught, and the witness.
+
+    `by_chance` is how likely one more member would be as far below the others by chance (t-test).
+    """
+
+    taught: float
+    witness: float
+    by_chance: float
+
+    @property
+    def is_gamed(self) -> bool:
+        """Whether the witness sees less than half of the gain, and that is no chance."""
+        gain = self.taught - 0.5
+        return gain > 0 and self.witness - 0.5 < gain / 2 and self.by_chance < GAMED_BY_CHANCE
 
 
 @dataclass(frozen=True)
@@ -176,8 +197,8 @@ class FillModel:
         self,
         after: Sequence[tuple[Messages, Sequence[str]]],
         before: Sequence[tuple[Messages, Sequence[str]]],
-    ) -> tuple[float, float] | None:
-        """How often responses `after` beat those `before`: say those who taught, and the witness.
+    ) -> Gain | None:
+        """How often responses `after` beat those `before`.
 
         Each against each, whatever prompt it answers; None if none can be read.
         """
@@ -188,7 +209,7 @@ class FillModel:
         if not new or not old:
             return None
         won = self._beats(torch.stack(new)[:, None], torch.stack(old)).mean(dim=(0, 1))  # (M,)
-        return won[:-1].mean().item(), won[-1].item()
+        return _gain(won[:-1].tolist(), won[-1].item())
 
     def _choice(self, messages: Messages, texts: Sequence[str]) -> Choice | None:
         places, scores = self._scores(messages, texts)
@@ -228,6 +249,16 @@ class FillModel:
         """P(one is better), says each member, of scores (..., M)."""
         assert self.fit is not None
         return self.fit.heads.probabilities(one - other)
+
+
+def _gain(taught: Sequence[float], witness: float) -> Gain:
+    """As one more draw from a normal distribution, of which those who taught are a sample."""
+    from scipy.stats import t as student
+
+    mean, count = statistics.fmean(taught), len(taught)
+    spread = statistics.stdev(taught) * math.sqrt(1 + 1 / count)
+    by_chance = student.cdf((witness - mean) / max(spread, 1e-9), count - 1)
+    return Gain(mean, witness, float(by_chance))
 
 
 def _mixed(label: TrainingLabel, thinks: float, share: float) -> TrainingLabel:

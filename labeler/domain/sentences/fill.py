@@ -2,7 +2,7 @@
 
 from labeler.domain.estimate import Estimate
 from labeler.domain.finding import Finding
-from labeler.domain.sentences.figures import counted, share
+from labeler.domain.sentences.figures import counted, percent, share
 
 NO_CANDIDATES = "No prompt gave two replies to compare, so no pairs were filled in."
 NONE_DRAWN = (
@@ -29,6 +29,18 @@ def too_few_votes(decided: int, needed: int) -> str:
 def no_better_than_chance(right: Estimate) -> str:
     """Why it labels nothing any more."""
     return f"{learns(right)} That may be chance, so it fills in no pairs."
+
+
+def gamed(taught: float, witness: float) -> str:
+    """Why the gate keeps a version back that pleases the reward model and nobody else.
+
+    >>> gamed(0.7, 0.52)
+    'it games the reward model: those who labelled prefer it in 70 %, one that did not in 52 %'
+    """
+    return (
+        f"it games the reward model: those who labelled prefer it in {percent(taught)}, one that "
+        f"did not in {percent(witness)}"
+    )
 
 
 def since_turn(votes: int) -> str:

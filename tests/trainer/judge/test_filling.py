@@ -54,9 +54,28 @@ def test_a_simple_taste_is_learned_from_forty_votes_half_of_them_ties(policy: Po
     after, before = [(asked, [texts[2]])], [(asked, [texts[0], texts[1]])]
     gains = model.gains(after, before)
     assert gains is not None
-    taught, witness = gains
-    assert taught > 0.6
-    assert witness > 0.6
+    assert gains.taught > 0.6
+    assert gains.witness > 0.6
+    assert not gains.is_gamed
+
+
+def test_replies_that_please_those_who_labelled_and_not_the_witness_are_called_a_game(
+    policy: Policy,
+) -> None:
+    rng = random.Random(0)
+    model = FillModel(Features(policy), seed=0)
+    model.learn([by_lot(number, rng) for number in range(24)])
+    asked = [{"role": "user", "content": "tea?"}]
+    texts = [sentence(rng, 5) for _ in range(200)]
+    each = [(model.gains([(asked, [text])], [(asked, texts[:50])]), text) for text in texts]
+    by_gap = sorted((gain.witness - gain.taught, text) for gain, text in each if gain)
+    games = model.gains([(asked, [text for _, text in by_gap[:20]])], [(asked, texts[:50])])
+    honest = model.gains([(asked, texts[50:150])], [(asked, texts[:50])])
+    assert games is not None
+    assert games.taught > 0.5 > games.witness
+    assert games.is_gamed
+    assert honest is not None
+    assert not honest.is_gamed
 
 
 def test_one_that_is_right_by_chance_labels_nothing_and_says_why(policy: Policy) -> None:

@@ -9,7 +9,7 @@ import pytest
 from sqlmodel import col
 
 from labeler.config.settings import Settings
-from labeler.domain.sentences.fill import ALL_TIES, NONE_DRAWN
+from labeler.domain.sentences.fill import ALL_TIES, NONE_DRAWN, gamed
 from labeler.domain.states import UpdateState
 from labeler.roles.scheduler import open_due_update
 from labeler.store import Store
@@ -22,6 +22,7 @@ from tests.support.store import last_update, lease, rows, vote_on
 from tests.support.tiny import worker_settings
 from tests.support.worker import HandTurned
 from tests.trainer.worker.test_streaming import Watched
+from trainer.judge.filling import FillModel, Gain
 from trainer.policy.policy import Policy
 from trainer.sampling.sampler import Version
 from trainer.worker.jobs.fill import BATCH_PROMPTS, DRAWING, FillJob
@@ -171,6 +172,17 @@ def test_where_a_judge_labels_everything_an_update_draws_what_is_missing(
     update = last_update(store)
     assert update.state is UpdateState.PROMOTED
     assert 0.9 * FILL * N < update.finding.filled <= FILL * N  # two replies may be alike
+
+
+def test_a_version_that_games_the_reward_model_is_kept_back_and_its_votes_are_free_again(
+    store: Store, policy: Policy, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FillModel, "gains", lambda *_: Gain(0.7, 0.5, by_chance=0.001))
+    update = rated(made(store, policy, settings), store, settings, longer)
+    assert update.state is UpdateState.REJECTED
+    assert update.reason == gamed(0.7, 0.5)
+    assert update.finding.fill_witness == 0.5
+    assert store.reports.status(max_staleness=2)["labels"]["fresh"] == N
 
 
 def unfilled(settings: Settings) -> Settings:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from labeler.domain.finding import Finding
 from labeler.domain.labels import TrainingLabel
 from labeler.domain.messages import Messages
-from labeler.domain.sentences.fill import NO_CANDIDATES, NONE_DRAWN
+from labeler.domain.sentences.fill import NO_CANDIDATES, NONE_DRAWN, gamed
 from labeler.store import tables
 from labeler.store.records import Claim, FilledPair
 from labeler.store.views.filled import ROLE
@@ -113,11 +113,18 @@ class FillJob:
             fill_weight=round(self._model.weight, 4),
             fill_right=self._model.fit.right,
         )
-        gains = self._model.gains(_asked(answers), _asked(filled.candidates))
-        if gains is None:
+        gain = self._model.gains(_asked(answers), _asked(filled.candidates))
+        if gain is None:
             return known
-        gain, witness = gains
-        return replace(known, fill_gain=round(gain, 4), fill_witness=round(witness, 4))
+        objections = known.objections
+        if gain.is_gamed:
+            objections = (*objections, gamed(gain.taught, gain.witness))
+        return replace(
+            known,
+            fill_gain=round(gain.taught, 4),
+            fill_witness=round(gain.witness, 4),
+            objections=objections,
+        )
 
     def _of_live(self) -> list[Sample]:
         """What is drawn of the version that is live now."""
