@@ -32,7 +32,7 @@ from trainer.sampling.local import LocalSampler
 from trainer.sampling.samples import worth_asking
 from trainer.starter.grammar import score
 
-SIZES = (32, 64, 128, 256, 512)
+SIZES = (32, 64, 128, 256, 512, 1024)
 SELF_AGREEMENT = 0.75
 TEST_SHARE = 0.4  # of the prompts
 
@@ -116,7 +116,7 @@ def curve(features: Features, train: list[Pair], test: list[Pair], seeds: int) -
     """Print accuracy, with the 95 % interval of its mean over seeds, of the trusted runs."""
     slope = slope_of(train)
     print("labels  trusted  right where sure  right on all   unsure  fit, s")
-    for size in SIZES:
+    for size in (size for size in SIZES if size <= len(train)):
         runs, took, trusted = [], [], 0
         for seed in tqdm(range(seeds), desc=f"{size} labels", leave=False):
             rng = random.Random(seed)
@@ -170,7 +170,7 @@ def false_trust(features: Features, train: list[Pair], runs: int, most: int) -> 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.learned", description=__doc__)
-    parser.add_argument("--pairs", type=int, default=1600, help="pairs sampled, for all of it")
+    parser.add_argument("--pairs", type=int, default=1800, help="pairs sampled, for all of it")
     parser.add_argument("--seeds", type=int, default=8, help="runs of the learning curve")
     parser.add_argument("--coins", type=int, default=100, help="runs of coin flips")
     parser.add_argument("--coin-labels", type=int, default=512, help="labels of such a run")

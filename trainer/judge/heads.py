@@ -27,6 +27,7 @@ MEMBERS = 8
 FOLDS = 8
 STRENGTHS = tuple(10 ** (half / 2) for half in range(-4, 7))  # of features in blocks of length 1
 STEPS = 80
+SPARED = 1e-3
 NONE_DECIDED = "no label prefers one of the two"
 PSEUDO_TIES = 0.5  # labels of either kind, at s = 0, that keep eta off its bounds
 
@@ -46,7 +47,10 @@ class Labels(NamedTuple):
 
 @dataclass(frozen=True)
 class Span:
-    """The differences of N labels in dimensions of their own: differences = inside @ basis.T."""
+    """The differences of N labels in dimensions of their own: differences = inside @ basis.T.
+
+    The smallest dimensions, which hold SPARED of the variance together, are left out.
+    """
 
     inside: Tensor  # (N, R)
     basis: Tensor  # (D, R), orthonormal
@@ -56,7 +60,7 @@ class Span:
     def of(cls, differences: Tensor) -> "Span":
         """The span of (N, D) differences."""
         values, vectors = torch.linalg.eigh(differences @ differences.T)
-        kept = values > 1e-10 * values[-1].clamp(min=1e-300)
+        kept = values.cumsum(dim=0) > SPARED * values.sum().clamp(min=1e-300)
         sizes, sides = values[kept], vectors[:, kept]
         inside = sides * sizes.sqrt()
         return cls(inside, differences.T @ (sides / sizes.sqrt()), sizes)
@@ -102,7 +106,7 @@ def fit(span: Span, labels: Labels, weights: Tensor, strengths: Tensor) -> Heads
         [steps, raw] if ties else [steps],
         max_iter=STEPS,
         history_size=10,
-        tolerance_grad=1e-4,
+        tolerance_grad=1e-3,
         line_search_fn="strong_wolfe",
     )
 
