@@ -50,7 +50,7 @@ class JudgeReport:
 
     `judge` is its spec, `says` what one that learns says of itself, `paused` the alarm while it
     gives no labels. `abstained` counts by cause. `consistent` is None for a judge that is asked in
-    one order only.
+    one order only, and `first`, how often it prefers the response that stands first, for others.
     """
 
     judge: str
@@ -61,6 +61,7 @@ class JudgeReport:
     abstained: Mapping[str, int]
     abstain_share: Estimate
     consistent: Estimate | None
+    first: Estimate | None
     requests: int
     tokens: int
     figures: JudgeFigures

@@ -17,6 +17,11 @@ def steady(prompt: list[dict[str, Any]], first: str, second: str) -> float:
     return float(_rank(first) > _rank(second))
 
 
+def in_front(prompt: list[dict[str, Any]], first: str, second: str) -> bool:
+    """Prefers what stands first, whatever it says."""
+    return True
+
+
 def stuck(prompt: list[dict[str, Any]], first: str, second: str) -> None:
     """Leaves its note, and is not heard of again."""
     _note()

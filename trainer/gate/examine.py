@@ -7,6 +7,7 @@ log other] a token, which is the exact divergence on average because they are th
 """
 
 import math
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -146,16 +147,28 @@ class Examiner:
         return self._judge is not None or len(said) < MIN_PAIRS
 
     def _win_rate(self, both: Answers) -> Estimate:
-        """Half-wins count half."""
+        """Half-wins count half.
+
+        The candidate stands first in one of its two responses to a prompt, by lot, and second in
+        the other: a judge that goes by the place prefers neither version.
+        """
         if self._judge is None:
             return NO_JUDGE
-        questions = [
-            question(new.prompt.messages, mine.text, other.text)
-            for new, old in zip(both.candidate, both.live, strict=True)
-            for mine, other in zip(new.pair, old.pair, strict=True)
-        ]
+        lot = random.Random(both.candidate[0].seed)
+        stands_first, questions = [], []
+        for new, old in zip(both.candidate, both.live, strict=True):
+            first = lot.random() < 0.5
+            for mine, other in zip(new.pair, old.pair, strict=True):
+                texts = (mine.text, other.text) if first else (other.text, mine.text)
+                questions.append(question(new.prompt.messages, *texts))
+                stands_first.append(first)
+                first = not first
         judged = [judgement.probability for judgement in self._judge.judge(questions)]
-        said = [probability for probability in judged if probability is not None]
+        said = [
+            probability if first else 1 - probability
+            for probability, first in zip(judged, stands_first, strict=True)
+            if probability is not None
+        ]
         wins = sum(1.0 if p > 0.5 else 0.5 if p == 0.5 else 0.0 for p in said)
         return Estimate.share(wins, len(said), SILENT_JUDGE)
 

@@ -120,6 +120,7 @@ def judge_report(session: Session, judge: str | None = None) -> JudgeReport | No
         abstained={cause: count for cause, count in by_cause.items() if count},
         abstain_share=Estimate.share(failed, verdicts + failed, NOTHING_SAID),
         consistent=_consistent(session, newest.judge),
+        first=_first(session, newest.judge),
         requests=requests,
         tokens=tokens,
         figures=measure(doubles(session, newest.judge)),
@@ -168,3 +169,20 @@ def _consistent(session: Session, judge: str) -> Estimate | None:
         if forward is not None and backward is not None
     ]
     return Estimate.share(sum(found), len(found), NOTHING_SAID) if found else None
+
+
+def _first(session: Session, judge: str) -> Estimate | None:
+    """Share of the last verdicts that prefer what stood first, of those that were asked for once.
+
+    None for a judge that reads pairs in both orders, or each response by itself.
+    """
+    asked_once = (col(Verdict.forward).is_(None), col(Verdict.score_a).is_(None))
+    probabilities = (
+        select(Verdict.probability)
+        .where(col(Verdict.judge) == judge, col(Verdict.probability).is_not(None), *asked_once)
+        .order_by(col(Verdict.id).desc())
+        .limit(MAX_ORDERS)
+    )
+    found = [one for one in session.exec(probabilities) if one is not None and one != 0.5]
+    hits = sum(one > 0.5 for one in found)
+    return Estimate.share(hits, len(found), NOTHING_SAID) if found else None

@@ -23,7 +23,7 @@ FIGURES = JudgeFigures(
 )  # fmt: skip
 REPORT = JudgeReport(
     judge="starter", says="", paused=None, verdicts=40, labels=12, abstained={},
-    abstain_share=Estimate.share(0, 40, ""), consistent=None, requests=0, tokens=0,
+    abstain_share=Estimate.share(0, 40, ""), consistent=None, first=None, requests=0, tokens=0,
     figures=FIGURES,
 )  # fmt: skip
 FOUND = Finding(

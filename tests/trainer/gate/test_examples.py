@@ -98,3 +98,14 @@ def test_the_live_version_is_not_asked_again_what_it_said_is_compared_with(
     examples = last_update(store).finding.examples
     assert {example.before for example in examples} <= said
     assert store.queue.ready() == settings.gate_prompts, "the prompts of before are not asked again"
+
+
+def test_a_judge_that_goes_by_the_place_prefers_neither_version(
+    store: Store, policy: Policy, settings: Settings
+) -> None:
+    judged = settings.model_copy(
+        update={"judge": "py:tests.support.judges:in_front", "judge_after": None}
+    )
+    update = HandTurned(store, policy, judged).update()
+    won = update.finding.win_rate
+    assert (won.value, won.count) == (0.5, 2 * settings.gate_prompts)

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from labeler.domain.errors import BadInput
+from labeler.domain.estimate import Estimate
 from labeler.domain.judging import Cause, Judgement
 from labeler.domain.rules import JudgeRules
+from labeler.domain.sentences.judge import in_a_terminal, lines
 from labeler.domain.states import Source
 from labeler.store import Store
 from labeler.store.learning.judging import MAX_TRIES, RETRY_SECONDS
@@ -287,3 +289,31 @@ def test_a_judges_labels_make_an_update_due_like_any(store: Store) -> None:
     assert open_update(store, now=LATER) == 1
     with pytest.raises(BadInput):
         store.versions.find(None)
+
+
+def test_a_judge_that_reads_a_pair_once_and_goes_by_the_place_is_told(store: Store) -> None:
+    fill(store, 20, now=MADE_AT)
+    judge(store, Judgement(1.0), limit=19)
+    judge(store, Judgement(0.5))
+    report = store.reports.judge()
+    assert report is not None
+    assert report.first == Estimate.share(19, 19, "")
+    said = [line for line in in_a_terminal(report) if "goes by the place" in line]
+    assert said == [
+        "It goes by the place: of 19 pairs it prefers what stands first in 100 % [83, 100]."
+    ]
+    assert said[0] in lines(None, report)
+    assert store.reports.status(max_staleness=2)["judge"]["first"]["value"] == 1.0
+
+
+@pytest.mark.parametrize(
+    "judgement", [Judgement(0.9, scores=(2.0, 1.0)), Judgement(0.9, orders=(0.9, 0.9))]
+)
+def test_one_that_reads_both_orders_or_each_reply_by_itself_is_not_asked_for_its_place(
+    store: Store, judgement: Judgement
+) -> None:
+    fill(store, 20, now=MADE_AT)
+    judge(store, judgement)
+    report = store.reports.judge()
+    assert report is not None
+    assert report.first is None
