@@ -57,7 +57,8 @@ class Finding:
     `replayed` ones were used before, `held_out` ones were kept for the gate. `left_out` pairs of
     the `file` that `livedpo train` read did not fit. `broken` is a version that cannot answer. KL
     is in nats a token. `live` and `candidate` are the version before and the new one; `agreement_…`
-    is theirs with votes kept aside, `win_rate` the new one's over the one before, says a judge.
+    is theirs with votes kept aside, `win_rate` the new one's over the one before, says a judge, and
+    `equal_length` what is left of it at equal length.
     `filled` pairs that nobody rated were labelled by a reward model that was right on `fill_right`
     of the votes it had not seen; they weighed `fill_weight` each, where a vote weighs 1, and
     `not_filled` is why there are none. `fill_gain` is how often the new version's responses beat
@@ -84,6 +85,7 @@ class Finding:
     agreement_live: Estimate = NONE_ASIDE
     agreement_candidate: Estimate = NONE_ASIDE
     win_rate: Estimate = NOT_COMPARED
+    equal_length: Estimate = NOT_COMPARED
     filled: int = 0
     fill_weight: float | None = None
     fill_right: Estimate = NOT_FILLED
@@ -111,7 +113,8 @@ class Finding:
             agreement_live=_agreement(row, "live"),
             agreement_candidate=_agreement(row, "candidate"),
             win_rate=_win_rate(row),
-            fill_right=_fill_right(row),
+            equal_length=_estimate(row, "win_rate_at_equal_length", NOT_COMPARED),
+            fill_right=_estimate(row, "fill_right", NOT_FILLED),
             objections=tuple(objections.split(SEPARATOR)) if objections else (),
             examples=tuple(Example(**example) for example in row.get("examples", ())),
             actions=tuple(Action(**action) for action in row.get("actions", ())),
@@ -122,6 +125,13 @@ class Finding:
         the version, which has their names.
         """
         return replace(self, examples=(), actions=())
+
+    def _in_full(self) -> tuple[tuple[str, Estimate], ...]:
+        """What a row holds with its interval and count, by its name there."""
+        return (
+            ("fill_right", self.fill_right),
+            ("win_rate_at_equal_length", self.equal_length),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The row."""
@@ -139,10 +149,9 @@ class Finding:
             row["win_rate"] = win_rate_to_json(self.win_rate)
         elif self.win_rate != NOT_COMPARED:
             row["not_compared"] = self.win_rate.why
-        if self.fill_right.value is not None:
-            row["fill_right"] = {
-                name: value for name, value in vars(self.fill_right).items() if name != "why"
-            }
+        for name, found in self._in_full():
+            if found.value is not None:
+                row[name] = {part: value for part, value in vars(found).items() if part != "why"}
         if self.objections:
             row["objections"] = self.objection
         if self.examples:
@@ -188,6 +197,6 @@ def _win_rate(row: Mapping[str, Any]) -> Estimate:
     return Estimate(won["rate"], won["low"], won["high"], won["pairs"])
 
 
-def _fill_right(row: Mapping[str, Any]) -> Estimate:
-    found = row.get("fill_right")
-    return Estimate(**found) if found else NOT_FILLED
+def _estimate(row: Mapping[str, Any], name: str, unknown: Estimate) -> Estimate:
+    found = row.get(name)
+    return Estimate(**found) if found else unknown

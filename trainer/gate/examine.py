@@ -21,6 +21,7 @@ from labeler.domain.finding import Finding
 from labeler.domain.judging import Judge, question
 from labeler.domain.labels import TrainingLabel
 from labeler.domain.response_stats import Said, Style, style
+from labeler.stats.equal_length import at_equal_length
 from trainer.gate.examples import examples_of, shortest_prompts
 from trainer.gate.gate import (
     Evidence,
@@ -116,6 +117,7 @@ class Examiner:
         """
         kl_reference = _kl_reference(samples)
         of_live = both.live if self._measures_live(said) else said
+        win_rate, equal_length = self._win_rate(both)
         evidence = Evidence(
             live=style_of(of_live),
             candidate=style_of(samples),
@@ -131,7 +133,8 @@ class Examiner:
                 candidate.training,
                 pause,
             ),
-            win_rate=self._win_rate(both),
+            win_rate=win_rate,
+            equal_length=equal_length,
         )
         learned = _learned(candidate)
         return replace(
@@ -146,31 +149,36 @@ class Examiner:
         """Whether the live version must answer every prompt that the candidate did."""
         return self._judge is not None or len(said) < MIN_PAIRS
 
-    def _win_rate(self, both: Answers) -> Estimate:
-        """Half-wins count half.
+    def _win_rate(self, both: Answers) -> tuple[Estimate, Estimate]:
+        """The share that the candidate wins, half-wins counting half, and the same at equal length.
 
         The candidate stands first in one of its two responses to a prompt, by lot, and second in
         the other: a judge that goes by the place prefers neither version.
         """
         if self._judge is None:
-            return NO_JUDGE
+            return NO_JUDGE, NO_JUDGE
         lot = random.Random(both.candidate[0].seed)
-        stands_first, questions = [], []
+        stands_first, longer, questions = [], [], []
         for new, old in zip(both.candidate, both.live, strict=True):
             first = lot.random() < 0.5
             for mine, other in zip(new.pair, old.pair, strict=True):
                 texts = (mine.text, other.text) if first else (other.text, mine.text)
                 questions.append(question(new.prompt.messages, *texts))
+                longer.append(math.log(max(1, len(mine.tokens)) / max(1, len(other.tokens))))
                 stands_first.append(first)
                 first = not first
-        judged = [judgement.probability for judgement in self._judge.judge(questions)]
         said = [
-            probability if first else 1 - probability
-            for probability, first in zip(judged, stands_first, strict=True)
-            if probability is not None
+            (judged.probability if first else 1 - judged.probability, more)
+            for judged, first, more in zip(
+                self._judge.judge(questions), stands_first, longer, strict=True
+            )
+            if judged.probability is not None
         ]
-        wins = sum(1.0 if p > 0.5 else 0.5 if p == 0.5 else 0.0 for p in said)
-        return Estimate.share(wins, len(said), SILENT_JUDGE)
+        wins = [1.0 if p > 0.5 else 0.5 if p == 0.5 else 0.0 for p, _ in said]
+        return (
+            Estimate.share(sum(wins), len(wins), SILENT_JUDGE),
+            at_equal_length(wins, [more for _, more in said]),
+        )
 
     def _kl_live(self, samples: Sequence[Sample], pause: Pause | None) -> float:
         live = logps_under(self._policy, LIVE, [sample.tokens for sample in samples], pause)

@@ -49,7 +49,8 @@ class Evidence:
     """What was measured of a candidate. KL is in nats a token, over the candidate's responses.
 
     `counts` are how many responses of the live version and of the candidate there were. `win_rate`
-    is the share of the candidate's that the judge prefers to the live version's.
+    is the share of the candidate's that the judge prefers to the live version's, `equal_length` the
+    same at equal length.
     """
 
     live: Style
@@ -59,6 +60,7 @@ class Evidence:
     kl_reference: float
     agreement: Agreement | None = None
     win_rate: Estimate = NOT_COMPARED
+    equal_length: Estimate = NOT_COMPARED
 
     def as_finding(self) -> Finding:
         """The figures as they are stored with the version and shown on the page."""
@@ -73,6 +75,7 @@ class Evidence:
                 Estimate.rate(agreed.candidate, agreed.labels) if agreed else NONE_ASIDE
             ),
             win_rate=self.win_rate,
+            equal_length=self.equal_length,
         )
 
 
@@ -98,7 +101,7 @@ def objections(evidence: Evidence, limits: Gate) -> list[str]:
         *_style(evidence.live, evidence.candidate, limits),
         *_runs_on(evidence, limits),
         *_disagrees(evidence.agreement, limits),
-        *_loses(evidence.win_rate),
+        *_loses(evidence.win_rate, evidence.equal_length),
     ]
 
 
@@ -171,13 +174,15 @@ def _disagrees(agreement: Agreement | None, limits: Gate) -> list[str]:
     return found
 
 
-def _loses(win_rate: Estimate) -> list[str]:
-    if win_rate.high is None or win_rate.count < MIN_LABELS or win_rate.high >= 0.5:
-        return []
-    return [
-        f"the judge prefers it in {win_rate.value:.0%} of {win_rate.count} pairs only "
-        f"(at most {win_rate.high:.0%} with 95 % confidence)"
-    ]
+def _loses(win_rate: Estimate, equal_length: Estimate) -> list[str]:
+    """A version that wins by its length alone loses at equal length."""
+    for won, where in ((win_rate, ""), (equal_length, "at equal length ")):
+        if won.high is not None and won.count >= MIN_LABELS and won.high < 0.5:
+            return [
+                f"{where}the judge prefers it in {won.value:.0%} of {won.count} pairs only "
+                f"(at most {won.high:.0%} with 95 % confidence)"
+            ]
+    return []
 
 
 def _responses(style: Style) -> Responses:

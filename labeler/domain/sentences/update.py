@@ -123,7 +123,9 @@ def wins(finding: Finding, parent: int | None) -> str | None:
     won = finding.win_rate
     if won.value is None:
         return None
-    return f"wins {share(won)} of {counted(won.count, 'comparison')} with {_before(parent)}"
+    said = f"wins {share(won)} of {counted(won.count, 'comparison')} with {_before(parent)}"
+    even = finding.equal_length
+    return said if even.value is None else f"{said}, {share(even)} at equal length"
 
 
 def style(finding: Finding) -> list[str]:

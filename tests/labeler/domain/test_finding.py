@@ -98,6 +98,13 @@ def test_an_old_row_of_the_loop_is_read_with_the_intervals_that_follow_from_its_
     assert finding.actions == (Action("rejected", None, 5.0), Action("x", "Ada", 6.0))
 
 
+def test_a_win_rate_at_equal_length_stands_in_the_row_with_its_interval() -> None:
+    finding = Finding(equal_length=Estimate(0.52, 0.4, 0.64, 32))
+    row = finding.to_json()
+    assert row["win_rate_at_equal_length"] == {"value": 0.52, "low": 0.4, "high": 0.64, "count": 32}
+    assert Finding.from_json(row) == finding
+
+
 def test_what_was_not_measured_is_unknown_and_a_comparison_that_was_not_made_says_why() -> None:
     broken, of_a_file = Finding.from_json(BROKEN), Finding.from_json(OF_A_FILE)
     assert (broken.broken, broken.loss_last, broken.kl_live) == (True, None, None)

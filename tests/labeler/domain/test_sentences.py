@@ -75,6 +75,14 @@ def test_a_result_says_what_was_found_of_the_new_version() -> None:
     assert update.lines(replace(result, live=6))[0] == "Version 6 is live now."
 
 
+def test_a_win_rate_is_followed_by_what_is_left_of_it_at_equal_length() -> None:
+    even = replace(FOUND, equal_length=Estimate(0.52, 0.4, 0.64, 120))
+    assert plain(update.compared(Result(PROMOTED, even, 7, 6)) or "") == (
+        "It wins 61 % [52, 70] of 120 comparisons with version 6, 52 % [40, 64] at equal length, "
+        "says the judge."
+    )
+
+
 def test_a_version_that_was_held_back_says_why_and_what_becomes_of_its_labels() -> None:
     result = Result(REJECTED, Finding(labels=16), 7, 6, "it repeats itself.\nAnd more.", live=6)
     assert update.title(result) == "The new version was held back: it repeats itself."

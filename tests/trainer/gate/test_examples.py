@@ -109,3 +109,6 @@ def test_a_judge_that_goes_by_the_place_prefers_neither_version(
     update = HandTurned(store, policy, judged).update()
     won = update.finding.win_rate
     assert (won.value, won.count) == (0.5, 2 * settings.gate_prompts)
+    even = update.finding.equal_length
+    assert even.low < 0.5 < even.high
+    assert even.count == won.count

@@ -47,6 +47,7 @@ def test_a_good_candidate_passes() -> None:
         ({"candidate": replace(USUAL, unfinished=0.21)}, "21% of its responses do not end"),
         ({"candidate": replace(USUAL, repetition=0.13)}, "13% of its four-token sequences"),
         ({"win_rate": Estimate(0.2, 0.1, 0.4, 32)}, "prefers it in 20% of 32 pairs"),
+        ({"equal_length": Estimate(0.2, 0.1, 0.4, 32)}, "at equal length the judge prefers it in"),
     ],
 )
 def test_each_limit_fires_just_beyond_it(change: dict[str, object], says: str) -> None:
