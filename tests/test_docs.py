@@ -12,7 +12,7 @@ import pytest
 
 from labeler.cli.main import cli
 from labeler.config.settings import Settings
-from labeler.files.export import FORMATS
+from labeler.files.export import FILLED, FORMATS
 from labeler.store import open_store
 from tests.support.store import vote
 from tests.support.tiny import fill
@@ -177,7 +177,7 @@ def test_every_option_that_a_doc_names_exists(name: str) -> None:
 
 def test_every_export_format_is_described() -> None:
     described = re.findall(r"^### ([a-z]+)$", DOCS["data/formats.md"], re.MULTILINE)
-    assert described == list(FORMATS)
+    assert described == [*FORMATS, FILLED]
 
 
 @every_doc

@@ -14,12 +14,14 @@ from labeler.domain.drawing import Drawing
 from labeler.domain.errors import BadInput
 from labeler.domain.labels import VoteRules
 from labeler.domain.states import Purpose
-from labeler.files.export import FORMATS, write_export
+from labeler.files.export import FORMATS, filled_rows, write_export
 from labeler.files.golds import read_golds
 from labeler.files.pairs import read_pairs
 from labeler.files.prompts import read_prompts
 from labeler.roles.unattended.summary import as_json
 from labeler.store import Store
+from labeler.store.tables import FilledPair
+from labeler.store.views.filled import FilledRow
 from tests.labeler.roles.unattended.test_summary import RUN
 from tests.support.adapter import write_folder
 from tests.support.store import vote
@@ -104,10 +106,20 @@ def test_an_export_looks_like_its_example(format_name: str, rated: Store, tmp_pa
     assert {key: shape(row[key]) for key in known} == {key: shape(shown[key]) for key in known}
 
 
-def test_every_column_of_the_raw_export_is_explained() -> None:
-    section = FORMATS_MD.partition("### raw")[2].partition("\n## ")[0]
+@pytest.mark.parametrize("format_name", ["raw", "filled"])
+def test_every_column_of_a_table_like_export_is_explained(format_name: str) -> None:
+    section = re.split(r"\n###? ", FORMATS_MD.partition(f"### {format_name}\n")[2])[0]
     heads = re.findall(r"^\| (`.+?) \|", section, re.MULTILINE)
-    assert re.findall(r"`(\w+)`", " ".join(heads)) == list(example("raw"))
+    assert re.findall(r"`(\w+)`", " ".join(heads)) == list(example(format_name))
+
+
+def test_a_pair_that_was_filled_in_looks_like_its_example() -> None:
+    pair = FilledPair(
+        update_id=4, prompt_id=1, version_id=3, first="a", second="b", target=0.8, weight=0.7
+    )
+    [row] = filled_rows([FilledRow(pair, [{"role": "user", "content": "q"}])])
+    assert list(row) == list(example("filled"))
+    assert shape(row) == shape(example("filled"))
 
 
 def test_every_purpose_of_a_pair_is_explained() -> None:

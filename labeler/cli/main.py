@@ -41,13 +41,13 @@ from labeler.config.load import as_environment
 from labeler.config.parts.part import Mark
 from labeler.config.settings import Settings, marked
 from labeler.domain.drawing import Drawing
-from labeler.domain.errors import LivedpoError
+from labeler.domain.errors import BadInput, LivedpoError
 from labeler.domain.sentences import update
 from labeler.domain.sentences.fill import in_all
 from labeler.domain.sentences.judge import in_a_terminal
 from labeler.domain.sentences.policy import drawn_at
 from labeler.domain.states import Source
-from labeler.files.export import FORMATS, write_export
+from labeler.files.export import FILLED, FORMATS, filled_rows, write_export, write_rows
 from labeler.roles import MODULES
 from labeler.roles.disk import disk_of
 
@@ -136,10 +136,11 @@ def train(settings: Settings, file: Path) -> None:
 @click.option(
     "--format",
     "format_name",
-    type=click.Choice(list(FORMATS)),
+    type=click.Choice([*FORMATS, FILLED]),
     default="preference",
     show_default=True,
-    help="; ".join(f"{name}: {format.about}" for name, format in FORMATS.items()) + ".",
+    help="; ".join(f"{name}: {format.about}" for name, format in FORMATS.items())
+    + f"; {FILLED}: pairs that nobody rated, which a reward model labelled for updates.",
 )
 @click.option(
     "--labels",
@@ -154,10 +155,14 @@ def export(settings: Settings, out: Path, format_name: str, labels: str) -> None
 
     A file of that name is replaced. Undone votes are in the raw format only.
     """
-    source = None if labels == "all" else Source(labels)
-    votes = existing_store(settings).reports.votes(source=source)
+    reports, source = existing_store(settings).reports, None if labels == "all" else Source(labels)
     with cleaning_up():
-        rows = write_export(out, votes, format_name=format_name)
+        if format_name == FILLED:
+            if source is not None:
+                raise BadInput(f"The format '{FILLED}' holds no labels of anybody; omit --labels.")
+            rows = write_rows(out, list(filled_rows(reports.filled())), format_name=FILLED)
+        else:
+            rows = write_export(out, reports.votes(source=source), format_name=format_name)
     click.echo(f"{rows} rows written to {out}.")
 
 

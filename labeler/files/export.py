@@ -4,6 +4,7 @@
     conversational  the same three as message lists
     unpaired        prompt, completion, label (TRL's KTO format)
     raw             every vote with its provenance, undone ones too
+    filled          pairs that nobody rated, as updates were trained on them: no labels of people
 
 Votes of several raters on one pair count by majority; undone votes, ties and skips make no pair.
 Pairs that check raters and pairs that were set aside are in `raw` only. An edited response is a
@@ -15,7 +16,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
@@ -29,8 +30,10 @@ from labeler.domain.states import Choice, PairState
 
 if TYPE_CHECKING:
     from labeler.store.tables import Pair
+    from labeler.store.views.filled import FilledRow
     from labeler.store.views.reports import VoteRow
 
+FILLED = "filled"
 Row = dict[str, Any]
 
 
@@ -40,8 +43,12 @@ def write_export(out: Path, votes: Sequence[VoteRow], *, format_name: str) -> in
     A file appears when it is complete, in place of an older one; a folder must be new. Raises
     LivedpoError if there is nothing to write or no room for it.
     """
+    return write_rows(out, list(FORMATS[format_name].rows(votes)), format_name=format_name)
+
+
+def write_rows(out: Path, rows: list[Row], *, format_name: str) -> int:
+    """The same for rows of whatever there is."""
     writer = _writer(out)
-    rows = list(FORMATS[format_name].rows(votes))
     if not rows:
         raise LivedpoError(
             f"There are no labels yet for the format '{format_name}'; nothing was written."
@@ -86,6 +93,21 @@ def raw_rows(votes: Sequence[VoteRow]) -> Iterator[Row]:
             "source_pair_id": pair.source_pair_id,
             "answer": pair.answer,
             "set_aside": _set_aside(pair),
+        }
+
+
+def filled_rows(pairs: Iterable[FilledRow]) -> Iterator[Row]:
+    """One row a pair that was filled in, in the order of the updates."""
+    for row in pairs:
+        pair = row.pair
+        yield {
+            "prompt": row.messages,
+            "response_a": pair.first,
+            "response_b": pair.second,
+            "probability": pair.target,
+            "weight": pair.weight,
+            "policy_version": pair.version_id,
+            "used_in_update": pair.update_id,
         }
 
 

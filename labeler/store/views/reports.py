@@ -39,7 +39,7 @@ from labeler.store.views.counts import (
     labels_to_update,
     pairs_by_state,
 )
-from labeler.store.views.filled import fill_report
+from labeler.store.views.filled import FilledRow, fill_report, filled_pairs
 from labeler.store.views.health import facts
 from labeler.store.views.run_facts import RunFacts, run_facts
 
@@ -222,6 +222,11 @@ class Reports:
             VoteRow(vote, pair, prompt.messages, rater.name, successors.get(vote.id))
             for vote, pair, prompt, rater in found
         ]
+
+    def filled(self) -> list[FilledRow]:
+        """Every pair that nobody rated and an update was trained on."""
+        with self._database.read() as session:
+            return filled_pairs(session)
 
 
 def _successors(votes: list[Vote]) -> dict[str, str]:

@@ -9,13 +9,14 @@ import pytest
 from labeler.domain.errors import BadInput, LivedpoError
 from labeler.domain.labels import VoteRules
 from labeler.domain.states import PairState, Purpose
-from labeler.files.export import write_export
+from labeler.files.export import FILLED, FORMATS, filled_rows, write_export
 from labeler.files.pairs import read_pairs
 from labeler.store import Store
 from labeler.store.database import Database
 from labeler.store.records import Ballot
-from labeler.store.tables import Pair
-from tests.support.store import change, lease, undo, vote_on
+from labeler.store.tables import FilledPair, Pair
+from tests.support.command import livedpo
+from tests.support.store import add, change, lease, open_update, undo, vote_on
 from tests.support.tiny import fill
 
 RAW_COLUMNS = [
@@ -188,3 +189,34 @@ def test_checks_and_pairs_set_aside_are_in_raw_only(
     assert told[2] == ("loop", None, "private")
     assert told[3] == ("loop", None, None)
     assert len(read_pairs(tmp_path / "raw.jsonl", VoteRules()).pairs) == 1
+
+
+def test_pairs_that_nobody_rated_are_written_only_where_they_are_asked_for_by_name(
+    rated: Store, database: Database, tmp_path: Path
+) -> None:
+    before = {name: list(each.rows(rated.reports.votes())) for name, each in FORMATS.items()}
+    update = open_update(rated, labels_per_update=1)
+    pair = {"first": "tea", "second": "no", "target": 0.8, "weight": 0.5}
+    add(database, FilledPair(update_id=update, prompt_id=1, version_id=0, **pair))
+    after = {name: list(each.rows(rated.reports.votes())) for name, each in FORMATS.items()}
+    assert after == before
+    [row] = filled_rows(rated.reports.filled())
+    assert (row["response_a"], row["response_b"], row["probability"]) == ("tea", "no", 0.8)
+    assert (row["weight"], row["policy_version"], row["used_in_update"]) == (0.5, 0, update)
+    assert row["prompt"][-1]["role"] == "user"
+
+
+def test_on_the_command_line_they_are_nobody_s_labels(
+    rated: Store, database: Database, url: str, tmp_path: Path
+) -> None:
+    update = open_update(rated, labels_per_update=1)
+    pair = {"first": "tea", "second": "no", "target": 0.8, "weight": 0.5}
+    add(database, FilledPair(update_id=update, prompt_id=1, version_id=0, **pair))
+    out = tmp_path / "out.jsonl"
+    words = ("export", out, "--database", url, "--format", FILLED)
+    refused = livedpo(*words, "--labels", "human")
+    assert refused.returncode == 2
+    assert "holds no labels of anybody" in refused.stderr
+    assert not out.exists()
+    assert livedpo(*words).stdout == f"1 rows written to {out}.\n"
+    assert json.loads(out.read_text())["response_a"] == "tea"
