@@ -29,6 +29,8 @@ from trainer.policy.policy import CANDIDATE, LIVE, Policy
 
 log = logging.getLogger(__name__)
 
+MAX_SHARE = 4.0
+
 
 @dataclass(frozen=True)
 class Step:
@@ -160,6 +162,18 @@ def slowed(settings: Training, factor: float) -> Training:
     if settings.learning_rate is not None:
         return settings.model_copy(update={"learning_rate": settings.learning_rate * factor})
     return settings.model_copy(update={"update_kl": settings.update_kl * factor**2})
+
+
+def weighted(settings: Training, share: float) -> Training:
+    """The same for labels that weigh `share` of what they usually do, however many they are.
+
+    Weighing four times as much they go twice as far, and no further: at a given rate by more passes
+    (larger steps at first do as well, but overshoot later), else at once.
+    """
+    factor = math.sqrt(min(share, MAX_SHARE))
+    if factor <= 1 or settings.learning_rate is None:
+        return slowed(settings, factor)
+    return settings.model_copy(update={"passes": round(settings.passes * factor)})
 
 
 def margins(

@@ -23,7 +23,7 @@ from tests.benchmarks.evidence.measure import Look, Meter, look
 from tests.benchmarks.evidence.plan import Run
 from tests.benchmarks.evidence.rater import Rater
 from tests.benchmarks.evidence.world import NothingToAsk, Pair, World
-from trainer.learning.update import decayed, train
+from trainer.learning.update import decayed, train, weighted
 from trainer.policy.logps import pair_logps
 from trainer.policy.policy import CANDIDATE, LIVE
 
@@ -76,7 +76,10 @@ def _on_policy(run: Run, world: World, rater: Rater, prompts: int) -> Iterator[L
                 if filler is not None:
                     filler.hear(pairs, opinions, first=done + 1)
                     train_on, filled = filler.mixed(train_on), filler.labels(size)
-                update(run, world, train_on, seed=done, used=done, filled=filled)
+                weight = 1.0
+                if filler is not None:
+                    weight = (len(train_on) + sum(label.weight for label in filled)) / size
+                update(run, world, train_on, seed=done, used=done, filled=filled, weight=weight)
                 used.append(labels)
                 done += size
                 source.publish()
@@ -202,10 +205,12 @@ def update(
     seed: int,
     used: int = 0,
     filled: Sequence[TrainingLabel] = (),
+    weight: float = 1.0,
 ) -> None:
     """One update, which becomes the live policy, after `used` labels have made others.
 
-    Nothing to learn from: the policy stays what it is.
+    Nothing to learn from: the policy stays what it is. `weight` is that of all labels, of as many
+    decided votes as were cast.
     """
     if not labels and not filled:
         return
@@ -222,6 +227,7 @@ def update(
         reference=run.reference,
     )
     seed += run.seed * 10_000
-    for _ in train(world.policy, labels, decayed(settings, used), seed=seed, filled=filled):
+    settings = weighted(decayed(settings, used), weight)
+    for _ in train(world.policy, labels, settings, seed=seed, filled=filled):
         pass
     world.policy.copy_adapter(CANDIDATE, LIVE)

@@ -11,7 +11,7 @@ from torch import Tensor
 from labeler.config.parts.training import Training
 from labeler.domain.labels import TrainingLabel
 from tests.trainer.conftest import load
-from trainer.learning.update import Step, slowed, train
+from trainer.learning.update import Step, slowed, train, weighted
 from trainer.policy.logps import pair_logps, response_logps
 from trainer.policy.policy import CANDIDATE, LIVE, Policy
 
@@ -50,6 +50,24 @@ def test_a_step_half_as_long_is_a_quarter_of_the_kl_or_half_the_rate() -> None:
     assert slowed(MEASURED, 0.5).update_kl == MEASURED.update_kl / 4
     given = Training(learning_rate=1e-2)
     assert slowed(given, 0.5) == given.model_copy(update={"learning_rate": 5e-3})
+
+
+@pytest.mark.parametrize(
+    ("share", "kl", "rate", "passes"),
+    [
+        (0.25, 0.25, 5e-3, 4),
+        (1.0, 1.0, 1e-2, 4),
+        (2.25, 2.25, 1e-2, 6),
+        (9.0, 4.0, 1e-2, 8),
+    ],
+)
+def test_labels_that_weigh_more_go_further_in_more_passes_and_less_in_shorter_steps(
+    share: float, kl: float, rate: float, passes: int
+) -> None:
+    assert weighted(MEASURED, share).update_kl == pytest.approx(kl * MEASURED.update_kl)
+    assert weighted(MEASURED, share).passes == MEASURED.passes
+    given = weighted(Training(learning_rate=1e-2, passes=4), share)
+    assert (given.learning_rate, given.passes) == (pytest.approx(rate), passes)
 
 
 def test_the_rate_that_it_came_to_is_told(policy: Policy, labels: list[TrainingLabel]) -> None:

@@ -44,13 +44,10 @@ class Filled:
     candidates: Sequence[Sample] = ()
     why_not: str | None = None
 
-    def share_of_a_step(self, claim: Claim) -> float:
-        """How far the update may go, of as far as one on as many votes without a tie: as far as
-        votes and pairs weigh.
-        """
+    def share(self, claim: Claim) -> float:
+        """What labels and pairs weigh, of what as many votes without a tie would."""
         weight = len(claim.labels) + sum(label.weight for label in self.labels)
-        votes = len(claim.labels) + len(claim.weightless)
-        return min(1.0, weight / votes)
+        return weight / (len(claim.labels) + len(claim.weightless))
 
 
 class FillJob:

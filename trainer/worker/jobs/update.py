@@ -7,7 +7,6 @@ crash say, is removed like those of old versions.
 
 import contextlib
 import logging
-import math
 import threading
 import traceback
 from collections.abc import Iterator, Mapping
@@ -21,7 +20,7 @@ from labeler.store.records import Claim, ClaimLostError, NewVersion
 from labeler.store.views.trust import Weights
 from trainer.fast.layout import TokenPair
 from trainer.gate.examine import Candidate, Examiner
-from trainer.learning.update import Step, decayed, slowed, train
+from trainer.learning.update import Step, decayed, slowed, train, weighted
 from trainer.policy.adapters import read_adapter, remove_folders, remove_leftovers
 from trainer.sampling.sampler import Version
 from trainer.sampling.samples import Sample, batch_seed
@@ -128,7 +127,7 @@ class UpdateJob:
         training, filled = self._training(claim), Filled(claim.labels)
         if self._fill is not None:
             filled = self._fill.pairs(claim, pause=lambda: self._pause(claim, UpdateState.TRAINING))
-            training = slowed(training, math.sqrt(filled.share_of_a_step(claim)))
+            training = weighted(training, filled.share(claim))
         if not claim.labels and not filled.labels:
             place.store.updates.decline(claim, reason=ALL_TIES, now=place.clock())
             return True
