@@ -51,6 +51,8 @@ STALENESS = (1, 2, 4, 8)
 UPDATE_SIZES = (8, 16, 32, 64, 128)
 PASSES = (1, 2, 4, 8)
 FILL_UPDATE, FILL = 16, 4  # labels an update, and pairs filled in for each
+# Steps that did not fall took one seed from 3.4 at 128 labels back to 2.5 at 256.
+FILL_DECAY = 128
 FILLS = (0, 1, 4, 8)
 
 
@@ -153,7 +155,7 @@ def plain(arm: ArmName, tuned: Tuned, labels: tuple[int, ...], seed: int, stage:
     """An arm as it is compared."""
     run = Run(stage, arm, seed, labels, tuned.learning_rate, tuned.beta)
     if arm == "online_fill":
-        return replace(run, update_labels=FILL_UPDATE, fill=FILL)
+        return replace(run, update_labels=FILL_UPDATE, fill=FILL, decay_labels=FILL_DECAY)
     if arm == "simpo":
         return replace(run, loss="simpo")
     if arm == "rloo":  # which has steps of its own
