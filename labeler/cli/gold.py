@@ -8,6 +8,7 @@ import click
 
 from labeler.cli.options import STORE, SectionedCommand, existing_store, settings_options
 from labeler.config.settings import Settings
+from labeler.roles.terminal import tell
 
 SNIPPET_CHARACTERS = 70
 
@@ -36,9 +37,9 @@ def add(settings: Settings, file: Path) -> None:
     added, duplicates = existing_store(settings).gold.add(
         golds, now=time.time(), rng=random.Random()
     )
-    click.echo(f"{added} gold pairs added, {duplicates} duplicates skipped.")
+    tell(f"{added} gold pairs added, {duplicates} duplicates skipped.")
     if bad.bad_lines:
-        click.echo(bad.complaint(), err=True)
+        tell(bad.complaint(), err=True)
 
 
 @gold.command("list", cls=SectionedCommand)
@@ -47,7 +48,7 @@ def list_(settings: Settings) -> None:
     """List the gold pairs: number, how many of its votes are right, the prompt."""
     for row in existing_store(settings).gold.all():
         text = " ".join(row["messages"][-1]["content"].split())[:SNIPPET_CHARACTERS]
-        click.echo(f"{row['id']:6}  {row['right']:4} of {row['votes']:4} right  {text}")
+        tell(f"{row['id']:6}  {row['right']:4} of {row['votes']:4} right  {text}")
 
 
 @gold.command("remove", cls=SectionedCommand)
@@ -59,4 +60,4 @@ def remove(settings: Settings, number: int) -> None:
     Adding the same pair again puts it back.
     """
     existing_store(settings).gold.remove(number, now=time.time())
-    click.echo(f"Gold pair {number} is no longer served.")
+    tell(f"Gold pair {number} is no longer served.")

@@ -17,7 +17,6 @@ from labeler.roles.interrupt import (
 if __name__ == "__main__":
     leave_at_once()
 
-import contextlib
 import json
 import os
 import sys
@@ -50,6 +49,7 @@ from labeler.domain.states import Source
 from labeler.files.export import FILLED, FORMATS, filled_rows, write_export, write_rows
 from labeler.roles import MODULES
 from labeler.roles.disk import disk_of
+from labeler.roles.terminal import tell, tell_lines
 
 if TYPE_CHECKING:
     from labeler.store.views.reports import VersionRow
@@ -71,7 +71,7 @@ def serve(settings: Settings) -> None:
     from labeler.roles.process import stop_on_signals
     from labeler.roles.serve import serve as run
 
-    sys.exit(run(settings, stop_on_signals(), _say))
+    sys.exit(run(settings, stop_on_signals(), tell))
 
 
 @cli.command(cls=SectionedCommand)
@@ -85,7 +85,7 @@ def judge(settings: Settings) -> None:
     from labeler.roles.process import stop_on_signals
     from labeler.roles.unattended.run import judge as run
 
-    sys.exit(run(settings, stop_on_signals(), _say))
+    sys.exit(run(settings, stop_on_signals(), tell))
 
 
 def _become(module: str, settings: Settings, *arguments: str) -> None:
@@ -163,7 +163,7 @@ def export(settings: Settings, out: Path, format_name: str, labels: str) -> None
             rows = write_rows(out, list(filled_rows(reports.filled())), format_name=FILLED)
         else:
             rows = write_export(out, reports.votes(source=source), format_name=format_name)
-    click.echo(f"{rows} rows written to {out}.")
+    tell(f"{rows} rows written to {out}.")
 
 
 @cli.command(cls=SectionedCommand)
@@ -175,7 +175,7 @@ def status(settings: Settings, as_json: bool) -> None:
     counts = reports.status(max_staleness=settings.max_staleness, votes=settings.vote_rules)
     counts["alarms"] = reports.alarms(now=time.time(), disk=disk_of(settings.data_dir))
     if as_json:
-        click.echo(json.dumps(counts))
+        tell(json.dumps(counts))
         return
     del counts["judge"]
     drawing, fill_report = counts.pop("drawing"), counts.pop("fill")
@@ -184,13 +184,13 @@ def status(settings: Settings, as_json: bool) -> None:
             value = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in value.items())
         elif isinstance(value, list):
             value = "; ".join(value) or "none"
-        click.echo(f"{name:10}{value}")
+        tell(f"{name:10}{value}")
     if drawing:
-        click.echo(f"{'replies':10}drawn at {drawn_at(Drawing.from_json(drawing))}")
+        tell(f"{'replies':10}drawn at {drawn_at(Drawing.from_json(drawing))}")
     if fill_report:
-        click.echo(f"{'filled in':10}{in_all(**fill_report)}")
+        tell(f"{'filled in':10}{in_all(**fill_report)}")
     for number, line in enumerate(in_a_terminal(reports.judge())):
-        click.echo(f"{'' if number else 'judge':10}{line}")
+        tell(f"{'' if number else 'judge':10}{line}")
 
 
 cli.add_command(raters)
@@ -216,9 +216,9 @@ def prompts_add(settings: Settings, file: Path) -> None:
     found = read_prompts(file)
     store = any_store(settings)
     added, duplicates = store.prompts.add(found.prompts, now=time.time())
-    click.echo(f"{added} prompts added, {duplicates} duplicates skipped.")
+    tell(f"{added} prompts added, {duplicates} duplicates skipped.")
     if found.bad_lines:
-        click.echo(found.complaint(), err=True)
+        tell(found.complaint(), err=True)
 
 
 @prompts.command("list", cls=SectionedCommand)
@@ -228,7 +228,7 @@ def prompts_list(settings: Settings) -> None:
     for prompt in existing_store(settings).prompts.all():
         text = " ".join(prompt.messages[-1]["content"].split())
         aside = f"  [set aside: {prompt.set_aside}]" if prompt.set_aside else ""
-        click.echo(f"{prompt.id:6} {prompt.pairs_sampled:5}x  {text[:80]}{aside}")
+        tell(f"{prompt.id:6} {prompt.pairs_sampled:5}x  {text[:80]}{aside}")
 
 
 @cli.group()
@@ -243,9 +243,7 @@ def versions_list(settings: Settings) -> None:
     for row in existing_store(settings).reports.versions():
         made = time.strftime("%Y-%m-%d %H:%M", time.localtime(row.version.created_at))
         folder = "pruned" if row.version.pruned_at else "kept" if row.version.kept else ""
-        click.echo(
-            f"{row.version.id:4}  {row.version.state:9}  {folder:6}  {made}  {_verdict(row)}"
-        )
+        tell(f"{row.version.id:4}  {row.version.state:9}  {folder:6}  {made}  {_verdict(row)}")
 
 
 def _verdict(row: VersionRow) -> str:
@@ -289,7 +287,7 @@ def versions_keep(settings: Settings, version: int, let_go: bool) -> None:
     """
     existing_store(settings).versions.keep(version, kept=not let_go)
     stays = "is pruned once it is old" if let_go else "is kept for good"
-    click.echo(f"The folder of version {version} {stays}.")
+    tell(f"The folder of version {version} {stays}.")
 
 
 @versions.command("merge", cls=SectionedCommand)
@@ -306,13 +304,7 @@ def _make_live(settings: Settings, version_id: int | None) -> None:
     from labeler.roles.promotion import make_live
 
     changed = make_live(settings, existing_store(settings), version_id, now=time.time())
-    click.echo(changed.told)
-
-
-def _say(sentence: str) -> None:
-    """Print, whether or not somebody still listens: `livedpo serve | head` must go on serving."""
-    with contextlib.suppress(BrokenPipeError):
-        click.echo(sentence)
+    tell(changed.told)
 
 
 def main() -> None:
@@ -320,7 +312,8 @@ def main() -> None:
     try:
         cli(standalone_mode=False)
     except click.ClickException as error:
-        _fail(error.format_message(), error.exit_code)
+        tell_lines(f"livedpo: {error.format_message()}", err=True)
+        sys.exit(error.exit_code)
     except click.Abort:
         _fail("Interrupted.", INTERRUPTED)
     except LivedpoError as error:
@@ -328,7 +321,7 @@ def main() -> None:
 
 
 def _fail(sentence: str, exit_code: int) -> None:
-    click.echo(f"livedpo: {sentence}", err=True)
+    tell(f"livedpo: {sentence}", err=True)
     sys.exit(exit_code)
 
 

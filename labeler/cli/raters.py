@@ -11,6 +11,7 @@ from labeler.cli.options import STORE, SectionedCommand, any_store, existing_sto
 from labeler.config.settings import Settings
 from labeler.domain.states import RaterRole
 from labeler.roles.address import is_reachable, url_of
+from labeler.roles.terminal import tell
 
 if TYPE_CHECKING:
     from labeler.store.people.accounts import Account
@@ -45,15 +46,15 @@ def add(settings: Settings, name: str, role: str) -> None:
     store = any_store(settings)
     was_open = store.raters.is_single_user()
     token = store.raters.invite(name, RaterRole(role), now=time.time())
-    click.echo(f"'{name}' can join as {role} with this link:")
+    tell(f"'{name}' can join as {role} with this link:")
     _print_link(settings, token)
     if was_open and any(account.name == LOCAL_RATER for account in store.raters.all()):
-        click.echo(
+        tell(
             "From now on everyone must log in; `livedpo raters invite local` lets the person who "
             "rated without an account keep their votes."
         )
     if not store.raters.has_admin():
-        click.echo("There is no admin yet; `livedpo raters add NAME --role admin` adds one.")
+        tell("There is no admin yet; `livedpo raters add NAME --role admin` adds one.")
 
 
 @raters.command("list", cls=SectionedCommand)
@@ -63,7 +64,7 @@ def list_(settings: Settings) -> None:
     for account in existing_store(settings).raters.all():
         since = time.strftime("%Y-%m-%d", time.localtime(account.created_at))
         state = _state(account, time.time())
-        click.echo(f"{account.id:4}  {account.name:20}  {account.role:8}  {since}  {state}")
+        tell(f"{account.id:4}  {account.name:20}  {account.role:8}  {since}  {state}")
 
 
 @raters.command("disable", cls=SectionedCommand)
@@ -74,7 +75,7 @@ def disable(settings: Settings, name: str) -> None:
     accounts = existing_store(settings).raters
     account = accounts.find(name)
     accounts.disable(account.id, now=time.time())
-    click.echo(f"'{account.name}' is disabled and logged out everywhere; the votes stay.")
+    tell(f"'{account.name}' is disabled and logged out everywhere; the votes stay.")
 
 
 @raters.command("enable", cls=SectionedCommand)
@@ -85,7 +86,7 @@ def enable(settings: Settings, name: str) -> None:
     accounts = existing_store(settings).raters
     account = accounts.find(name)
     accounts.enable(account.id)
-    click.echo(f"'{account.name}' may log in again.")
+    tell(f"'{account.name}' may log in again.")
 
 
 @raters.command("invite", cls=SectionedCommand)
@@ -101,7 +102,7 @@ def invite(settings: Settings, name: str) -> None:
     accounts = existing_store(settings).raters
     account = accounts.find(name)
     token = accounts.reinvite(account.id, now=time.time())
-    click.echo(f"'{account.name}' can set a new password with this link:")
+    tell(f"'{account.name}' can set a new password with this link:")
     _print_link(settings, token)
 
 
@@ -109,13 +110,13 @@ def _print_link(settings: Settings, token: str) -> None:
     """The token stands behind a #, which browsers send to nobody."""
     from labeler.store.people.accounts import INVITE_SECONDS
 
-    click.echo(f"{url_of(settings)}/login#invite={token}")
+    tell(f"{url_of(settings)}/login#invite={token}")
     words = f"It works once, within {INVITE_SECONDS / 3600:.0f} hours, for anyone who has it."
     if not is_reachable(settings):
         words += (
             " It works on this machine only: for others, give --host or --public-url as to `serve`."
         )
-    click.echo(words)
+    tell(words)
 
 
 def _state(account: Account, now: float) -> str:

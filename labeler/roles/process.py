@@ -14,21 +14,19 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from logging.handlers import RotatingFileHandler
-from pathlib import Path
-from typing import Any
 
 from labeler.config.load import handed_down_settings
 from labeler.config.settings import Settings
 from labeler.domain.errors import BadInput, LivedpoError
 from labeler.roles.interrupt import let_through
+from labeler.roles.logs import log_to
+from labeler.roles.terminal import tell
 from labeler.store import Store, open_store
 
 log = logging.getLogger(__name__)
 
 SUPERVISED = "supervised"
 QUIET = "quiet"
-LOG_BYTES = 5_000_000
 ORPHAN_SECONDS = 20.0
 
 Body = Callable[[Settings, Store, threading.Event], None]
@@ -44,13 +42,13 @@ def run_role(name: str, body: Body) -> None:
     try:
         settings = handed_down_settings(os.environ)
         store = open_store(settings.database_url)
-        _log_to(settings.data_dir / "logs", name)
-        sys.excepthook = _log_uncaught
+        log_to(settings.data_dir / "logs", name, quiet=QUIET in sys.argv[1:])
         body(settings, store, stop)
     except BadInput as error:
         # A progress bar may stand on this line of a terminal.
-        gap = "\n" if QUIET in sys.argv[1:] and sys.stderr.isatty() else ""
-        print(f"{gap}livedpo: {error}", file=sys.stderr, flush=True)
+        if QUIET in sys.argv[1:] and sys.stderr.isatty():
+            tell("", err=True)
+        tell(f"livedpo: {error}", err=True)
         sys.exit(error.exit_code)
     except LivedpoError as error:
         log.error("%s", error)
@@ -69,25 +67,6 @@ def stop_on_signals() -> threading.Event:
         signal.signal(number, ask_to_stop)
     let_through()
     return stop
-
-
-def _log_uncaught(*error: Any) -> None:
-    """A bug: its traceback goes to the log file too."""
-    log.critical("Stopped by an unexpected error.", exc_info=error)
-
-
-def _log_to(folder: Path, name: str) -> None:
-    """Log to the terminal unless told to be quiet, and to a file that is kept short."""
-    folder.mkdir(parents=True, exist_ok=True)
-    file = RotatingFileHandler(folder / f"{name}.log", maxBytes=LOG_BYTES, backupCount=2)
-    terminal = [] if QUIET in sys.argv[1:] else [logging.StreamHandler()]
-    logging.basicConfig(
-        level=logging.INFO,
-        format=f"%(asctime)s {name}: %(message)s",
-        handlers=[*terminal, file],
-    )
-    for noisy in ("alembic", "apscheduler", "httpx", "httpx2", "openai", "filelock"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
 def _stop_with_parent(stop: threading.Event) -> None:

@@ -269,6 +269,7 @@ class ApiJudge:
         log.warning(
             "No verdict in %d of %d answers of %s: %s%s",
             *(len(failed), len(answers), self.spec, told, said),
+            extra={"about": self.spec},  # the counts differ, the trouble is the same
         )
 
     def _said(self, error: openai.OpenAIError) -> str:

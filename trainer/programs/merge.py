@@ -16,6 +16,8 @@ from labeler.config.policies import own_folder
 from labeler.config.settings import Settings
 from labeler.domain.errors import BadInput, LivedpoError
 from labeler.roles.interrupt import INTERRUPTED, LINE, let_through
+from labeler.roles.logs import warn_on_terminal
+from labeler.roles.terminal import tell
 from labeler.store import Store, open_store
 from trainer.policy.adapters import read_adapter
 from trainer.policy.folders import written_whole
@@ -62,6 +64,7 @@ def merge(store: Store, settings: Settings, version_id: int, out: Path) -> None:
 def main() -> None:
     """Merge as the arguments say; settings come from the environment."""
     version, out = int(sys.argv[1]), Path(sys.argv[2])
+    warn_on_terminal("merge")
     try:
         let_through()
         settings = handed_down_settings(os.environ)
@@ -69,12 +72,12 @@ def main() -> None:
             disable_progress_bar()
         merge(open_store(settings.database_url, create=False), settings, version, out)
     except KeyboardInterrupt:
-        print(LINE, file=sys.stderr)
+        tell(LINE, err=True)
         sys.exit(INTERRUPTED)
     except LivedpoError as error:
-        print(f"livedpo: {error}", file=sys.stderr)
+        tell(f"livedpo: {error}", err=True)
         sys.exit(error.exit_code)
-    print(f"Version {version} is now a standalone model in {out}.")
+    tell(f"Version {version} is now a standalone model in {out}.")
 
 
 if __name__ == "__main__":

@@ -30,7 +30,9 @@ from labeler.domain.finding import Finding
 from labeler.domain.labels import TrainingLabel
 from labeler.files.pairs import ExportedPair, read_pairs
 from labeler.files.prompts import add_first_prompts
+from labeler.roles.logs import warn_on_terminal
 from labeler.roles.process import stop_on_signals
+from labeler.roles.terminal import tell
 from labeler.store import Store, open_store
 from trainer.fast.layout import TokenPair
 from trainer.gate.examine import Candidate, Examiner
@@ -204,7 +206,7 @@ def run_offline(path: Path, settings: Settings, stop: threading.Event) -> str:
     """Train from a file; returns what came of it in a sentence. Raises LivedpoError."""
     found = read_pairs(path, settings.vote_rules)
     for line, why in found.bad_lines[:5]:
-        print(f"Line {line} of {path} was left out: {why}.", file=sys.stderr)
+        tell(f"Line {line} of {path} was left out: {why}.", err=True)
     store = open_store(settings.database_url)
     try:
         held = FileLock(settings.data_dir / "worker.lock", timeout=0).acquire()
@@ -224,16 +226,17 @@ def run_offline(path: Path, settings: Settings, stop: threading.Event) -> str:
 
 def main() -> None:
     """Run over the file that is the only argument; settings come from the environment."""
+    warn_on_terminal("train")
     try:
         settings = handed_down_settings(os.environ)
         if _quiet():
             disable_progress_bar()
-        print(run_offline(Path(sys.argv[1]), settings, stop_on_signals()))
+        tell(run_offline(Path(sys.argv[1]), settings, stop_on_signals()))
     except OSError as error:
-        print(f"livedpo: {error.filename}: {error.strerror or error}.", file=sys.stderr)
+        tell(f"livedpo: {error.filename}: {error.strerror or error}.", err=True)
         sys.exit(1)
     except LivedpoError as error:
-        print(f"livedpo: {error}", file=sys.stderr)
+        tell(f"livedpo: {error}", err=True)
         sys.exit(error.exit_code)
 
 

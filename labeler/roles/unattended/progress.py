@@ -6,6 +6,7 @@ from tqdm import tqdm
 
 from labeler.config.settings import Settings
 from labeler.domain.sentences.update import progress
+from labeler.domain.visible import visible
 from labeler.roles.supervisor import Say
 from labeler.store.records import LoopState
 
@@ -34,7 +35,7 @@ class Progress:
         if self._bar is None:
             self._say(sentence)
         else:
-            self._bar.write(sentence, file=sys.stdout)
+            self._bar.write(visible(sentence), file=sys.stdout)
 
     def show(self, state: LoopState, seconds: float) -> None:
         """Bring the bar up to date, or print a line if there is news or some time has passed."""
@@ -44,7 +45,7 @@ class Progress:
         if self._bar is not None:
             self._bar.initial, self._bar.n = self._begun_with, done
             labels = "" if self._unit == "label" else f"{state.labels} labels, "
-            self._bar.set_postfix_str(f"{labels}{_facts(state)}. {state.says}".strip())
+            self._bar.set_postfix_str(visible(f"{labels}{_facts(state)}. {state.says}".strip()))
             return
         told = (state.live, state.ended[:1])
         if told != self._told or seconds - self._told_at >= LINE_SECONDS:

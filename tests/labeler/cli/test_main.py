@@ -1,6 +1,7 @@
 """The command line as a user meets it: its words and its exit codes."""
 
 import json
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from labeler.domain.drawing import Drawing
 from labeler.domain.estimate import Estimate
 from labeler.domain.finding import Finding
 from labeler.store import Store, open_store
-from labeler.store.records import NewVersion
+from labeler.store.records import Gold, NewVersion
 from tests.support.adapter import write_folder
 from tests.support.command import Ran, fails, livedpo
 from tests.support.store import claim, live, open_update, vote
@@ -84,6 +85,31 @@ def test_prompts_are_added_once_counted_and_listed(tmp_path: Path) -> None:
     assert again.stdout == "0 prompts added, 2 duplicates skipped.\n"
     listed = livedpo("prompts", "list", "--data-dir", tmp_path / "run").stdout
     assert [line.split()[-1] for line in listed.splitlines()] == ["Tea?", "Coffee?"]
+
+
+HOSTILE = "\x1b]0;owned\x07\x9b2J \u202e then\u2028more"
+SHOWN = r"\x1b]0;owned\x07\x9b2J \u202e then\u2028more"
+
+
+def test_what_strangers_wrote_steers_no_terminal(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path / 'livedpo.sqlite'}")
+    fill(store, 1)
+    messages = [{"role": "user", "content": f"?{HOSTILE}"}]
+    store.prompts.add([messages], now=0.0)
+    store.prompts.set_aside(store.prompts.all()[-1].id or 0, f"refused: {HOSTILE}")
+    store.gold.add([Gold(messages, "Yes.", "No.")], now=0.0, rng=random.Random(0))
+    store.processes.alarm("worker: trouble", HOSTILE)
+    for words in (["prompts", "list"], ["gold", "list"], ["status"]):
+        said = livedpo(*words, "--data-dir", tmp_path).stdout
+        assert said.replace("\n", "").isprintable(), words
+        assert SHOWN.split("2J")[0] in said, words
+    alarms = json.loads(livedpo("status", "--json", "--data-dir", tmp_path).stdout)["alarms"]
+    assert HOSTILE in alarms[0], "JSON has escapes of its own"
+
+
+def test_a_hostile_name_of_a_file_steers_no_terminal(tmp_path: Path) -> None:
+    wrong = livedpo("prompts", "add", f"/no\x1b[2J\nwhere\udcff{HOSTILE}.jsonl")
+    fails(wrong, 2, r"/no\x1b[2J\nwhere\udcff")
 
 
 def test_versions_are_listed_oldest_first(tmp_path: Path) -> None:
