@@ -1,13 +1,16 @@
 """When those who run the service should look at it, and what to do. Pure: facts and the time in.
 
-    Facts, now  ->  alarms  ->  a few sentences each, the remedy in them
+    Facts, now  ->  what each of the CONDITIONS finds  ->  a sentence each, and its remedy
 
-What a process says of its own trouble is a fact too, and comes first. A service that is switched
-off gives no alarm: silence counts only while another of its processes is heard.
+This is the one list: `status`, the page and the dashboard show what is found here. Some conditions
+are seen in the facts; others a process reports under a key, and takes back. A service that is
+switched off gives no alarm: silence counts only while another of its processes is heard.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import NamedTuple
 
 from labeler.domain.sentences import alarm as sentences
 from labeler.domain.states import UpdateState
@@ -24,6 +27,16 @@ SAMPLING = "Sampling pairs"
 MIN_REFUSED = 3
 MIN_FREE_SHARE = 0.05
 MIN_FREE_BYTES = 500_000_000
+
+# The keys under which processes report. A role's own name is the supervisor's, for its deaths.
+TROUBLE = "{}: trouble"
+LOST_FOLDER = "worker: adapter"
+REFUSED_PROMPTS = "worker: prompts"
+NOTHING_TO_ASK = "worker: pairs"
+CUT_REPLIES = "worker: replies"
+NO_END_OF_TURN = "worker: end of turn"
+JUDGE = "judge"
+JOB = "scheduler: {}"
 
 
 @dataclass(frozen=True)
@@ -62,25 +75,70 @@ class Facts:
     unattended: bool = False
 
 
+class Found(NamedTuple):
+    """What is wrong, and which process it concerns."""
+
+    sentence: str
+    role: str = ""
+
+
+class Now(NamedTuple):
+    """What a condition looks at. `disk` is looked at by whoever asks."""
+
+    facts: Facts
+    now: float
+    disk: Disk | None
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One thing that may be wrong: what raises it, what ends it, and the way out.
+
+    `keys` are patterns of what processes report; `find` sees the others in the facts. `remedy` may
+    name the `{role}`; where a report names its own way out, it is empty.
+    """
+
+    name: str
+    raised: str
+    ended: str
+    remedy: str = ""
+    keys: tuple[str, ...] = ()
+    find: Callable[[Now], Sequence[Found]] = lambda _: ()
+
+
 def alarms(facts: Facts, *, now: float, disk: Disk | None = None) -> list[str]:
-    """The sentences, the processes' own first. `disk` is looked at by whoever asks."""
-    told = [
-        sentences.of_process(name, sign.alarm)
-        for name, sign in facts.processes.items()
-        if sign.alarm
+    """What is wrong now, each in a sentence or two, in the order of CONDITIONS."""
+    seen = Now(facts, now, disk)
+    return [
+        f"{found.sentence} {condition.remedy.format(role=found.role)}".strip()
+        for condition in CONDITIONS
+        for found in (*_reported(condition, facts), *condition.find(seen))
     ]
-    found = [
-        *_silent(facts, now),
-        _stalled_update(facts, now),
-        _none_accepted(facts),
-        _dry(facts, now),
-        _disk(disk),
-    ]
-    return told + [sentence for sentence in found if sentence is not None]
 
 
-def _silent(facts: Facts, now: float) -> list[str]:
+def _reported(condition: Condition, facts: Facts) -> list[Found]:
+    """What processes report under the condition's keys; one of many keys is named in full."""
+    found = []
+    for key, sign in facts.processes.items():
+        if sign.alarm and _condition_of(key) is condition:
+            role = key.partition(":")[0]
+            name = role if key in condition.keys else key
+            found.append(Found(sentences.of_process(name, sign.alarm), role))
+    return found
+
+
+def _condition_of(key: str) -> Condition:
+    """The first one that takes this key; the last one takes them all."""
+    return next(
+        condition
+        for condition in CONDITIONS
+        if any(fnmatchcase(key, pattern) for pattern in condition.keys)
+    )
+
+
+def _silent(seen: Now) -> list[Found]:
     """Processes that should be there and are not heard."""
+    facts, now, _ = seen
     silent = {
         name: now - sign.at
         for name in PROCESSES
@@ -93,7 +151,10 @@ def _silent(facts: Facts, now: float) -> list[str]:
         silent.pop("web", None)
     if facts.heartbeat_at is not None and now - facts.heartbeat_at <= SILENT_SECONDS:
         silent.pop("worker", None)  # it trains, and says so there
-    return [sentences.silent(name, seconds) for name, seconds in silent.items()]
+    return [
+        Found(sentences.silent(name, seconds, facts.processes[name].says), name)
+        for name, seconds in silent.items()
+    ]
 
 
 def _patience(name: str, sign: Sign) -> float:
@@ -101,47 +162,50 @@ def _patience(name: str, sign: Sign) -> float:
     return SILENT_STARTING_SECONDS if starts else SILENT_SECONDS
 
 
-def _stalled_update(facts: Facts, now: float) -> str | None:
+def _stalled_update(seen: Now) -> list[Found]:
     """An update that stands still although its worker is there."""
+    facts, now, _ = seen
     since = facts.heartbeat_at if facts.heartbeat_at is not None else facts.open_since
     if since is None or _worker_is_away(facts, now) or now - since <= SILENT_STARTING_SECONDS:
-        return None
-    return sentences.stalled(now - since)
+        return []
+    return [Found(sentences.stalled(now - since), "worker")]
 
 
-def _none_accepted(facts: Facts) -> str | None:
+def _none_accepted(seen: Now) -> list[Found]:
     refused = 0
-    for state in facts.ended:
+    for state in seen.facts.ended:
         if state is UpdateState.PROMOTED:
             break
         refused += 1
     if refused < MIN_REFUSED:
-        return None
-    return sentences.none_accepted(refused)
+        return []
+    return [Found(sentences.none_accepted(refused))]
 
 
-def _dry(facts: Facts, now: float) -> str | None:
+def _dry(seen: Now) -> list[Found]:
     """Nothing to rate for a while, and no update that would explain it."""
+    facts, now, _ = seen
     if facts.ready or facts.in_rounds or facts.open_since is not None:
-        return None
+        return []
     sign = facts.processes.get("worker")
     if sign is None or sign.says.startswith(STARTING) or _worker_is_away(facts, now):
-        return None
+        return []
     samples = sign.says.startswith(SAMPLING)
     if facts.moved_at is None:
         is_quiet = not samples
     else:
         is_quiet = now - facts.moved_at > (DRY_SAMPLING_SECONDS if samples else DRY_SECONDS)
-    return sentences.dry() if is_quiet else None
+    return [Found(sentences.dry())] if is_quiet else []
 
 
-def _disk(disk: Disk | None) -> str | None:
+def _disk(seen: Now) -> list[Found]:
+    disk = seen.disk
     if disk is None or disk.total <= 0:
-        return None
+        return []
     share = disk.free / disk.total
     if share >= MIN_FREE_SHARE and disk.free >= MIN_FREE_BYTES:
-        return None
-    return sentences.full_disk(disk.free, share)
+        return []
+    return [Found(sentences.full_disk(disk.free, share))]
 
 
 def _worker_is_away(facts: Facts, now: float) -> bool:
@@ -152,3 +216,119 @@ def _worker_is_away(facts: Facts, now: float) -> bool:
 def _at(facts: Facts, name: str) -> float | None:
     sign = facts.processes.get(name)
     return sign.at if sign else None
+
+
+CONDITIONS = (
+    Condition(
+        "a process is in trouble",
+        raised="it ended with an error, or what it does fails again and again",
+        ended="it works again",
+        remedy="It is tried again every few seconds. If it stays, logs/{role}.log in the data dir "
+        "has more.",
+        keys=tuple(TROUBLE.format(role) for role in PROCESSES),
+    ),
+    Condition(
+        "a process keeps dying",
+        raised="three deaths in five minutes",
+        ended="it has lived for a minute",
+        remedy="It is started again each time; logs/{role}.log in the data dir says why it ends.",
+        keys=PROCESSES,
+    ),
+    Condition(
+        "the live version's folder is lost",
+        raised="its files are gone or changed",
+        ended="they are back, or another version is live",
+        remedy="Put the folder back from a backup, or make another version live with `livedpo "
+        "versions rollback`.",
+        keys=(LOST_FOLDER,),
+    ),
+    Condition(
+        "prompts are refused",
+        raised="the policy's chat template does not take them",
+        ended="the worker starts again",
+        keys=(REFUSED_PROMPTS,),
+    ),
+    Condition(
+        "there is nothing to ask",
+        raised="no prompt is usable, or all replies are empty or alike",
+        ended="a pair is worth asking about",
+        keys=(NOTHING_TO_ASK,),
+    ),
+    Condition(
+        "replies are cut",
+        raised="one in five ends at `--max-new-tokens`",
+        ended="fewer do",
+        remedy="Raise --max-new-tokens if there is room, or choose another policy.",
+        keys=(CUT_REPLIES,),
+    ),
+    Condition(
+        "replies do not end",
+        raised="the policy names nothing that ends a turn",
+        ended="the worker starts with one that does",
+        remedy="Name the end in the policy's generation_config.json (eos_token_id).",
+        keys=(NO_END_OF_TURN,),
+    ),
+    Condition(
+        "a job of the scheduler fails",
+        raised="a run of it failed or was missed",
+        ended="its next run succeeds, or the scheduler starts again",
+        remedy="It is run again within seconds. If it stays, logs/{role}.log in the data dir has "
+        "more.",
+        keys=(JOB.format("*"),),
+    ),
+    Condition(
+        "the judge is paused",
+        raised="it abstains too often, or agrees too little with people",
+        ended="it has recovered",
+        remedy="It is asked now and then, and goes on by itself; `livedpo status` has its figures.",
+        keys=(JUDGE,),
+    ),
+    Condition(
+        "a process is silent",
+        raised="no sign of life for half a minute",
+        ended="it is heard",
+        remedy="Look at logs/{role}.log in the data dir, then start it again with "
+        "`livedpo {role}`, or everything with `livedpo serve`.",
+        find=_silent,
+    ),
+    Condition(
+        "an update stands still",
+        raised="no progress for five minutes",
+        ended="it goes on, or ends",
+        remedy="Look at logs/{role}.log in the data dir. A worker that is started again takes it "
+        "up.",
+        find=_stalled_update,
+    ),
+    Condition(
+        "no update goes live",
+        raised="three in a row were rejected or failed",
+        ended="one goes live",
+        remedy="Read why in the update history, then lower --update-kl, or --learning-rate if it "
+        "is set, or widen the --gate limit named there.",
+        find=_none_accepted,
+    ),
+    Condition(
+        "no pair is ready",
+        raised="the queue has been empty for twenty seconds, without an update to explain it; for "
+        "three minutes while a batch is sampled",
+        ended="a pair is ready",
+        remedy="Check that there are usable prompts (`livedpo prompts list`), and raise "
+        "--queue-pairs if people rate faster than it samples.",
+        find=_dry,
+    ),
+    Condition(
+        "the disk is nearly full",
+        raised="less than 5 % or 500 MB left",
+        ended="there is more",
+        remedy="Make room, or keep fewer versions with --keep-versions: votes cannot be saved on a "
+        "full disk.",
+        find=_disk,
+    ),
+    Condition(
+        "a process reports something else",
+        raised="it says so",
+        ended="it takes it back, or is started again",
+        remedy="Its log in the data dir has more.",
+        keys=("*",),
+    ),
+)

@@ -7,7 +7,7 @@ is asked in both orders, for many a model prefers what stands first whatever it 
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, NamedTuple, Protocol
@@ -118,11 +118,13 @@ class Judge(Protocol):
     """Says which of two responses is better.
 
     `spec` is its `--judge`, `waits` whether it asks a server: then it is asked on a thread of its
-    own, so that sampling goes on meanwhile. `requests_spent` is what a server was asked in all.
+    own, so that sampling goes on meanwhile. `one_by_one`: nothing is gained by asking it much at
+    once. `requests_spent` is what a server was asked in all.
     """
 
     spec: str
     waits: bool
+    one_by_one: bool
     requests_spent: int
 
     def judge(self, questions: Sequence[Question]) -> list[Judgement]:
@@ -132,6 +134,19 @@ class Judge(Protocol):
     def close(self) -> None:
         """Stop waiting for anybody."""
         ...
+
+
+def ask(
+    judge: Judge, questions: Sequence[Question], pause: Callable[[], None] | None = None
+) -> list[Judgement]:
+    """One judgement a question, in their order, with a `pause` before each if asked one by one."""
+    if pause is None or not judge.one_by_one:
+        return judge.judge(questions)
+    found: list[Judgement] = []
+    for each in questions:
+        pause()
+        found += judge.judge([each])
+    return found
 
 
 def both_orders(forward: float, backward: float, inconsistent: Inconsistent) -> Judgement:

@@ -13,11 +13,14 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 from labeler.config.load import handed_down_settings
 from labeler.config.settings import Settings
-from labeler.domain.errors import BadInput, LivedpoError
+from labeler.domain.adapter_folder import DamagedCheckpointError
+from labeler.domain.alarms import LOST_FOLDER, TROUBLE
+from labeler.domain.errors import BadInput, LivedpoError, first_line
 from labeler.roles.interrupt import let_through
 from labeler.roles.logs import log_to
 from labeler.roles.terminal import tell
@@ -43,7 +46,8 @@ def run_role(name: str, body: Body) -> None:
         settings = handed_down_settings(os.environ)
         store = open_store(settings.database_url)
         log_to(settings.data_dir / "logs", name, quiet=QUIET in sys.argv[1:])
-        body(settings, store, stop)
+        with reported(name, store):
+            body(settings, store, stop)
     except BadInput as error:
         # A progress bar may stand on this line of a terminal.
         if QUIET in sys.argv[1:] and sys.stderr.isatty():
@@ -53,6 +57,24 @@ def run_role(name: str, body: Body) -> None:
     except LivedpoError as error:
         log.error("%s", error)
         sys.exit(error.exit_code)
+
+
+@contextmanager
+def reported(role: str, store: Store) -> Iterator[None]:
+    """Raise the alarm of a role that ends with an error. Its next process takes it back at work."""
+    try:
+        yield
+    except LivedpoError as error:
+        report_trouble(role, store, error)
+        raise
+
+
+def report_trouble(role: str, store: Store, error: Exception) -> None:
+    """Raise the alarm, unless it is the database that fails: whoever meets that one, tells it."""
+    damaged = isinstance(error, DamagedCheckpointError)
+    key = LOST_FOLDER if damaged else TROUBLE.format(role)
+    with suppress(LivedpoError):
+        store.processes.alarm(key, first_line(error))
 
 
 def stop_on_signals() -> threading.Event:

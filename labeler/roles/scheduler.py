@@ -20,7 +20,8 @@ from apscheduler.events import (
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from labeler.config.settings import Settings
-from labeler.domain.errors import LivedpoError
+from labeler.domain.alarms import JOB
+from labeler.domain.errors import LivedpoError, first_line
 from labeler.roles.process import run_role
 from labeler.store import Store
 
@@ -53,7 +54,7 @@ def run_scheduler(settings: Settings, store: Store, stop: threading.Event) -> No
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
     )
     scheduler.add_listener(
-        lambda event: _report(store, event),
+        JobAlarms(store).hear,
         EVENT_JOB_ERROR | EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES | EVENT_JOB_EXECUTED,
     )
     scheduler.add_job(
@@ -72,28 +73,45 @@ def run_scheduler(settings: Settings, store: Store, stop: threading.Event) -> No
     scheduler.add_job(
         lambda: store.tidy(now=time.time()), "interval", seconds=TIDY_SECONDS, id="tidy"
     )
+    store.processes.recovered(ROLE)
     scheduler.start()
     stop.wait()
     scheduler.shutdown(wait=True)
 
 
-_failing: set[str] = set()
+class JobAlarms:
+    """Turns a job's trouble into an alarm, and its next success into none.
+
+    Events come from several threads: a run that ends while another is missed must not leave an
+    alarm that nobody takes back.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._failing: set[str] = set()
+        self._turn = threading.Lock()
+
+    def hear(self, event: JobEvent) -> None:
+        """Note what became of a run."""
+        key = JOB.format(event.job_id)
+        with self._turn:
+            try:
+                if event.code != EVENT_JOB_EXECUTED:
+                    self._failing.add(key)
+                    self._store.processes.alarm(key, _trouble(event))
+                elif key in self._failing:
+                    self._store.processes.alarm(key, None)
+                    self._failing.remove(key)
+            except LivedpoError as error:  # the database takes no alarm either; the log has both
+                log.error("%s", error)
 
 
-def _report(store: Store, event: JobEvent) -> None:
-    """Turn a job's trouble into an alarm, and its recovery into none."""
-    name = f"{ROLE}: {event.job_id}"
-    try:
-        if event.code != EVENT_JOB_EXECUTED:
-            trouble = str(getattr(event, "exception", None) or "a run was missed")
-            log.error("Job '%s': %s", event.job_id, trouble)
-            _failing.add(name)
-            store.processes.alarm(name, trouble)
-        elif name in _failing:
-            store.processes.alarm(name, None)
-            _failing.remove(name)
-    except LivedpoError as error:  # the database takes no alarm either; the log has both
-        log.error("%s", error)
+def _trouble(event: JobEvent) -> str:
+    """What went wrong, told in the log too."""
+    error = getattr(event, "exception", None)
+    trouble = first_line(error) if error else "a run was missed"
+    log.error("Job '%s': %s", event.job_id, trouble, exc_info=error)
+    return trouble
 
 
 if __name__ == "__main__":

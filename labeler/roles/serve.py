@@ -13,17 +13,21 @@ from labeler.roles.supervisor import POLL_SECONDS, Say, Supervisor, hold_data_di
 from labeler.store import Store, open_store
 
 ROLES = ("web", "scheduler", "worker")
+LONG_SECONDS = 10.0
 
 
 class Announcer:
-    """Says once where the page is, and then once that the first pair is there."""
+    """Says once where the page is, and then once that the first pair is there.
+
+    Where that takes long it says every few seconds how far the worker is.
+    """
 
     def __init__(self, settings: Settings, store: Store, supervisor: Supervisor, say: Say) -> None:
         self._settings = settings
         self._store = store
         self._supervisor = supervisor
         self._say = say
-        self._started_at = time.time()
+        self._started_at = self._told_at = time.time()
         self._said: set[str] = set()
 
     def step(self, now: float) -> None:
@@ -39,6 +43,15 @@ class Announcer:
         elif self._store.queue.ready() > 0:
             self._said.add("pair")
             self._say(f"The first pair is ready (after {after:.1f} s).")
+        if len(self._said) < 2 and now - self._told_at >= LONG_SECONDS:
+            self._told_at = now
+            self._say(f"After {after:.0f} s: {self._worker_says()}")
+
+    def _worker_says(self) -> str:
+        """What this worker said last; an earlier one may have left its own words."""
+        heard = (each for each in self._store.processes.all() if each.name == "worker")
+        said = [each.says for each in heard if (each.beat_at or 0.0) >= self._started_at]
+        return "".join(said) or "The worker starts."
 
     def _web_is_up(self) -> bool:
         pid = self._supervisor.pid("web")

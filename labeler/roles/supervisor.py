@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 from labeler.config.load import as_environment
 from labeler.config.settings import Settings
 from labeler.domain.errors import BadInput, LivedpoError
+from labeler.domain.repeats import Repeats, again
 from labeler.roles import MODULES, START
 from labeler.roles.process import SUPERVISED
 from labeler.store import Store
@@ -111,7 +112,7 @@ class Supervisor:
         self._settings = settings
         self._store = store
         self._say = say
-        self._announced_troubles: set[str] = set()
+        self._repeats = Repeats()
         environment = os.environ | as_environment(settings)
         self._children = {name: Child(name, environment, words) for name in names}
 
@@ -143,13 +144,13 @@ class Supervisor:
         self.attempt(lambda: self._store.queue.end_all_leases(now=time.time()))
 
     def attempt(self, verb: Callable[[], None]) -> None:
-        """Use the database, or say once why not: a full disk must not end what still runs."""
+        """Use the database, or say why not: a full disk must not end what still runs."""
         try:
             verb()
         except LivedpoError as error:
-            if str(error) not in self._announced_troubles:
-                self._say(str(error))
-            self._announced_troubles.add(str(error))
+            times = self._repeats.since(str(error), time.time())
+            if times is not None:
+                self._say(again(str(error), times))
 
     def _alarm(self, name: str, alarm: str | None) -> None:
         self.attempt(lambda: self._store.processes.alarm(name, alarm))
@@ -160,11 +161,9 @@ class Supervisor:
         self._say(
             f"The {child.name} ended with code {code} (see {file}); restarting in {again:.1f} s."
         )
-        if child.recent_deaths(now) >= DEATHS_BEFORE_ALARM:
-            times = child.recent_deaths(now)
-            self._alarm(
-                child.name, f"The {child.name} died {times} times within minutes; see {file}."
-            )
+        times = child.recent_deaths(now)
+        if times >= DEATHS_BEFORE_ALARM:
+            self._alarm(child.name, f"it died {times} times within minutes")
 
 
 @contextmanager

@@ -26,6 +26,16 @@ class Processes:
             process.alarm = alarm
             session.add(process)
 
+    def recovered(self, role: str) -> None:
+        """Forget what an earlier process of this role reported: a new one is at work.
+
+        Its deaths are the supervisor's to forget.
+        """
+        with self._database.write() as session:
+            reported = col(ProcessState.name).startswith(f"{role}: ", autoescape=True)
+            for process in session.exec(select(ProcessState).where(reported)):
+                process.alarm = None
+
     def clear_alarms(self) -> None:
         """Forget the alarms of a service that has ended."""
         with self._database.write() as session:

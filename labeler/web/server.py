@@ -35,6 +35,7 @@ def run_web(settings: Settings, store: Store, stop: threading.Event) -> None:
     if (warning := warning_of(settings)) is not None:
         log.warning("%s", warning)
     with listen(settings.host, settings.port, stop) as listener:
+        store.processes.recovered(ROLE)
         server = _server(settings, store)
         thread = threading.Thread(target=server.run, args=([listener],), name="uvicorn")
         thread.start()

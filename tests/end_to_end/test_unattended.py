@@ -25,6 +25,7 @@ from labeler.store.tables import Run as UnattendedRun
 from labeler.store.views.reports import VoteRow
 from tests.support.patience import wait_until
 from tests.support.service import Client, Service, settings_environment
+from tests.support.store import alarms
 from tests.support.tiny import EASY
 
 LABELS = 12
@@ -156,9 +157,9 @@ def test_a_run_gives_just_the_labels_it_was_asked_for_and_trains_on_them(
         assert {row.vote.used_in_update for row in rows} == {1, 2, 3}
         assert {row.pair.version_id for row in rows} == {0, 1, 2}
         status = store.reports.status(max_staleness=2)
+        assert alarms(store) == []
     assert status["updates"] == {"done": 3, "rejected": 0, "failed": 0, "running": 0}
     assert status["policy"]["live"] == 3
-    assert status["alarms"] == []
 
 
 def test_the_plain_lines_tell_labels_version_win_rate_and_time_left(

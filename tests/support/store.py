@@ -135,8 +135,13 @@ def undo(
 
 def shown_to(store: Store, rater: int, rules: DueRules = RULES) -> dict[str, Any]:
     """What this rater sees of the loop beside the pair, just looked at."""
-    shown = store.reports.shown_to_all(rules)
+    shown = store.reports.shown_to_all(rules, now=0.0)
     return store.reports.page_of(rater, shown, rules, looked_at=math.inf)
+
+
+def alarms(store: Store, now: float = 0.0) -> list[str]:
+    """What is wrong; at time 0 nobody has been silent yet."""
+    return store.reports.alarms(now=now, disk=None)
 
 
 def open_update(store: Store, now: float = 1010.0, **changed: Any) -> int | None:

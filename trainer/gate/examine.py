@@ -18,7 +18,7 @@ from labeler.config.parts.gate import Gate
 from labeler.config.parts.training import Training
 from labeler.domain.estimate import Estimate
 from labeler.domain.finding import Finding
-from labeler.domain.judging import Judge, question
+from labeler.domain.judging import Judge, ask, question
 from labeler.domain.labels import TrainingLabel
 from labeler.domain.response_stats import Said, Style, style
 from labeler.stats.equal_length import at_equal_length
@@ -117,7 +117,7 @@ class Examiner:
         """
         kl_reference = _kl_reference(samples)
         of_live = both.live if self._measures_live(said) else said
-        win_rate, equal_length = self._win_rate(both)
+        win_rate, equal_length = self._win_rate(both, pause)
         evidence = Evidence(
             live=style_of(of_live),
             candidate=style_of(samples),
@@ -149,7 +149,7 @@ class Examiner:
         """Whether the live version must answer every prompt that the candidate did."""
         return self._judge is not None or len(said) < MIN_PAIRS
 
-    def _win_rate(self, both: Answers) -> tuple[Estimate, Estimate]:
+    def _win_rate(self, both: Answers, pause: Pause | None) -> tuple[Estimate, Estimate]:
         """The share that the candidate wins, half-wins counting half, and the same at equal length.
 
         The candidate stands first in one of its two responses to a prompt, by lot, and second in
@@ -170,7 +170,7 @@ class Examiner:
         said = [
             (judged.probability if first else 1 - judged.probability, more)
             for judged, first, more in zip(
-                self._judge.judge(questions), stands_first, longer, strict=True
+                ask(self._judge, questions, pause), stands_first, longer, strict=True
             )
             if judged.probability is not None
         ]

@@ -96,6 +96,7 @@ class ApiJudge:
     """Asks a server in both orders, with up to `concurrency` requests at a time."""
 
     waits = True
+    one_by_one = False
 
     def __init__(
         self,

@@ -5,11 +5,11 @@ Best against worst teaches more a label and is less on-policy; the RLHFlow recip
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import combinations
 
 from labeler.config.parts.judging import CandidatePair
-from labeler.domain.judging import Judge, question
+from labeler.domain.judging import Judge, ask, question
 from labeler.domain.messages import Messages
 
 
@@ -19,16 +19,18 @@ def choose(
     candidates: Sequence[Sequence[str]],
     how: CandidatePair,
     rng: random.Random,
+    pause: Callable[[], None] | None = None,
 ) -> list[tuple[int, int]]:
     """The places of two of the `candidates` for each prompt, in random order.
 
     Of those that are the same text one stands for all. A prompt with fewer than two different
-    candidates, or two that the judge can rank, gives two at random.
+    candidates, or two that the judge can rank, gives two at random. There is a `pause` before each
+    question to a judge that is asked one by one.
     """
     distinct = [_distinct(texts) for texts in candidates]
     ranked: list[list[int]] = [[] for _ in candidates]
     if how == "best_worst":
-        ranked = _ranked(judge, messages, candidates, distinct)
+        ranked = _ranked(judge, messages, candidates, distinct, pause)
     chosen = []
     for places, order in zip(distinct, ranked, strict=True):
         if len(order) >= 2:
@@ -45,6 +47,7 @@ def _ranked(
     messages: Sequence[Messages],
     candidates: Sequence[Sequence[str]],
     distinct: Sequence[Sequence[int]],
+    pause: Callable[[], None] | None,
 ) -> list[list[int]]:
     """The places of each prompt's candidates, best first: by the sum of P(better) over all others.
 
@@ -60,7 +63,7 @@ def _ranked(
         for number, first, second in asked
     ]
     points: list[dict[int, list[float]]] = [{} for _ in candidates]
-    for (number, first, second), said in zip(asked, judge.judge(questions), strict=True):
+    for (number, first, second), said in zip(asked, ask(judge, questions, pause), strict=True):
         if said.probability is not None:
             points[number].setdefault(first, []).append(said.probability)
             points[number].setdefault(second, []).append(1 - said.probability)

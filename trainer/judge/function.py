@@ -26,6 +26,7 @@ class FunctionJudge:
     """Asks a function of the user's."""
 
     waits = False
+    one_by_one = True
     requests_spent = 0
 
     def __init__(self, spec: str) -> None:

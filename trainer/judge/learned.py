@@ -56,6 +56,7 @@ class LearnedJudge:
 
     spec = "learned"
     waits = False
+    one_by_one = False
     requests_spent = 0
 
     def __init__(self, features: Features, *, seed: int = 0) -> None:

@@ -30,6 +30,7 @@ class RewardModel:
     """P(first is better) = sigmoid(score of first - score of second), by Bradley and Terry."""
 
     waits = False
+    one_by_one = False
     requests_spent = 0
 
     def __init__(

@@ -5,6 +5,9 @@ from pathlib import Path
 
 from labeler.config.hub import Say
 from labeler.config.settings import Settings
+from labeler.domain.adapter_folder import MANIFEST, DamagedCheckpointError
+from labeler.domain.alarms import LOST_FOLDER
+from labeler.domain.sentences.alarm import lost_folder
 from labeler.store import Store
 from trainer.policy.adapters import read_adapter
 from trainer.policy.load import load_policy
@@ -34,6 +37,7 @@ class Live:
         self._adapters_dir = adapters_dir
         self._untrained = policy.adapter_state(LIVE)
         self._version: Version | None = None
+        self._lost: str | None = None
 
     @property
     def version(self) -> Version:
@@ -49,14 +53,30 @@ class Live:
         live = self._store.versions.live()
         assert live is not None
         if self._version is not None and self._version.number == live.id:
+            self._notice_loss()
             return True
         folder = None if live.folder is None else self._adapters_dir / live.folder
         if folder is not None and not self._policy.fits(folder):
             return False
-        weights = self._untrained if folder is None else read_adapter(folder, live.sha256)
+        try:
+            weights = self._untrained if folder is None else read_adapter(folder, live.sha256)
+        except DamagedCheckpointError as error:
+            self._lost = str(error)  # whoever turns the worker tells it
+            raise
         self._policy.set_adapter_state(LIVE, weights, version=live.id)
         self._version = Version(live.id, folder)
+        self._notice_loss()
         return True
+
+    def _notice_loss(self) -> None:
+        """Say if the folder has gone since it was read, and if it is back."""
+        folder = self.version.folder
+        lost = None
+        if folder is not None and not (folder / MANIFEST).is_file():
+            lost = lost_folder(str(folder))
+        if lost != self._lost:
+            self._store.processes.alarm(LOST_FOLDER, lost)
+            self._lost = lost
 
     def promoted(self, version: Version) -> None:
         """The version that stands in the candidate adapter has become the live one."""

@@ -17,9 +17,10 @@ from filelock import FileLock, Timeout
 from transformers.utils.logging import disable_progress_bar
 
 from labeler.config.settings import Settings
-from labeler.domain.errors import LivedpoError, first_line
+from labeler.domain.alarms import JUDGE, NO_END_OF_TURN, TROUBLE
+from labeler.domain.errors import LivedpoError
 from labeler.files.prompts import add_first_prompts
-from labeler.roles.process import QUIET, run_role
+from labeler.roles.process import QUIET, report_trouble, run_role
 from labeler.store import Store
 from trainer.gate.examine import Examiner
 from trainer.judge.features import Features
@@ -41,7 +42,7 @@ from trainer.worker.life import ROLE, Clock, SignOfLife, Stopped
 from trainer.worker.live import Live, load_live_policy
 from trainer.worker.news import News
 from trainer.worker.stopwatch import Stopwatch
-from trainer.worker.supply import REFUSALS, Supply
+from trainer.worker.supply import Supply
 from trainer.worker.worker import Job, Turn, Worker
 from trainer.worker.workplace import Workplace
 
@@ -53,7 +54,6 @@ IDLE_FACTOR = 1.5
 SHARED_PARAMETERS = 30_000_000
 # The page, and what else runs on these cores, comes first.
 NICE = 5
-TROUBLE = f"{ROLE}: trouble"
 TROUBLE_SECONDS = 5.0
 
 
@@ -77,12 +77,12 @@ def make_worker(
     store.versions.note_drawing(drawing)
     policy.temperature = settings.temperature
     store.prompts.reconsider()
-    store.processes.alarm(REFUSALS, None)
     remove_unfinished(settings.adapters_dir)
-    store.processes.alarm(TROUBLE, None)  # of a worker that ended
-    store.processes.alarm(f"{ROLE}: end of turn", None if policy.eos_token_ids else NO_END)
     live = Live(store, policy, settings.adapters_dir)
     live.follow()
+    store.processes.recovered(ROLE)
+    store.processes.alarm(JUDGE, None)
+    store.processes.alarm(NO_END_OF_TURN, None if policy.eos_token_ids else NO_END)
     spent = store.judging.spent(settings.judge) if settings.judge else 0
     judge = load_judge(settings, policy, requests_spent=spent)
     life = SignOfLife(store, clock, stop)
@@ -181,15 +181,14 @@ def _turn(worker: Worker, store: Store, stop: threading.Event) -> None:
         try:
             turn = worker.step(time.time())
             if in_trouble:
-                store.processes.alarm(TROUBLE, None)
+                store.processes.alarm(TROUBLE.format(ROLE), None)
             in_trouble = False
         except Stopped:
             return
-        except (LivedpoError, FloatingPointError) as error:
+        except (LivedpoError, FloatingPointError, OSError) as error:
             # A full disk, say: try again rather than load it all again.
             log.error("%s", error)
-            with contextlib.suppress(LivedpoError):
-                store.processes.alarm(TROUBLE, first_line(error))
+            report_trouble(ROLE, store, error)
             in_trouble = True
             stop.wait(TROUBLE_SECONDS)
             continue

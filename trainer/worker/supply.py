@@ -13,6 +13,7 @@ from typing import Any
 
 from labeler.config.parts.sampling import Sampling
 from labeler.config.settings import Settings
+from labeler.domain.alarms import CUT_REPLIES, NOTHING_TO_ASK, REFUSED_PROMPTS
 from labeler.domain.errors import first_line
 from labeler.domain.judging import Judge
 from labeler.domain.labels import LOGPS_AT
@@ -29,12 +30,10 @@ from trainer.sampling.origin import refuse_others
 from trainer.sampling.sampler import Sampler, Version
 from trainer.sampling.samples import Progress, Prompt, Sample, batch_seed, worth_asking
 from trainer.worker.cut import CutReplies
-from trainer.worker.life import ROLE
 from trainer.worker.questions import Questions
 
 log = logging.getLogger(__name__)
 
-REFUSALS = f"{ROLE}: prompts"
 USELESS_PAIRS_BEFORE_ALARM = 32
 DRAWN_BY = set(Sampling.model_fields)
 
@@ -256,6 +255,7 @@ class Supply:
             [[response.text for response in sample.responses] for sample in samples],
             self._settings.candidate_pair,
             random.Random(samples[0].seed),
+            self._pause,
         )
         return [
             replace(sample, responses=tuple(sample.responses[n] for n in both), reference=None)
@@ -322,7 +322,7 @@ class Supply:
         if refused:
             self._refused += refused
             said = prompts_refused(len(self._refused), refused[-1])
-            self._store.processes.alarm(REFUSALS, said)
+            self._store.processes.alarm(REFUSED_PROMPTS, said)
         return usable
 
     def _notice_useless(self, samples: Sequence[Sample], kept: Sequence[Sample]) -> None:
@@ -336,7 +336,7 @@ class Supply:
             alarm = "The policy gives only identical or empty responses; raise --temperature."
         else:
             alarm = None
-        self._store.processes.alarm(f"{ROLE}: pairs", alarm)
+        self._store.processes.alarm(NOTHING_TO_ASK, alarm)
 
     def _notice_cut_replies(self, samples: Sequence[Sample], version: Version) -> None:
         """Say when too many replies end at the limit: once in the log, and as an alarm.
@@ -349,7 +349,7 @@ class Supply:
         if warning and not self._said_of_cuts:
             log.warning("%s", warning)
         if warning != self._said_of_cuts and not self._settings.unattended:
-            self._store.processes.alarm(f"{ROLE}: replies", warning)
+            self._store.processes.alarm(CUT_REPLIES, warning)
         self._said_of_cuts = warning
 
 

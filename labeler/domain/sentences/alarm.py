@@ -1,4 +1,4 @@
-"""What is said of an alarm: what is wrong, and what to do about it."""
+"""What is said of an alarm: what is wrong. What to do is in the table of `domain.alarms`."""
 
 from labeler.domain.sentences.figures import clause, counted, percent, span
 
@@ -12,28 +12,24 @@ def of_process(name: str, alarm: str) -> str:
     return f"{name}: {text}{'' if text[-1:] in '.!?' else '.'}"
 
 
-def silent(name: str, seconds: float) -> str:
-    """A process that is not heard."""
-    return (
-        f"The {name} has given no sign of life for {span(seconds)}. Look at logs/{name}.log in the "
-        f"data dir, then start it again with `livedpo {name}`, or everything with `livedpo serve`."
-    )
+def silent(name: str, seconds: float, says: str) -> str:
+    """A process that is not heard; `says` is its last word.
+
+    >>> silent("worker", 45, "Judging pairs: 3 of 64.")
+    'The worker has given no sign of life for 45 seconds; it last said: Judging pairs: 3 of 64.'
+    """
+    last = f"; it last said: {says}" if says else "."
+    return f"The {name} has given no sign of life for {span(seconds)}{last}"
 
 
 def stalled(seconds: float) -> str:
     """An update that stands still although its worker is there."""
-    return (
-        f"The open update has not moved for {span(seconds)}. Look at logs/worker.log in the data "
-        "dir. A worker that is started again takes it up."
-    )
+    return f"The open update has not moved for {span(seconds)}."
 
 
 def none_accepted(updates: int) -> str:
     """A row of updates that did not go live."""
-    return (
-        f"None of the last {updates} updates went live. Read why in the update history, then lower "
-        "--update-kl, or --learning-rate if it is set, or widen the --gate limit named there."
-    )
+    return f"None of the last {updates} updates went live."
 
 
 def prompts_refused(prompts: int, reason: str) -> str:
@@ -46,15 +42,14 @@ def prompts_refused(prompts: int, reason: str) -> str:
 
 def dry() -> str:
     """Nothing to rate, and nothing that would explain it."""
-    return (
-        "No pair is ready although the worker is alive. Check that there are usable prompts "
-        "(`livedpo prompts list`), and raise --queue-pairs if people rate faster than it samples."
-    )
+    return "No pair is ready although the worker is alive."
 
 
 def full_disk(free_bytes: int, share: float) -> str:
     """A disk on which votes will soon find no room."""
-    return (
-        f"The disk of the data dir has {free_bytes / 1e9:.1f} GB free ({percent(share)}). Make "
-        "room, or keep fewer versions with --keep-versions: votes cannot be saved on a full disk."
-    )
+    return f"The disk of the data dir has {free_bytes / 1e9:.1f} GB free ({percent(share)})."
+
+
+def lost_folder(folder: str) -> str:
+    """The live version's folder, which only the worker's memory has still."""
+    return f"The folder {folder} of the live version is gone; the worker has it in memory only."

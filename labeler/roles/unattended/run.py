@@ -15,6 +15,7 @@ from pathlib import Path
 from labeler.config.settings import Settings
 from labeler.config.starter import STARTER_POLICY
 from labeler.domain.errors import BadInput, LivedpoError
+from labeler.domain.repeats import Repeats, again
 from labeler.domain.sentences.figures import span
 from labeler.files.policy import refuse_unfit_policy
 from labeler.files.prompts import add_first_prompts
@@ -78,6 +79,7 @@ class Unattended:
         self._patience = Patience(settings.stop_stalled_seconds, begun=now)
         self._version: int | None = None
         self._trouble_since: float | None = None
+        self._repeats = Repeats()
         self._progress = Progress(settings, say, self._run.seconds)
         self._supervisor = Supervisor(settings, store, self._progress.say, ROLES, (QUIET,))
 
@@ -133,10 +135,12 @@ class Unattended:
         return collapse(first, now, state.live, self._settings)
 
     def _trouble(self, error: LivedpoError, now: float) -> Ending | None:
-        """Say it once, and end if it stays."""
+        """Say it, and end if it stays."""
         if self._trouble_since is None:
             self._trouble_since = now
-            self._progress.say(str(error))
+        times = self._repeats.since(str(error), now)
+        if times is not None:
+            self._progress.say(again(str(error), times))
         if now - self._trouble_since <= self._settings.stop_stalled_seconds:
             return None
         return Ending(str(error), success=False)

@@ -99,6 +99,11 @@ class Sqlite:
             return LivedpoError(
                 f"The database {self._url} is read-only; make its file and folder writable."
             )
+        if "locked" in message:
+            return LivedpoError(
+                f"The database {self._url} is busy: another program has held it for more than "
+                f"{BUSY_SECONDS} seconds. Close what else has it open, such as a backup."
+            )
         if "disk is full" in message or "disk I/O" in message:
             return LivedpoError(
                 f"The database {self._url} cannot be written ({message}); free some space."

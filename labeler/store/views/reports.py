@@ -70,10 +70,9 @@ class Reports:
         self._database = database
 
     def status(self, *, max_staleness: int, votes: VoteRules = NO_TIES) -> dict[str, Any]:
-        """Counts and state of the loop, as `livedpo status --json` prints them."""
+        """Counts and state of the loop, as `livedpo status --json` prints them besides alarms."""
         with self._database.read() as session:
             service = session.get(Service, 1)
-            alarms = select(ProcessState).where(col(ProcessState.alarm).is_not(None))
             return {
                 "pairs": _pairs(session),
                 "labels": _labels(session, votes, max_staleness),
@@ -96,7 +95,6 @@ class Reports:
                 },
                 "judge": report.to_json() if (report := judge_report(session)) else None,
                 "fill": fill_report(session),
-                "alarms": [f"{each.name}: {each.alarm}" for each in session.exec(alarms)],
             }
 
     def alarms(self, *, now: float, disk: Disk | None) -> list[str]:
@@ -104,7 +102,9 @@ class Reports:
         with self._database.read() as session:
             return alarms(facts(session), now=now, disk=disk)
 
-    def shown_to_all(self, rules: DueRules) -> dict[str, Any]:
+    def shown_to_all(
+        self, rules: DueRules, *, now: float, disk: Disk | None = None
+    ) -> dict[str, Any]:
         """What everybody sees of the loop beside the pair; it takes most of the time."""
         with self._database.read() as session:
             processes = list(session.exec(select(ProcessState)))
@@ -115,7 +115,7 @@ class Reports:
                 "update": _update_view(session),
                 "result": _result_view(session),
                 "processes": {each.name: each.says for each in processes},
-                "alarms": [each.alarm for each in processes if each.alarm],
+                "alarms": alarms(facts(session), now=now, disk=disk),
             }
 
     def page_of(

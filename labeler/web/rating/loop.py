@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from labeler.config.settings import Settings
+from labeler.roles.disk import disk_of
 from labeler.store import Store
 from labeler.web.kept import Kept
 
@@ -23,6 +24,7 @@ class LoopView:
     ) -> None:
         self._store = store
         self._rules = settings.due_rules
+        self._data_dir = settings.data_dir
         self._kept = Kept[tuple[float, dict[str, Any]]](MAX_AGE_SECONDS, clock=clock)
 
     def page(self, rater_id: int, *, versions: Iterable[int] = ()) -> dict[str, Any]:
@@ -41,4 +43,6 @@ class LoopView:
         self._kept.forget()
 
     def _look(self) -> tuple[float, dict[str, Any]]:
-        return time.time(), self._store.reports.shown_to_all(self._rules)
+        now = time.time()
+        disk = disk_of(self._data_dir)
+        return now, self._store.reports.shown_to_all(self._rules, now=now, disk=disk)

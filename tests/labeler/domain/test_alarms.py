@@ -1,10 +1,12 @@
 """What raises an alarm and what does not, by derivation from the facts."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from labeler.domain.alarms import Disk, Facts, Sign, alarms
+from labeler.domain.alarms import CONDITIONS, Condition, Disk, Facts, Sign, alarms
 from labeler.domain.states import UpdateState
 
 NOW = 10_000.0
@@ -115,7 +117,58 @@ def test_a_disk_that_is_nearly_full_is_one(free: int, total: int, count: int) ->
     assert len(raised(WELL, Disk(free, total))) == count
 
 
-def test_what_a_process_says_of_its_own_trouble_comes_first() -> None:
+def test_a_silent_process_is_quoted() -> None:
+    [sentence] = raised(with_process("worker", Sign("Judging pairs: 3 of 64.", NOW - 40)))
+    assert "it last said: Judging pairs: 3 of 64. Look at logs/worker.log" in sentence
+
+
+# Of each condition that is seen in the facts: what raises it. WELL ends it.
+SEEN: dict[str, tuple[Facts, Disk | None]] = {
+    "a process is silent": (with_process("worker", Sign("Busy.", NOW - 40)), None),
+    "an update stands still": (replace(WELL, open_since=NOW - 900, heartbeat_at=NOW - 600), None),
+    "no update goes live": (replace(WELL, ended=[REJECTED, FAILED, REJECTED]), None),
+    "no pair is ready": (replace(WELL, ready=0, moved_at=NOW - 60), None),
+    "the disk is nearly full": (WELL, Disk(free=10**8, total=10**11)),
+}
+WORDS = "Something is wrong; `livedpo prompts list` says more"
+
+
+def raising(condition: Condition) -> list[tuple[Facts, Disk | None]]:
+    """Every way in which a condition comes up, by key or by what is seen."""
+    keys = [pattern.replace("*", "a job") for pattern in condition.keys]
+    ways = [(with_process(key, Sign("Busy.", NOW, WORDS)), None) for key in keys]
+    return [*ways, *([SEEN[condition.name]] if condition.name in SEEN else [])]
+
+
+@pytest.mark.parametrize("condition", CONDITIONS, ids=lambda condition: condition.name)
+def test_each_condition_is_raised_once_with_a_way_out_and_ends(condition: Condition) -> None:
+    ways = raising(condition)
+    assert ways
+    for facts, disk in ways:
+        [sentence] = raised(facts, disk)
+        assert condition.remedy.split("{role}")[0] in sentence
+        assert re.search(r"logs?/|`livedpo |--\w|generation_config|, and goes on", sentence)
+        assert sentence[-1] in ".)", sentence
+        assert "{" not in sentence
+        taken_back = {name: replace(sign, alarm=None) for name, sign in facts.processes.items()}
+        if facts.processes != HEARD and "silent" not in condition.name:
+            assert raised(replace(facts, processes=taken_back), disk) == []
+    assert raised(WELL, Disk(free=10**11, total=2 * 10**11)) == []
+
+
+def test_no_key_is_taken_by_two_conditions_but_the_last() -> None:
+    keys = [key for condition in CONDITIONS[:-1] for key in condition.keys]
+    assert len(keys) == len(set(keys))
+    assert CONDITIONS[-1].keys == ("*",)
+
+
+def test_the_readme_lists_every_condition() -> None:
+    readme = (Path(__file__).parents[3] / "labeler" / "README.md").read_text()
+    for condition in CONDITIONS:
+        assert f"| {condition.name} | {condition.raised} | {condition.ended} |" in readme
+
+
+def test_what_a_process_says_of_its_own_trouble_is_told_under_its_name() -> None:
     facts = with_process("judge", Sign(alarm="The judge abstained on 12 of its last 16 pairs."))
     [sentence] = raised(facts)
-    assert sentence == "judge: The judge abstained on 12 of its last 16 pairs."
+    assert sentence.startswith("judge: The judge abstained on 12 of its last 16 pairs. It is asked")

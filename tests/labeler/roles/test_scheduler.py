@@ -1,15 +1,18 @@
 """The scheduler in its own thread, on a real SQLite file."""
 
+import random
 import threading
 import time
 from pathlib import Path
 
+from apscheduler.events import EVENT_JOB_EXECUTED, EVENT_JOB_MISSED, JobEvent
+
 from labeler.config.settings import Settings
 from labeler.domain.rules import DueRules
-from labeler.roles.scheduler import run_scheduler
+from labeler.roles.scheduler import JobAlarms, run_scheduler
 from labeler.store import Store
 from tests.support.patience import PATIENCE_SECONDS, wait_until
-from tests.support.store import lease, vote_on
+from tests.support.store import alarms, lease, vote_on
 from tests.support.tiny import fill
 
 
@@ -68,3 +71,42 @@ def test_a_job_that_fails_raises_an_alarm_and_goes_on(
         stop.set()
         thread.join(timeout=PATIENCE_SECONDS)
     assert alarms[:2] == ["the disk went away", None]
+
+
+def test_what_an_earlier_scheduler_reported_ends_when_a_new_one_is_at_work(
+    store: Store, tmp_path: Path
+) -> None:
+    store.processes.alarm("scheduler: end leases", "a run was missed")
+    store.processes.alarm("scheduler: trouble", "the disk is full")
+    stop = threading.Event()
+    thread = threading.Thread(target=run_scheduler, args=(Settings(data_dir=tmp_path), store, stop))
+    thread.start()
+    try:
+        wait_until(lambda: alarms(store) == [])
+    finally:
+        stop.set()
+        thread.join(timeout=PATIENCE_SECONDS)
+
+
+def test_a_missed_run_is_no_alarm_after_one_that_succeeds_whatever_thread_tells_it(
+    store: Store,
+) -> None:
+    told = JobAlarms(store)
+    missed, done = (
+        JobEvent(code, "end leases", "default") for code in (EVENT_JOB_MISSED, EVENT_JOB_EXECUTED)
+    )
+
+    def tell(seed: int) -> None:
+        for event in random.Random(seed).choices([missed, done], k=15):
+            told.hear(event)
+
+    threads = [threading.Thread(target=tell, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    told.hear(missed)
+    [alarm] = alarms(store)
+    assert alarm.startswith("scheduler: end leases: A run was missed. It is run again")
+    told.hear(done)
+    assert alarms(store) == []

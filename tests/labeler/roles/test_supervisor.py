@@ -11,6 +11,7 @@ from labeler.roles.supervisor import (
     Supervisor,
 )
 from labeler.store import open_store
+from tests.support.store import alarms
 from tests.support.tiny import fill
 
 
@@ -33,10 +34,10 @@ def test_repeated_deaths_raise_an_alarm_that_ends_after_calm(tmp_path: Path) -> 
     supervisor = Supervisor(Settings(data_dir=tmp_path), store, print, ["worker"])
     child = Child("worker", {})
     for number in range(DEATHS_BEFORE_ALARM):
-        assert store.reports.status(max_staleness=2)["alarms"] == []
+        assert alarms(store) == []
         die(child, 1000.0 + number)
         supervisor._report_death(child, -9, 1000.0 + number)
-    assert "died 3 times" in store.reports.status(max_staleness=2)["alarms"][0]
+    assert "died 3 times" in alarms(store)[0]
     assert not child.is_calm(1010.0)
     assert child.is_calm(1100.0)
 

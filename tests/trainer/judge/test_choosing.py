@@ -18,6 +18,7 @@ class Says:
 
     spec = "py:test:says"
     waits = False
+    one_by_one = False
 
     def __init__(self, better: Better) -> None:
         self._better = better

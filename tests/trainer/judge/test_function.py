@@ -8,8 +8,10 @@ import pytest
 
 from labeler.domain.errors import BadInput
 from labeler.domain.judging import Cause, Judgement, Question
+from labeler.domain.judging import ask as ask_with_pauses
 from labeler.domain.states import Choice
 from trainer.judge.function import FunctionJudge
+from trainer.worker.life import Stopped
 
 ASK = [{"role": "user", "content": "hello"}]
 CODE = """
@@ -63,6 +65,21 @@ def ask(module: str, function: str, first: str = "tea", second: str = "good") ->
 
 def test_a_probability_is_taken_as_it_is(module: str) -> None:
     assert ask(module, "share", "a", "bcd").probability == 0.25
+
+
+def test_there_is_a_pause_before_each_call_and_it_may_end_them(module: str) -> None:
+    judge, paused = FunctionJudge(f"py:{module}:longer"), list[int]()
+    questions = [Question(ASK, "longest", "good")] * 3
+
+    def pause() -> None:
+        paused.append(len(paused))
+        if len(paused) > 4:
+            raise Stopped
+
+    assert ask_with_pauses(judge, questions, pause) == judge.judge(questions)
+    assert len(paused) == 3
+    with pytest.raises(Stopped):
+        ask_with_pauses(judge, questions, pause)
 
 
 def test_true_and_false_choose(module: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 from labeler.config.settings import Settings
 from labeler.domain.judging import Cause, Judgement, Question
 from labeler.store import Store
+from tests.support.store import alarms
 from tests.support.tiny import Clock, add_pairs, fill
 from trainer.worker.jobs.judge import PROBE_PAIRS, PROBE_SECONDS, JudgeJob
 from trainer.worker.stopwatch import Stopwatch
@@ -23,6 +24,7 @@ class Scripted:
 
     answer: Judgement = GOOD
     waits: bool = False
+    one_by_one: bool = False
     requests_spent: int = 0
     may_answer: threading.Event = field(default_factory=threading.Event)
     asked: list[int] = field(default_factory=list)
@@ -65,10 +67,6 @@ def labels(store: Store) -> int:
     return int(store.reports.status(max_staleness=2)["labels"]["judge"])
 
 
-def alarms(store: Store) -> list[str]:
-    return list(store.reports.status(max_staleness=2)["alarms"])
-
-
 def test_what_waits_is_judged_and_labelled_in_two_steps(
     store: Store, settings: Settings, clock: Clock
 ) -> None:
@@ -93,6 +91,46 @@ def test_a_judge_that_waits_for_a_server_keeps_nobody_waiting(
         judging.step(clock.now)
     assert judge.asked == [4, 4, 1], "two pairs a request that may be under way"
     judging.close()
+
+
+@dataclass
+class Slow(Scripted):
+    """Takes four seconds a question."""
+
+    one_by_one: bool = True
+    clock: Clock = field(default_factory=Clock)
+
+    def judge(self, questions: Sequence[Question]) -> list[Judgement]:
+        self.clock.now += 4 * len(questions)
+        return super().judge(questions)
+
+
+def test_a_slow_judge_says_how_far_it_is_and_leaves_others_their_turn(
+    store: Store, settings: Settings, clock: Clock
+) -> None:
+    fill(store, 8, now=clock.now)
+    said: list[tuple[float, str]] = []
+    begun, judge = clock.now, Slow(clock=clock)
+    judging = JudgeJob(
+        store,
+        judge,
+        settings,
+        clock=clock,
+        say=lambda says: said.append((clock.now - begun, says)),
+        stopwatch=Stopwatch(),
+        wake=lambda: None,
+    )
+    assert judging.step(clock.now)
+    assert judge.asked == [1, 1, 1], "12 seconds, where a turn has ten"
+    assert said == [
+        (0, "Judging pairs."),
+        (4, "Judging pairs: 1 of 8."),
+        (8, "Judging pairs: 2 of 8."),
+    ]
+    while judging.step(clock.now):
+        pass
+    assert labels(store) == 8
+    assert sum(judge.asked) == 8, "none is asked twice"
 
 
 def test_an_answer_of_a_server_wakes_the_worker(

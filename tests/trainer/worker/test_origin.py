@@ -8,6 +8,7 @@ import pytest
 
 from labeler.config.parts.sampling import Sampling
 from labeler.config.settings import Settings
+from labeler.domain.alarms import TROUBLE
 from labeler.domain.states import UpdateState
 from labeler.store import Store
 from labeler.store.database import Database
@@ -25,7 +26,7 @@ from trainer.sampling.sampler import Version
 from trainer.sampling.samples import Progress, Response
 from trainer.worker.candidate import write_candidate
 from trainer.worker.jobs.sample import SampleJob
-from trainer.worker.main import TROUBLE, _turn
+from trainer.worker.main import _turn
 from trainer.worker.supply import Supply
 
 
@@ -103,7 +104,7 @@ def test_a_worker_says_what_its_sampler_does_wrong_and_goes_on(
         """Looks at the alarm while the worker rests from its trouble, and ends the lie."""
 
         def wait(self, timeout: float | None = None) -> bool:
-            said.append(alarm_of(store, TROUBLE))
+            said.append(alarm_of(store, TROUBLE.format("worker")))
             sampler.honest = True
             return False
 
@@ -113,7 +114,7 @@ def test_a_worker_says_what_its_sampler_does_wrong_and_goes_on(
     _turn(worker, store, Rest())
     assert len(said) == 1
     assert "does not draw from version 0" in str(said[0])
-    assert alarm_of(store, TROUBLE) is None
+    assert alarm_of(store, TROUBLE.format("worker")) is None
 
 
 def test_a_candidate_that_a_sampler_took_for_another_is_not_examined(

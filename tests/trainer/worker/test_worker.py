@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 
 from labeler.config.settings import Settings
+from labeler.domain.adapter_folder import WEIGHTS
 from labeler.domain.errors import BadInput
 from labeler.domain.states import UpdateState
+from labeler.roles.process import report_trouble
 from labeler.roles.scheduler import open_due_update
 from labeler.store import Store
 from labeler.store.database import Database
 from labeler.store.tables import Pair
-from tests.support.store import change, last_update, live, rows, shown_to, vote_on
+from tests.support.store import alarms, change, last_update, live, rows, shown_to, vote_on
 from tests.support.tiny import Clock, save_tiny_policy, worker_settings
 from tests.support.worker import PROMPTS, HandTurned, lease_all, vote_for_longer
 from tests.trainer.conftest import assert_measured, equal, load
@@ -202,7 +204,7 @@ def test_a_prompt_that_the_chat_template_refuses_is_set_aside_with_its_words(
     assert aside == ["no system role"]
     assert store.queue.ready() > 0
     [alarm] = shown_to(store, 0)["alarms"]
-    assert alarm.startswith("The chat template refuses 1 prompt (no system role).")
+    assert alarm.startswith("worker: The chat template refuses 1 prompt (no system role).")
 
 
 def test_what_was_set_aside_is_tried_again_when_the_worker_starts(
@@ -237,10 +239,10 @@ def test_no_prompts_raise_an_alarm_that_ends_when_there_are_some(
 ) -> None:
     worker = HandTurned(store, policy, settings, prompts=())
     worker.step()
-    assert "prompts add" in store.reports.status(max_staleness=2)["alarms"][0]
+    assert "prompts add" in alarms(store)[0]
     store.prompts.add(PROMPTS, now=1.0)
     worker.step()
-    assert store.reports.status(max_staleness=2)["alarms"] == []
+    assert alarms(store) == []
 
 
 def test_a_data_dir_of_another_policy_is_refused(
@@ -462,3 +464,40 @@ def test_a_sampler_that_knows_versions_by_their_folders_alone_runs_the_loop(
     assert {pair.version_id for pair in lease_all(store)} == {2}
     assert_measured(policy, rows(database, Pair)[-1])
     assert equal(elsewhere.adapter_state(LIVE), untouched)
+
+
+def test_a_folder_of_the_live_version_that_goes_is_an_alarm_until_it_is_back(
+    worker: HandTurned, store: Store, settings: Settings
+) -> None:
+    version = worker.update().version_id
+    folder = settings.adapters_dir / f"v{version:04d}"
+    worker.work()
+    assert alarms(store) == []
+    away = folder.rename(settings.data_dir / "away")
+    worker.step()
+    [alarm] = alarms(store)
+    assert f"{folder} of the live version is gone" in alarm
+    assert "`livedpo versions rollback`" in alarm
+    away.rename(folder)
+    worker.step()
+    assert alarms(store) == []
+
+
+def test_a_damaged_version_that_was_made_live_is_an_alarm_until_another_one_is(
+    worker: HandTurned, store: Store, settings: Settings
+) -> None:
+    version = worker.update().version_id
+    assert version is not None
+    store.versions.make_live_again(0, now=1.0)
+    worker.step()
+    (settings.adapters_dir / f"v{version:04d}" / WEIGHTS).unlink()
+    store.versions.make_live_again(version, now=1.0)
+    with pytest.raises(DamagedCheckpointError) as damaged:
+        worker.step()
+    report_trouble("worker", store, damaged.value)
+    [alarm] = alarms(store)
+    assert "is incomplete" in alarm
+    assert "`livedpo versions rollback`" in alarm
+    store.versions.make_live_again(0, now=1.0)
+    worker.step()
+    assert alarms(store) == []

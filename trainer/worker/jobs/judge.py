@@ -29,6 +29,9 @@ BATCH_PAIRS = 64
 PROBE_PAIRS = 4
 PROBE_SECONDS = 30.0
 LOOK_SECONDS = 5.0
+# How long a judge that is asked one by one is asked in one turn: then others get theirs.
+TURN_SECONDS = 10.0
+SAY_SECONDS = 3.0
 
 UNASKED: dict[Cause | None, str] = {
     Cause.UNTRAINED: "It has not learned enough from people's votes yet.",
@@ -71,7 +74,6 @@ class JudgeJob:
         self._asked_at = float("-inf")
         self._heard: tuple[int, int] | None = None
         self._noted = judge.requests_spent
-        store.processes.alarm(ROLE, None)  # of a worker that ended
 
     def step(self, now: float) -> bool:
         """Judge what waits, and open the update that the new labels may have made due."""
@@ -148,12 +150,27 @@ class JudgeJob:
         self._asked, self._asked_at = waiting, now
         self._say("Judging pairs.")
         questions = [each.question for each in waiting]
-        if self._thread is None:
-            self._write(self._judge.judge(questions))
-        else:
+        if self._thread is not None:
             self._answer = self._thread.submit(self._judge.judge, questions)
             self._answer.add_done_callback(lambda _: self._wake())
+        elif self._judge.one_by_one:
+            self._ask_one_by_one()
+        else:
+            self._write(self._judge.judge(questions))
         return True
+
+    def _ask_one_by_one(self) -> None:
+        """Ask as much as there is time for, and say how far it is; the rest waits on."""
+        begun, answers = self._clock(), list[Judgement]()
+        for each in self._asked:
+            seconds = self._clock() - begun
+            if answers and seconds >= TURN_SECONDS:
+                break
+            if seconds >= SAY_SECONDS:
+                self._say(f"Judging pairs: {len(answers)} of {len(self._asked)}.")
+            answers += self._judge.judge([each.question])
+        self._asked = self._asked[: len(answers)]
+        self._write(answers)
 
     def _collect(self) -> bool:
         """Write down what a server has answered, if it has."""

@@ -8,7 +8,6 @@ crash say, is removed like those of old versions.
 import contextlib
 import logging
 import threading
-import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
@@ -115,9 +114,10 @@ class UpdateJob:
         except ClaimLostError as error:
             log.warning("%s", error)
         except Exception as error:  # whatever it is, the update fails and the worker lives
-            log.error("Update %s failed:\n%s", claim.update_id, traceback.format_exc())
+            reason = first_line(error)
+            log.error("Update %s failed: %s", claim.update_id, reason, exc_info=error)
             with contextlib.suppress(ClaimLostError):
-                updates.fail(claim, reason=first_line(error), now=self._place.clock())
+                updates.fail(claim, reason=reason, now=self._place.clock())
 
     def _update(self, claim: Claim) -> bool:
         """Train, write, examine, settle; false if the worker was told to stop in training."""

@@ -12,6 +12,7 @@ from labeler.config.settings import Settings
 from labeler.domain.errors import BadInput, LivedpoError
 from labeler.store import Store, open_store
 from labeler.store.database import Database
+from labeler.store.engines import sqlite
 from labeler.store.learning.pruning import tidy
 from labeler.store.tables import Pair
 from tests.labeler.store.learning.test_pruning import NOW, expire
@@ -31,6 +32,18 @@ def test_it_runs_in_wal_with_full_sync_and_foreign_keys(database: Database) -> N
             for name in ("journal_mode", "synchronous", "foreign_keys")
         ]
     assert settings == ["wal", 2, 1]
+
+
+def test_a_database_that_another_program_holds_is_one_sentence(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0)
+    store = open_store(url)
+    with contextlib.closing(sqlite3.connect(tmp_path / "test.sqlite")) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(LivedpoError, match=r"is busy: another program .*backup"):
+            store.processes.say("web", "Serving.", pid=1, now=1.0)
+    store.processes.say("web", "Serving.", pid=1, now=1.0)
 
 
 def test_a_database_of_another_program_is_refused_and_left_alone(tmp_path: Path) -> None:

@@ -24,9 +24,9 @@ class Looks:
         self._rater = store.raters.local(now=1.0)
         real = store.reports.shown_to_all
 
-        def counted(rules: Any) -> Any:
+        def counted(rules: Any, **seen: Any) -> Any:
             self.count += 1
-            return real(rules)
+            return real(rules, **seen)
 
         monkeypatch.setattr(store.reports, "shown_to_all", counted)
 

@@ -380,7 +380,7 @@ def test_training_and_alarms_are_shown(screen: Screen, store: Store) -> None:
     )
     store.processes.alarm("worker", "The worker died.")
     screen.refresh()
-    expect(screen.page.locator("#alarms")).to_have_text("The worker died.")
+    expect(screen.page.locator("#alarms")).to_contain_text("worker: The worker died. It is")
     store.processes.alarm("worker", None)
     screen.refresh()
     expect(screen.page.locator("#alarms p")).to_have_count(0)
