@@ -4,6 +4,8 @@ store = open_store(settings.database_url)
 store.votes.record(ballot, rater_id=1, now=time.time())
 """
 
+from filelock import BaseFileLock
+
 from labeler.domain.errors import BadInput
 from labeler.store.database import Database
 from labeler.store.learning.judging import Judging
@@ -64,6 +66,10 @@ class Store:
     def change_mark(self) -> int:
         """A number that changes with every commit, for whoever polls for news."""
         return self._database.change_mark()
+
+    def worker_lock(self) -> BaseFileLock | None:
+        """Held by the one worker of this database; None if this kind of database has no locks."""
+        return self._database.lock("worker")
 
     def close(self) -> None:
         """Give the database connections back."""

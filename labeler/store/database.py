@@ -12,6 +12,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
+from filelock import BaseFileLock
 from sqlalchemy.exc import ArgumentError, DatabaseError
 from sqlmodel import Session
 
@@ -78,6 +79,13 @@ class Database:
                 return False
             row = connection.execute(sa.text("SELECT version_num FROM alembic_version")).first()
         return row is not None and row[0] == head
+
+    def lock(self, name: str) -> BaseFileLock | None:
+        """A lock that one process of all that use this database can hold, if there is one.
+
+        It ends with its process, however that ends, and goes along when the database is moved.
+        """
+        return self._engine.lock(name)
 
     def close(self) -> None:
         """Give the connections back."""

@@ -6,6 +6,7 @@ Labels count once, never is there half a version, and the judge judges no pair t
 import json
 import multiprocessing
 import time
+import uuid
 from collections import Counter
 from pathlib import Path
 
@@ -13,15 +14,16 @@ import pytest
 
 from labeler.config.load import as_environment
 from labeler.config.settings import Settings
+from labeler.domain.states import UpdateState
 from labeler.store import Store, open_store
 from tests.support.dying_role import run_with
 from tests.support.service import settings_environment
-from tests.support.store import live
+from tests.support.store import last_update, live
 from tests.support.tiny import worker_settings
 from tests.support.worker import PROMPTS, HandTurned
 from tests.trainer.conftest import load
 from trainer.policy.adapters import read_adapter
-from trainer.worker.main import worker_name
+from trainer.worker.main import alone, take_over
 
 N = 4
 LABELS = 12
@@ -46,7 +48,11 @@ def run_dying_worker(settings: Settings, point: str) -> int:
 
 def fresh_worker(store: Store, settings: Settings) -> HandTurned:
     policy = load(Path(settings.policy), lora_alpha=settings.lora_alpha)
-    return HandTurned(store, policy, settings, name=worker_name(settings), clock=time.time)
+    token = uuid.uuid4().hex
+    with alone(settings, store) as is_alone:
+        assert is_alone
+        take_over(store, token)
+    return HandTurned(store, policy, settings, name=token, clock=time.time)
 
 
 @pytest.mark.parametrize(
@@ -82,6 +88,25 @@ def test_labels_count_once_and_the_old_or_the_new_version_is_live(
     assert status["labels"] == {"human": N, "judge": 0, "fresh": 0, "used": N}
     used = [row.vote.used_in_update for row in store.reports.votes()]
     assert used == [1] * N, json.dumps(used)
+
+
+def test_a_data_dir_that_was_moved_after_a_kill_goes_on_at_once(
+    tiny_policy: Path, tmp_path: Path
+) -> None:
+    """Nothing that says who holds the update names a path or a host."""
+    before = settings_for(tiny_policy, tmp_path / "before")
+    store = open_store(before.database_url)
+    fresh_worker(store, before).make_due()
+    assert run_dying_worker(before, "training") == -9
+    store.close()
+
+    moved = settings_for(tiny_policy, before.data_dir.rename(tmp_path / "after"))
+    store = open_store(moved.database_url)
+    assert fresh_worker(store, moved).step()
+    update = last_update(store)
+    assert (update.state, update.attempt) == (UpdateState.PROMOTED, 2)
+    assert store.reports.status(max_staleness=2)["labels"]["used"] == N
+    store.close()
 
 
 def judging_settings(policy: Path, data_dir: Path) -> Settings:

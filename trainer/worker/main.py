@@ -7,10 +7,12 @@ run_worker  =  wait for the lock; load the policy, put the jobs together, turn u
 import contextlib
 import logging
 import os
-import socket
 import sys
 import threading
 import time
+import uuid
+from collections.abc import Iterator
+from contextlib import nullcontext
 
 import torch
 from filelock import FileLock, Timeout
@@ -49,6 +51,7 @@ from trainer.worker.workplace import Workplace
 log = logging.getLogger(__name__)
 
 FIRST_IDLE_SECONDS = 0.05
+LOCK_SECONDS = 0.2
 MAX_IDLE_SECONDS = 0.5  # a vote, an ask or a rollback is noticed that fast
 IDLE_FACTOR = 1.5
 SHARED_PARAMETERS = 30_000_000
@@ -134,16 +137,32 @@ def run_worker(settings: Settings, store: Store, stop: threading.Event) -> None:
     add_first_prompts(settings, store, log.info)
     life = SignOfLife(store, time.time, stop)
     life.say("Waiting for an earlier worker to end.")
-    lock = FileLock(settings.data_dir / "worker.lock", timeout=0)
-    while not stop.wait(0.2):
-        with contextlib.suppress(Timeout), lock:
-            _work(settings, store, life, stop)
+    token = uuid.uuid4().hex
+    while not stop.wait(LOCK_SECONDS):
+        with contextlib.suppress(Timeout), alone(settings, store) as is_alone:
+            if is_alone:
+                take_over(store, token)
+            _work(settings, store, life, stop, token)
             return
 
 
-def worker_name(settings: Settings) -> str:
-    """The same for every worker of this place: a new one inherits the claims of the one before."""
-    return f"{socket.gethostname()}:{settings.data_dir.resolve()}"
+@contextlib.contextmanager
+def alone(settings: Settings, store: Store) -> Iterator[bool]:
+    """Be the one worker of the data dir and of the database; whether that is certain.
+
+    Raises Timeout if another one lives. The locks end with their process and move with their
+    folders, so whoever holds them needs no name of a host or a path to know.
+    """
+    of_database = store.worker_lock()
+    with FileLock(settings.data_dir / "worker.lock", timeout=0), of_database or nullcontext():
+        yield of_database is not None
+
+
+def take_over(store: Store, token: str) -> None:
+    """Free the update that a worker held which has died, wherever it was."""
+    left = store.updates.take_over(worker=token)
+    if left is not None:
+        log.warning("A worker that has ended left update %s behind; it is taken up now.", left)
 
 
 def threads_for(policy: Policy) -> int:
@@ -158,7 +177,9 @@ def rest_after(turn: Turn, rest: float) -> float:
     return min(IDLE_FACTOR * rest, MAX_IDLE_SECONDS) if turn is Turn.IDLE else FIRST_IDLE_SECONDS
 
 
-def _work(settings: Settings, store: Store, life: SignOfLife, stop: threading.Event) -> None:
+def _work(
+    settings: Settings, store: Store, life: SignOfLife, stop: threading.Event, token: str
+) -> None:
     """Load the policy and work, again for each version of another shape that goes live."""
     if QUIET in sys.argv[1:] or not sys.stderr.isatty():
         disable_progress_bar()
@@ -168,8 +189,7 @@ def _work(settings: Settings, store: Store, life: SignOfLife, stop: threading.Ev
             policy = load_live_policy(store, settings, life.say)
             torch.set_num_threads(settings.threads or threads_for(policy))
             sampler = LocalSampler(policy, dtype=settings.sampling_dtype)
-            name = worker_name(settings)
-            worker = make_worker(store, policy, sampler, settings, name=name, stop=stop)
+            worker = make_worker(store, policy, sampler, settings, name=token, stop=stop)
         with contextlib.closing(worker):
             _turn(worker, store, stop)
 

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 import sqlalchemy as sa
-from filelock import FileLock
+from filelock import BaseFileLock, FileLock
 
 from labeler.domain.errors import BadInput, LivedpoError
 
@@ -110,10 +110,14 @@ class Sqlite:
             )
         return None
 
-    def _migration_lock(self) -> AbstractContextManager[object]:
+    def lock(self, name: str, *, timeout: float = 0.0) -> BaseFileLock | None:
+        """A lock that one process of all that use this file can hold; None if it has no path."""
         if self._file is None:
-            return nullcontext()
-        return FileLock(f"{self._file}.migrate.lock", timeout=BUSY_SECONDS)
+            return None
+        return FileLock(f"{self._file}.{name}.lock", timeout=timeout)
+
+    def _migration_lock(self) -> AbstractContextManager[object]:
+        return self.lock("migrate", timeout=BUSY_SECONDS) or nullcontext()
 
     def _use_wal(self) -> None:
         """WAL is a property of the file, and is set outside a transaction."""

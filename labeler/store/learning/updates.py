@@ -97,9 +97,9 @@ class Updates:
     ) -> Claim | None:
         """Take the open update, or one whose worker died; None if there is none to take.
 
-        `worker` names the process's place, not the process: a worker that starts again under the
-        same name takes up what its predecessor held. `reliability` is how much the votes of each
-        rater weigh.
+        `worker` is a token of the process. Another one's update is free once its heart has stopped,
+        or when the worker that knows itself to be alone has said so (`take_over`). `reliability` is
+        how much the votes of each rater weigh.
         """
         with self._database.read() as session:
             if session.exec(_open()).first() is None:
@@ -124,6 +124,19 @@ class Updates:
             update.attempt = claim.attempt
             update.heartbeat_at, update.steps_done = now, 0
             return claim
+
+    def take_over(self, *, worker: str) -> int | None:
+        """Free the update that another process holds; returns its number, None if there is none.
+
+        For a worker that holds the lock of this database: no other one lives. The attempt in which
+        that one died counts.
+        """
+        with self._database.write() as session:
+            update = session.exec(_open()).first()
+            if update is None or update.worker in (None, worker):
+                return None
+            _let_go(update)
+            return update.id
 
     def beat(self, claim: Claim, state: UpdateState, *, done: int, total: int, now: float) -> None:
         """Say that the worker lives and how far it is. Raises ClaimLostError."""
@@ -309,8 +322,13 @@ def _can_go_on(session: Session, claim: Claim, version: NewVersion | None = None
 
 def _give_back(update: Update) -> None:
     """Open the update again; the attempt does not count."""
-    update.state, update.worker, update.heartbeat_at = UpdateState.OPEN, None, None
+    _let_go(update)
     update.attempt -= 1
+
+
+def _let_go(update: Update) -> None:
+    """Nobody holds the update any more."""
+    update.state, update.worker, update.heartbeat_at = UpdateState.OPEN, None, None
 
 
 def _overtaken(claim: Claim) -> ClaimLostError:

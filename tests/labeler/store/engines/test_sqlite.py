@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from filelock import Timeout
 
 from labeler.config.settings import Settings
 from labeler.domain.errors import BadInput, LivedpoError
@@ -44,6 +45,20 @@ def test_a_database_that_another_program_holds_is_one_sentence(
         with pytest.raises(LivedpoError, match=r"is busy: another program .*backup"):
             store.processes.say("web", "Serving.", pid=1, now=1.0)
     store.processes.say("web", "Serving.", pid=1, now=1.0)
+
+
+def test_one_process_can_hold_the_lock_of_a_database_by_whatever_path_it_came(
+    url: str, tmp_path: Path
+) -> None:
+    (tmp_path / "link").symlink_to(tmp_path)
+    one, other = open_store(url), open_store(f"sqlite:///{tmp_path}/link/test.sqlite")
+    held, wanted = one.worker_lock(), other.worker_lock()
+    assert held is not None
+    assert wanted is not None
+    with held, pytest.raises(Timeout), wanted:
+        pass
+    with wanted:
+        pass
 
 
 def test_a_database_of_another_program_is_refused_and_left_alone(tmp_path: Path) -> None:

@@ -186,6 +186,38 @@ def test_an_update_that_kills_its_worker_every_time_fails_and_gives_its_labels_b
     assert status["labels"]["fresh"] == N
 
 
+def test_a_worker_that_is_alone_takes_over_at_once_and_the_dead_attempt_is_fenced_off(
+    store: Store,
+) -> None:
+    vote(store, N)
+    open_update(store)
+    dead = claim(store, "first", now=1011.0)
+    store.updates.beat(dead, UpdateState.TRAINING, done=1, total=2, now=1012.0)
+    assert store.updates.claim(worker="second", rules=RULES.votes, now=1013.0) is None
+    assert store.updates.take_over(worker="second") == dead.update_id
+    assert store.updates.take_over(worker="second") is None, "nobody holds it"
+    again = claim(store, "second", now=1013.0)
+    assert again.attempt == 2
+    assert store.updates.take_over(worker="second") is None, "it is one's own"
+    with pytest.raises(ClaimLostError):
+        promote(store, dead, 1)
+    promote(store, again, 1)
+    assert store.reports.status(max_staleness=2)["labels"]["used"] == N
+
+
+def test_an_update_that_kills_a_new_process_every_time_fails(store: Store) -> None:
+    vote(store, N)
+    open_update(store)
+    for number in range(MAX_ATTEMPTS):
+        store.updates.take_over(worker=f"process {number}")
+        claim(store, f"process {number}", now=1011.0)
+    store.updates.take_over(worker="the last one")
+    assert store.updates.claim(worker="the last one", rules=RULES.votes, now=1012.0) is None
+    status = store.reports.status(max_staleness=2)
+    assert status["updates"] == {"done": 0, "rejected": 0, "failed": 1, "running": 0}
+    assert status["labels"]["fresh"] == N
+
+
 def test_a_released_update_is_open_again_and_loses_no_attempt(store: Store) -> None:
     vote(store, N)
     open_update(store)
