@@ -1,10 +1,13 @@
 """Which two prompts people are shown, answered before and after."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from labeler.config.settings import Settings
+from labeler.domain.judging import Judgement, Question
 from labeler.store import Store
 from labeler.store.database import Database
 from labeler.store.tables import Pair
@@ -15,6 +18,7 @@ from tests.trainer.worker.test_asking import worker  # noqa: F401  (a fixture)
 from tests.trainer.worker.test_worker import FolderSampler
 from trainer.gate.examine import NO_JUDGE
 from trainer.gate.examples import MAX_PROMPT_CHARS, MAX_TEXT_CHARS, examples_of, shortest_prompts
+from trainer.judge.function import FunctionJudge
 from trainer.policy.policy import Policy
 from trainer.sampling.samples import Prompt, Response, Sample
 
@@ -112,3 +116,29 @@ def test_a_judge_that_goes_by_the_place_prefers_neither_version(
     even = update.finding.equal_length
     assert even.low < 0.5 < even.high
     assert even.count == won.count
+
+
+def test_an_update_beats_before_each_call_of_a_judge_that_may_be_slow(
+    store: Store, policy: Policy, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged = settings.model_copy(
+        update={"judge": "py:tests.support.judges:in_front", "judge_after": None}
+    )
+    turned, beats, silences = HandTurned(store, policy, judged), [0], list[int]()
+    beat, judge = store.updates.beat, FunctionJudge.judge
+
+    def heard(*words: Any, **more: Any) -> None:
+        beats[0] += 1
+        beat(*words, **more)
+
+    def asked(self: FunctionJudge, questions: Sequence[Question]) -> list[Judgement]:
+        silences.append(beats[0])
+        assert len(questions) == 1
+        return judge(self, questions)
+
+    turned.make_due()
+    monkeypatch.setattr(store.updates, "beat", heard)
+    monkeypatch.setattr(FunctionJudge, "judge", asked)
+    assert turned.step()
+    assert len(silences) == 2 * settings.gate_prompts
+    assert len(set(silences)) == len(silences), "each call after a beat of its own"
