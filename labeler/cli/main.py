@@ -49,7 +49,7 @@ from labeler.domain.states import Source
 from labeler.files.export import FILLED, FORMATS, filled_rows, write_export, write_rows
 from labeler.roles import MODULES
 from labeler.roles.disk import disk_of
-from labeler.roles.terminal import tell, tell_lines
+from labeler.roles.terminal import show_bugs, tell, tell_lines
 
 if TYPE_CHECKING:
     from labeler.store.views.reports import VersionRow
@@ -309,6 +309,7 @@ def _make_live(settings: Settings, version_id: int | None) -> None:
 
 def main() -> None:
     """Run the command line: errors are one sentence, exit codes 0, 1 (failed) and 2 (wrong use)."""
+    show_bugs()
     try:
         cli(standalone_mode=False)
     except click.ClickException as error:

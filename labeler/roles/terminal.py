@@ -5,6 +5,7 @@ What stands in a sentence may be a stranger's text, so nothing reaches the termi
 
 import contextlib
 import sys
+import traceback
 
 import click
 
@@ -19,6 +20,13 @@ def tell(sentence: str, *, err: bool = False) -> None:
 def tell_lines(text: str, *, err: bool = False) -> None:
     """Print text that is meant to have several lines, as the help of a command."""
     _print(visible_lines(text), err=err)
+
+
+def show_bugs() -> None:
+    """From now on the traceback of a bug, which may quote anything, comes by this door too."""
+    sys.excepthook = lambda kind, error, where: tell_lines(
+        "".join(traceback.format_exception(kind, error, where)).rstrip(), err=True
+    )
 
 
 def _print(text: str, *, err: bool) -> None:

@@ -116,6 +116,7 @@ def test_a_full_disk_ends_nothing_and_loses_no_saved_vote(service: Service) -> N
     saved = vote_until_refused(client)
     wait_until(lambda: any("cannot be written" in line for line in service.lines), "a word")
     assert service.process.poll() is None
+    assert not any("Traceback" in line or "Logging error" in line for line in service.lines)
     assert httpx.get(service.url, **PLAIN).is_success
     limit_files(service, resource.RLIM_INFINITY)
     assert client.state()["votes"] == before["votes"] + saved
