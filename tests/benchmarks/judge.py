@@ -35,7 +35,7 @@ from labeler.config.load import load_settings
 from labeler.store import open_store
 from labeler.store.database import Database
 from labeler.store.tables import Pair, Prompt
-from tests.benchmarks.processes import measured_alone
+from tests.benchmarks.loop_sides import alone
 from tests.support.patience import wait_until
 from tests.support.service import settings_environment
 from trainer.policy.adapters import read_adapter
@@ -133,9 +133,7 @@ def answers(folder: Path, live: Any, prompts: Sequence[Any]) -> list[tuple[float
 
 def trl_seconds(pairs: int) -> float:
     """TRL's trainer on as many pairs, warm: without imports, loading and first steps."""
-    words = ["--child", "trl judged", "--batch", str(TRL_BATCH), "--pairs", str(pairs)]
-    found = measured_alone("tests.benchmarks.trl_loop", words)
-    return pairs / float(found["pairs_per_second"])
+    return pairs / alone("trl", judged=True, batch=TRL_BATCH, pairs=pairs).pairs_per_second
 
 
 def seconds_to_end(words: str, settings: Sequence[str]) -> float:

@@ -1,100 +1,119 @@
 """A real model beside its peers: `python -m tests.benchmarks.real_model [--quick] [--json]`.
 
-SmolLM2-135M on two threads, ours as the service runs it. `generate` and TRL get their best dtype
-and batch, searched first. Sides take turns, and ratios are worked out within each round.
+SmolLM2-135M on two threads, ours as the service runs it. Every peer gets its best dtype, batch and
+number of slots, searched first and said. Sides take turns, and ratios are worked out within each
+round. What is not installed is a row that says so.
 
     sampling_vs_generate    useful tokens a second, two replies to each of SmolLM2's own prompts
+    sampling_vs_llama_cpp   the same beside llama.cpp, weights in Q8_0
     update_vs_trl           pairs a second of an update, prompt 64 and responses 128 tokens
     update_memory_vs_trl    peak memory of the same, above the loaded model
+    loop_vs_trl             pairs a second of the whole loop, in updates of 16
+    judge_time_vs_trl       seconds of `livedpo judge` with a `py:` judge, its gate included
 
-`--quick` takes fewer prompts, pairs and rounds. Other work on the machine blurs the figures.
+The share of the limit is how much of the time products alone would take at the rate of this
+machine's best ones (and in sampling, reading the cache). `--quick` takes fewer prompts, pairs and
+rounds, and tries peers at fewer sizes. Other work on the machine blurs the figures.
 """
 
 import argparse
-import itertools
 import json
-import statistics
-from pathlib import Path
-from typing import Any
+import sys
+import time
+from dataclasses import dataclass
 
 import torch
-from tqdm import tqdm
-from transformers import AutoModelForCausalLM
 
-from labeler.config.parts.model import Model
-from labeler.config.parts.sampling import Sampling
-from labeler.config.policies import SMOLLM2, first_prompts
-from labeler.files.prompts import read_prompts
-from tests.benchmarks import trl_update
-from tests.benchmarks.trl_sampling import COPIES, generated, useful_rate
-from trainer.policy.gguf import unpacked
-from trainer.policy.load import load_policy
-from trainer.policy.policy import LIVE
-from trainer.sampling.local import LocalSampler
-
-THREADS = 2
-DTYPES, BATCHES = (torch.float32, torch.bfloat16), (4, 16, 64)
-SEARCHED_TOKENS = 16  # a reply, where `generate` is only searched
-GOALS = {"sampling_vs_generate": 4.0, "update_vs_trl": 4.0, "update_memory_vs_trl": 0.5}
+from tests.benchmarks.real import loop, sampling, update
+from tests.benchmarks.real.rows import GOALS, Row, line_of, profile_of
 
 
-def sampling(prompts: int, tokens: int, rounds: int) -> dict[str, Any]:
-    """Ours against `generate` on the plain model without an adapter."""
-    policy = load_policy(Model(policy=SMOLLM2, device="cpu"))
-    folder = Path(unpacked(SMOLLM2, lambda _: None))
-    plain = {dtype: AutoModelForCausalLM.from_pretrained(folder, dtype=dtype) for dtype in DTYPES}
-    asked = read_prompts(first_prompts(SMOLLM2)).prompts
-    rows = [policy.prompt_tokens(messages) for messages in itertools.islice(asked, prompts)]
-    settings = Sampling(temperature=0.6, top_p=0.9, max_new_tokens=tokens)
-    short = settings.model_copy(update={"max_new_tokens": SEARCHED_TOKENS})
-    sampler = LocalSampler(policy)
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured, and what peers are tried at."""
 
-    def ours(seed: int) -> list[list[int]]:
-        drawn = sampler.draw(LIVE, rows, settings, seed=seed, copies=COPIES)
-        return [response.tokens for answer in drawn for response in answer]
-
-    def search(dtype: torch.dtype, batch: int) -> float:
-        some = rows[: max(batch, BATCHES[0])]
-        return useful_rate(lambda: generated(plain[dtype], policy, some, batch, short))
-
-    searched = {
-        way: search(*way) for way in itertools.product(DTYPES, BATCHES) if way[1] <= prompts
-    }
-    dtype, batch = max(searched, key=lambda way: searched[way])
-    mine, theirs = [], []
-    for number in tqdm(range(rounds), desc="sampling"):
-        mine.append(useful_rate(lambda seed=number: ours(seed)))
-        theirs.append(useful_rate(lambda: generated(plain[dtype], policy, rows, batch, settings)))
-    ratios = [a / b for a, b in zip(mine, theirs, strict=True)]
-    return row(ratios) | {"ours": mine, "generate": theirs, "peer": f"{dtype}, {batch} prompts"}
+    rounds: int
+    prompts: int  # each answered twice
+    tokens: int  # of a reply, where sampling is measured
+    generate_batches: tuple[int, ...]
+    slots: tuple[int, ...]
+    update_pairs: int
+    update_batches: tuple[int, ...]
+    loop_pairs: int
+    warm_pairs: int
+    searched_pairs: int
+    loop_batches: tuple[int, ...]
+    labels: int
 
 
-def row(ratios: list[float]) -> dict[str, Any]:
-    """What `--json` has of each comparison."""
-    low, high = min(ratios), max(ratios)
-    return {
-        "ratio": statistics.median(ratios),
-        "low": low,
-        "high": high,
-        "rounds": len(ratios),
-    }
+FULL = Sizes(
+    rounds=3,
+    prompts=128,
+    tokens=128,
+    generate_batches=(4, 16, 64),
+    slots=(4, 8, 16, 32),
+    update_pairs=64,
+    update_batches=(1, 2, 4),
+    loop_pairs=128,
+    warm_pairs=16,
+    searched_pairs=16,
+    loop_batches=(4, 8, 16),
+    labels=256,
+)
+QUICK = Sizes(
+    rounds=1,
+    prompts=16,
+    tokens=32,
+    generate_batches=(4, 16),
+    slots=(4, 8),
+    update_pairs=8,
+    update_batches=(4,),
+    loop_pairs=16,
+    warm_pairs=2,
+    searched_pairs=4,
+    loop_batches=(8,),
+    labels=16,
+)
 
 
-def measure(*, quick: bool) -> dict[str, Any]:
-    """All rows, by name."""
-    prompts, tokens, rounds = (16, 32, 1) if quick else (128, 128, 3)
-    found = {"sampling_vs_generate": sampling(prompts, tokens, rounds)}
-    pairs, batches = (16, (1, 4)) if quick else (64, None)
-    update = trl_update.compare("smollm2", pairs, rounds, THREADS, batches)
-    for name, ratios in (("update_vs_trl", "speed"), ("update_memory_vs_trl", "memory")):
-        low, middle, high = update[f"{ratios}_ratio"]
-        found[name] = {"ratio": middle, "low": low, "high": high, "rounds": update["rounds"]}
-        found[name] |= {"peer": update["best_of_trl"]}
-    found["update_vs_trl"] |= {
-        "share_of_limit": update["share_of_limit"],
-        "profile": update["profile"],
-    }
-    return found
+def measure(sizes: Sizes, threads: int) -> dict[str, Row]:
+    """All rows, by name; each part is told on stderr as it ends."""
+    began = time.perf_counter()
+    found: dict[str, Row] = {}
+
+    def told(rows: dict[str, Row]) -> None:
+        for name, row in rows.items():
+            print(f"[{time.perf_counter() - began:5.0f} s] {line_of(name, row)}", file=sys.stderr)
+        found.update(rows)
+
+    told(
+        sampling.compare(
+            sizes.prompts,
+            sizes.tokens,
+            sizes.rounds,
+            batches=sizes.generate_batches,
+            slots=sizes.slots,
+            threads=threads,
+        )
+    )
+    told(
+        update.compare(
+            sizes.update_pairs, sizes.rounds, batches=sizes.update_batches, threads=threads
+        )
+    )
+    told(
+        loop.compare(
+            sizes.loop_pairs,
+            sizes.labels,
+            sizes.rounds,
+            warm=sizes.warm_pairs,
+            searched=sizes.searched_pairs,
+            batches=sizes.loop_batches,
+            sampled_at_most=found["sampling_vs_generate"]["limit_tokens_per_second"],
+            threads=threads,
+        )
+    )
+    return {name: found[name] for name in GOALS}
 
 
 def main() -> None:
@@ -102,20 +121,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer prompts, pairs and rounds")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    parser.add_argument("--threads", type=int, default=2, help="of ours and of every peer")
     options = parser.parse_args()
-    torch.set_num_threads(THREADS)
-    found = measure(quick=options.quick)
+    torch.set_num_threads(options.threads)
+    found = measure(QUICK if options.quick else FULL, options.threads)
     if options.json:
         print(json.dumps(found))
         return
-    for name, line in found.items():
-        print(
-            f"{name:24}{line['ratio']:6.2f}x [{line['low']:.2f}, {line['high']:.2f}], goal "
-            f"{GOALS[name]}x, against {line['peer']}"
-        )
-    print(f"update: {found['update_vs_trl']['share_of_limit']:.0%} of the arithmetic limit; of it")
-    for kind, share in found["update_vs_trl"]["profile"]:
-        print(f"  {share:6.1%}  {kind}")
+    print("\n".join(line_of(name, row) for name, row in found.items()))
+    for name, row in found.items():
+        print("\n".join(profile_of(name, row)))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from transformers import AutoModelForCausalLM, ContinuousBatchingConfig, Generat
 
 from labeler.config.parts.model import Model
 from labeler.config.parts.sampling import Sampling
-from trainer.fast.matmul import linear
+from trainer.fast.matmul import linear, packed
 from trainer.policy.batch import left_padded
 from trainer.policy.load import load_policy
 from trainer.policy.policy import LIVE, Policy
@@ -99,8 +99,10 @@ def measure(rounds: int) -> Figures:
     steps.update()
     steps.close()
 
-    products, reading, copying = _product_rate(), _cache_rate(), _copy_rate()
-    limit = _limit(policy, prompts, _ours(sampler, prompts, seed=0), products, reading)
+    config = policy.model.config
+    products = product_rate(config.hidden_size, config.intermediate_size, torch.float32)
+    reading, copying = cache_rate(), _copy_rate()
+    most = limit(policy, prompts, _ours(sampler, prompts, seed=0), products, reading)
     ratios = [mine / theirs for mine, theirs in zip(ours, generate, strict=True)]
     return Figures(
         ours=_rounded(ours),
@@ -111,12 +113,12 @@ def measure(rounds: int) -> Figures:
         generate_with_adapter=round(others[0]),
         generate_static_cache=round(others[1]),
         continuous_batching=round(others[2]),
-        limit=round(limit),
-        share_of_limit=round(statistics.median(ours) / limit, 3),
+        limit=round(most),
+        share_of_limit=round(statistics.median(ours) / most, 3),
         products_gflops=round(products / 1e9),
         cache_read_gb_s=round(reading / 1e9, 1),
         copy_gb_s=round(copying / 1e9, 1),
-        time_by_kind=_profile(lambda: _ours(sampler, prompts, seed=0)),
+        time_by_kind=shares_of(lambda: _ours(sampler, prompts, seed=0)),
     )
 
 
@@ -209,7 +211,7 @@ def _useful(tokens: list[int], policy: Policy) -> list[int]:
     return tokens[: ends[0] + 1] if ends else tokens
 
 
-def _limit(
+def limit(
     policy: Policy,
     prompts: Prompts,
     responses: Sequence[Sequence[int]],
@@ -245,13 +247,13 @@ def _best_seconds(run: Callable[[], object], times: int = 30) -> float:
     return min(seconds)
 
 
-def _product_rate(rows: int = 256) -> float:
-    """FLOP a second of one product as in the starter's MLP."""
-    x, weight = torch.randn(rows, 192), torch.randn(640, 192)
-    return 2 * rows * 192 * 640 / _best_seconds(lambda: linear(x, weight))
+def product_rate(width: int, wide: int, dtype: torch.dtype, rows: int = 256) -> float:
+    """FLOP a second of one product as in an MLP of these widths, at the rows of a step."""
+    x, weight = torch.randn(rows, width, dtype=dtype), packed(torch.randn(wide, width, dtype=dtype))
+    return 2 * rows * width * wide / _best_seconds(lambda: linear(x, weight))
 
 
-def _cache_rate(rows: int = 256, columns: int = 80) -> float:
+def cache_rate(rows: int = 256, columns: int = 80) -> float:
     """Bytes a second in the scores of one layer, over four layers' caches in turn."""
     layers = [torch.randn(rows * 2, 176, 48) for _ in range(8)]
     query = torch.randn(rows * 2, 2, 48)
@@ -278,7 +280,7 @@ KINDS = {
 }
 
 
-def _profile(run: Callable[[], object]) -> dict[str, float]:
+def shares_of(run: Callable[[], object]) -> dict[str, float]:
     """Share of each kind of work in the time on the main thread; the rest is Python."""
     begin = time.perf_counter()
     with profile(activities=[ProfilerActivity.CPU]) as recorded:

@@ -268,13 +268,14 @@ def flops_of_a_pair(pairs: Pairs, folder: Path) -> float:
     return 4 * (tokens * layer * config["num_hidden_layers"] + said * width * config["vocab_size"])
 
 
-def matmul_flops_per_second() -> float:
+def matmul_flops_per_second(*dtypes: torch.dtype) -> float:
     """What this machine does in the best matrix product that torch offers, 1024 cubed."""
     from trainer.fast.matmul import linear
 
-    x, y = torch.randn(2, 1024, 1024)
     best = math.inf
-    for product in (linear, torch.nn.functional.linear):
+    products = itertools.product(dtypes, (linear, torch.nn.functional.linear))
+    for dtype, product in products:
+        x, y = torch.randn(2, 1024, 1024).to(dtype)
         for _ in range(20):
             started = time.perf_counter()
             product(x, y)
@@ -308,7 +309,8 @@ def compare(
         (work / "pairs.json").write_text(json.dumps(pairs))
         for side in tqdm(sides * rounds, unit="run"):
             found[side].append(child(*side, shape=shape, work=work, threads=threads))
-        limit = matmul_flops_per_second() / flops_of_a_pair(pairs, model)
+        dtypes = {torch.float32, torch.bfloat16} if ours_side[2] == "auto" else {torch.float32}
+        limit = matmul_flops_per_second(*dtypes) / flops_of_a_pair(pairs, model)
     ours = found.pop(ours_side)
     best = max(found.values(), key=lambda runs: statistics.median(r.pairs_per_second for r in runs))
     return {
