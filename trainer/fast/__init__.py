@@ -11,6 +11,7 @@ PRIVATE_NAMES = {
     "torch._softmax_backward_data": ["trainer.fast.attention"],
     "transformers.PreTrainedConfig._attn_implementation": [
         "trainer.fast.attention",
+        "trainer.fast.checkpoints",
         "trainer.sampling.decoding",
     ],
     "transformers.PreTrainedModel._is_stateful": ["trainer.sampling.decoding"],

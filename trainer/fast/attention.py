@@ -86,20 +86,20 @@ class PairAttention(torch.autograd.Function):
             _put(out, span, torch.bmm(weights, v_SD))
             kept.append(weights if len(mask) <= KEPT_TOKENS else None)
         out[:, packed.spans[-1].end :] = 0
-        ctx.save_for_backward(q, k, v)
-        ctx.packed, ctx.masks, ctx.scores, ctx.kept = packed, masks, scores, kept
+        ctx.save_for_backward(q, k, v, *kept)
+        ctx.packed, ctx.masks, ctx.scores = packed, masks, scores
         return out
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of q, k and v; the rest has none."""
-        q, k, v = ctx.saved_tensors
+        q, k, v, *all_kept = ctx.saved_tensors
         scores: Scores = ctx.scores
         to_q, to_k, to_v = (
             torch.empty_like(x.transpose(1, 2), memory_format=torch.contiguous_format)
             for x in (q, k, v)
         )
-        for span, mask, kept in zip(ctx.packed.spans, ctx.masks, ctx.kept, strict=True):
+        for span, mask, kept in zip(ctx.packed.spans, ctx.masks, all_kept, strict=True):
             q_GD, k_SD, v_SD = _grouped(q, k, span), _part(k, span), _part(v, span)
             weights = scores.weights(q_GD, k_SD, mask) if kept is None else kept
             out_GD = _grouped(gradient.transpose(1, 2), k, span)

@@ -4,6 +4,7 @@ What a training pass keeps grows with its tokens. The estimate counts the inputs
 linear layers, half as much again for what lies between them, in the dtype of the weights.
 """
 
+import psutil
 import torch
 from torch import nn
 from transformers import PreTrainedModel
@@ -14,6 +15,7 @@ from trainer.fast.layout import FILL
 CPU_BYTES = 2**30
 CPU_TOKENS = 640  # a few pairs fill the cores; more at once would only take more memory
 GPU_SHARE = 0.3  # of the whole device; the model, its cache and other processes have the rest
+FREE_SHARE = 0.8  # of what is free, where that is less
 BETWEEN = 1.5
 CPU_MESSAGES = (  # of torch's allocator, and of oneDNN
     "can't allocate memory",
@@ -27,8 +29,20 @@ def training_tokens(base: PreTrainedModel) -> int:
     """How many tokens one forward and backward pass may take. The same on every like machine."""
     if base.device.type == "cuda":
         room = GPU_SHARE * torch.cuda.get_device_properties(base.device).total_memory
-        return max(1, int(room / token_bytes(base)))
+        return max(1, int(min(room, FREE_SHARE * free_bytes(base.device)) / token_bytes(base)))
     return max(1, min(CPU_TOKENS, int(CPU_BYTES / token_bytes(base))))
+
+
+def fits_at_once(base: PreTrainedModel, tokens: int) -> bool:
+    """Whether a pass may keep so many tokens. What cannot be taken apart is the longest pair."""
+    return tokens * token_bytes(base) <= FREE_SHARE * free_bytes(base.device)
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory that could still be taken on this device."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return int(psutil.virtual_memory().available)
 
 
 def row_tokens(tokens: int, budget: int) -> int:
@@ -42,14 +56,29 @@ def row_tokens(tokens: int, budget: int) -> int:
 
 def token_bytes(base: PreTrainedModel) -> float:
     """What a training pass keeps of one token, about. `base` may carry adapters."""
+    return kept_bytes(sum(layer_widths(base)), base.dtype.itemsize)
+
+
+def kept_bytes(widths: float, itemsize: int) -> float:
+    """The same from the inputs and outputs of all linear layers, added up."""
+    return BETWEEN * widths * itemsize
+
+
+def layer_widths(base: PreTrainedModel) -> list[int]:
+    """Inputs plus outputs of each linear layer but the head."""
+    return [sum(shape) for shape in layer_shapes(base)]
+
+
+def layer_shapes(base: PreTrainedModel) -> list[tuple[int, int]]:
+    """Inputs and outputs of each linear layer but the head, packed or not, without adapters."""
     head = base.get_output_embeddings()
-    sizes = [
-        sum(module.weight.shape)
+    return [
+        (module.in_features, module.out_features)
+        if isinstance(module, nn.Linear)
+        else (module.nx, module.nf)
         for name, module in base.named_modules()
         if isinstance(module, (nn.Linear, Conv1D)) and module is not head and "lora_" not in name
     ]
-    itemsize: int = base.dtype.itemsize
-    return BETWEEN * sum(sizes) * itemsize
 
 
 def is_out_of_memory(error: Exception) -> bool:

@@ -20,8 +20,9 @@ from torch import Tensor, nn
 from labeler.config.parts.training import Training
 from labeler.domain.errors import LivedpoError
 from labeler.domain.labels import TrainingLabel
+from trainer.fast.checkpoints import compute_twice
 from trainer.fast.layout import TokenPair
-from trainer.fast.memory import is_out_of_memory, row_tokens, training_tokens
+from trainer.fast.memory import fits_at_once, is_out_of_memory, row_tokens, training_tokens
 from trainer.learning.objective import Objective, PairLogps
 from trainer.learning.steps import FIRST_RATE, PROBE_PAIRS, GivenRate, MeasuredSteps
 from trainer.policy.logps import logps_under, pair_logps, parts_of
@@ -260,23 +261,36 @@ class _MicroBatches:
         self._go_on = go_on
         self._mean_weight = max(mean_weight, torch.finfo(torch.float32).tiny)
         self._objective = Objective(settings)
-        self._tokens = settings.micro_tokens or training_tokens(policy.model.get_base_model())
+        self._base = policy.model.get_base_model()
+        self._tokens = settings.micro_tokens or training_tokens(self._base)
 
     def accumulate(self, examples: Examples) -> _Outcome:
         """Add up the gradients of a batch, in smaller parts if memory runs out."""
+        longest = max(sum(map(len, pair)) for pair in examples.pairs)
+        if not (self._policy.computes_twice or fits_at_once(self._base, longest)):
+            self._compute_twice(f"{longest} tokens at once would not fit into the memory")
         while True:
             parts = parts_of(examples.pairs, self._tokens)
             outcome = self._try(examples, parts)
             if outcome is not None:
                 return outcome
             if all(len(part) == 1 for part in parts):
-                longest = max(sum(map(len, pair)) for pair in examples.pairs)
+                if self._compute_twice("memory ran out"):
+                    continue
                 raise LivedpoError(
                     f"The update ran out of memory on a single pair of up to {longest} tokens; "
                     "give it a machine with more memory, or a smaller policy."
                 )
             self._tokens //= 2
             log.warning("Out of memory; going on with %s tokens at once.", self._tokens)
+
+    def _compute_twice(self, reason: str) -> bool:
+        """From now on keep less and compute more. False if the policy does already, or cannot."""
+        if self._policy.computes_twice or not compute_twice(self._base):
+            return False
+        self._policy.computes_twice = True
+        log.warning("Training computes each layer twice, which is slower: %s.", reason)
+        return True
 
     def _try(self, examples: Examples, parts: Sequence[Sequence[int]]) -> _Outcome | None:
         """One attempt; None, with no gradient left behind, if memory ran out."""

@@ -71,6 +71,7 @@ class Policy:
         self.model.requires_grad_(False)
         make_lean(self.model, products)
         self.products = products
+        self.computes_twice = False  # whether layers are computed again in the backward pass
         self.temperature = 1.0  # what logits are divided by: people see what is drawn at it
         self.packs: bool | None = None  # whether it computes packed rows; None: not tried yet
         self.pads: bool | None = None  # whether it computes rows padded on the left, likewise

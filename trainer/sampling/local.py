@@ -15,11 +15,12 @@ import torch
 
 from labeler.config.parts.sampling import Sampling
 from labeler.domain.errors import BadInput
+from trainer.fast.memory import free_bytes
 from trainer.policy.policy import Policy
 from trainer.sampling.decoding import Decoder, objection
 from trainer.sampling.drawing import Job, Row, draw_rows
 from trainer.sampling.generating import Together, fitting, generate_rows
-from trainer.sampling.merged import MergedCopy, copy_fits, free_bytes
+from trainer.sampling.merged import MergedCopy, copy_fits
 from trainer.sampling.origin import adapter_of
 from trainer.sampling.precision import MAX_KL, SamplingDtype, chosen, divergence
 from trainer.sampling.sampler import Version

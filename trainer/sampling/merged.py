@@ -11,7 +11,6 @@ nothing without a word (peft #3581).
 
 import copy
 
-import psutil
 import torch
 from peft import PeftModel
 from peft.tuners.lora.layer import Linear as LoraLinear
@@ -106,13 +105,6 @@ def copy_bytes(policy_model: PeftModel, dtype: torch.dtype | None = None) -> int
 def copy_fits(policy_model: PeftModel, free: int, dtype: torch.dtype | None = None) -> bool:
     """Whether a merged copy leaves enough of `free` bytes for training and a key-value cache."""
     return copy_bytes(policy_model, dtype) <= SHARE_OF_FREE_MEMORY * free
-
-
-def free_bytes(device: torch.device) -> int:
-    """Memory that could still be taken on this device."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    return int(psutil.virtual_memory().available)
 
 
 def _lora_layers(base: PreTrainedModel) -> dict[str, LoraLinear]:

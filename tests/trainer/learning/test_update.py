@@ -4,6 +4,7 @@ import hashlib
 import math
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,8 +17,9 @@ from labeler.config.parts.training import Training
 from labeler.domain.errors import LivedpoError
 from labeler.domain.labels import TrainingLabel
 from tests.trainer.conftest import equal, load
+from trainer.fast import memory
 from trainer.fast.layout import TokenPair
-from trainer.fast.memory import is_out_of_memory
+from trainer.fast.memory import FREE_SHARE, is_out_of_memory, token_bytes
 from trainer.learning import update
 from trainer.learning.dpo import preference_accuracy
 from trainer.learning.update import Step, decayed, margins, train
@@ -270,6 +272,43 @@ def test_out_of_memory_on_a_single_pair_is_one_sentence_and_leaves_no_gradient(
     with pytest.raises(LivedpoError, match="out of memory on a single pair"):
         next(train(policy, labels, SETTINGS, seed=0))
     assert all(weight.grad is None for weight in policy.parameters(CANDIDATE))
+
+
+def test_a_pair_that_does_not_fit_is_computed_with_each_layer_twice(
+    policy: Policy,
+    labels: list[TrainingLabel],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    whole = one_step(policy, labels)
+
+    def tight(policy: Policy, pairs: Sequence[TokenPair], *, fill: int) -> Tensor:
+        if not policy.computes_twice:
+            raise torch.OutOfMemoryError("no")
+        return pair_logps(policy, pairs, fill=fill)
+
+    monkeypatch.setattr(update, "pair_logps", tight)
+    retried = one_step(policy, labels)
+    assert "Training computes each layer twice, which is slower: memory ran out." in caplog.text
+    assert retried.loss == pytest.approx(whole.loss, rel=1e-5)
+    assert retried.gradient_norm == pytest.approx(whole.gradient_norm, rel=1e-4)
+
+
+def test_layers_are_computed_twice_where_a_pair_would_take_more_than_is_free(
+    policy: Policy, labels: list[TrainingLabel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = one_step(policy, labels)
+    assert not policy.computes_twice
+    base = policy.model.get_base_model()
+    longest = max(len(label.prompt_tokens + label.tokens_a + label.tokens_b) for label in labels)
+    enough = longest * token_bytes(base) / FREE_SHARE
+    monkeypatch.setattr(memory, "free_bytes", lambda _: enough)
+    one_step(policy, labels)
+    assert not policy.computes_twice
+    monkeypatch.setattr(memory, "free_bytes", lambda _: 0.99 * enough)
+    again = one_step(policy, labels)
+    assert policy.computes_twice
+    assert again.gradient_norm == pytest.approx(whole.gradient_norm, rel=1e-4)
 
 
 def test_another_error_in_the_middle_is_not_taken_for_memory(
