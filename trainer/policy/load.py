@@ -37,7 +37,9 @@ from labeler.domain.sentences.policy import (
 from trainer.fast.precision import rounding_pays
 from trainer.policy.folders import written_whole
 from trainer.policy.gguf import unpacked
+from trainer.policy.memory import what_it_takes
 from trainer.policy.merging import is_adapter, place_of, with_adapter
+from trainer.policy.packing import PACKINGS, keep_gradients, packing_of, refuse_packed_twice
 from trainer.policy.policy import Policy
 from trainer.policy.targets import lora_targets, same_targets, what_is_trained
 from trainer.policy.vocabulary import refuse_strange_tokens
@@ -66,11 +68,15 @@ def load_policy(settings: Model, adapter_folder: Path | None = None, say: Say = 
     """
     name = settings.policy
     device = _device(settings.device)
+    packing = packing_of(settings.dtype, device, asked_device=settings.device)
     dtype = _dtype(settings.dtype, device)
     try:
         folder, public = _model_folder(name, settings, say)
         stored_dtype = _config(folder, settings).dtype
-        base = _whole_model(folder, settings, dtype).to(device)
+        if packing is None:
+            base = _whole_model(folder, settings, dtype).to(device)
+        else:
+            base = _packed_model(folder, settings, packing, device)
         tokenizer = _tokenizer(folder, settings)
     except UNLOADABLE as error:
         if "trust_remote_code" in str(error):
@@ -93,11 +99,14 @@ def load_policy(settings: Model, adapter_folder: Path | None = None, say: Say = 
             seed=settings.seed,
             template_kwargs=settings.template_kwargs,
             products=_products(base, settings.dtype),
+            packing=None if packing is None else settings.dtype,
         )
     except ValueError as error:  # no such layers
         shape = f"an adapter like {adapter_folder}" if adapter_folder else "LoRA"
         raise BadInput(f"The policy '{name}' cannot carry {shape}: {first_line(error)}.") from error
     log.info("%s", what_is_trained(policy.model.get_base_model()))
+    name = settings.dtype if packing else str(dtype).removeprefix("torch.")
+    log.info("%s", what_it_takes(policy.model.get_base_model(), name, lora.r))
     if policy.products is not None:
         log.info("Updates multiply in bfloat16, which is faster here. --dtype float32 avoids it.")
     return policy
@@ -147,7 +156,25 @@ def _config(folder: Path, settings: Model) -> Any:
     return AutoConfig.from_pretrained(folder, trust_remote_code=settings.trust_remote_code)
 
 
-def _whole_model(folder: Path, settings: Model, dtype: torch.dtype | str) -> PreTrainedModel:
+def _packed_model(
+    folder: Path, settings: Model, packing: Any, device: torch.device
+) -> PreTrainedModel:
+    """The same with its linear layers packed as they are read, the rest in bfloat16."""
+    refuse_packed_twice(_config(folder, settings), settings.dtype)
+    base = _whole_model(
+        folder,
+        settings,
+        torch.bfloat16,
+        quantization_config=packing,
+        device_map={"": device},
+    )
+    keep_gradients(base)
+    return base
+
+
+def _whole_model(
+    folder: Path, settings: Model, dtype: torch.dtype | str, **how: Any
+) -> PreTrainedModel:
     """A language model of which no weight is missing. Raises ValueError if it is none."""
     config = _config(folder, settings)
     if config.is_encoder_decoder:
@@ -157,6 +184,7 @@ def _whole_model(folder: Path, settings: Model, dtype: torch.dtype | str) -> Pre
         dtype=dtype,
         trust_remote_code=settings.trust_remote_code,
         output_loading_info=True,
+        **how,
     )
     if info["missing_keys"]:
         raise ValueError(f"it is no causal language model; it lacks {min(info['missing_keys'])}")
@@ -228,6 +256,8 @@ def _device(name: str) -> torch.device:
 def _dtype(name: str, device: torch.device) -> torch.dtype:
     if name == "auto":
         return torch.float32 if device.type == "cpu" else torch.bfloat16
+    if name in PACKINGS:
+        return torch.bfloat16
     dtype: torch.dtype = getattr(torch, name)
     return dtype
 

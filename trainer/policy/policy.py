@@ -36,6 +36,7 @@ class Policy:
     `versions` are the numbers of the versions that the adapters hold, where they hold one;
     `base_name` is what plain peft loads the base from, and `stored_dtype` what its files say.
     `products` is the dtype in which the base multiplies when an adapter trains; None: its own.
+    `packing` is how the base's weights are kept packed, as nf4; None: they are plain.
     `eos_token_ids` are the tokens that end a response, that of the chat template first.
     """
 
@@ -51,6 +52,7 @@ class Policy:
         seed: int,
         template_kwargs: Mapping[str, Any] | None = None,
         products: torch.dtype | None = None,
+        packing: str | None = None,
     ) -> None:
         self.name = name
         self.base_name = base_name
@@ -71,6 +73,7 @@ class Policy:
         self.model.requires_grad_(False)
         make_lean(self.model, products)
         self.products = products
+        self.packing = packing
         self.computes_twice = False  # whether layers are computed again in the backward pass
         self.temperature = 1.0  # what logits are divided by: people see what is drawn at it
         self.packs: bool | None = None  # whether it computes packed rows; None: not tried yet

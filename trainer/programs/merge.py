@@ -23,6 +23,7 @@ from trainer.policy.adapters import read_adapter
 from trainer.policy.folders import written_whole
 from trainer.policy.load import load_policy
 from trainer.policy.merging import head_of_its_own
+from trainer.policy.packing import PACKINGS
 from trainer.policy.policy import LIVE
 
 # What a policy's folder may hold besides model and tokenizer: its settings, and how it sees.
@@ -40,6 +41,11 @@ def merge(store: Store, settings: Settings, version_id: int, out: Path) -> None:
         raise BadInput(f"{out} exists already; name a new folder.")
     version = store.versions.get(version_id)
     folder = settings.adapters_dir / version.folder if version.folder else None
+    if settings.dtype in PACKINGS:
+        raise BadInput(
+            f"A version on a base in {settings.dtype} cannot be merged without rounding it again; "
+            f"plain peft loads the adapter {folder or 'of a later version'} on such a base."
+        )
     policy = load_policy(settings, folder)
     store.versions.check_base(base=policy.name, fingerprint=policy.fingerprint)
     if folder is not None and version.sha256 is not None:

@@ -174,6 +174,9 @@ def refuse_small_context(settings: Sampling, policy: Policy) -> None:
 
 def _merged_copy(policy: Policy, wanted: SamplingDtype) -> MergedCopy | None:
     """A copy to sample from, if memory and the kind of adapter allow."""
+    if policy.packing is not None:
+        log.info("Replies are drawn from the policy itself, whose weights stay %s.", policy.packing)
+        return None
     dtype = chosen(policy, wanted)
     try:
         if not copy_fits(policy.model, free_bytes(policy.device), dtype):

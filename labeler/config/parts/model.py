@@ -61,10 +61,11 @@ class Model(Part):
     )
     seed: int = Field(0, ge=0, lt=2**63, description="Seed of sampling and training.")
     device: str = Field("auto", description="Torch device: auto, cpu, cuda, cuda:1, mps.")
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+    dtype: Literal["auto", "float32", "bfloat16", "float16", "nf4", "int8"] = Field(
         "auto",
         description="Weights of the frozen base. auto: float32 on a CPU, where updates multiply in "
-        "bfloat16 if that is faster; else bfloat16.",
+        "bfloat16 if that is faster; else bfloat16. nf4 and int8 keep them packed, on a GPU, with "
+        "the package bitsandbytes.",
     )
     sampling_dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto",

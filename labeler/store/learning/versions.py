@@ -197,6 +197,11 @@ def _check_base(session: Session, base: str, fingerprint: str) -> None:
     service = session.get(Service, 1)
     if service is None:
         raise BadInput(NO_VERSION)
+    if service.fingerprint != fingerprint and service.base == base:
+        raise BadInput(
+            f"The weights of the policy '{base}' are not those that this data dir was started "
+            "with: its files have changed, or another --dtype packs them."
+        )
     if service.fingerprint != fingerprint:
         raise BadInput(
             f"This data dir belongs to the policy '{service.base}', not to '{base}'; "

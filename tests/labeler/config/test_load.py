@@ -47,7 +47,7 @@ def test_an_empty_environment_variable_is_none() -> None:
         ({"LIVEDPO_SEED": "9" * 30}, "'seed' cannot be"),
         ({"LIVEDPO_TEMPLATE_KWARGS": "{'a': 1}"}, "cannot be \"{'a': 1}\": it is no JSON object"),
         ({"LIVEDPO_TEMPLATE_KWARGS": "[1]"}, "'template_kwargs' cannot be '[1]': it is no JSON"),
-        ({"LIVEDPO_DTYPE": "int8"}, "'dtype' cannot be 'int8'"),
+        ({"LIVEDPO_DTYPE": "int4"}, "'dtype' cannot be 'int4'"),
         ({"LIVEDPO_CONFIG": "/nowhere.toml"}, "/nowhere.toml cannot be read"),
     ],
 )
