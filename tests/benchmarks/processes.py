@@ -17,6 +17,15 @@ def high_water_mb() -> float:
     return int(line.split()[1]) / 1024
 
 
+def peak_mb(device: str) -> float:
+    """The most memory this process has held there, in MB: of a GPU what torch's tensors took."""
+    if device == "cpu":
+        return high_water_mb()
+    import torch
+
+    return torch.cuda.max_memory_allocated() / 2**20
+
+
 def measured_alone(module: str, arguments: Sequence[str]) -> dict[str, Any]:
     """Run a module as a program; what it says in its last line, as JSON.
 

@@ -25,7 +25,7 @@ from labeler.config.policies import first_prompts
 from labeler.config.settings import Settings
 from labeler.domain.labels import TrainingLabel
 from labeler.files.prompts import read_prompts
-from tests.benchmarks.trl_update import STARTER, model_folder
+from tests.benchmarks.update_shapes import STARTER, model_folder
 from tests.support.samples import sample_pairs
 from trainer.fast.layout import TokenPair
 from trainer.learning.update import train

@@ -27,8 +27,6 @@ Neither meets either goal. 0.5b, one round of 2 pairs, with other work beside it
 import argparse
 import itertools
 import json
-import math
-import random
 import statistics
 import tempfile
 import time
@@ -40,37 +38,24 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from tests.benchmarks.processes import high_water_mb, measured_alone, ratios
+from tests.benchmarks.processes import measured_alone, peak_mb, ratios
+from tests.benchmarks.update_shapes import (
+    BATCH_PAIRS,
+    GOALS,
+    OUR_DTYPE,
+    PAIRS,
+    RANDOM,
+    ROUNDS,
+    TRL_BATCHES,
+    TRL_DTYPES,
+    Pairs,
+    flops_of_a_pair,
+    made_pairs,
+    matmul_flops_per_second,
+    model_folder,
+)
 
-STARTER = Path("data/starter/policy")
 RANK, ALPHA = 16, 32.0
-GOALS = {"starter": (3.0, 0.6), "0.5b": (3.0, 0.3), "smollm2": (4.0, 0.5)}
-TRL_BATCHES = {"starter": (2, 4, 8, 16), "0.5b": (1, 2), "smollm2": (1, 2, 4)}
-TRL_DTYPES = {"starter": ("float32",), "0.5b": ("float32",), "smollm2": ("float32", "bfloat16")}
-BATCH_PAIRS = {"starter": 16, "0.5b": 2, "smollm2": 16}
-PAIRS = {"starter": 256, "0.5b": 4, "smollm2": 64}
-ROUNDS = {"starter": 3, "0.5b": 1, "smollm2": 1}
-RANDOM: dict[str, dict[str, Any]] = {  # Qwen2.5-0.5B and Llama-3.2-1B
-    "0.5b": {
-        "model_type": "qwen2",
-        "hidden_size": 896,
-        "num_hidden_layers": 24,
-        "num_attention_heads": 14,
-        "num_key_value_heads": 2,
-        "intermediate_size": 4864,
-        "vocab_size": 151_936,
-    },
-    "1b": {
-        "model_type": "llama",
-        "hidden_size": 2048,
-        "num_hidden_layers": 16,
-        "num_attention_heads": 32,
-        "num_key_value_heads": 8,
-        "intermediate_size": 8192,
-        "vocab_size": 128_256,
-    },
-}
-Pairs = list[tuple[list[int], list[int], list[int]]]
 
 
 @dataclass(frozen=True)
@@ -84,59 +69,13 @@ class Measured:
     profile: list[tuple[str, float]]  # share of the time in the costliest operators (ours only)
 
 
-def model_folder(shape: str, folder: Path) -> Path:
-    """The model of this shape; a random one is written into `folder`."""
-    if shape == "starter":
-        return STARTER
-    if shape == "smollm2":
-        from trainer.policy.gguf import unpacked
-
-        return Path(unpacked(shape, lambda _: None))
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
-
-    config = AutoConfig.for_model(
-        **RANDOM[shape],
-        tie_word_embeddings=True,
-        max_position_embeddings=1024,
-        eos_token_id=1,
-        pad_token_id=0,
-    )
-    torch.manual_seed(0)
-    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
-    AutoTokenizer.from_pretrained(STARTER).save_pretrained(folder)
-    return folder
-
-
-def made_pairs(shape: str, count: int) -> Pairs:
-    """Token ids: what the starter says to its own prompts, or random ones of a fixed size."""
-    if shape != "starter":
-        draw = random.Random(0)
-        sizes, words = ((256, 128, 128), 151_936) if shape == "0.5b" else ((64, 128, 128), 49_152)
-        return [
-            tuple([draw.randrange(2, words) for _ in range(size)] for size in sizes)  # type: ignore[misc]
-            for _ in range(count)
-        ]
-    from labeler.config.parts.sampling import Sampling
-    from tests.support.samples import sample_pairs
-    from trainer.policy.policy import LIVE
-    from trainer.starter.grammar import prompts
-
-    policy = our_policy(STARTER, "float32")
-    asked = [policy.prompt_tokens([{"role": "user", "content": text}]) for text, _ in prompts()]
-    chosen = random.Random(0).sample(asked, count)
-    settings = Sampling(temperature=1.0, top_p=1.0, max_new_tokens=256)
-    with policy.adapter(LIVE):
-        said = sample_pairs(policy, chosen, settings, seed=0)
-    return [(prompt, a.tokens, b.tokens) for prompt, (a, b) in zip(chosen, said, strict=True)]
-
-
-def our_policy(folder: Path, dtype: str) -> Any:
+def our_policy(folder: Path, dtype: str, device: str) -> Any:
     """The policy as the service loads it."""
     from labeler.config.parts.model import Model
     from trainer.policy.load import load_policy
 
     settings = Model(
-        policy=str(folder), device="cpu", dtype=dtype, lora_rank=RANK, lora_alpha=ALPHA, seed=0
+        policy=str(folder), device=device, dtype=dtype, lora_rank=RANK, lora_alpha=ALPHA, seed=0
     )
     return load_policy(settings)
 
@@ -149,7 +88,9 @@ def fill(weights: list[torch.nn.Parameter]) -> None:
             weight.normal_(0, 0.01)
 
 
-def run_ours(folder: Path, pairs: Pairs, shape: str, _batch: int, dtype: str) -> Measured:
+def run_ours(
+    folder: Path, pairs: Pairs, shape: str, _batch: int, dtype: str, device: str
+) -> Measured:
     """`trainer.learning.update.train` on the pairs, twice over; the second pass is timed."""
     from labeler.config.parts.training import Training
     from labeler.domain.labels import TrainingLabel
@@ -157,9 +98,9 @@ def run_ours(folder: Path, pairs: Pairs, shape: str, _batch: int, dtype: str) ->
     from trainer.policy.logps import pair_logps
     from trainer.policy.policy import LIVE
 
-    imported = high_water_mb()
-    policy = our_policy(folder, dtype)
-    base_mb = imported if shape == "starter" else high_water_mb()
+    imported = peak_mb(device)
+    policy = our_policy(folder, dtype, device)
+    base_mb = imported if shape == "starter" else peak_mb(device)
     with torch.no_grad(), policy.reference():
         reference = pair_logps(policy, pairs).tolist()
     fill(policy.parameters(LIVE))
@@ -180,7 +121,7 @@ def run_ours(folder: Path, pairs: Pairs, shape: str, _batch: int, dtype: str) ->
         losses.append(step.loss)
         times.append(time.perf_counter())
     half = len(losses) // 2
-    peak = high_water_mb() - base_mb
+    peak = peak_mb(device) - base_mb
     some = labels[: 4 * BATCH_PAIRS[shape]]
     once = settings.model_copy(update={"passes": 1})
     profile = profiled(lambda: list(train(policy, some, once, seed=0)))
@@ -188,7 +129,9 @@ def run_ours(folder: Path, pairs: Pairs, shape: str, _batch: int, dtype: str) ->
     return Measured("livedpo", speed, peak, statistics.fmean(losses[:half]), profile)
 
 
-def run_trl(folder: Path, pairs: Pairs, shape: str, batch: int, dtype: str) -> Measured:
+def run_trl(
+    folder: Path, pairs: Pairs, shape: str, batch: int, dtype: str, device: str
+) -> Measured:
     """TRL's DPOTrainer on the same, at `batch` pairs at once, with the base in this dtype."""
     from datasets import Dataset
     from peft import LoraConfig, get_peft_model
@@ -201,9 +144,9 @@ def run_trl(folder: Path, pairs: Pairs, shape: str, batch: int, dtype: str) -> M
         def _prepare_dataset(self, dataset: Any, *_args: Any, **_kwargs: Any) -> Any:
             return dataset
 
-    imported = high_water_mb()
+    imported = peak_mb(device)
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
-    base_mb = imported if shape == "starter" else high_water_mb()
+    base_mb = imported if shape == "starter" else peak_mb(device)
     lora = LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules="all-linear", task_type="CAUSAL_LM")
     model = get_peft_model(model, lora)
     rows = [{"prompt_ids": p, "chosen_ids": a, "rejected_ids": b} for p, a, b in pairs]
@@ -219,7 +162,7 @@ def run_trl(folder: Path, pairs: Pairs, shape: str, batch: int, dtype: str) -> M
             max_length=None,
             precompute_ref_log_probs=True,
             gradient_checkpointing=False,
-            use_cpu=True,
+            use_cpu=device == "cpu",
             bf16=False,
             report_to=[],
             disable_tqdm=True,
@@ -239,7 +182,7 @@ def run_trl(folder: Path, pairs: Pairs, shape: str, batch: int, dtype: str) -> M
         trainer.train()
         seconds = time.perf_counter() - started
     side = f"TRL, {batch} at once, {dtype}"
-    return Measured(side, len(pairs) / seconds, high_water_mb() - base_mb, loss, [])
+    return Measured(side, len(pairs) / seconds, peak_mb(device) - base_mb, loss, [])
 
 
 def profiled(work: Callable[[], object]) -> list[tuple[str, float]]:
@@ -252,52 +195,28 @@ def profiled(work: Callable[[], object]) -> list[tuple[str, float]]:
     return sorted(shares, key=lambda share: -share[1])[:10]
 
 
-def flops_of_a_pair(pairs: Pairs, folder: Path) -> float:
-    """Floating-point operations of one pair, on average, prompt shared and reference cached.
-
-    A weight costs 2 forward and 2 for the gradient of its input; a frozen one has no gradient of
-    its own. The head runs on response tokens only. Attention, norms and LoRA are left out.
-    """
-    config = json.loads((folder / "config.json").read_text())
-    width, wide = config["hidden_size"], config["intermediate_size"]
-    heads, keys = config["num_attention_heads"], config["num_key_value_heads"]
-    head_width = config.get("head_dim") or width // heads
-    layer = 2 * width * heads * head_width + 2 * width * keys * head_width + 3 * width * wide
-    tokens = statistics.fmean(sum(map(len, pair)) for pair in pairs)
-    said = statistics.fmean(len(a) + len(b) for _, a, b in pairs)
-    return 4 * (tokens * layer * config["num_hidden_layers"] + said * width * config["vocab_size"])
-
-
-def matmul_flops_per_second(*dtypes: torch.dtype) -> float:
-    """What this machine does in the best matrix product that torch offers, 1024 cubed."""
-    from trainer.fast.matmul import linear
-
-    best = math.inf
-    products = itertools.product(dtypes, (linear, torch.nn.functional.linear))
-    for dtype, product in products:
-        x, y = torch.randn(2, 1024, 1024).to(dtype)
-        for _ in range(20):
-            started = time.perf_counter()
-            product(x, y)
-            best = min(best, time.perf_counter() - started)
-    return 2 * 1024**3 / best
-
-
-def child(side: str, batch: int, dtype: str, *, shape: str, work: Path, threads: int) -> Measured:
+def child(
+    side: str, batch: int, dtype: str, *, shape: str, work: Path, threads: int, device: str
+) -> Measured:
     """Measure one side in a process of its own."""
     arguments = ["--child", side, "--batch", str(batch), "--shape", shape, "--work", str(work)]
-    arguments += ["--threads", str(threads), "--dtype", dtype]
+    arguments += ["--threads", str(threads), "--dtype", dtype, "--device", device]
     return Measured(**measured_alone("tests.benchmarks.trl_update", arguments))
 
 
 def compare(
-    shape: str, count: int, rounds: int, threads: int, batches: Sequence[int] | None = None
+    shape: str,
+    count: int,
+    rounds: int,
+    threads: int,
+    batches: Sequence[int] | None = None,
+    device: str = "cpu",
 ) -> dict[str, Any]:
     """Run both sides by turns and put their medians beside each other.
 
     `batches` are the micro-batches that TRL is tried at.
     """
-    ours_side = "ours", 0, "auto" if shape == "smollm2" else "float32"
+    ours_side = "ours", 0, OUR_DTYPE.get(shape, "float32")
     peers = itertools.product(batches or TRL_BATCHES[shape], TRL_DTYPES[shape])
     sides = [ours_side, *(("trl", batch, dtype) for batch, dtype in peers)]
     found: dict[tuple[str, int, str], list[Measured]] = {side: [] for side in sides}
@@ -308,9 +227,9 @@ def compare(
         pairs = made_pairs(shape, count)
         (work / "pairs.json").write_text(json.dumps(pairs))
         for side in tqdm(sides * rounds, unit="run"):
-            found[side].append(child(*side, shape=shape, work=work, threads=threads))
-        dtypes = {torch.float32, torch.bfloat16} if ours_side[2] == "auto" else {torch.float32}
-        limit = matmul_flops_per_second(*dtypes) / flops_of_a_pair(pairs, model)
+            found[side].append(child(*side, shape=shape, work=work, threads=threads, device=device))
+        dtypes = {torch.float32} if ours_side[2] == "float32" else {torch.float32, torch.bfloat16}
+        limit = matmul_flops_per_second(*dtypes, device=device) / flops_of_a_pair(pairs, model)
     ours = found.pop(ours_side)
     best = max(found.values(), key=lambda runs: statistics.median(r.pairs_per_second for r in runs))
     return {
@@ -359,16 +278,18 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     parser.add_argument("--child", choices=["ours", "trl"], help=argparse.SUPPRESS)
     parser.add_argument("--dtype", help=argparse.SUPPRESS)
+    parser.add_argument("--device", default="cpu", help=argparse.SUPPRESS)
     parser.add_argument("--batch", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     shape = options.shape
     if options.child:
-        folder = options.work / "model" if shape == "0.5b" else model_folder(shape, options.work)
+        folder = options.work / "model" if shape in RANDOM else model_folder(shape, options.work)
         pairs = [tuple(pair) for pair in json.loads((options.work / "pairs.json").read_text())]
         side = run_ours if options.child == "ours" else run_trl
-        print(json.dumps(asdict(side(folder, pairs, shape, options.batch, options.dtype))))  # type: ignore[arg-type]
+        how = shape, options.batch, options.dtype, options.device
+        print(json.dumps(asdict(side(folder, pairs, *how))))  # type: ignore[arg-type]
         return
     count = options.pairs or PAIRS[shape]
     found = compare(shape, count, options.rounds or ROUNDS[shape], options.threads)

@@ -23,7 +23,7 @@ from labeler.store import open_store
 from tests.benchmarks.loop_sides import Measured, alone
 from tests.benchmarks.loop_tasks import TASKS
 from tests.benchmarks.real.rows import Row, absent, row
-from tests.benchmarks.trl_update import flops_of_a_pair, matmul_flops_per_second
+from tests.benchmarks.update_shapes import flops_of_a_pair, matmul_flops_per_second
 from tests.support.service import settings_environment
 
 TASK = TASKS["smollm2"]
