@@ -13,9 +13,13 @@ tensors two are kept, gate(x) and up(x); the backward pass multiplies them again
 
 Only plain layers are taken: `nn.Linear`, no dropout, no variant such as DoRA, no LoRA bias, and an
 adapter in float32 or in the dtype of the base. Any other layer, and every pass under an adapter
-that trains nothing, is left to peft; with the adapters off (the reference) a layer is one product.
+that trains nothing, is left to peft; with the adapters off (the reference) a layer is one product,
+rounded only inside `rounded_products`.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
 from types import MethodType
 from typing import Any
@@ -26,6 +30,18 @@ from torch import Tensor, nn
 from transformers.activations import ACT2FN
 
 from trainer.fast.matmul import linear
+
+_rounds: ContextVar[bool] = ContextVar("_rounds", default=False)
+
+
+@contextmanager
+def rounded_products() -> Iterator[None]:
+    """Inside this context, the base alone multiplies in the dtype that it does in training."""
+    before = _rounds.set(True)
+    try:
+        yield
+    finally:
+        _rounds.reset(before)
 
 
 def make_lean(model: nn.Module, products: torch.dtype | None = None) -> None:
@@ -48,7 +64,8 @@ def _forward(
     name = layer.active_adapters[0]
     base = layer.base_layer
     if layer.disable_adapters and not (layer.merged or torch.is_grad_enabled()):
-        return linear(x.flatten(0, -2), base.weight, base.bias).view(*x.shape[:-1], -1)
+        weight = base.weight.to(products or base.weight.dtype) if _rounds.get() else base.weight
+        return linear(x.flatten(0, -2), weight, base.bias).view(*x.shape[:-1], -1)
     if not _trains_plainly(layer, name):
         result: Tensor = lora.Linear.forward(layer, x, *args, **kwargs)
         return result

@@ -6,12 +6,15 @@ token under the base, cut at 10 nats), which tells what surprised it. Beside the
 of length and of the log-probs themselves: a slip of the policy shows as an unlikely token. And what
 a person would notice (`trainer.judge.traits`), so that a simple taste is learned from a few votes.
 
-The adapters are off, so features stay what they are whichever version is live. Leaves out what is
-learned from them: `trainer.judge.heads`.
+The adapters are off, so features stay what they are whichever version is live. Where updates
+multiply in bfloat16, features are read so as well: they are compared with each other alone, so no
+log-probability that anything is trained on changes. Leaves out what is learned from them:
+`trainer.judge.heads`.
 """
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -19,7 +22,8 @@ from torch import Tensor
 
 from labeler.domain.judging import Cause, Question
 from labeler.domain.messages import Messages
-from trainer.fast.head import head_of
+from trainer.fast.head import Head, head_of
+from trainer.fast.lora import rounded_products
 from trainer.judge.fence import neutral
 from trainer.judge.rows import budget, by_length, right_padded, without_control
 from trainer.judge.traits import TRAITS, traits
@@ -115,15 +119,21 @@ class Features:
         self._cache |= {key: row for key, row in new.items() if isinstance(row, Cause)}
         keys = list(rows)
         lengths = [rows[key].tokens for key in keys]
-        with torch.inference_mode(), self._policy.reference():
+        with torch.inference_mode(), self._policy.reference(), rounded_products():
+            head = self._head()
             for part in by_length(lengths, budget(self._policy.device)):
                 some = [keys[place] for place in part]
-                features = self._forward([rows[key] for key in some])
+                features = self._forward([rows[key] for key in some], head)
                 for key, one in zip(some, features, strict=True):
                     whole = torch.cat([one.float(), torch.tensor(traits(key[1]))])
                     self._cache[key] = whole if one.isfinite().all() else Cause.NOT_FINITE
 
-    def _forward(self, rows: Sequence[Row]) -> Tensor:
+    def _head(self) -> Head:
+        """The head, in the dtype that layers are read in."""
+        head = head_of(self._policy.model.get_base_model())
+        return replace(head, weight=head.weight.to(self._policy.products or head.weight.dtype))
+
+    def _forward(self, rows: Sequence[Row], head: Head) -> Tensor:
         """Features (R, D) of one part, in the dtype of the policy."""
         policy = self._policy
         base = policy.model.get_base_model()
@@ -137,7 +147,7 @@ class Features:
         said = mask.bool() & (places >= starts[:, None])  # (R, T)
         logps = torch.zeros(said.shape, device=ids.device)
         before = output.last_hidden_state[:, :-1][said[:, 1:]]
-        logps[said] = head_of(base).token_logps(before, ids[said])
+        logps[said] = head.token_logps(before, ids[said])
         ends = mask.sum(dim=1) - 1
         surprise = (-logps).clamp(max=MAX_SURPRISE)
         mean = said / said.sum(dim=1, keepdim=True)
