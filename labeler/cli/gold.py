@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from labeler.cli.options import STORE, SectionedCommand, existing_store, settings_options
+from labeler.cli.reading import file_options, would_take
 from labeler.config.settings import Settings
-from labeler.roles.terminal import tell
+from labeler.roles.terminal import tell, tell_lines
 
 SNIPPET_CHARACTERS = 70
 
@@ -24,22 +25,32 @@ def gold() -> None:
 
 @gold.command("add", cls=SectionedCommand)
 @click.argument("file", type=Path)
+@file_options
 @settings_options(*STORE)
-def add(settings: Settings, file: Path) -> None:
-    """Add gold pairs from FILE: .jsonl, .csv, .parquet or a `datasets` folder.
+def add(
+    settings: Settings, file: Path, names: dict[str, str], split: str | None, dry_run: bool
+) -> None:
+    """Add gold pairs from FILE: JSON, CSV, Parquet or a `datasets` folder.
 
-    A line holds `prompt` (a text or a list of messages), `better` and `worse`. Duplicates are
-    skipped and counted, bad lines are left out and named. A running service follows at once.
+    A row holds `prompt` (a text or a list of messages), `better` and `worse`, or says in one of the
+    shapes that labeler/README.md lists which of two replies is better. It says what it
+    took the file for. Duplicates are skipped and counted, bad rows are left out and named. A
+    running service follows at once.
     """
     from labeler.files.golds import read_golds
+    from labeler.files.reading.reader import Asked
 
-    golds, bad = read_golds(file)
+    golds, reading = read_golds(file, Asked(split, names))
+    if dry_run:
+        would_take(reading.understood(), f"{len(golds)} gold pairs", reading.complaint())
+        return
     added, duplicates = existing_store(settings).gold.add(
         golds, now=time.time(), rng=random.Random()
     )
+    tell_lines(reading.understood(), err=True)
     tell(f"{added} gold pairs added, {duplicates} duplicates skipped.")
-    if bad.bad_lines:
-        tell(bad.complaint(), err=True)
+    if reading.bad_lines:
+        tell(reading.complaint(), err=True)
 
 
 @gold.command("list", cls=SectionedCommand)

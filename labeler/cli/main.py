@@ -31,11 +31,12 @@ from labeler.cli.options import (
     ALL,
     STORE,
     SectionedCommand,
-    any_store,
     existing_store,
     settings_options,
 )
+from labeler.cli.prompts import prompts
 from labeler.cli.raters import raters
+from labeler.cli.reading import file_options, would_take
 from labeler.config.load import as_environment
 from labeler.config.parts.part import Mark
 from labeler.config.settings import Settings, marked
@@ -121,14 +122,25 @@ def scheduler(settings: Settings) -> None:
 
 @cli.command(cls=SectionedCommand)
 @click.argument("file", type=Path)
+@file_options
 @settings_options(*ALL)
-def train(settings: Settings, file: Path) -> None:
+def train(
+    settings: Settings, file: Path, names: dict[str, str], split: str | None, dry_run: bool
+) -> None:
     """Train a candidate version from the labelled pairs in FILE (offline DPO).
 
-    FILE is an export of this program, or any .jsonl or .parquet file with prompt, chosen and
-    rejected. The live version is where training starts, and stays live.
+    FILE is an export of this program, or what other tools know of two replies; labeler/README.md
+    lists what is read. The live version is where training starts, and stays live. Nothing of the
+    file becomes a label of this service.
     """
-    _become("trainer.programs.offline", settings, str(file))
+    if not dry_run:
+        asked = json.dumps({"split": split, "names": names})
+        _become("trainer.programs.offline", settings, str(file), asked)
+    from labeler.files.pairs import read_pairs
+    from labeler.files.reading.reader import Asked
+
+    found = read_pairs(file, settings.vote_rules, Asked(split, names))
+    would_take(found.reading.understood(), f"{len(found.pairs)} pairs", found.left_out())
 
 
 @cli.command(cls=SectionedCommand)
@@ -195,40 +207,7 @@ def status(settings: Settings, as_json: bool) -> None:
 
 cli.add_command(raters)
 cli.add_command(gold)
-
-
-@cli.group()
-def prompts() -> None:
-    """Add or list the prompts that pairs are sampled for."""
-
-
-@prompts.command("add", cls=SectionedCommand)
-@click.argument("file", type=Path)
-@settings_options(*STORE)
-def prompts_add(settings: Settings, file: Path) -> None:
-    """Add prompts from FILE: .jsonl, .csv, .parquet or a `datasets` folder.
-
-    A line holds a text or a list of messages under `prompt`. Duplicates are skipped and counted,
-    bad lines are left out and named.
-    """
-    from labeler.files.prompts import read_prompts
-
-    found = read_prompts(file)
-    store = any_store(settings)
-    added, duplicates = store.prompts.add(found.prompts, now=time.time())
-    tell(f"{added} prompts added, {duplicates} duplicates skipped.")
-    if found.bad_lines:
-        tell(found.complaint(), err=True)
-
-
-@prompts.command("list", cls=SectionedCommand)
-@settings_options(*STORE)
-def prompts_list(settings: Settings) -> None:
-    """List the prompts: number, how often sampled, the last message."""
-    for prompt in existing_store(settings).prompts.all():
-        text = " ".join(prompt.messages[-1]["content"].split())
-        aside = f"  [set aside: {prompt.set_aside}]" if prompt.set_aside else ""
-        tell(f"{prompt.id:6} {prompt.pairs_sampled:5}x  {text[:80]}{aside}")
+cli.add_command(prompts)
 
 
 @cli.group()

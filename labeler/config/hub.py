@@ -1,7 +1,7 @@
-"""A policy of the Hugging Face hub as a folder on this machine.
+"""A policy or a data set of the Hugging Face hub as a folder on this machine.
 
 A hub that cannot be reached is asked once, for a few seconds: then what was downloaded before is
-used, or the policy is refused.
+used, or it is refused.
 """
 
 import time
@@ -25,13 +25,16 @@ FILES = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt", "*.tiktoken",
 OLDER = ["*.bin"]
 # What a model says of itself.
 FACTS = ["config.json", "adapter_config.json", "tokenizer_config.json", "*chat_template*"]
+# What data sets are made of.
+DATA = [f"*{end}{gz}" for end in (".jsonl", ".json", ".csv", ".tsv", ".txt") for gz in ("", ".gz")]
+DATA += ["*.parquet", "*.arrow", "README.md"]
 
 Say = Callable[[str], None]
 
 
-def is_hub_id(policy: str) -> bool:
-    """Whether a policy that is no folder here can be a model of the hub."""
-    return not policy.startswith((".", "/", "~")) and policy.count("/") == 1
+def is_hub_id(name: str) -> bool:
+    """Whether what is no file or folder here can be on the hub."""
+    return not name.startswith((".", "/", "~")) and name.count("/") == 1
 
 
 def facts_folder(name: str) -> Path:
@@ -46,6 +49,27 @@ def hub_folder(name: str, say: Say) -> Path:
     """
     folder = _fetched(name, FILES, say)
     return folder if any(folder.glob("*.safetensors")) else _fetched(name, OLDER, say)
+
+
+def dataset_folder(name: str) -> Path:
+    """The newest files of a data set, downloaded unless they are there. Raises BadInput."""
+    reached = not constants.HF_HUB_OFFLINE and _is_reached(name, "datasets")
+    try:
+        folder = snapshot_download(
+            name, repo_type="dataset", allow_patterns=DATA, local_files_only=not reached
+        )
+    except LocalEntryNotFoundError as error:
+        raise BadInput(
+            f"There is no file or folder {name}, and the Hugging Face hub cannot be reached."
+        ) from error
+    except RepositoryNotFoundError as error:
+        raise BadInput(
+            f"There is no file or folder {name}, and the hub has no such data set, or keeps it "
+            "private."
+        ) from error
+    except (OSError, ValueError) as error:
+        raise BadInput(f"The data set {name} cannot be read: {first_line(error)}.") from error
+    return Path(folder)
 
 
 def _fetched(name: str, files: list[str], say: Say) -> Path:
@@ -68,9 +92,9 @@ def _fetched(name: str, files: list[str], say: Say) -> Path:
     return Path(folder)
 
 
-def _is_reached(name: str) -> bool:
+def _is_reached(name: str, kind: str = "models") -> bool:
     """Whether the hub answers, whatever it says."""
-    request = urllib.request.Request(f"{constants.ENDPOINT}/api/models/{name}", method="HEAD")
+    request = urllib.request.Request(f"{constants.ENDPOINT}/api/{kind}/{name}", method="HEAD")
     try:
         urllib.request.urlopen(request, timeout=HUB_SECONDS).close()
     except HTTPError:

@@ -1,28 +1,18 @@
-"""Reads labelled pairs from a file: our own exports, or any preference data set.
+"""Labelled pairs of a file: our own exports, or what other tools know of two replies.
 
-Rows are told by their columns, as `labeler.files.export` and TRL write them:
-
-    prompt, chosen, rejected                       texts, or message lists
-    prompt, response_a, response_b, choice, ...    the raw export: one row a vote
-
-Votes of the raw export become labels as everywhere (`labeler.domain.labels`); undone ones are left
-out.
+Opinions on one pair become one label as everywhere (`labeler.domain.labels`). Of replies that were
+rated one by one, the first good one to a prompt is better than the first bad one, and so on.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from itertools import groupby
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from labeler.domain.errors import BadInput
 from labeler.domain.labels import Opinion, Preference, VoteRules, combine
 from labeler.domain.messages import Messages
-from labeler.domain.states import Choice, Source
-from labeler.files.prompts import messages_of, rows_of
-
-RAW = frozenset({"prompt", "response_a", "response_b", "choice"})
-PREFERENCE = frozenset({"prompt", "chosen", "rejected"})
+from labeler.domain.states import Choice
+from labeler.files.reading.reader import AS_IT_IS, Asked, Reading, read, with_replies
+from labeler.files.reading.said import Compared, Said, Thumbed
 
 
 @dataclass(frozen=True)
@@ -39,88 +29,78 @@ class ExportedPair:
 
 @dataclass
 class PairFile:
-    """What a file holds; `bad_lines` names each line that makes no pair, and why."""
+    """What a file holds.
 
-    pairs: list[ExportedPair] = field(default_factory=list)
-    bad_lines: list[tuple[int, str]] = field(default_factory=list)
+    `undecided` pairs have opinions that teach nothing, such as ties; `alone` counts replies that
+    were rated one by one and have no counterpart.
+    """
+
+    pairs: list[ExportedPair]
+    reading: Reading
+    undecided: int = 0
+    alone: int = 0
+
+    @property
+    def bad_lines(self) -> list[tuple[int, str]]:
+        """The number of each bad line, and what is wrong with it."""
+        return self.reading.bad_lines
+
+    def left_out(self) -> str:
+        """What of the file makes no pair, in sentences; empty if all of it does."""
+        parts = [self.reading.complaint()]
+        if self.undecided:
+            parts.append(f"{self.undecided} pairs were left out: no one says which is better.")
+        if self.alone:
+            parts.append(f"{self.alone} rated replies were left out: they have no counterpart.")
+        return " ".join(part for part in parts if part)
 
 
-def read_pairs(path: Path, rules: VoteRules) -> PairFile:
+def read_pairs(source: Path, rules: VoteRules, asked: Asked = AS_IT_IS) -> PairFile:
     """Read labelled pairs. Raises BadInput if there is no file, or no labelled pair in it."""
-    found = PairFile()
-    votes: list[dict[str, Any]] = []
-    for line, row in rows_of(path):
-        try:
-            if isinstance(row, dict) and row.keys() >= RAW:
-                votes.append(_vote(row))
-            else:
-                found.pairs.append(_preference(row))
-        except (ValueError, TypeError) as error:
-            found.bad_lines.append((line, str(error)))
-    found.pairs += _combined(votes, rules)
-    if not found.pairs:
-        why = f" Line {found.bad_lines[0][0]}: {found.bad_lines[0][1]}." if found.bad_lines else ""
-        raise BadInput(f"There are no labelled pairs in {path}.{why}")
+    taken, reading = read(source, asked, with_replies)
+    said = [one for row in taken for one in row.said]
+    matched, alone = _matched(one for one in said if isinstance(one, Thumbed))
+    same: dict[tuple[str, ...], list[Compared]] = {}
+    for one in [*said, *matched]:
+        if isinstance(one, Compared):
+            key = one.pair, str(one.messages), one.response_a, one.response_b
+            same.setdefault(key, []).append(one)
+    pairs = [pair for votes in same.values() if (pair := _labelled(votes, rules)) is not None]
+    found = PairFile(pairs, reading, len(same) - len(pairs), alone)
+    if not pairs:
+        reading.refuse("labelled pairs")
     return found
 
 
-def _preference(row: Any) -> ExportedPair:
-    if not isinstance(row, dict) or not row.keys() >= PREFERENCE:
-        raise ValueError("it needs prompt, chosen and rejected")
+def _labelled(votes: list[Compared], rules: VoteRules) -> ExportedPair | None:
+    """One pair of all the opinions on it; None if they say nothing to learn from."""
+    said = combine([vote.opinion for vote in votes], rules)
+    if said is None:
+        return None
+    first = votes[0]
     return ExportedPair(
-        messages=messages_of(row["prompt"]),
-        response_a=_reply(row["chosen"]),
-        response_b=_reply(row["rejected"]),
-        said=Preference(target=1.0, tie=0.0, weight=1.0),
+        messages=first.messages,
+        response_a=first.response_a,
+        response_b=first.response_b,
+        said=said,
+        ended_a=first.ended_a,
+        ended_b=first.ended_b,
     )
 
 
-def _vote(row: dict[str, Any]) -> dict[str, Any]:
-    return row | {
-        "messages": messages_of(row["prompt"]),
-        "response_a": _reply(row["response_a"]),
-        "response_b": _reply(row["response_b"]),
-        "opinion": Opinion(
-            choice=Choice(row["choice"]),
-            strength=int(row.get("strength") or 1),
-            source=Source(row.get("source") or "human"),
-        ),
-    }
-
-
-def _combined(votes: Sequence[dict[str, Any]], rules: VoteRules) -> list[ExportedPair]:
-    """One pair of all the standing votes on it, in the order of the file."""
-    standing = [vote for vote in votes if not (vote.get("superseded_by") or vote.get("set_aside"))]
-    standing.sort(key=_same_pair)
-    pairs = []
-    for _, group in groupby(standing, key=_same_pair):
-        same = list(group)
-        said = combine([vote["opinion"] for vote in same], rules)
-        if said is not None:
-            first = same[0]
-            pairs.append(
-                ExportedPair(
-                    messages=first["messages"],
-                    response_a=first["response_a"],
-                    response_b=first["response_b"],
-                    said=said,
-                    ended_a=first.get("finish_a") != "length",
-                    ended_b=first.get("finish_b") != "length",
-                )
-            )
-    return pairs
-
-
-def _same_pair(vote: dict[str, Any]) -> tuple[str, str, str, str]:
-    """Votes on one pair share its number, or at least its texts."""
-    texts = str(vote["messages"]), vote["response_a"], vote["response_b"]
-    return (str(vote.get("pair_id", "")).zfill(12), *texts)
-
-
-def _reply(value: Any) -> str:
-    """A reply as text: a string, or a message list that ends with the assistant's."""
-    if isinstance(value, list) and value and isinstance(value[-1], dict):
-        value = value[-1].get("content")
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError("a reply is empty or not text")
-    return value
+def _matched(thumbs: Iterable[Thumbed]) -> tuple[list[Said], int]:
+    """Good and bad replies to one prompt, in the order of the file; how many are left."""
+    by_prompt: dict[str, tuple[list[Thumbed], list[Thumbed]]] = {}
+    for thumb in thumbs:
+        good, bad = by_prompt.setdefault(str(thumb.messages), ([], []))
+        (good if thumb.good else bad).append(thumb)
+    pairs: list[Said] = []
+    alone = 0
+    for good, bad in by_prompt.values():
+        alone += abs(len(good) - len(bad))
+        pairs += [
+            Compared(better.messages, better.reply, worse.reply, Opinion(Choice.A))
+            for better, worse in zip(good, bad, strict=False)
+            if better.reply.strip() != worse.reply.strip()
+        ]
+    return pairs, alone

@@ -6,6 +6,7 @@ the completion is the reply and the token that ends a turn in the chat template,
 export says that the reply was cut. Nothing of the file enters the database.
 """
 
+import json
 import logging
 import os
 import shutil
@@ -30,9 +31,10 @@ from labeler.domain.finding import Finding
 from labeler.domain.labels import TrainingLabel
 from labeler.files.pairs import ExportedPair, read_pairs
 from labeler.files.prompts import add_first_prompts
+from labeler.files.reading.reader import AS_IT_IS, Asked
 from labeler.roles.logs import warn_on_terminal
 from labeler.roles.process import stop_on_signals
-from labeler.roles.terminal import tell
+from labeler.roles.terminal import tell, tell_lines
 from labeler.store import Store, open_store
 from trainer.fast.layout import TokenPair
 from trainer.gate.examine import Candidate, Examiner
@@ -202,11 +204,14 @@ def as_many_updates(settings: Settings, labels: int) -> Training:
     return settings.model_copy(update={"update_kl": kl})
 
 
-def run_offline(path: Path, settings: Settings, stop: threading.Event) -> str:
+def run_offline(
+    path: Path, settings: Settings, stop: threading.Event, asked: Asked = AS_IT_IS
+) -> str:
     """Train from a file; returns what came of it in a sentence. Raises LivedpoError."""
-    found = read_pairs(path, settings.vote_rules)
-    for line, why in found.bad_lines[:5]:
-        tell(f"Line {line} of {path} was left out: {why}.", err=True)
+    found = read_pairs(path, settings.vote_rules, asked)
+    tell_lines(found.reading.understood(), err=True)
+    if left_out := found.left_out():
+        tell(left_out, err=True)
     store = open_store(settings.database_url)
     try:
         held = FileLock(settings.data_dir / "worker.lock", timeout=0).acquire()
@@ -225,13 +230,17 @@ def run_offline(path: Path, settings: Settings, stop: threading.Event) -> str:
 
 
 def main() -> None:
-    """Run over the file that is the only argument; settings come from the environment."""
+    """Run over the file that is the first argument; settings come from the environment.
+
+    A second one says as JSON how to read the file.
+    """
     warn_on_terminal("train")
     try:
         settings = handed_down_settings(os.environ)
+        asked = Asked(**json.loads(sys.argv[2])) if len(sys.argv) > 2 else AS_IT_IS
         if _quiet():
             disable_progress_bar()
-        tell(run_offline(Path(sys.argv[1]), settings, stop_on_signals()))
+        tell(run_offline(Path(sys.argv[1]), settings, stop_on_signals(), asked))
     except OSError as error:
         tell(f"livedpo: {error.filename}: {error.strerror or error}.", err=True)
         sys.exit(1)

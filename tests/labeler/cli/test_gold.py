@@ -10,6 +10,7 @@ import pytest
 from labeler.domain.errors import BadInput
 from labeler.files.golds import read_golds
 from labeler.store import open_store
+from tests.labeler.files.test_pairs import NO_PAIR
 from tests.support.command import Ran, fails, livedpo
 from tests.support.tiny import fill
 
@@ -34,10 +35,10 @@ def test_good_lines_are_read_and_bad_ones_named(file: Path) -> None:
     golds, bad = read_golds(file)
     assert [gold.messages[0]["content"] for gold in golds] == ["How do I make tea?", "And coffee?"]
     assert bad.bad_lines == [
-        (3, "better and worse are the same"),
-        (4, "no text under 'worse'"),
-        (5, "no 'prompt'"),
-        (6, "no 'prompt'"),
+        (3, "both replies are the same"),
+        (4, "no text under 'worse', but nothing"),
+        (5, "no 'prompt' and no 'messages'"),
+        (6, NO_PAIR.replace("prompts", "texts")),
         (7, "not JSON"),
     ]
 
@@ -57,7 +58,7 @@ def test_csv_and_parquet_are_read_too(tmp_path: Path) -> None:
 def test_a_file_without_gold_is_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     path.write_text('{"prompt": "Hi?"}\n')
-    with pytest.raises(BadInput, match=r"prompt, better and worse.*line 1: no text under 'better'"):
+    with pytest.raises(BadInput, match=r"no gold pairs in .*line 1: prompts do not say which"):
         read_golds(path)
     with pytest.raises(BadInput, match="nowhere"):
         read_golds(tmp_path / "nowhere.jsonl")
@@ -73,7 +74,10 @@ def test_gold_is_added_listed_and_removed_by_command(file: Path, tmp_path: Path)
         fill(store, 1)
     added = gold("add", file)
     assert (added.returncode, added.stdout) == (0, "2 gold pairs added, 0 duplicates skipped.\n")
-    assert "5 bad lines were skipped" in added.stderr
+    first, example, bad = added.stderr.splitlines()
+    assert first.endswith("livedpo gold pairs (5) and texts (1), from prompt, better, worse.")
+    assert example == 'For example "How do I make tea?": "Boil water, then steep it." over "No."'
+    assert bad.startswith("5 bad lines were skipped")
     assert gold("add", file).stdout.startswith("0 gold pairs added, 2 dup")
     listed = gold("list").stdout.splitlines()
     assert [line.split(maxsplit=5)[-1] for line in listed] == ["How do I make tea?", "And coffee?"]

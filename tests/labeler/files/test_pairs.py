@@ -14,6 +14,10 @@ from labeler.store import Store
 from tests.support.store import lease, vote_on
 from tests.support.tiny import fill
 
+NO_PAIR = (
+    "prompts do not say which of two replies is better; if columns do, name them, as in `--map "
+    "chosen=good,rejected=bad`"
+)
 CHAT = [{"role": "user", "content": "Tea?"}]
 
 
@@ -53,8 +57,8 @@ def test_bad_lines_are_named_and_the_good_ones_taken(tmp_path: Path) -> None:
     found = read_pairs(file, VoteRules())
     assert len(found.pairs) == 1
     assert found.bad_lines == [
-        (2, "it needs prompt, chosen and rejected"),
-        (3, "a reply is empty or not text"),
+        (2, NO_PAIR),
+        (3, "empty text under 'rejected'"),
     ]
 
 

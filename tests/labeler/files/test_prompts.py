@@ -53,7 +53,7 @@ def test_good_lines_are_taken_and_bad_ones_named_by_number_and_reason(tmp_path: 
         b'{"prompt": "Tea?"}\n'
         b"{not json\n"
         b'{"prompt": "  "}\n'
-        b'{"question": "Tea?"}\n'
+        b'{"words": "Tea?"}\n'
         b"\n"
         b'{"prompt": [{"role": "poet", "content": "x"}]}\n'
         b'{"prompt": [{"role": "system", "content": "x"}]}\n'
@@ -66,13 +66,15 @@ def test_good_lines_are_taken_and_bad_ones_named_by_number_and_reason(tmp_path: 
     assert dict(found.bad_lines) == {
         2: "not JSON",
         3: "empty text",
-        4: "no 'prompt' and no 'messages'",
+        4: "the columns words are no shape that is read here; say which is which, as in "
+        "`--map prompt=words`",
         6: "a message needs one of the roles system, user, assistant, tool",
         7: "the last message is from the system",
-        8: "not JSON",
-        9: "neither a text nor a list of messages",
+        8: "not UTF-8",
+        9: "neither a text, nor a list of messages, nor an object",
     }
-    assert found.complaint().startswith("7 bad lines were skipped (line 2: not JSON; ")
+    complaint = found.reading.complaint()
+    assert complaint.startswith("7 bad lines were skipped (line 2: not JSON; line 3: empty text; ")
 
 
 def test_a_csv_cell_may_hold_a_message_list_and_lines_are_numbered_as_in_the_file(
@@ -82,16 +84,7 @@ def test_a_csv_cell_may_hold_a_message_list_and_lines_are_numbered_as_in_the_fil
     (tmp_path / "p.csv").write_text(f'prompt\n"{cell}"\n"two\nlines"\n""\nTea?\n')
     found = read_prompts(tmp_path / "p.csv")
     assert found.prompts == [CHAT, [{"role": "user", "content": "two\nlines"}], TEA]
-    assert found.bad_lines == [(5, "empty text")]
-
-
-def test_splits_with_other_columns_are_read(tmp_path: Path) -> None:
-    splits = {
-        "train": datasets.Dataset.from_list([{"prompt": "Tea?"}]),
-        "test": datasets.Dataset.from_list([{"prompt": "Coffee?", "topic": "x"}]),
-    }
-    datasets.DatasetDict(splits).save_to_disk(tmp_path / "splits")
-    assert len(read_prompts(tmp_path / "splits").prompts) == 2
+    assert found.bad_lines == [(5, "all cells are empty")]
 
 
 @pytest.mark.parametrize(
@@ -99,13 +92,14 @@ def test_splits_with_other_columns_are_read(tmp_path: Path) -> None:
     [
         ("p.jsonl", b"[" * 100_000 + b"\n", "line 1: not JSON"),
         ("p.jsonl", b'{"prompt": "a \\ud800 b"}\n', "half a character"),
-        ("p.csv", b"prompt\nCaf\xe9?\n", "not valid UTF-8 CSV"),
+        ("p.csv", b"prompt\nCaf\xe9?\n", "not UTF-8"),
         ("p.csv", b"prompt\n" + b"x" * 3_000_000 + b"\n", "field larger than"),
-        ("p.jsonl", b"", "no usable prompt"),
+        ("p.jsonl", b"", "is empty"),
+        ("p.jsonl", b"\n", "no usable prompts"),
         ("p.jsonl", b"nonsense\n", "line 1: not JSON"),
         ("p.parquet", b"nonsense", "not a Parquet file"),
-        ("p.txt", b"Tea?", "not a .jsonl"),
-        ("p.csv", b"question\nTea?\n", "no usable prompt"),
+        ("p.md", b"Tea?", "not a .jsonl"),
+        ("p.csv", b"words\nTea?\n", "no usable prompt"),
     ],
 )
 def test_a_file_with_nothing_usable_is_one_sentence(
