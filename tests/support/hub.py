@@ -1,4 +1,4 @@
-"""A hub with one model: as much of the Hugging Face hub's interface as a download takes."""
+"""A hub with one model or data set: as much of its interface as a download takes."""
 
 import hashlib
 import json
@@ -13,10 +13,10 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 @contextmanager
-def hub_with(name: str, folder: Path) -> Iterator[str]:
-    """Serve the files of a folder as the model `name`; yields the hub's address."""
+def hub_with(name: str, folder: Path, kind: str = "models") -> Iterator[str]:
+    """Serve the files of a folder as the model or data set `name`; yields the hub's address."""
     files = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
-    api = f"/api/models/{name}"
+    api = f"/api/{kind}/{name}"
     tree = [
         {"type": "file", "path": path, "size": len(body), "oid": hashlib.sha1(body).hexdigest()}
         for path, body in files.items()

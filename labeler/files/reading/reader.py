@@ -74,7 +74,7 @@ class Reading:
             name if len(self.shapes) == 1 else f"{name} ({count})"
             for name, count in self.shapes.most_common()
         )
-        unused = _few(self.unused)
+        unused = _few({name: None for name in self.unused if name not in self.used})
         beside = f"; not read: {unused}" if unused else ""
         what = f"{self.source}: {rows} of {self.kind}, read as {shapes}"
         return f"{what}, from {_few(self.used)}{beside}.\n{self.example}".strip()

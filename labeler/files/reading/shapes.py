@@ -87,7 +87,7 @@ SHAPES = (
     ),
     Shape(
         "Label Studio's short export",
-        _has("annotation_id", "lead_time"),
+        lambda row: "annotation_id" in row and ("annotator" in row or "lead_time" in row),
         (),
         annotation.label_studio_prompt_of_short,
         annotation.label_studio_short,

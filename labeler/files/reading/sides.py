@@ -64,9 +64,13 @@ def compared(
 def by_rank(
     prompt: Messages, replies: Sequence[tuple[str, Any, float]], pair: str = ""
 ) -> list[Said]:
-    """Every two of several replies; each is a name, a text and a rank, of which 1 is best."""
+    """Every two of several replies; each is a name, a text and a rank, of which less is better.
+
+    They come in the order of their names, so that the opinions of several people meet.
+    """
     said: list[Said] = []
-    for (name_a, text_a, rank_a), (name_b, text_b, rank_b) in combinations(replies, 2):
+    in_order = sorted(replies, key=lambda reply: reply[0])
+    for (name_a, text_a, rank_a), (name_b, text_b, rank_b) in combinations(in_order, 2):
         choice = Choice.TIE if rank_a == rank_b else Choice.A if rank_a < rank_b else Choice.B
         said.append(compared(prompt, (text_a, text_b), (name_a, name_b), choice, pair))
     return said

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from labeler.config.hub import facts_folder, hub_folder
+from labeler.config.hub import dataset_folder, facts_folder, hub_folder
 from labeler.domain.errors import BadInput
 from tests.support.hub import hub_with
 
@@ -82,3 +82,21 @@ def test_what_was_downloaded_serves_when_the_hub_is_gone(
 def test_a_model_that_the_hub_does_not_have_is_one_sentence() -> None:
     with pytest.raises(BadInput, match="the hub has no such model, or keeps it private"):
         hub_folder("somebody/else", print)
+
+
+def test_a_data_set_is_downloaded_once_and_without_what_is_no_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for name in ("train.jsonl", "README.md", "picture.png"):
+        (folder / name).write_bytes(name.encode())
+    with hub_with(NAME, folder, "datasets") as address:
+        use(address, tmp_path, monkeypatch)
+        found = dataset_folder(NAME)
+        assert names(found) == {"train.jsonl", "README.md"}
+        with pytest.raises(BadInput, match="the hub has no such data set"):
+            dataset_folder("somebody/else")
+    assert dataset_folder(NAME) == found
+    with pytest.raises(BadInput, match="the Hugging Face hub cannot be reached"):
+        dataset_folder("somebody/else")

@@ -172,3 +172,5 @@ def test_the_command_says_what_came_of_it_and_merges_the_version(
         assert torch.allclose(ours, tuned.model(ids).logits, atol=1e-4)
     fails(run(merge.main, "merge", 1, out, **environment), 2, "exists already")
     fails(run(offline.main, "train", tmp_path / "nowhere.jsonl", **environment), 2, "nowhere.jsonl")
+    asked = json.dumps({"split": None, "names": {"chosen": "good"}})
+    fails(run(offline.main, "train", file, asked, **environment), 2, "no column 'good'")
