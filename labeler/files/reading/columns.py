@@ -42,7 +42,8 @@ def mapped(row: Row, names: Mapping[str, str]) -> Row:
     if not names:
         return row
     taken = {ours: _value(row, theirs) for ours, theirs in names.items()}
-    rest = {name: value for name, value in row.items() if name not in names.values()}
+    gone = {*names, *names.values()}
+    rest = {name: value for name, value in row.items() if name not in gone}
     return rest | {ours: value for ours, value in taken.items() if value is not None}
 
 

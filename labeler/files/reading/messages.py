@@ -185,8 +185,9 @@ def _message(message: Any) -> dict[str, str]:
     role = ROLES.get(role.lower()) if isinstance(role, str) else None
     if role is None:
         raise ValueError(f"a message needs one of the roles {', '.join(SPEAKERS)}")
-    if lost := next((what for name, what in _MORE.items() if message.get(name)), None):
-        raise ValueError(f"a message of the {role} has {lost}, which cannot be taken")
+    for name in _MORE.keys() & message.keys():
+        if message[name]:
+            raise ValueError(f"a message of the {role} has {_MORE[name]}, which cannot be taken")
     content = message.get("content", message.get("value"))
     if isinstance(content, list):
         content = _joined(content)
