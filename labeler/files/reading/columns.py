@@ -56,7 +56,12 @@ def prompt_of(row: Row) -> Messages:
     """The conversation that waits for a reply, from all the columns that are part of it."""
     if lost := next((name for name in _LOST if row.get(name)), None):
         raise ValueError(f"'{lost}' cannot be taken, and the prompt is not whole without it")
-    return waiting(_system(row) + _history(row) + _asked(row))
+    system, said = _system(row), _history(row) + _asked(row)
+    if system and said[:1] and said[0]["role"] == "system":
+        if said[0] != system[0]:
+            raise ValueError("two messages of the system that differ")
+        return waiting(said)
+    return waiting(system + said)
 
 
 def _asked(row: Row) -> Messages:

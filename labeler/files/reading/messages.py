@@ -109,7 +109,7 @@ def two_replies(
 def is_transcript(value: Any) -> bool:
     """Whether it is a dialogue as Anthropic's HH has them: "\\n\\nHuman: … \\n\\nAssistant: …"."""
     return isinstance(value, str) and (
-        value.startswith(("\n\nHuman:", " \n\nHuman:"))
+        value.startswith(("\n\nHuman:", " \n\nHuman:", "\n\nAssistant:"))
         or (value.startswith("Human:") and "\n\nAssistant:" in value)
     )
 

@@ -21,10 +21,14 @@ FIRST = Opinion(Choice.A)
 def chosen_and_rejected(row: Row) -> list[Said]:
     """`chosen` over `rejected`: replies, or conversations that end in one."""
     chosen, rejected = row["chosen"], row["rejected"]
-    if is_transcript(row.get("prompt")) and isinstance(chosen, str) and isinstance(rejected, str):
-        # The blank after "Assistant:" is no part of the reply.
-        chosen, rejected = chosen.strip(), rejected.strip()
+    if is_transcript(row.get("prompt")):
+        chosen, rejected = _said_after_it(chosen), _said_after_it(rejected)
     return [_preferred(_prompt(row), chosen, rejected)]
+
+
+def _said_after_it(reply: Any) -> Any:
+    """A reply to a transcript, without the blank that follows "Assistant:"."""
+    return reply.strip() if isinstance(reply, str) and not is_transcript(reply) else reply
 
 
 def prompt_of_pair(row: Row) -> Messages:
@@ -61,8 +65,7 @@ def one_output_over_the_other(row: Row) -> list[Said]:
 
 def better_and_worse(row: Row) -> list[Said]:
     """Our own gold pairs."""
-    better, worse = (checked_text(row.get(name), name) for name in ("better", "worse"))
-    return [Compared(prompt_of(row), better, worse, FIRST)]
+    return [_preferred(prompt_of(row), row.get("better"), row.get("worse"), ("better", "worse"))]
 
 
 def preferred_output(row: Row) -> list[Said]:

@@ -36,7 +36,7 @@ def test_good_lines_are_read_and_bad_ones_named(file: Path) -> None:
     assert [gold.messages[0]["content"] for gold in golds] == ["How do I make tea?", "And coffee?"]
     assert bad.bad_lines == [
         (3, "both replies are the same"),
-        (4, "no text under 'worse', but nothing"),
+        (4, "'worse' is empty"),
         (5, "no 'prompt' and no 'messages'"),
         (6, NO_PAIR.replace("prompts", "texts")),
         (7, "not JSON"),

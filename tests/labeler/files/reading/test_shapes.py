@@ -112,6 +112,13 @@ PAIRS: dict[str, tuple[Any, Messages]] = {
         {"prompt": "\n\nHuman: Tea?\n\nAssistant:", "chosen": " Boil.", "rejected": " No."},
         TEA,
     ),
+    "HH, replies with their speaker": (
+        {
+            **{"prompt": "\n\nHuman: Tea?", "chosen": "\n\nAssistant:Boil."},
+            "rejected": "\n\nAssistant: No.",
+        },
+        TEA,
+    ),
     "UltraFeedback": (
         {
             **{"prompt": "Tea?", "prompt_id": "x", "chosen": [*TEA, GOOD], "rejected": [*TEA, BAD]},
@@ -328,6 +335,14 @@ REFUSED = {
     "images beside": (
         {"prompt": "Tea?", "images": ["x.png"], "chosen": "y", "rejected": "x"},
         "'images' cannot be taken",
+    ),
+    "two systems": (
+        {"system": "Be long.", "prompt": BRIEF, "chosen": "y", "rejected": "x"},
+        "two messages of the system that differ",
+    ),
+    "a gold reply that is a list": (
+        {"prompt": "Tea?", "better": json.dumps([*TEA, *TEA]), "worse": "x"},
+        "'better' is a whole conversation|'better' ends with",
     ),
     "a tool call": (
         {"prompt": [*TEA, GOOD | {"tool_calls": [{"id": "x"}]}, *TEA], "chosen": "y"}
