@@ -14,7 +14,7 @@ from labeler.domain.drawing import Drawing
 from labeler.domain.errors import BadInput
 from labeler.domain.labels import VoteRules
 from labeler.domain.states import Purpose
-from labeler.files.export import FORMATS, filled_rows, write_export
+from labeler.files.export import FILLED, FORMATS, filled_rows, write_export
 from labeler.files.golds import read_golds
 from labeler.files.pairs import read_pairs
 from labeler.files.prompts import read_prompts
@@ -90,7 +90,7 @@ def test_the_labelled_pairs_are_read(tmp_path: Path) -> None:
         assert not found.bad_lines
 
 
-@pytest.mark.parametrize("format_name", ["preference", "conversational", "raw"])
+@pytest.mark.parametrize("format_name", [*FORMATS, FILLED])
 def test_the_exports_are_read_back(format_name: str, tmp_path: Path) -> None:
     (path,) = files(tmp_path, format_name)
     assert len(read_pairs(path, VoteRules()).pairs) == 1

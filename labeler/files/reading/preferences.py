@@ -123,6 +123,20 @@ def vote(row: Row) -> list[Said]:
     ]
 
 
+def filled(row: Row) -> list[Said]:
+    """Our own export of pairs that nobody rated: what a reward model made of them.
+
+    Its weight says how much it counts beside a vote.
+    """
+    first, second = (_only_reply(row.get(name), name) for name in ("response_a", "response_b"))
+    probability, weight = float(row["probability"]), float(row.get("weight", 1.0))
+    if not 0.0 <= probability <= 1.0 or not 0.0 <= weight < float("inf"):
+        raise ValueError("'probability' is not between 0 and 1, or 'weight' no positive number")
+    choice = Choice.A if probability >= 0.5 else Choice.B
+    opinion = Opinion(choice, probability=probability, reliability=weight)
+    return [Compared(prompt_of(row), first, second, opinion)]
+
+
 def thumb(row: Row) -> list[Said]:
     """TRL's unpaired preference: one reply, and whether it is good."""
     good = row["label"]

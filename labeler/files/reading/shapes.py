@@ -147,6 +147,13 @@ SHAPES = (
         preferences.vote,
     ),
     Shape(
+        "livedpo pairs that nobody rated",
+        _has("response_a", "response_b", "probability"),
+        ("response_a", "response_b", "probability", "weight", *PROMPT),
+        prompt_of,
+        preferences.filled,
+    ),
+    Shape(
         "livedpo gold pairs",
         lambda row: "better" in row or "worse" in row,
         ("better", "worse", *PROMPT),

@@ -8,7 +8,7 @@ import pytest
 
 from labeler.domain.errors import BadInput
 from labeler.domain.labels import VoteRules
-from labeler.files.export import write_export
+from labeler.files.export import FORMATS, write_export
 from labeler.files.pairs import read_pairs
 from labeler.store import Store
 from tests.support.store import lease, vote_on
@@ -26,8 +26,8 @@ def write(path: Path, *rows: dict[str, Any]) -> Path:
     return path
 
 
-@pytest.mark.parametrize("format_name", ["preference", "conversational", "raw"])
-@pytest.mark.parametrize("name", ["pairs.jsonl", "pairs.parquet"])
+@pytest.mark.parametrize("format_name", FORMATS)
+@pytest.mark.parametrize("name", ["pairs.jsonl", "pairs.parquet", "folder"])
 def test_what_an_export_wrote_is_read_back(
     format_name: str, name: str, store: Store, tmp_path: Path
 ) -> None:

@@ -497,6 +497,12 @@ def test_opinions_of_several_people_on_one_pair_become_one_label(tmp_path: Path)
     assert (pair.said.target, pair.said.weight) == (pytest.approx(2 / 3), 3.0)
 
 
+def test_a_pair_that_nobody_rated_weighs_and_says_what_the_reward_model_did(tmp_path: Path) -> None:
+    row = {**OUR, "prompt": TEA, "probability": 0.81, "weight": 0.75, "used_in_update": 4}
+    (pair,) = read_pairs(write(tmp_path, row), VoteRules()).pairs
+    assert (pair.said.target, pair.said.weight) == (pytest.approx(0.81), pytest.approx(0.75))
+
+
 def test_ratings_of_each_reply_rank_them(tmp_path: Path) -> None:
     record = argilla("x") | {
         "fields": {"instruction": "Tea?", "generation-0": "No.", "generation-1": "Boil."},
