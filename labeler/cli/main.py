@@ -35,6 +35,7 @@ from labeler.cli.options import (
     settings_options,
 )
 from labeler.cli.prompts import prompts
+from labeler.cli.pull import pull
 from labeler.cli.raters import raters
 from labeler.cli.reading import file_options, would_take
 from labeler.config.load import as_environment
@@ -208,6 +209,7 @@ def status(settings: Settings, as_json: bool) -> None:
 cli.add_command(raters)
 cli.add_command(gold)
 cli.add_command(prompts)
+cli.add_command(pull)
 
 
 @cli.group()

@@ -100,8 +100,7 @@ def _chat(row: Row) -> dict[str, Any]:
         found = inner if isinstance(inner, dict) else found
     if not isinstance(found.get("history"), dict):
         raise ValueError(
-            "the snapshot of the chat is missing; export again with Admin Panel > Evaluations > "
-            "Feedback > Export"
+            "the snapshot of the chat is missing; only newer versions of Open WebUI export it"
         )
     return dict(found)
 
