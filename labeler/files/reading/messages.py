@@ -50,7 +50,7 @@ def conversation(value: Any) -> Messages:
 
     A text may hold a message list as JSON or as Python writes it, or an HH transcript.
     """
-    value = _unpacked(value)
+    value = unpacked(value)
     if isinstance(value, str):
         return _as_messages(value)
     if isinstance(value, dict) and ("role" in value or "from" in value):
@@ -130,7 +130,7 @@ def checked_text(value: Any, name: str = "") -> str:
 
 def _whole(prompt: Messages, value: Any, name: str) -> Messages:
     """The conversation with one of its replies at the end."""
-    value = _unpacked(value)
+    value = unpacked(value)
     if not value:
         raise ValueError(f"'{name}' is empty")
     if isinstance(value, str) and not is_transcript(value):
@@ -208,7 +208,7 @@ def _joined(parts: list[Any]) -> str:
     return "\n".join(texts)
 
 
-def _unpacked(value: Any) -> Any:
+def unpacked(value: Any) -> Any:
     """The message list that a text holds, as tables without lists write them; else the value."""
     if not isinstance(value, str) or not _LIST_AS_TEXT.fullmatch(value):
         return value

@@ -11,6 +11,7 @@ from labeler.files.reading.messages import (
     conversation,
     is_transcript,
     two_replies,
+    unpacked,
     without_reply,
 )
 from labeler.files.reading.said import Compared, Said, Thumbed
@@ -26,14 +27,9 @@ def chosen_and_rejected(row: Row) -> list[Said]:
     return [_preferred(_prompt(row), chosen, rejected)]
 
 
-def _said_after_it(reply: Any) -> Any:
-    """A reply to a transcript, without the blank that follows "Assistant:"."""
-    return reply.strip() if isinstance(reply, str) and not is_transcript(reply) else reply
-
-
 def prompt_of_pair(row: Row) -> Messages:
     """The prompt of its column, or what both conversations have in common where they are whole."""
-    chosen = row["chosen"]
+    chosen = unpacked(row["chosen"])
     if has_prompt(row) and not (isinstance(chosen, list) and len(chosen) > 1):
         return prompt_of(row)
     return chosen_and_rejected(row)[0].messages
@@ -147,6 +143,11 @@ def thumb(row: Row) -> list[Said]:
     reply = row["completion"]
     messages, text, _ = two_replies(_prompt(row), reply, reply, ("completion", "completion"))
     return [Thumbed(messages, text, bool(good))]
+
+
+def _said_after_it(reply: Any) -> Any:
+    """A reply to a transcript, without the blank that follows "Assistant:"."""
+    return reply.strip() if isinstance(reply, str) and not is_transcript(reply) else reply
 
 
 def _prompt(row: Row) -> Messages:

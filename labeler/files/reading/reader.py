@@ -155,7 +155,7 @@ def _taken(value: Any, reading: Reading, take: Callable[[Shape, Row], Taken]) ->
     reading.shapes[shape.name] += 1
     try:
         taken = take(shape, row)
-    except (TypeError, AttributeError, KeyError, IndexError) as error:
+    except (TypeError, AttributeError, LookupError, OverflowError) as error:
         raise ValueError(f"not laid out as {shape.name} are") from error
     _note_columns(reading, shape, row)
     reading.example = reading.example or _example(taken)
@@ -175,7 +175,7 @@ def _told_apart(value: Any, reading: Reading) -> tuple[Shape, Row]:
         example = next((name for name in row if name not in TARGETS), "instruction")
         raise ValueError(
             f"the columns {_few(dict.fromkeys(row))} are no shape that is read here; say which is "
-            f"which, as in `--map prompt={example}`"
+            f"which, as in `--map prompt={_cut(example)}`"
         )
     return shape, row
 
@@ -198,7 +198,8 @@ def _refuse_names(names: Mapping[str, str]) -> None:
 def _few(names: Mapping[str, None]) -> str:
     """The first names, and how many more there are."""
     more = len(names) - MAX_COLUMNS
-    return ", ".join(list(names)[:MAX_COLUMNS]) + (f" and {more} more" if more > 0 else "")
+    named = ", ".join(_cut(name) for name in list(names)[:MAX_COLUMNS])
+    return named + (f" and {more} more" if more > 0 else "")
 
 
 def _example(taken: Taken) -> str:

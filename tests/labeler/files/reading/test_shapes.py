@@ -133,6 +133,10 @@ PAIRS: dict[str, tuple[Any, Messages]] = {
         },
         BRIEF,
     ),
+    "whole conversations as text": (
+        {"prompt": "Tea?", "chosen": str([*BRIEF, GOOD]), "rejected": json.dumps([*BRIEF, BAD])},
+        BRIEF,
+    ),
     "LLaMA-Factory, ShareGPT": (
         {
             "conversations": [said("human", "Tea?"), said("gpt", "Yes."), said("human", "How?")],
@@ -363,6 +367,11 @@ REFUSED = {
     ),
     "no prompt": ({"chosen": "Yes.", "rejected": "No."}, "no beginning in common"),
     "another choice": (OUR | {"choice": "left"}, "not known"),
+    "an endless strength": (
+        OUR | {"choice": "a", "strength": float("inf")},
+        "not laid out as livedpo votes are",
+    ),
+    "a probability that is none": (OUR | {"probability": 7}, "not between 0 and 1"),
     "a label that is a class": (
         {"prompt": "Tea?", "completion": "x", "label": 3},
         "neither true nor false",
