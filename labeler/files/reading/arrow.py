@@ -104,9 +104,13 @@ def _rows_of(path: Path, kind: str) -> Iterator[Any]:
             else:
                 batches = _arrow_batches(source)
             for batch in batches:
+                batch.validate(full=True)  # damaged text would end in an error of Python's own
                 yield from batch.to_pylist()
-        except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError) as error:
-            raise BadInput(f"{path} is not a {kind} file: {first_line(error)}") from error
+        except (pyarrow.ArrowException, OSError, ValueError, MemoryError) as error:
+            raise BadInput(
+                f"{path} is not a{'n' if kind == 'Arrow' else ''} {kind} file, or damaged: "
+                f"{first_line(error)}"
+            ) from error
 
 
 def _arrow_batches(source: Any) -> Iterator[Any]:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
 
-from labeler.domain.errors import BadInput
+from labeler.domain.errors import BadInput, first_line
 
 HEAD_BYTES = 4096
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
@@ -47,7 +47,7 @@ def unpacked(path: Path) -> Iterator[IO[bytes]]:
             else:
                 yield file
     except (OSError, EOFError, zlib.error) as error:
-        why = getattr(error, "strerror", None) or error
+        why = getattr(error, "strerror", None) or first_line(error)
         raise BadInput(f"{path} cannot be read: {why}.") from error
 
 

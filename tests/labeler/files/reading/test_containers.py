@@ -230,6 +230,14 @@ def test_bytes_are_no_text_and_named(tmp_path: Path) -> None:
         read_prompts(tmp_path / "p.parquet")
 
 
+def test_damaged_texts_of_arrow_are_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "p.arrow"
+    pyarrow.feather.write_feather(TABLE, path, compression="uncompressed")
+    path.write_bytes(path.read_bytes().replace(b"Tea", b"\xff\xfe\xfd"))
+    with pytest.raises(BadInput, match=r"not an Arrow file, or damaged: .*Invalid UTF8"):
+        read_prompts(path)
+
+
 def test_a_folder_of_a_newer_datasets_is_one_sentence(tmp_path: Path) -> None:
     datasets.Dataset(TABLE).save_to_disk(tmp_path / "saved")
     info = tmp_path / "saved" / "dataset_info.json"
