@@ -94,7 +94,7 @@ class ThirtyVotes:
     def _press(self) -> None:
         shown = self._rater.look()
         key, choice, strength = KEYS[len(self.pressed) % len(KEYS)]
-        self.page.keyboard.press(key)
+        self._rater.press(key)
         self.pressed.append(Pressed(shown, choice, strength))
 
 

@@ -15,6 +15,7 @@ from labeler.store import Store
 from labeler.store.records import NewPair
 from labeler.web.app import create_app
 from tests.support.empty_store import new_store
+from tests.support.page import cast
 from tests.support.patience import wait_until
 from tests.support.service import free_port
 
@@ -124,6 +125,7 @@ class Screen:
         self.requests: list[str] = []
         self.complaints: list[str] = []
         self.may_lose_connection = False
+        self._last: str | None = None
         page.on("request", self._note_request)
         page.on("pageerror", self._note_error)
         page.on("console", self._listen)
@@ -162,6 +164,15 @@ class Screen:
 
     def press(self, key: str) -> None:
         self.page.keyboard.press(key)
+
+    def vote(self, key: str) -> None:
+        """Press a key that votes, once the pair counts as seen."""
+        cast(self.page, key, after=self._last)
+        self._last = key
+
+    def wait_seen(self) -> None:
+        """Until the pair has been on screen for long enough for any vote."""
+        self.page.wait_for_selector("body[data-takes=all]")
 
     def refresh(self) -> None:
         """What happens when the rater comes back to the window."""

@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.support.axe import faults, faults_by_scheme
+from tests.support.page import cast
 from tests.support.people import client_of
 from tests.support.web import WebServer, add_questions, open_test_store, serving
 
@@ -47,6 +48,16 @@ def _press(*keys: str, then: str) -> Callable[[Page], Any]:
     return act
 
 
+def _vote(key: str, *keys: str, then: str) -> Callable[[Page], Any]:
+    """Vote by a key and press others, and wait for what that brings."""
+
+    def act(page: Page) -> None:
+        cast(page, key)
+        _press(*keys, then=then)(page)
+
+    return act
+
+
 def _click(button: str, then: str) -> Callable[[Page], Any]:
     """Click, and wait for what it brings."""
 
@@ -75,16 +86,16 @@ def _open_guidelines(page: Page) -> None:
 PAIR = "body:not(.is-waiting) #reply-left .text"
 VIEWS = (
     View("a pair", "/", PAIR),
-    View("a pair after a vote", "/", PAIR, _press("t", then="#saved .mark[data-kind=saved]")),
+    View("a pair after a vote", "/", PAIR, _vote("t", then="#saved .mark[data-kind=saved]")),
     View("help", "/", PAIR, _press("?", then="#help[open]")),
     View("practice offered", "/", "#welcome", pairs=False),
     View(
         "practice", "/", "#welcome", _click("#welcome .main", then="#practice[open]"), pairs=False
     ),
-    View("history", "/", PAIR, _press("1", "h", then="#history[open] li")),
+    View("history", "/", PAIR, _vote("1", "h", then="#history[open] li")),
     View("guidelines", "/", PAIR, _open_guidelines),
     View("edit", "/", PAIR, _press("e", then="#edit[open]")),
-    View("reasons", "/", PAIR, _press("s", "r", then="#why[open]")),
+    View("reasons", "/", PAIR, _vote("s", "r", then="#why[open]")),
     View("differences", "/", PAIR, _mark_differences),
     View("own prompt", "/", PAIR, _press("o", then="#ask textarea")),
     View("what changed", "/", PAIR, _press("c", then="#changes[open]")),

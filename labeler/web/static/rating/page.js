@@ -112,7 +112,7 @@ function listenToButtons(rating, commands) {
     if (id !== "open-help") node.append(element("kbd", { "aria-hidden": "true" }, keys.join("\u2009+\u2009")));
     node.addEventListener("click", (event) => {
       if (node.getAttribute("aria-disabled") === "true") return;
-      if (vote) rating.vote(...vote, event.timeStamp);
+      if (vote) rating.press(...vote, id, event.timeStamp);
       else commands[command]();
     });
   }
@@ -125,7 +125,7 @@ function listenToKeys(rating, commands) {
     const action = actionOf(event);
     if (!action) return;
     event.preventDefault();
-    if (action.kind === "vote") rating.vote(action.choice, action.strength, event.timeStamp);
+    if (action.kind === "vote") rating.press(action.choice, action.strength, event.code, event.timeStamp);
     else commands[action.kind]();
   });
 }

@@ -8,6 +8,7 @@ import { MAX_LEASES, MAX_PAIRS, MAX_SECONDS, MAX_VOTES } from "../shared/bounds.
 import { newId } from "../shared/dom.js";
 import { Refused, Unreachable } from "../shared/send.js";
 import { keepDraft } from "./edit.js";
+import { Seen } from "./seen.js";
 
 const ON_HAND = 3; // pairs held: one on screen, two behind it
 const RENEW_MS = 60_000; // leases of a page in sight are prolonged this often
@@ -26,6 +27,7 @@ export class Rating {
   #view;
   #last = null; // the last vote: { vote_id, choice, strength, prompt }
   #shown = null;
+  #seen = new Seen();
   #buffer = [];
   #voted = []; // pairs of votes that may still be in the outbox, newest last
   #state = null;
@@ -99,9 +101,16 @@ export class Rating {
     this.#show(pair);
   }
 
+  /** A key or a button, `by`, voted `at` this time, in ms. It counts if the pair can have been seen. */
+  press(choice, strength, by, at) {
+    if (!this.shown) return;
+    if (this.#seen.takes(by, at)) this.vote(choice, strength, at, null, by);
+    else this.#view.swallowed(choice, strength);
+  }
+
   /** Take the shown pair's vote and show the next pair. `at`: when the rater acted, in ms.
-   *  `edit`: the text that the rater made of the chosen reply. */
-  vote(choice, strength, at, edit = null) {
+   *  `edit`: the text that the rater made of the chosen reply. `by`: the key or button. */
+  vote(choice, strength, at, edit = null, by = null) {
     const pair = this.#shown;
     if (!pair || this.#undoId) return;
     const seconds = Math.min(pair.watch.seconds(), MAX_SECONDS);
@@ -111,7 +120,7 @@ export class Rating {
     this.#listener?.voted(vote, pair);
     this.#last = { vote_id: vote.vote_id, choice, strength, prompt: pair.line };
     this.#voted = [...this.#voted.slice(-MAX_VOTES), pair];
-    this.#showNext();
+    this.#showNext(by);
     this.#view.took(choice, strength, at, edit !== null);
     this.#view.counted(+1);
     this.#report();
@@ -301,8 +310,8 @@ export class Rating {
     return [...this.#outbox.leaseIds, ...pairs.map((pair) => pair.leaseId)];
   }
 
-  #showNext() {
-    this.#show(this.#buffer.shift() ?? null);
+  #showNext(by = null) {
+    this.#show(this.#buffer.shift() ?? null, by);
   }
 
   /** An undone pair comes on screen again; the one that was there waits in front of the others. */
@@ -314,7 +323,7 @@ export class Rating {
     this.#show(pair);
   }
 
-  #show(pair) {
+  #show(pair, by = null) {
     this.#shown?.watch.stop();
     this.#shown = pair;
     if (pair) {
@@ -322,6 +331,7 @@ export class Rating {
       pair.watch.start();
     }
     this.#view.show(pair);
+    this.#seen.shows(Boolean(pair), by);
     if (pair) this.#listener?.shown(pair.leaseId);
   }
 

@@ -12,6 +12,7 @@ import { choiceText, waiting } from "./words.js";
 const COMPLAINT_MS = 12_000;
 const FLASH_MS = 450;
 const MAX_MEASURES = 1000;
+const TOO_SOON = "Too soon to count. Read this pair, then choose.";
 const BUTTON = { left: "vote-left", right: "vote-right", tie: "vote-tie", both_bad: "vote-both-bad", skip: "vote-skip" };
 
 export class View {
@@ -81,8 +82,14 @@ export class View {
     this.#why.hidden = false;
     this.#tellVote?.();
     this.#complain("");
-    flash(byId(BUTTON[choice] + (strength === 2 ? "-much" : "")));
+    flash(buttonOf(choice, strength), "taken");
     requestAnimationFrame(() => setTimeout(() => noteLatency(at)));
+  }
+
+  /** A vote came before anybody can have read the pair. */
+  swallowed(choice, strength) {
+    flash(buttonOf(choice, strength), "swallowed");
+    this.complain(TOO_SOON);
   }
 
   /** Reasons were given for the last vote: there is nothing to ask for. */
@@ -217,10 +224,14 @@ function enableVotes(enabled) {
   }
 }
 
-function flash(button) {
-  button.classList.remove("taken");
-  requestAnimationFrame(() => button.classList.add("taken"));
-  setTimeout(() => button.classList.remove("taken"), FLASH_MS);
+function buttonOf(choice, strength) {
+  return byId(BUTTON[choice] + (strength === 2 ? "-much" : ""));
+}
+
+function flash(button, kind) {
+  button.classList.remove("taken", "swallowed");
+  requestAnimationFrame(() => button.classList.add(kind));
+  setTimeout(() => button.classList.remove(kind), FLASH_MS);
 }
 
 /** For benchmarks: performance.getEntriesByName("vote-to-paint"). */

@@ -10,6 +10,7 @@ from labeler.domain.passwords import hash_password
 from labeler.domain.states import RaterRole
 from labeler.store import Store
 from tests.support.axe import faults
+from tests.support.page import cast
 from tests.support.patience import wait_until
 from tests.support.people import member
 from tests.support.web import WebServer, standing
@@ -166,12 +167,12 @@ def test_votes_wait_for_the_login_of_the_person_who_cast_them(
     page.goto(service.url)
     log_in(page, "Ann")
     wait_for_pair(page)
-    page.keyboard.press("1")
+    cast(page, "1")
     wait_until(lambda: stored_by(store) == ["Ann"])
 
     (cookie,) = context.cookies()
     store.logins.log_out(cookie.get("value", ""), now=time.time())
-    page.keyboard.press("2")
+    cast(page, "2")
     bar = page.locator(".who-out")
     expect(bar).to_contain_text("You are logged out.")
     expect(bar.get_by_role("link", name="Log in again")).to_be_visible()
@@ -181,7 +182,7 @@ def test_votes_wait_for_the_login_of_the_person_who_cast_them(
     other.goto(service.url)
     log_in(other, "Boss")
     wait_for_pair(other)
-    other.keyboard.press("t")
+    cast(other, "t")
     wait_until(lambda: stored_by(store) == ["Ann", "Boss"])
     page.evaluate("window.dispatchEvent(new Event('focus'))")
     expect(bar).to_contain_text("Someone else has logged in")

@@ -148,7 +148,7 @@ def test_nothing_on_the_page_tells_what_the_judge_said_of_a_pair(
             pair = screen.page.inner_html("#prompt") + screen.page.inner_html("#replies")
             pair = pair.replace(screen.left(), "L").replace(screen.right(), "R")
             html.append(pair.replace(f"Question {number}?", "Q"))
-            screen.press("1")
+            screen.vote("1")
         screen.wait_saved()
     assert html[0] == html[1]
 
@@ -163,7 +163,7 @@ def test_open_figures_stay_open_and_unbuilt_while_nothing_changes(
         section.locator("svg").evaluate("plot => { plot.dataset.mine = 'yes' }")
         with screen.page.expect_response("**/rating/state"):
             screen.refresh()
-        screen.press("1")
+        screen.vote("1")
         screen.wait_saved()
         expect(section.locator("svg")).to_have_attribute("data-mine", "yes")
         expect(section.locator("dl")).to_be_visible()

@@ -124,16 +124,16 @@ def test_a_rater_asks_goes_on_voting_reads_the_replies_and_continues(
     store.asks.progress({asked.id: 30}, most=120)
     expect(rows).to_contain_text("30 of at most 120 tokens")
     expect(rows.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "30")
-    screen.press("1")
+    screen.vote("1")
     screen.expect_prompt("Question 2?")
     answer(store, asked)
     expect(page.locator("#ask [role=status]")).to_contain_text("are ready")
     screen.expect_prompt("Question 2?")  # what is being read stays
-    screen.press("1")
+    screen.vote("1")
     screen.expect_prompt("1 tie?\nMine")
     expect(rows).to_have_count(0)
     chosen = screen.left()
-    screen.press("1")
+    screen.vote("1")
     screen.expect_prompt("Question 3?")
 
     screen.press("o")
@@ -165,7 +165,7 @@ def test_a_rater_asks_goes_on_voting_reads_the_replies_and_continues(
 def test_a_new_version_does_not_take_the_reply_from_the_page_that_waits_for_it(
     screen: Screen, store: Store
 ) -> None:
-    screen.press("1")
+    screen.vote("1")
     screen.wait_saved()
     screen.press("o")
     screen.page.keyboard.type("Mine?")
@@ -182,7 +182,7 @@ def test_a_new_version_does_not_take_the_reply_from_the_page_that_waits_for_it(
 
 
 def test_the_page_shows_what_the_votes_changed(screen: Screen, store: Store) -> None:
-    screen.press("1")
+    screen.vote("1")
     screen.wait_saved()
     update(store, 1, win_rate=METRICS["win_rate"])  # type: ignore[arg-type]
     expect(screen.page.locator(".result .lead")).to_have_text(

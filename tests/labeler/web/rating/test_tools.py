@@ -61,7 +61,7 @@ def test_an_edit_survives_a_wrong_key_a_reload_and_a_dead_server(
 def test_reasons_come_late_and_a_skip_has_its_own(screen: Screen, store: Store) -> None:
     screen.press("r")
     expect(screen.page.locator("#saved .complaint")).to_contain_text("no recent vote to explain")
-    screen.press("s")
+    screen.vote("s")
     screen.wait_saved()
     screen.press("r")
     expect(screen.page.locator("#why legend")).to_have_text("Why did you skip it?")
@@ -70,7 +70,7 @@ def test_reasons_come_late_and_a_skip_has_its_own(screen: Screen, store: Store) 
     wait_until(lambda: standing(store)[0].vote.reasons == ["I don't understand it"])
     screen.expect_mark("with your reasons")
     screen.expect_prompt("Question 2?")
-    screen.press("1")
+    screen.vote("1")
     screen.expect_prompt("Question 3?")
     wait_until(lambda: len(standing(store)) == 2)
 
@@ -79,7 +79,7 @@ def test_an_older_vote_comes_back_from_the_history_and_u_still_takes_the_last_on
     screen: Screen, store: Store
 ) -> None:
     for key in ("1", "Shift+Digit2", "t"):
-        screen.press(key)
+        screen.vote(key)
     screen.expect_prompt("Question 4?")
     screen.wait_saved()
     screen.press("h")
@@ -160,7 +160,7 @@ def test_differences_of_very_long_replies_are_marked_or_given_up(
     screen.press("d")
     expect(screen.page.locator("#replies mark")).to_have_count(80)
     add_questions(store, 1, response_a=" ".join(words), response_b=" ".join(words[::-1]))
-    screen.press("t")
+    screen.vote("t")
     expect(screen.page.locator("#toggles .remark")).to_contain_text("too long to compare")
     expect(screen.page.locator("#replies mark")).to_have_count(0)
     screen.press("d")
@@ -188,7 +188,7 @@ def test_practice_teaches_the_keys_and_stores_nothing(
     assert store.reports.votes() == []
     screen.page.reload()
     screen.page.wait_for_selector("#reply-left .text")
-    screen.press("1")
+    screen.vote("1")
     screen.wait_saved()
     expect(screen.page.locator("#welcome")).to_have_count(0)
     screen.page.close()
