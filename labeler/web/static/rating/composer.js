@@ -1,12 +1,14 @@
 // Where a rater types a prompt of their own, or goes on with the reply that they preferred.
 
 import { MAX_TEXT_CHARS } from "../shared/bounds.js";
+import { isComposing } from "../shared/composing.js";
 import { button } from "../shared/dialog.js";
 import { element, setText } from "../shared/dom.js";
+import { keep, kept } from "../shared/kept.js";
 
 export class Composer {
   node = element("form", { class: "composer", hidden: "" });
-  #kept;
+  #draft;
   #onSend;
   #text = element("textarea", { id: "ask-text", rows: "3", dir: "auto", maxlength: MAX_TEXT_CHARS });
   #label = element("label", { for: "ask-text" }, "Your prompt");
@@ -19,9 +21,9 @@ export class Composer {
   #isContinuing = false;
   #origin = null; // what had the focus
 
-  /** `raterId`: whose draft is kept in this tab. `onSend` gets the text, and the vote to continue from or null. */
+  /** `raterId`: whose draft is kept in this browser. `onSend` gets the text, and the vote to continue from or null. */
   constructor(raterId, onSend) {
-    this.#kept = `livedpo.ask-draft.${raterId}`;
+    this.#draft = `livedpo.ask-draft.${raterId}`;
     this.#onSend = onSend;
     const send = element("button", { type: "submit", class: "main" }, "Ask");
     const hint = "Press Enter to ask, Shift + Enter for a new line. The live model replies twice. Only you see the replies, and your vote counts like any other.";
@@ -31,8 +33,8 @@ export class Composer {
     this.node.addEventListener("submit", (event) => this.#submit(event));
     this.#text.addEventListener("keydown", (event) => this.#key(event));
     this.#text.addEventListener("input", () => this.#typed());
-    this.node.addEventListener("keydown", (event) => event.key === "Escape" && this.close());
-    this.#text.value = sessionStorage.getItem(this.#kept) ?? "";
+    this.node.addEventListener("keydown", (event) => event.key === "Escape" && !isComposing(event) && this.close());
+    this.#text.value = kept(this.#draft, "");
   }
 
   /** `last`: the vote that can be continued, or null. */
@@ -72,13 +74,13 @@ export class Composer {
 
   #key(event) {
     const isPhone = matchMedia("(pointer: coarse)").matches; // its Enter key starts a line
-    const isPlain = event.key === "Enter" && !event.shiftKey && !event.isComposing && !isPhone;
+    const isPlain = event.key === "Enter" && !event.shiftKey && !isComposing(event) && !isPhone;
     if (isPlain) this.#submit(event);
   }
 
   #typed() {
     setText(this.#problem, "");
-    keepDraft(this.#kept, this.#text.value);
+    keep(this.#draft, this.#text.value || null);
   }
 
   #submit(event) {
@@ -90,14 +92,5 @@ export class Composer {
     this.#typed();
     this.#isContinuing = false;
     this.close();
-  }
-}
-
-function keepDraft(key, text) {
-  try {
-    if (text) sessionStorage.setItem(key, text);
-    else sessionStorage.removeItem(key);
-  } catch {
-    // It then lives in the form only.
   }
 }

@@ -4,8 +4,10 @@
 // wrong key loses it.
 
 import { MAX_EDIT_CHARS } from "../shared/bounds.js";
+import { isComposing } from "../shared/composing.js";
 import { Dialog, button } from "../shared/dialog.js";
 import { element, setText } from "../shared/dom.js";
+import { digitOf } from "./keys.js";
 
 const DRAFT = "livedpo.draft"; // { leaseId, side, text }
 const NAMES = { left: "Reply 1", right: "Reply 2" };
@@ -91,12 +93,13 @@ export class Editor extends Dialog {
   }
 
   #key(event) {
+    if (isComposing(event)) return;
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && this.#side) {
       event.preventDefault();
       this.#finish();
     }
     if (event.target === this.#text || event.ctrlKey || event.altKey || event.metaKey) return;
-    const side = { Digit1: "left", Numpad1: "left", Digit2: "right", Numpad2: "right" }[event.code];
+    const side = { 1: "left", 2: "right" }[digitOf(event)];
     if (side) {
       event.preventDefault(); // else the digit is typed into the field that it opens
       this.#take(side);

@@ -7,7 +7,7 @@ const KEYS = {
   Vote: [
     [["1"], "Reply 1 is better"],
     [["2"], "Reply 2 is better"],
-    [["Shift", "1 or 2"], "It is much better"],
+    [["Shift", "1 or 2"], "It is much better (where digits need Shift, use the buttons)"],
     [["T"], "Tie"],
     [["B"], "Both bad"],
     [["S"], "Skip"],

@@ -1,7 +1,9 @@
 // Which key means what. Digits go by their place on the keyboard, letters by what they print
 // (by their place where a layout prints no Latin letters).
 
-const DIGITS = { Digit1: "left", Digit2: "right", Numpad1: "left", Numpad2: "right" };
+import { isComposing } from "../shared/composing.js";
+
+const SIDES = { 1: "left", 2: "right" };
 const VOTES = { t: "tie", b: "both_bad", s: "skip" };
 const COMMANDS = {
   u: "undo",
@@ -20,21 +22,31 @@ const FIELDS = "input, textarea, select, [contenteditable]";
 /** { kind: "vote", choice, strength }, or { kind } of a command, or null. */
 export function actionOf(event) {
   if (isBusy(event)) return null;
-  if (event.code in DIGITS && !isCursorKey(event)) {
-    return { kind: "vote", choice: DIGITS[event.code], strength: event.shiftKey ? 2 : 1 };
-  }
+  const side = SIDES[digitOf(event)];
+  if (side) return { kind: "vote", choice: side, strength: isMuch(event) ? 2 : 1 };
   if (event.key === "?") return { kind: "help" };
   const letter = letterOf(event);
   if (letter in VOTES) return { kind: "vote", choice: VOTES[letter], strength: 1 };
   return letter in COMMANDS ? { kind: COMMANDS[letter] } : null;
 }
 
+/** The digit from 1 to 9 at this place of the keyboard, whatever the layout types there; or null. */
+export function digitOf(event) {
+  const digit = event.code.match(/^(?:Digit|Numpad)([1-9])$/)?.[1];
+  return digit && !isCursorKey(event) ? Number(digit) : null;
+}
+
 /** Held down, part of a shortcut or of a composed character, or typed into a field. */
 function isBusy(event) {
   const shortcut = event.ctrlKey || event.altKey || event.metaKey;
-  const composing = event.isComposing || event.getModifierState("AltGraph");
+  const composing = isComposing(event) || event.getModifierState("AltGraph");
   const typing = event.composedPath()[0].closest?.(FIELDS);
   return event.repeat || shortcut || composing || Boolean(typing);
+}
+
+/** With Shift; but where a layout needs Shift to type the digit, nothing more is meant by it. */
+function isMuch(event) {
+  return event.shiftKey && !/^\d$/.test(event.key);
 }
 
 /** The number pad without Num Lock moves the cursor. */

@@ -62,20 +62,21 @@ async function start() {
 /** What keys and buttons do besides voting, by the names of keys.js. */
 function dialogs(rating, view, me) {
   const guide = new Guide(server);
-  const why = new Why(guide);
+  const why = new Why(guide, me.rater_id);
   const history = new History({ server, rating, why });
   const editor = new Editor();
   const practice = new Practice(me.single_user ? "local" : me.rater_id);
   const help = new Help({ practise: () => practice.start() });
   guide.load();
+  if (why.unfinished) view.offerWhy();
   view.onVote(() => practice.withdraw());
   view.onFirstState((state) => state.votes === 0 && practice.offer(document.getElementById("prompt")));
   return {
     undo: () => rating.undo(),
     edit: () => editPair(rating, editor),
     why: () => {
-      const { last } = rating;
-      if (last) why.ask(last, (said) => rating.explain(last.vote_id, said));
+      const vote = rating.last ?? why.unfinished;
+      if (vote) why.ask(vote, (said) => rating.explain(vote.vote_id, said));
       else view.complain("There is no recent vote to explain. Older votes are under History.");
     },
     history: () => history.look(),

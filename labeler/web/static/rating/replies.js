@@ -1,6 +1,7 @@
 // The two replies on screen: rendered or plain, with their differences marked, scrolled together.
 
 import { element, setText } from "../shared/dom.js";
+import { keep, kept } from "../shared/kept.js";
 import { markDifferences } from "./differences.js";
 import { ScrollSync } from "./scroll_sync.js";
 
@@ -17,7 +18,7 @@ export class Replies {
   #scrollSync;
   #buttons = {};
   #note = element("span", { class: "remark", role: "status" });
-  #modes = kept();
+  #modes = { plain: false, differences: false, together: false, ...kept(KEPT, {}) };
   #pair = null;
 
   /** `left`, `right`: where the replies go. `place`: the element before which the toggles go. */
@@ -53,7 +54,7 @@ export class Replies {
 
   toggle(name) {
     this.#modes = { ...this.#modes, [name]: !this.#modes[name] };
-    keep(this.#modes);
+    keep(KEPT, this.#modes);
     this.#apply();
     if (this.#pair) this.#fill();
   }
@@ -103,21 +104,4 @@ export function prose(html) {
 
 function plain(text) {
   return element("div", { class: "text" }, element("pre", { class: "plain", dir: "auto" }, text));
-}
-
-function kept() {
-  const modes = { plain: false, differences: false, together: false };
-  try {
-    return { ...modes, ...JSON.parse(localStorage.getItem(KEPT) ?? "{}") };
-  } catch {
-    return modes;
-  }
-}
-
-function keep(modes) {
-  try {
-    localStorage.setItem(KEPT, JSON.stringify(modes));
-  } catch {
-    // It then holds for this visit only.
-  }
 }

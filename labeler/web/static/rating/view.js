@@ -13,6 +13,7 @@ const COMPLAINT_MS = 12_000;
 const FLASH_MS = 450;
 const MAX_MEASURES = 1000;
 const TOO_SOON = "Too soon to count. Read this pair, then choose.";
+const UNFINISHED = "Reasons that you began are kept. Choose “Why?” to go on.";
 const BUTTON = { left: "vote-left", right: "vote-right", tie: "vote-tie", both_bad: "vote-both-bad", skip: "vote-skip" };
 
 export class View {
@@ -97,6 +98,12 @@ export class View {
     this.#taken = this.#taken && `${this.#taken}, with your reasons`;
     this.#why.hidden = true;
     this.#showMark();
+  }
+
+  /** Reasons for an earlier vote were begun, and the page was left. */
+  offerWhy() {
+    this.#why.hidden = false;
+    this.complain(UNFINISHED);
   }
 
   /** Another way to look at the replies: "plain", "differences" or "together". */

@@ -1,6 +1,7 @@
 // A modal dialog with a title and a close button. Esc and a click beside it close it, and the focus
 // goes back to where it was. While one is open, the page's keys rest.
 
+import { isComposing } from "./composing.js";
 import { element } from "./dom.js";
 
 export class Dialog {
@@ -21,7 +22,7 @@ export class Dialog {
       event.stopPropagation(); // no key in here is meant for the page
       if (event.key !== "Escape") return;
       event.preventDefault(); // the browser's own way would close it on a second Esc, come what may
-      this.close();
+      if (!isComposing(event)) this.close();
     });
     this.#dialog.addEventListener("cancel", (event) => {
       event.preventDefault(); // the back gesture of a phone

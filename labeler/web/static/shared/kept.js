@@ -1,0 +1,20 @@
+// What a page keeps in this browser, as JSON. Without storage it lives as long as the page.
+
+/** What is kept under a key; `otherwise` if nothing is. */
+export function kept(key, otherwise) {
+  try {
+    return JSON.parse(localStorage.getItem(key)) ?? otherwise;
+  } catch {
+    return otherwise;
+  }
+}
+
+/** Keep a value; null forgets it. */
+export function keep(key, value) {
+  try {
+    if (value === null) localStorage.removeItem(key);
+    else localStorage.setItem(key, JSON.stringify(value));
+  } catch {
+    // It then lives in the page only.
+  }
+}
