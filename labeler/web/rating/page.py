@@ -23,6 +23,7 @@ HEAD = """
 <link rel="stylesheet" href="/page/rating/dialogs.css">
 <link rel="stylesheet" href="/page/rating/own_prompts.css">
 <link rel="stylesheet" href="/page/rating/changes.css">
+<link rel="stylesheet" href="/page/shared/print.css">
 <script type="module" src="/page/rating/page.js"></script>
 """
 

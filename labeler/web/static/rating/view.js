@@ -47,6 +47,8 @@ export class View {
     byId("pair").prepend(wait);
     byId("saved").append(element("div", { class: "line" }, this.#mark, this.#why), this.#complaint, this.#count);
     this.#why.hidden = true;
+    byId("choices").setAttribute("role", "group");
+    byId("choices").setAttribute("aria-label", "Your vote");
     fillWindow();
     this.show(null);
   }
@@ -74,7 +76,7 @@ export class View {
     this.#prompt.body.scrollTop = this.#prompt.body.scrollHeight; // the newest turn of a long one
     window.scrollTo(0, 0);
     this.#shownPairs += 1;
-    setText(this.#count, `Pair ${this.#shownPairs}`);
+    setText(this.#count, `Pair ${this.#shownPairs}: ${pair.line}`);
   }
 
   /** A vote was taken: show which, and note how long it took until the next pair was painted. */
@@ -200,11 +202,16 @@ export class View {
   }
 }
 
-/** Tell the styles how much stands above the pair, which fills the rest of the window. */
+/** Tell the styles how much stands above the pair, which fills the rest of the window, and how high
+ *  the prompt and the buttons are, which stay in sight. */
 function fillWindow() {
-  const tell = () => document.documentElement.style.setProperty("--above", `${byId("desk").offsetTop}px`);
-  const observer = new ResizeObserver(tell);
-  for (const id of ["top", "alarms"]) observer.observe(byId(id));
+  const { style } = document.documentElement;
+  const observer = new ResizeObserver(() => {
+    style.setProperty("--above", `${byId("desk").offsetTop}px`);
+    style.setProperty("--prompt", `${byId("prompt").offsetHeight}px`);
+    style.setProperty("--choices", `${byId("choices").offsetHeight}px`);
+  });
+  for (const id of ["top", "alarms", "prompt", "choices"]) observer.observe(byId(id));
 }
 
 function card(id, title) {
