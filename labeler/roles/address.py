@@ -30,9 +30,9 @@ def listen(host: str, port: int, stop: threading.Event) -> socket.socket:
 
 
 def url_of(settings: Settings) -> str:
-    """The address to open in a browser."""
+    """The address to open in a browser, without a slash at its end."""
     if settings.public_url:
-        return settings.public_url
+        return settings.public_url.rstrip("/")
     name = socket.gethostname() if settings.host in ANY_HOST else settings.host
     name = f"[{name}]" if ":" in name else name
     return f"{'https' if settings.tls_certificate else 'http'}://{name}:{settings.port}"

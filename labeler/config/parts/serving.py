@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from pydantic import Field
 
@@ -34,9 +34,9 @@ class Serving(Part):
     )
     public_url: Annotated[str | None, Mark.SERVE_ONLY] = Field(
         None,
-        pattern=r"^https?://[^/\s]+$",
+        pattern=r"^https?://[^/\s?#]+(/[\w.~-]+)*/?$",
         description="Address that people open if it is not host and port, for example behind an "
-        "HTTPS proxy. Default: none.",
+        "HTTPS proxy. It may have a path. Default: none.",
     )
     tls_certificate: Annotated[Path | None, Mark.SERVE_ONLY] = Field(
         None, description="File with the certificate chain (PEM), to serve HTTPS. Default: none."
@@ -52,6 +52,11 @@ class Serving(Part):
     def is_loopback(self) -> bool:
         """Whether only this machine can reach the page."""
         return self.host in LOOPBACK_HOSTS
+
+    @property
+    def prefix(self) -> str:
+        """The path that a proxy gives the pages, without the slash at its end; "" for none."""
+        return urlsplit(self.public_url or "").path.rstrip("/")
 
     @property
     def database_url(self) -> str:

@@ -13,6 +13,8 @@ _NOT_NEEDED = (
     re.compile(rb'<meta\s+(?:property="og:|name="twitter:)[^>]*>\s*'),
     re.compile(rb'<link\s+rel="(?:manifest|preconnect|dns-prefetch)"[^>]*>\s*'),
 )
+_ROOT = re.compile(rb'"root":"[^"]*"')  # where Gradio thinks that it is, going by what a proxy says
+_ICON = b'<link rel="icon" href="favicon.ico">'  # browsers look for it at the host's root else
 _EMBEDDING = b"iframeResizer.contentWindow"
 
 _POLICY = {
@@ -30,7 +32,10 @@ _POLICY = {
 
 
 def trim(html: bytes) -> bytes:
-    """The document without hints for other sites and without the script for embedding it."""
+    """The document without hints for other sites and without the script for embedding it. Its files
+    are asked for beside it, wherever it is.
+    """
+    html = _ROOT.sub(b'"root":"."', html).replace(b"<head>", b"<head>" + _ICON, 1)
     for pattern in _NOT_NEEDED:
         html = pattern.sub(b"", html)
     return _INLINE_SCRIPT.sub(lambda found: b"" if _EMBEDDING in found[1] else found[0], html)

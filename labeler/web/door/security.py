@@ -41,11 +41,11 @@ SOMEONE_ELSE = "Someone else has logged in with this browser since. Reload the p
 _REFUSED = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>livedpo</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="stylesheet" href="/page/shared/tokens.css">
-<link rel="stylesheet" href="/page/door/login.css">
-<script src="/page/shared/theme.js"></script></head>
+<link rel="stylesheet" href="page/shared/tokens.css">
+<link rel="stylesheet" href="page/door/login.css">
+<script src="page/shared/theme.js"></script></head>
 <body><main class="door"><h1>You don't have access</h1><p>{sentence}</p>
-<p><a href="/">Rate pairs</a></p></main></body></html>
+<p><a href="./">Rate pairs</a></p></main></body></html>
 """
 
 
@@ -57,6 +57,7 @@ class Guard:
         self._sessions = Sessions(settings, store)
         self._hosts = _Hosts(settings)
         self._https = is_https(settings)
+        self._prefix = settings.prefix
         self._lookups: anyio.CapacityLimiter | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -64,6 +65,7 @@ class Guard:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
+        scope = self._without_prefix(scope)
         answer = Answer(send, scope["path"], https=self._https)
         headers = Headers(scope=scope)
         rule = self._rule(scope, headers)
@@ -75,12 +77,22 @@ class Guard:
         elif scope["type"] == "http":
             await self._app(_prepared(scope, person), receive, answer)
 
+    def _without_prefix(self, scope: Scope) -> Scope:
+        """With the path as it is here: a proxy may leave in front what the public address has."""
+        path: str = scope["path"]
+        if not self._prefix or not path.startswith(self._prefix + "/") or rules_of(path):
+            return scope
+        path = path.removeprefix(self._prefix)
+        return {**scope, "path": path, "raw_path": quote(path).encode()}
+
     def _rule(self, scope: Scope, headers: Headers) -> Rule | Response:
         """The rule of a request; or what is wrong with it, whoever it comes from."""
         if scope["type"] != "http":
             return _no(404, "This page has no web socket.")
         if (wrong_host := self._hosts.objection(headers)) is not None:
             return _no(400, wrong_host)
+        if self._prefix and scope["path"] == self._prefix:
+            return RedirectResponse(f"{self._prefix.rpartition('/')[2]}/", 303)
         rules = {rule.method: rule for rule in rules_of(scope["path"])}
         if not rules:
             return _no(404, "There is nothing at this address.")
@@ -145,7 +157,7 @@ class _Hosts:
     def objection(self, headers: Headers) -> str | None:
         """Why a request is not for this service; None if it is."""
         host = headers.get("host", "").lower()
-        if self._public is not None and host == urlsplit(self._public).netloc:
+        if self._is_public(host):
             return None
         if self._loopback:
             if _name(host) in LOOPBACK_HOSTS:
@@ -157,13 +169,19 @@ class _Hosts:
         return f"This page is served as {self._public} only."
 
     def origins(self, scope: Scope, headers: Headers) -> set[str | None]:
-        """The origins of this service's own pages."""
-        return {self._public, f"{scope['scheme']}://{headers.get('host', '').lower()}"}
+        """The origins of this service's own pages; at its public address that is one only."""
+        host = headers.get("host", "").lower()
+        if self._is_public(host):
+            return {self._public}
+        return {self._public, f"{scope['scheme']}://{host}"}
+
+    def _is_public(self, host: str) -> bool:
+        return self._public is not None and host == urlsplit(self._public).netloc
 
 
 def _origin(url: str) -> str:
     """An address as browsers name it: in small letters, without the port that goes unsaid."""
-    scheme, host = url.lower().split("://", 1)
+    scheme, host, *_ = urlsplit(url.lower())
     return f"{scheme}://{host.removesuffix(':443' if scheme == 'https' else ':80')}"
 
 
@@ -191,7 +209,7 @@ def _to_login(scope: Scope, headers: Headers, *, proxied: bool) -> Response:
     can log in (`proxied`) it asks why, and shows the answer.
     """
     away = headers.get("sec-fetch-site", "none") in ("cross-site", "same-site")
-    to = f"/login?to={quote(scope['path'], safe='/')}"
+    to = f"login?to={quote(scope['path'], safe='/')}"  # a proxy may have given us a path
     to += ("&away=1" if away else "") + ("&proxied=1" if proxied else "")
     return RedirectResponse(to, 303)
 

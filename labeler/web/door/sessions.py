@@ -1,7 +1,8 @@
 """Whose request it is: the session cookie, and the one person of a service that has no accounts.
 
 The cookie is read only by the server (HttpOnly), goes to this service only (SameSite=Strict), and
-on HTTPS under a name that no other host can set (`__Host-`). Cookies do not know about ports, so
+on HTTPS under a name that no other host can set (`__Host-`), or, where a proxy gave the service a
+path, to that path only. Cookies do not know about ports, so
 its name does. What it stands for is looked up for every request, so an end takes effect at once.
 """
 
@@ -27,6 +28,7 @@ PROXY_HEADERS = (
     "via",
     "x-forwarded-for",
     "x-forwarded-host",
+    "x-forwarded-prefix",
     "x-forwarded-proto",
     "x-real-ip",
 )
@@ -42,7 +44,15 @@ class Sessions:
         self._has_proxy = settings.public_url is not None
         self._may_be_open = settings.is_loopback and settings.public_url is None
         self._local_id: int | None = None
-        self.cookie = ("__Host-" if self._secure else "") + f"livedpo-{settings.port}"
+        self._path = settings.prefix + "/"
+        self.cookie = self._safety + f"livedpo-{settings.port}"
+
+    @property
+    def _safety(self) -> str:
+        """What browsers check of a cookie by its name. `__Host-` is for the whole of a host."""
+        if not self._secure:
+            return ""
+        return "__Host-" if self._path == "/" else "__Secure-"
 
     @property
     def seconds(self) -> float:
@@ -104,7 +114,7 @@ class Sessions:
             self.cookie,
             value,
             max_age=seconds,
-            path="/",
+            path=self._path,
             httponly=True,
             samesite="strict",
             secure=self._secure,

@@ -13,18 +13,18 @@ with without_stubs():
     import gradio as gr
 
 HEAD = """
-<link rel="stylesheet" href="/page/shared/tokens.css">
-<link rel="stylesheet" href="/page/rating/frame.css">
-<link rel="stylesheet" href="/page/rating/cards.css">
-<link rel="stylesheet" href="/page/shared/text.css">
-<link rel="stylesheet" href="/page/shared/calibration.css">
-<link rel="stylesheet" href="/page/rating/choices.css">
-<link rel="stylesheet" href="/page/rating/panel.css">
-<link rel="stylesheet" href="/page/rating/dialogs.css">
-<link rel="stylesheet" href="/page/rating/own_prompts.css">
-<link rel="stylesheet" href="/page/rating/changes.css">
-<link rel="stylesheet" href="/page/shared/print.css">
-<script type="module" src="/page/rating/page.js"></script>
+<link rel="stylesheet" href="page/shared/tokens.css">
+<link rel="stylesheet" href="page/rating/frame.css">
+<link rel="stylesheet" href="page/rating/cards.css">
+<link rel="stylesheet" href="page/shared/text.css">
+<link rel="stylesheet" href="page/shared/calibration.css">
+<link rel="stylesheet" href="page/rating/choices.css">
+<link rel="stylesheet" href="page/rating/panel.css">
+<link rel="stylesheet" href="page/rating/dialogs.css">
+<link rel="stylesheet" href="page/rating/own_prompts.css">
+<link rel="stylesheet" href="page/rating/changes.css">
+<link rel="stylesheet" href="page/shared/print.css">
+<script type="module" src="page/rating/page.js"></script>
 """
 
 

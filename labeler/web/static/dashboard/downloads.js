@@ -1,5 +1,6 @@
 // Files of the labels: a format, whose labels, and a link that downloads them.
 
+import { at } from "../shared/base.js";
 import { element } from "../shared/dom.js";
 import { FORMATS } from "./formats.js";
 
@@ -11,7 +12,7 @@ export function showDownloads() {
   const links = FORMATS.map(([format, about]) => {
     const name = format[0].toUpperCase() + format.slice(1);
     const link = element("a", { class: "button", download: "" }, name);
-    const aim = () => link.setAttribute("href", `/export/${format}?labels=${whose.value}`);
+    const aim = () => link.setAttribute("href", at(`/export/${format}?labels=${whose.value}`));
     aim();
     whose.addEventListener("change", aim);
     return element("li", {}, link, element("span", { class: "soft" }, about));

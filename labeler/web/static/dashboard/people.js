@@ -1,6 +1,7 @@
 // Accounts: invite, new link, role, disable. A link is shown once, and only here.
 
 import { ask } from "../shared/ask.js";
+import { at } from "../shared/base.js";
 import { MAX_NAME_CHARS } from "../shared/bounds.js";
 import { element, setText } from "../shared/dom.js";
 import { send } from "../shared/send.js";
@@ -115,7 +116,7 @@ export class People {
   }
 
   #showLink(name, token) {
-    const url = `${location.origin}/login#invite=${token}`;
+    const url = `${location.origin}${at("/login")}#invite=${token}`;
     const field = element("input", { id: "invite-url", class: "field", readonly: "", value: url });
     const copy = element("button", { type: "button", class: "button" }, "Copy");
     copy.addEventListener("click", async () => setText(copy, (await copied(url, field)) ? "Copied" : "Press Ctrl+C"));

@@ -6,6 +6,7 @@
 //
 // What stands behind the # is sent to nobody, and is taken out of the address bar at once.
 
+import { at } from "../shared/base.js";
 import { Refused, send } from "../shared/send.js";
 import { setText } from "../shared/dom.js";
 
@@ -115,7 +116,7 @@ function changePassword() {
 
 /** To the page that was asked for, if it is one of ours. */
 function leave() {
-  location.replace(ownPage(asked.get("to") ?? "/") ?? "/");
+  location.replace(ownPage(asked.get("to") ?? "/") ?? at("/"));
 }
 
 /** The whole address of a page of ours; null if it is none. Browsers drop tabs and take \\ for /, so
@@ -129,7 +130,7 @@ function ownPage(to) {
     return null;
   }
   if (url.origin !== location.origin || url.pathname.startsWith("/login")) return null;
-  return url.origin + url.pathname + url.search + location.hash;
+  return url.origin + at(url.pathname) + url.search + location.hash;
 }
 
 function complain(error) {

@@ -3,6 +3,7 @@
 // Filters stand in the address, the opened pair behind its #, so that both can be sent to others.
 // Up and down move in the list, Enter opens, Escape goes back to it.
 
+import { at } from "../shared/base.js";
 import { setText } from "../shared/dom.js";
 import { send } from "../shared/send.js";
 import { showWho, whoAmI } from "../shared/who.js";
@@ -34,7 +35,7 @@ class Labels {
 
   async #search() {
     const number = ++this.#asked;
-    history.replaceState(null, "", `/labels${this.#filters.query()}${location.hash}`);
+    history.replaceState(null, "", at(`/labels${this.#filters.query()}${location.hash}`));
     try {
       const found = await send(`/labels/pairs${this.#filters.query()}`);
       if (number !== this.#asked) return;

@@ -3,6 +3,8 @@
 // Whoever shows a page hears of the login's end by the document's events "logged-out" (its detail
 // is the server's sentence) and "logged-in".
 
+import { at } from "./base.js";
+
 const PATIENCE_MS = 15_000;
 const LOGGED_OUT = 401;
 const MAX_KEEPALIVE_BYTES = 60_000; // browsers refuse a keepalive request of 64 KB and more
@@ -39,7 +41,7 @@ export async function send(path, body, options = {}) {
   let response;
   let answer;
   try {
-    response = await fetch(path, request);
+    response = await fetch(at(path), request);
     answer = await response.json();
   } catch (error) {
     throw new Unreachable(`no answer to ${path}`, { cause: error });

@@ -1,5 +1,6 @@
 // Who is logged in: their name and the ways to go on, in the header of every page.
 
+import { at, here } from "./base.js";
 import { element, setText } from "./dom.js";
 import { Refused, send, setPerson } from "./send.js";
 
@@ -49,7 +50,7 @@ function menu(me, links) {
   if (links.length) list.append(element("div", { class: "who-links" }, ...links.map(link)));
   if (!me.single_user) {
     list.append(element("p", {}, "Logged in as ", element("bdi", {}, me.name), `, ${me.role}`));
-    const password = `/login?to=${encodeURIComponent(location.pathname)}#password`;
+    const password = at(`/login?to=${encodeURIComponent(here())}#password`);
     list.append(element("a", { href: password }, "Change password"), logoutButton());
   }
   const made = element("details", { class: `who${me.single_user ? " who-single" : ""}` }, summary, list);
@@ -57,9 +58,9 @@ function menu(me, links) {
   return made;
 }
 
-function link([name, href]) {
-  const made = element("a", { href }, name);
-  if (location.pathname === href) made.setAttribute("aria-current", "page");
+function link([name, path]) {
+  const made = element("a", { href: at(path) }, name);
+  if (here() === path) made.setAttribute("aria-current", "page");
   return made;
 }
 
@@ -71,7 +72,7 @@ function logoutButton() {
     } catch (error) {
       if (!(error instanceof Refused)) return setText(button, "No connection. Try again");
     }
-    location.assign("/login");
+    location.assign(at("/login"));
   });
   return button;
 }
@@ -104,5 +105,5 @@ function tellWhenLoggedOut() {
 }
 
 function loginUrl() {
-  return `/login?to=${encodeURIComponent(location.pathname)}${location.hash}`;
+  return at(`/login?to=${encodeURIComponent(here())}${location.hash}`);
 }

@@ -185,7 +185,7 @@ def _fits(answer: httpx.Response, rule: Rule | None, rank: int) -> bool:
     if rank >= RANK[rule.least or "everybody"]:
         return status not in (303, 401, 403, 405, 500) and NOT_THERE not in answer.text
     if rank == 0 and rule.is_page:
-        return status == 303 and answer.headers["location"].startswith("/login?to=")
+        return status == 303 and answer.headers["location"].startswith("login?to=")
     return status == (401 if rank == 0 else 403)
 
 

@@ -1,0 +1,14 @@
+// Where this service is: at the root of its host, or under a path that a proxy gave it. Addresses in
+// scripts are the service's own, "/dashboard"; the pages' documents name theirs relatively.
+
+const BASE = new URL("../../", import.meta.url).pathname; // "/", or "/label/"
+
+/** The address of a path of ours for the browser. */
+export function at(path) {
+  return BASE + path.slice(1);
+}
+
+/** The path of ours that is open. */
+export function here() {
+  return `/${location.pathname.slice(BASE.length)}`;
+}
