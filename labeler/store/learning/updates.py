@@ -35,6 +35,7 @@ from labeler.store.tables import (
 )
 
 MAX_ATTEMPTS = 3
+MAX_LOOKED_BACK = 20  # updates, for how many failed in a row
 HEARTBEAT_TIMEOUT_SECONDS = 300.0
 FIRST_BACKOFF_SECONDS = 30.0
 MAX_BACKOFF_SECONDS = 3600.0
@@ -218,8 +219,10 @@ class Updates:
 def _is_due(session: Session, rules: DueRules, now: float) -> bool:
     if session.exec(_open()).first() is not None:
         return False
-    ended = session.exec(select(Update).order_by(col(Update.id).desc()).limit(20)).all()
-    if ended and now < _may_open_at(ended, rules.cooldown_seconds):
+    ended = session.exec(
+        select(Update).order_by(col(Update.id).desc()).limit(MAX_LOOKED_BACK)
+    ).all()
+    if ended and now < may_open_at(ended, rules.cooldown_seconds):
         return False
     if rules.max_updates is not None and promoted(session) >= rules.max_updates:
         return False
@@ -235,7 +238,7 @@ def promoted(session: Session) -> int:
     return session.exec(select(sa.func.count()).select_from(Update).where(done)).one()
 
 
-def _may_open_at(ended: Sequence[Update], cooldown: float) -> float:
+def may_open_at(ended: Sequence[Update], cooldown: float) -> float:
     """When the next update may open, given the ended ones, newest first."""
     failures = 0
     for update in ended:

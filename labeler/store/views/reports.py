@@ -10,6 +10,7 @@ from labeler.domain.judge_report import JudgeReport
 from labeler.domain.labels import NO_TIES, VoteRules, trainable
 from labeler.domain.messages import Messages
 from labeler.domain.rules import DueRules
+from labeler.domain.standstill import Standstill
 from labeler.domain.states import PairState, RaterRole, Source, UpdateState
 from labeler.store.database import Database
 from labeler.store.learning.judge_report import ROLE as JUDGE_ROLE
@@ -42,6 +43,7 @@ from labeler.store.views.counts import (
 from labeler.store.views.filled import FilledRow, fill_report, filled_pairs
 from labeler.store.views.health import facts
 from labeler.store.views.run_facts import RunFacts, run_facts
+from labeler.store.views.standstill import standstill
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,11 @@ class Reports:
                 "processes": {each.name: each.says for each in processes},
                 "alarms": alarms(facts(session), now=now, disk=disk),
             }
+
+    def standstill(self, rules: DueRules, *, now: float) -> Standstill | None:
+        """Why no update comes; None while one is open."""
+        with self._database.read() as session:
+            return standstill(session, rules, now=now)
 
     def page_of(
         self,

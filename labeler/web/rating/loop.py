@@ -45,4 +45,5 @@ class LoopView:
     def _look(self) -> tuple[float, dict[str, Any]]:
         now = time.time()
         disk = disk_of(self._data_dir)
-        return now, self._store.reports.shown_to_all(self._rules, now=now, disk=disk)
+        shown = self._store.reports.shown_to_all(self._rules, now=now, disk=disk)
+        return now, shown | {"standstill": self._store.reports.standstill(self._rules, now=now)}

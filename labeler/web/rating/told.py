@@ -4,6 +4,7 @@ from typing import Any
 
 from labeler.domain.sentences import loop, update
 from labeler.domain.sentences.loop import Now
+from labeler.domain.sentences.standstill import why_none
 from labeler.domain.sentences.update import Result
 from labeler.domain.states import UpdateState
 
@@ -27,6 +28,7 @@ def told(shown: dict[str, Any], labels_per_update: int) -> dict[str, Any]:
             "done": done,
             "wanted": labels_per_update,
             "text": loop.progress(done, labels_per_update),
+            "why": why_none(shown["standstill"]) if shown["standstill"] else "",
         },
         "activity": loop.activity(now),
         "waiting": loop.waiting(now),

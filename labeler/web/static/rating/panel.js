@@ -9,6 +9,7 @@ export class Panel {
   #header;
   #progressText = element("p", { class: "lead" });
   #bar = bar("Labels to the next update");
+  #whyNone = element("p", { class: "why" });
   #activity = element("p", { class: "activity" });
   #trainingBar = bar("Training steps");
   #resultTitle = element("p", { class: "lead" });
@@ -59,7 +60,7 @@ export class Panel {
 
   #progressSection() {
     const where = element("div", { class: "now" }, this.#activity, this.#trainingBar);
-    return section("Next update", this.#progressText, this.#bar, where);
+    return section("Next update", this.#progressText, this.#bar, this.#whyNone, where);
   }
 
   #resultSection() {
@@ -77,8 +78,9 @@ export class Panel {
   }
 
   #showProgress(state) {
-    const { done, wanted, text } = state.progress;
+    const { done, wanted, text, why } = state.progress;
     setText(this.#progressText, text);
+    setText(this.#whyNone, why);
     fill(this.#bar, done, wanted);
   }
 

@@ -382,6 +382,15 @@ def test_training_and_alarms_are_shown(screen: Screen, store: Store) -> None:
     expect(screen.page.locator("#alarms p")).to_have_count(0)
 
 
+def test_the_page_says_in_one_line_why_no_update_comes(screen: Screen) -> None:
+    why = screen.page.locator("#panel .why")
+    for number, key in enumerate("tbtb", start=1):
+        screen.expect_prompt(f"Question {number}?")
+        expect(why).to_be_empty()
+        screen.vote(key)
+    expect(why).to_have_text("4 of 4 labels were ties or both bad and taught nothing (--ties).")
+
+
 def test_a_new_version_is_told_with_the_verdict_of_the_gate_and_its_figures_are_folded(
     screen: Screen, store: Store
 ) -> None:
