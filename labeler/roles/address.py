@@ -38,6 +38,11 @@ def url_of(settings: Settings) -> str:
     return f"{'https' if settings.tls_certificate else 'http'}://{name}:{settings.port}"
 
 
+def home_of(settings: Settings) -> str:
+    """The address of the rating page: under a path it ends with a slash."""
+    return url_of(settings) + ("/" if settings.prefix else "")
+
+
 def is_https(settings: Settings) -> bool:
     """Whether browsers come by HTTPS: to this server, or to a proxy in front of it."""
     public = settings.public_url or ""

@@ -8,7 +8,7 @@ from labeler.config.settings import Settings
 from labeler.domain.errors import BadInput
 from labeler.files.policy import refuse_unfit_policy
 from labeler.files.prompts import add_first_prompts
-from labeler.roles.address import listen, refuse_open_door, url_of
+from labeler.roles.address import home_of, listen, refuse_open_door
 from labeler.roles.supervisor import POLL_SECONDS, Say, Supervisor, hold_data_dir
 from labeler.store import Store, open_store
 
@@ -38,7 +38,7 @@ class Announcer:
         if "page" not in self._said:
             if self._web_is_up():
                 self._said.add("page")
-                url = url_of(self._settings)
+                url = home_of(self._settings)
                 self._say(f"Rate pairs at {url} (up after {after:.1f} s; Ctrl-C stops).")
         elif self._store.queue.ready() > 0:
             self._said.add("pair")

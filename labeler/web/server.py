@@ -15,7 +15,7 @@ import uvicorn
 
 from labeler.config.settings import Settings
 from labeler.domain.errors import LivedpoError
-from labeler.roles.address import listen, refuse_open_door, url_of, warning_of
+from labeler.roles.address import home_of, listen, refuse_open_door, warning_of
 from labeler.roles.process import run_role
 from labeler.store import Store
 from labeler.web.app import create_app
@@ -40,7 +40,7 @@ def run_web(settings: Settings, store: Store, stop: threading.Event) -> None:
         thread = threading.Thread(target=server.run, args=([listener],), name="uvicorn")
         thread.start()
         try:
-            _beat_until(stop, thread, store, f"Serving {url_of(settings)}.")
+            _beat_until(stop, thread, store, f"Serving {home_of(settings)}.")
         finally:
             server.should_exit = True
             thread.join()

@@ -2,8 +2,8 @@
 
 The cookie is read only by the server (HttpOnly), goes to this service only (SameSite=Strict), and
 on HTTPS under a name that no other host can set (`__Host-`), or, where a proxy gave the service a
-path, to that path only. Cookies do not know about ports, so
-its name does. What it stands for is looked up for every request, so an end takes effect at once.
+path, to that path only. Cookies do not know about ports, so its name does. What it stands for is
+looked up for every request, so an end takes effect at once.
 """
 
 import ipaddress

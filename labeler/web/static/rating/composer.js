@@ -1,5 +1,6 @@
 // Where a rater types a prompt of their own, or goes on with the reply that they preferred.
 
+import { KEPT } from "../shared/base.js";
 import { MAX_TEXT_CHARS } from "../shared/bounds.js";
 import { isComposing } from "../shared/composing.js";
 import { button } from "../shared/dialog.js";
@@ -23,7 +24,7 @@ export class Composer {
 
   /** `raterId`: whose draft is kept in this browser. `onSend` gets the text, and the vote to continue from or null. */
   constructor(raterId, onSend) {
-    this.#draft = `livedpo.ask-draft.${raterId}`;
+    this.#draft = `${KEPT}.ask-draft.${raterId}`;
     this.#onSend = onSend;
     const send = element("button", { type: "submit", class: "main" }, "Ask");
     const hint = "Press Enter to ask, Shift + Enter for a new line. The live model replies twice. Only you see the replies, and your vote counts like any other.";

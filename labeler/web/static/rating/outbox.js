@@ -5,11 +5,12 @@
 // and a dead server. Each has an id made here, so sending one again counts once. They belong to the
 // person who cast them: somebody else who logs in in this browser leaves them where they are.
 
+import { KEPT } from "../shared/base.js";
 import { byteLength } from "../shared/send.js";
 import { isGone } from "./holder.js";
 
-const VOTES = "livedpo.outbox.";
-export const REASONS = "livedpo.reasons.";
+const VOTES = `${KEPT}.outbox.`;
+export const REASONS = `${KEPT}.reasons.`;
 const MAX_BYTES = 200_000; // of one request; edits are long
 
 export class Outbox {

@@ -6,6 +6,7 @@
 // connection or a reload neither loses one nor asks it twice. Voting goes on meanwhile.
 
 import { Composer } from "./composer.js";
+import { KEPT } from "../shared/base.js";
 import { newId } from "../shared/dom.js";
 import { Refused, Unreachable } from "../shared/send.js";
 import { isGone } from "./holder.js";
@@ -34,7 +35,7 @@ export class OwnPrompts {
   /** `raterId`: whose prompts these are; what is not sent yet waits for the same person. */
   constructor({ holder, server, rating, raterId }) {
     [this.#holder, this.#server, this.#rating] = [holder, server, rating];
-    this.#key = `livedpo.asks.${raterId}`;
+    this.#key = `${KEPT}.asks.${raterId}`;
     this.#composer = new Composer(raterId, (text, continues) => this.#send(text, continues));
     this.#list = new OwnList({
       open: () => this.open(),

@@ -2,6 +2,7 @@
 //
 // What is ticked and typed is kept in this browser until it is saved, however the dialog ends.
 
+import { KEPT } from "../shared/base.js";
 import { MAX_COMMENT_CHARS } from "../shared/bounds.js";
 import { isComposing } from "../shared/composing.js";
 import { Dialog, button } from "../shared/dialog.js";
@@ -27,7 +28,7 @@ export class Why extends Dialog {
   constructor(guide, raterId) {
     super("why", "Why?");
     this.#guide = guide;
-    this.#key = `livedpo.why.${raterId}`;
+    this.#key = `${KEPT}.why.${raterId}`;
     const save = button("Save", () => this.#save(), { class: "main" });
     this.body.append(
       this.#lead,

@@ -3,6 +3,10 @@
 
 const BASE = new URL("../../", import.meta.url).pathname; // "/", or "/label/"
 
+/** What the names of all that is kept in the browser begin with: services under other paths of the
+ *  same host share its storage. */
+export const KEPT = BASE === "/" ? "livedpo" : `livedpo${BASE}`;
+
 /** The address of a path of ours for the browser. */
 export function at(path) {
   return BASE + path.slice(1);

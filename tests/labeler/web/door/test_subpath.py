@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, expect
 from labeler.config.settings import Settings
 from labeler.domain.passwords import hash_password
 from labeler.domain.states import RaterRole
-from labeler.roles.address import url_of
+from labeler.roles.address import home_of, url_of
 from labeler.store import Store
 from labeler.web.door.sessions import Sessions
 from tests.support.people import member
@@ -52,6 +52,13 @@ def test_people_log_in_rate_and_look_behind_a_proxy_with_a_path(
         assert page.url == f"{url}/"
         screen.vote("1")
         screen.wait_saved()
+        page.keyboard.press("o")
+        page.keyboard.type("Kept for this path")
+        kept_here = page.evaluate(
+            "Object.keys(localStorage).filter((key) => key.includes('draft'))"
+        )
+        assert all(key.startswith("livedpo/label/.") for key in kept_here)
+        assert len(kept_here) == 1
         page.get_by_role("link", name="Dashboard").first.click()
         page.wait_for_selector("#tiles > *")
         expect(page.get_by_role("link", name="Raw")).to_have_attribute(
@@ -103,6 +110,7 @@ def test_a_public_address_may_have_a_path_and_a_slash_at_its_end(
 ) -> None:
     settings = Settings(data_dir=tmp_path, public_url=public_url)
     assert (url_of(settings), settings.prefix) == (url, prefix)
+    assert home_of(settings) == (f"{url}/" if prefix else url)
 
 
 @pytest.mark.parametrize("public_url", ["https://lab.example/a?b", "https://x/a//b", "lab.example"])
