@@ -23,7 +23,7 @@ import psutil
 import torch
 
 from labeler.config.settings import Settings
-from labeler.roles.process import LOG_BYTES
+from labeler.roles.logs import LOG_BYTES
 from labeler.roles.scheduler import open_due_update
 from labeler.roles.unattended.ending import budget_spent, collapse, refused_in_a_row
 from labeler.roles.unattended.run import WINDOW_PAIRS

@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from labeler.store import Store
+from tests.labeler.web.rating.test_hands import PRESS_TWICE
 from tests.support.store import lease
 from tests.support.web import Screen, WebServer, add_questions
 
@@ -118,7 +119,8 @@ def test_a_screen_reader_meets_prompt_replies_and_choices_in_this_order_and_hear
     screen.vote("1")
     screen.wait_saved()
     expect(screen.page.locator("main")).to_match_aria_snapshot(TREE)
-    screen.press("1")
+    screen.wait_seen()
+    screen.page.evaluate(PRESS_TWICE)
     expect(screen.page.get_by_role("alert").filter(has_text="Too soon")).to_have_count(1)
 
 
