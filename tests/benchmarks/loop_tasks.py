@@ -50,9 +50,11 @@ class Task:
         return Path(unpacked(self.policy, lambda _: None))
 
     def asked(self, count: int) -> list[str]:
-        """So many questions, topics mixed."""
-        lines: list[Any] = [json.loads(line) for line in self.prompts.read_text().splitlines()]
-        return [lines[number % len(lines)]["prompt"] for number in range(count)]
+        """So many questions, topics mixed; conversations are left out."""
+        lines = self.prompts.read_text().splitlines()
+        found: list[Any] = [json.loads(line)["prompt"] for line in lines]
+        texts = [prompt for prompt in found if isinstance(prompt, str)]
+        return [texts[number % len(texts)] for number in range(count)]
 
 
 TASKS: dict[Name, Task] = {
