@@ -1,11 +1,11 @@
 """A real proxy on loopback that gives a service a path of its own, as nginx does by `location`."""
 
 import http.client
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
+from tests.support.loopback import serving
 from tests.support.patience import PATIENCE_SECONDS
 
 PREFIX = "/label"
@@ -61,12 +61,5 @@ def proxied(port: int, upstream: int, *, strips: bool) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{port}{PREFIX}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(Handler, port) as url:
+        yield url + PREFIX

@@ -4,7 +4,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from labeler.files.open_webui import KEY, ROUTE
 from labeler.files.pairs import read_pairs
 from tests.labeler.files.reading.test_shapes import feedback
 from tests.support.command import Ran, fails, livedpo
+from tests.support.loopback import serving
 
 SECRET = "sk-admin"
 Answer = Callable[[], tuple[int, Any]]
@@ -41,13 +42,8 @@ def open_webui(answer: Answer) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             """Keep quiet."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    with serving(Handler) as url:
+        yield url
 
 
 def rated(name: str, rating: int, updated_at: int) -> dict[str, Any]:
