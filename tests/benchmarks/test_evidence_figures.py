@@ -17,7 +17,7 @@ from tests.benchmarks.evidence import compare, plan, report, words
 from tests.benchmarks.evidence.campaign import Campaign
 from tests.benchmarks.evidence.intervals import over_seeds, over_seeds_and_prompts
 from tests.benchmarks.evidence.measure import Look
-from tests.benchmarks.evidence.plan import FULL, TRAINED, Run, Tuned
+from tests.benchmarks.evidence.plan import COMPARED, FULL, TRAINED, Run, Tuned
 from tests.benchmarks.evidence.rater import Rater, agreement, calibrated, shares, tie_share
 from tests.benchmarks.evidence.results import Results
 from tests.benchmarks.evidence.world import Place
@@ -171,7 +171,7 @@ def test_a_report_keeps_what_a_person_wrote_into_it() -> None:
 
 
 def test_all_arms_have_the_same_votes_and_passes() -> None:
-    dpo = [arm for arm in TRAINED if arm != "rloo"]
+    dpo = [arm for arm in COMPARED if arm != "rloo"]
     runs = [plan.plain(arm, Tuned(1e-3, 0.1), FULL.labels, 0, "curves") for arm in dpo]
     assert len({(run.labels, run.passes, run.batch_pairs, run.noise) for run in runs}) == 1
 

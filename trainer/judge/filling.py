@@ -1,7 +1,8 @@
 """Pairs that nobody rated: fresh responses, of which a reward model of the votes labels two.
 
-    all votes  ->  Fit  ->  of each prompt's responses the best and the worst  ->  P(best is better)
-                        ->  of each pair that was voted on                     ->  P(a is better)
+    all votes  ->  Fit  ->  of each prompt's responses best and worst, the next best and the
+                            next worst, ...                       ->  P(the better is better)
+                        ->  of each pair that was voted on        ->  P(a is better)
 
 The target is soft, the mean over the ensemble's members, so that unsure ones pull it to 1/2. How
 much a pair weighs follows from how often the model was right on votes that it had not seen, and
@@ -9,6 +10,10 @@ falls as votes grow: `weight_of`. By as much the votes of an update give way to 
 of their pairs, having heard them. A single vote is often beside the point, and a few hard targets
 outweigh many soft ones. One member takes no part. It is the witness: a policy that games the
 others gains less with it (Coste et al. 2023, arXiv 2310.02743, on ensembles of reward models).
+
+Length is what a policy changes most easily, so a reward model's slight love of it goes a long way.
+Once replies are longer or shorter by MAX_STRETCH than at the start, what scores owe to that counts
+only as far as the votes prove it (`kept_of_length`).
 
 The judge `learned` must be sure before it speaks for people. Here a wrong label costs little, and
 one is among many, so the model acts from MIN_DECIDED votes on. Leaves out the drawing of responses.
@@ -47,9 +52,10 @@ REFIT = 8  # votes that came or changed
 BASE_WEIGHT = 1.0  # of a pair, where a vote weighs 1
 # Accuracy that is taken for granted, and after how many votes what was measured counts as much. An
 # unsure rater caps it: who says the opposite once in four times is met by a perfect model in 75 %.
-EXPECTED_RIGHT, EXPECTED_VOTES = 0.65, 16
+EXPECTED_RIGHT, EXPECTED_VOTES = 0.65, 32
 CHANCE, SURE = 0.55, 0.65  # of accuracy: where it teaches nothing, and where it is fully trusted
 GAMED_BY_CHANCE = 0.01  # one-sided
+MAX_STRETCH = 1.15  # of the length at the start, or as much shorter
 PEOPLE_LEAD = 256  # votes, by which a pair weighs half of that
 
 
@@ -73,7 +79,7 @@ class Gain:
 
 @dataclass(frozen=True)
 class Choice:
-    """The best and the worst of a prompt's responses, by their places, and P(best is better)."""
+    """Two of a prompt's responses, by their places, and P(best is better)."""
 
     best: int
     worst: int
@@ -100,6 +106,24 @@ def weight_of(right: Estimate, votes: int) -> float:
     return BASE_WEIGHT * trust * PEOPLE_LEAD / (PEOPLE_LEAD + votes)
 
 
+def kept_of_length(sides: Tensor, longer_by: Tensor) -> float:
+    """How much of a leaning to length (0 to 1) is kept, from who won (N,) and by how much the first
+    was longer (N,).
+
+    1 - 1 / z^2, the shrinkage of one effect (James and Stein 1961), where z is that of the
+    correlation; nothing where z is below 1.
+
+    >>> kept_of_length(torch.tensor([1.0, -1.0, 1.0, 1.0]), torch.tensor([1.0, 1.0, 2.0, -1.0]))
+    0.0
+    """
+    both = (sides.square().sum() * longer_by.square().sum()).item()
+    if not both:
+        return 0.0
+    r2 = min((sides * longer_by).sum().item() ** 2 / both, 1 - 1e-9)
+    z2 = int(sides.abs().sum()) * r2 / (1 - r2)
+    return max(0.0, 1 - 1 / z2) if z2 else 0.0
+
+
 class FillModel:
     """A reward model of people's votes, fitted anew as they come."""
 
@@ -109,6 +133,8 @@ class FillModel:
         self._known: dict[int, Preference] = {}
         self._asked: dict[int, Question] = {}
         self._overruled: set[int] = set()  # pairs on which people have changed their minds since
+        self._kept = 0.0  # of what scores owe to length
+        self.start_length: float | None = None  # of a reply, in characters
         self.fit: Fit | None = None
 
     def learn(self, examples: Sequence[Example], *, at_least: int = REFIT) -> bool:
@@ -137,6 +163,7 @@ class FillModel:
         if self._decided >= MIN_DECIDED:
             material = Material.of(self._features, examples, trait_share=TRAIT_SHARE)
             self.fit = fit(material, self._seed) if material else None
+            self._kept = _kept_of_length(examples)
 
     @property
     def weight(self) -> float:
@@ -165,12 +192,21 @@ class FillModel:
         """Read responses ahead, while there is time."""
         self._features.of_each([(said, text) for said, texts in asked for text in _read(texts)])
 
-    def choose(self, asked: Sequence[tuple[Messages, Sequence[str]]]) -> list[Choice | None]:
-        """Of the responses to each prompt the best and the worst; None where it reads one only.
+    def choose(self, asked: Sequence[tuple[Messages, Sequence[str]]]) -> list[list[Choice]]:
+        """Of the responses to each prompt best and worst, then of those left, no response twice.
 
-        It labels something: `weight` is not 0.
+        None where it reads one only. It labels something: `weight` is not 0.
         """
-        return [self._choice(messages, texts) for messages, texts in asked]
+        read = [(texts, *self._scores(messages, texts)) for messages, texts in asked]
+        lengths = [
+            torch.tensor([len(texts[place]) for place in places], dtype=torch.float64)
+            for texts, places, _ in read
+        ]
+        owed_M = self._owed_to_length(lengths, [scores for *_, scores in read])
+        return [
+            self._choices(places, scores - torch.outer(length, owed_M))
+            for (_, places, scores), length in zip(read, lengths, strict=True)
+        ]
 
     def mixed(self, labels: Sequence[TrainingLabel]) -> list[TrainingLabel]:
         """The labels of pairs that it has heard of, mixed with what it makes of them, by `weight`.
@@ -211,14 +247,25 @@ class FillModel:
         won = self._beats(torch.stack(new)[:, None], torch.stack(old)).mean(dim=(0, 1))  # (M,)
         return _gain(won[:-1].tolist(), won[-1].item())
 
-    def _choice(self, messages: Messages, texts: Sequence[str]) -> Choice | None:
-        places, scores = self._scores(messages, texts)
-        if len(places) < 2:
-            return None
-        means = scores[:, :-1].mean(dim=1)
-        best, worst = int(means.argmax()), int(means.argmin())
-        target = self._beats(scores[best], scores[worst])[:-1].mean().item()
-        return Choice(places[best], places[worst], target)
+    def _owed_to_length(self, lengths: Sequence[Tensor], scores: Sequence[Tensor]) -> Tensor:
+        """What each member's scores (M,) owe to a character of length and shall not count."""
+        slopes_M = _slopes(lengths, scores)
+        if self.start_length is None:
+            return torch.zeros_like(slopes_M)
+        stretch = math.log(torch.cat([*lengths]).mean().item() / self.start_length)
+        beyond = torch.sign(slopes_M.mean()).item() * stretch / math.log(MAX_STRETCH)
+        return (1 - self._kept) * min(max(beyond, 0.0), 1.0) * slopes_M
+
+    def _choices(self, places: Sequence[int], scores: Tensor) -> list[Choice]:
+        ranked = scores[:, :-1].mean(dim=1).argsort(descending=True).tolist()
+        return [
+            Choice(
+                places[best],
+                places[worst],
+                self._beats(scores[best], scores[worst])[:-1].mean().item(),
+            )
+            for best, worst in zip(ranked, ranked[::-1][: len(ranked) // 2], strict=False)
+        ]
 
     @property
     def _right(self) -> Estimate:
@@ -259,6 +306,20 @@ def _gain(taught: Sequence[float], witness: float) -> Gain:
     spread = statistics.stdev(taught) * math.sqrt(1 + 1 / count)
     by_chance = student.cdf((witness - mean) / max(spread, 1e-9), count - 1)
     return Gain(mean, witness, float(by_chance))
+
+
+def _kept_of_length(examples: Sequence[Example]) -> float:
+    """`kept_of_length` of votes, in characters."""
+    sides = [2 * one.said.target + one.said.tie - 1 for one in examples]
+    longer_by = [float(len(one.question.first) - len(one.question.second)) for one in examples]
+    return kept_of_length(torch.tensor(sides).sign(), torch.tensor(longer_by))
+
+
+def _slopes(lengths: Sequence[Tensor], scores: Sequence[Tensor]) -> Tensor:
+    """By how much scores rise with length among responses to one prompt: least squares, (M,)."""
+    length = torch.cat([one - one.mean() for one in lengths])
+    score = torch.cat([one - one.mean(dim=0) for one in scores])
+    return length @ score / (length @ length).clamp(min=1e-9)
 
 
 def _mixed(label: TrainingLabel, thinks: float, share: float) -> TrainingLabel:

@@ -11,7 +11,7 @@ import logging
 import math
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -31,6 +31,7 @@ from trainer.policy.policy import CANDIDATE, LIVE, Policy
 log = logging.getLogger(__name__)
 
 MAX_SHARE = 4.0
+MAX_PASSES = 4  # for each that is set
 
 
 @dataclass(frozen=True)
@@ -97,16 +98,15 @@ def train(
     """Train the candidate, from the live adapter on, over `passes` shuffles of the labels.
 
     AdamW starts afresh; how large its steps are is told in `trainer.learning.steps`, which measures
-    them on the pairs of the `probe` as far as it goes. Pairs that nobody rated, `filled`, are dealt
-    out to the steps, each once, where it weighs as much as it would in all passes together: an
-    update has as many steps with them as without. The `seed` orders the labels. `go_on` is
+    them on the pairs of the `probe` as far as it goes. Pairs that nobody rated, `filled`, are
+    shuffled in among the labels, so they make steps of their own: dealt out to the steps of the
+    labels they taught the starter half as much. The `seed` orders the labels. `go_on` is
     called between passes, and may raise to end it all. Raises LivedpoError if a label
     cannot be trained on, or if not even a single pair fits into memory.
     """
-    check(policy, [*labels, *filled])
-    batches = _batches(len(labels), len(filled), settings, seed)
-    passes = settings.passes if labels else 1
-    labels = [*labels, *(replace(label, weight=passes * label.weight) for label in filled)]
+    labels = [*labels, *filled]
+    check(policy, labels)
+    batches = _batches(len(labels), settings, seed)
     policy.copy_adapter(LIVE, CANDIDATE)
     weights = policy.parameters(CANDIDATE)
     examples = _examples(policy, labels, settings)
@@ -168,13 +168,23 @@ def slowed(settings: Training, factor: float) -> Training:
 def weighted(settings: Training, share: float) -> Training:
     """The same for labels that weigh `share` of what they usually do, however many they are.
 
-    Weighing four times as much they go twice as far, and no further: at a given rate by more passes
-    (larger steps at first do as well, but overshoot later), else at once.
+    Weighing four times as much they go twice as far, and no further. At a given rate the pairs that
+    make the difference have steps of their own, so none becomes longer.
     """
-    factor = math.sqrt(min(share, MAX_SHARE))
-    if factor <= 1 or settings.learning_rate is None:
-        return slowed(settings, factor)
-    return settings.model_copy(update={"passes": round(settings.passes * factor)})
+    most = MAX_SHARE if settings.learning_rate is None else 1.0
+    return slowed(settings, math.sqrt(min(share, most)))
+
+
+def made_up(settings: Training, pairs: int, usual: int) -> Training:
+    """The same with more passes where there are fewer pairs than usual, at most MAX_PASSES as many.
+
+    At a given rate an update goes as far as it has steps. Where steps are measured they are longer
+    if they are few, so nothing is to be made up for.
+    """
+    if settings.learning_rate is None:
+        return settings
+    times = min(max(1, round(usual / pairs)), MAX_PASSES)
+    return settings.model_copy(update={"passes": times * settings.passes})
 
 
 def margins(
@@ -209,23 +219,14 @@ def check(policy: Policy, labels: Sequence[TrainingLabel]) -> None:
             )
 
 
-def _batches(labels: int, filled: int, settings: Training, seed: int) -> list[list[int]]:
-    """Which labels make each optimiser step: the passes, shuffled each by itself.
-
-    The places of those `filled` come after those of the labels; one pass over them alone if there
-    is no label.
-    """
-    if not labels:
-        return _batches(filled, 0, settings.model_copy(update={"passes": 1}), seed)
+def _batches(labels: int, settings: Training, seed: int) -> list[list[int]]:
+    """Which labels make each optimiser step: the passes, shuffled each by itself."""
     order = torch.Generator().manual_seed(seed)
     shuffles = [torch.randperm(labels, generator=order).tolist() for _ in range(settings.passes)]
     size = settings.batch_pairs
-    batches = [
+    return [
         shuffled[first : first + size] for shuffled in shuffles for first in range(0, labels, size)
     ]
-    for number, place in enumerate(torch.randperm(filled, generator=order).tolist()):
-        batches[number % len(batches)].append(labels + place)
-    return batches
 
 
 def _examples(policy: Policy, labels: Sequence[TrainingLabel], settings: Training) -> Examples:

@@ -66,8 +66,8 @@ class Training(Part):
         4,
         ge=2,
         le=64,
-        description="Responses to each prompt of these, of which the best and the worst make the "
-        "pair.",
+        description="Responses to each prompt of these: the best and the worst make a pair, then "
+        "the next best and the next worst.",
     )
     max_grad_norm: Annotated[float, Mark.POLICY_MAY_SET] = Field(
         1.0, gt=0, description="Gradient norm is clipped to this."

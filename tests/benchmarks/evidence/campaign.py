@@ -64,19 +64,18 @@ class Campaign:
 
     def _tuned(self) -> dict[ArmName, Tuned]:
         """What the search finds best; without one, the plan's own."""
-        settings, rungs = self._settings, self._scale.rungs
-        if not rungs:
-            starter = self._place.is_starter
-            return {arm: plan.untuned(arm, settings, starter) for arm in self._arms}
-        rate = plan.own_rate(settings, self._place.is_starter)
-        points = {arm: plan.grid(arm, rate) for arm in self._arms}
-        for most, seeds in rungs:
+        settings, starter = self._settings, self._place.is_starter
+        searched = [arm for arm in self._arms if arm in plan.COMPARED and self._scale.rungs]
+        known = {arm: plan.untuned(arm, settings, starter) for arm in self._arms}
+        rate = plan.own_rate(settings, starter)
+        points = {arm: plan.grid(arm, rate) for arm in searched}
+        for most, seeds in self._scale.rungs:
             labels = [count for count in self._scale.labels if count <= most]
             self._all(plan.search(points, labels, seeds), f"search, {most} labels")
-            for arm in self._arms:
+            for arm in searched:
                 runs = plan.search({arm: points[arm]}, labels, seeds)
                 points[arm] = report.better_half({run: self._results.looks(run) for run in runs})
-        return {arm: best[0] for arm, best in points.items()}
+        return known | {arm: best[0] for arm, best in points.items()}
 
     def _all(self, runs: Iterable[Run], title: str) -> None:
         """Do those that are not there, and write each down as it ends."""

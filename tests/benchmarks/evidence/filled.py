@@ -3,7 +3,9 @@
 Leaves out the drawing ahead: here candidates are drawn when an update needs them.
 """
 
+import math
 import random
+import statistics
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -11,13 +13,14 @@ import torch
 
 from labeler.domain.judging import Example
 from labeler.domain.labels import Opinion, TrainingLabel, VoteRules, combine
+from labeler.domain.messages import Messages
 from tests.benchmarks.evidence.plan import Run
 from tests.benchmarks.evidence.world import Pair, Prompts, World
 from trainer.judge.features import Features
 from trainer.judge.filling import FillModel
 from trainer.policy.logps import pair_logps
 from trainer.policy.policy import LIVE
-from trainer.sampling.samples import worth_asking
+from trainer.sampling.samples import Response, worth_asking
 
 TIES_TEACH = VoteRules(ties="learn")
 
@@ -34,11 +37,21 @@ class Filler:
 
     def hear(self, pairs: Sequence[Pair], opinions: Sequence[Opinion], *, first: int) -> None:
         """Votes on pairs, which are numbered from `first` on."""
+        if self.model.start_length is None:
+            said = [text for pair in pairs for text in (pair.question.first, pair.question.second)]
+            self.model.start_length = statistics.fmean(map(len, said))
         for number, (pair, opinion) in enumerate(zip(pairs, opinions, strict=True), start=first):
             said = combine([opinion], TIES_TEACH)
             if said is not None:
                 self._examples.append(Example(number, pair.question, said))
         self.model.learn(self._examples, at_least=1)
+
+    def best(self, messages: Messages, responses: Sequence[Response]) -> int:
+        """The place of the best of several responses; of the first while the model is no use."""
+        if self.model.why_not is not None:
+            return 0
+        [choices] = self.model.choose([(messages, [response.text for response in responses])])
+        return choices[0].best if choices else 0
 
     def mixed(self, labels: Sequence[TrainingLabel]) -> list[TrainingLabel]:
         """The labels with what the model makes of their pairs, if it is of use."""
@@ -49,7 +62,7 @@ class Filler:
         if self.model.why_not is not None:
             return []
         run, world = self._run, self._world
-        asked = self._prompts.take(run.fill * votes)
+        asked = self._prompts.take(math.ceil(run.fill * votes / (run.fill_candidates // 2)))
         prompts = [world.policy.prompt_tokens(messages) for messages in asked]
         seed = run.seed * 10_000 + len(self._examples)
         drawn = world.sampler.draw(
@@ -61,9 +74,9 @@ class Filler:
             TrainingLabel(
                 (), said.target, self.model.weight, prompt, best.tokens, worst.tokens, 0, 0
             )
-            for prompt, some, said in zip(prompts, drawn, chosen, strict=True)
-            if said is not None
-            and worth_asking((best := some[said.best], worst := some[said.worst]))
+            for prompt, some, choices in zip(prompts, drawn, chosen, strict=True)
+            for said in choices
+            if worth_asking((best := some[said.best], worst := some[said.worst]))
         ]
         with torch.no_grad(), world.policy.reference():
             logps = pair_logps(

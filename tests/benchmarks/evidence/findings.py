@@ -49,6 +49,10 @@ class Findings:
         """The trained arms there are runs of."""
         return [arm for arm in plan.TRAINED if arm in self.by_arm]
 
+    def arms_at(self, labels: int) -> list[ArmName]:
+        """Those of them that were looked at after so many labels."""
+        return [arm for arm in self.arms if labels in plan.labels_of(arm, self.scale)]
+
     def seeds(self, *arms: str) -> int:
         """How many seeds all of these have."""
         return min(len(self.by_arm[arm]) for arm in arms)
@@ -78,12 +82,12 @@ class Findings:
         return over_seeds([float(np.mean(look.lengths)) for look in self.looks(arm, labels)])
 
     def share_to_best(
-        self, arm: str, ours: str = "online"
+        self, arm: ArmName, ours: ArmName = "online"
     ) -> tuple[float | None, float | None, float | None]:
         """The share of an arm's labels that ours needed to reach its best score; its bounds."""
         seeds = self.seeds(ours, arm)
         mine, theirs = (
-            {labels: self.scores(one, labels)[:seeds] for labels in self.scale.labels}
+            {n: self.scores(one, n)[:seeds] for n in plan.labels_of(one, self.scale)}
             for one in (ours, arm)
         )
         return compare.share_to_best(mine, theirs)
@@ -125,7 +129,8 @@ class Findings:
             if arm == "start":
                 run = plan.start(seed)
             else:
-                run = plan.plain(arm, self.tuned[arm], self.scale.labels, seed, "curves")
+                labels = plan.labels_of(arm, self.scale)
+                run = plan.plain(arm, self.tuned[arm], labels, seed, "curves")
             if run not in self._results:
                 break
             found.append(self._results.looks(run))

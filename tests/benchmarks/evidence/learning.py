@@ -22,6 +22,7 @@ from tests.benchmarks.evidence.fitted import FittedReward
 from tests.benchmarks.evidence.measure import Look, Meter, look
 from tests.benchmarks.evidence.plan import Run
 from tests.benchmarks.evidence.rater import Rater
+from tests.benchmarks.evidence.reinforce import Reinforce
 from tests.benchmarks.evidence.world import NothingToAsk, Pair, World
 from trainer.learning.update import decayed, train, weighted
 from trainer.policy.logps import pair_logps
@@ -43,6 +44,8 @@ def learn(run: Run, world: World, rater: Rater, prompts: int) -> Iterator[Look]:
             yield from rloo(run, world, rater, prompts)
         case "offline" | "static":
             yield from _offline(run, world, rater, prompts)
+        case "best_of":
+            yield from _best_of(run, world, rater, prompts)
         case _:
             yield from _on_policy(run, world, rater, prompts)
 
@@ -55,6 +58,7 @@ def _on_policy(run: Run, world: World, rater: Rater, prompts: int) -> Iterator[L
     meter, source, votes = Meter(), PairSource(run, world), Votes(run, world, rater)
     used: deque[list[TrainingLabel]] = deque(maxlen=run.replay_max_age)
     filler = Filler(run, world) if run.fill else None
+    reinforce = Reinforce(run, world) if run.arm == "reinforce" else None
     done, is_broken = 0, False
     for goal in run.labels:
         with meter.working():
@@ -79,11 +83,26 @@ def _on_policy(run: Run, world: World, rater: Rater, prompts: int) -> Iterator[L
                 weight = 1.0
                 if filler is not None:
                     weight = (len(train_on) + sum(label.weight for label in filled)) / size
-                update(run, world, train_on, seed=done, used=done, filled=filled, weight=weight)
+                if reinforce is not None:
+                    reinforce.update([*train_on, *filled], used=done)
+                else:
+                    update(run, world, train_on, seed=done, used=done, filled=filled, weight=weight)
                 used.append(labels)
                 done += size
                 source.publish()
         yield look(run, goal, world, meter, prompts)
+
+
+def _best_of(run: Run, world: World, rater: Rater, prompts: int) -> Iterator[Look]:
+    """Nothing is trained: a reward model of the votes picks each answer of several."""
+    meter, source, votes = Meter(), PairSource(run, world), Votes(run, world, rater)
+    filler, done = Filler(run, world), 0
+    for goal in run.labels:
+        with meter.working():
+            pairs = source.take(goal - done)
+            filler.hear(pairs, votes.cast(pairs), first=done + 1)
+            done = goal
+        yield look(run, goal, world, meter, prompts, best=filler.best)
 
 
 def _offline(run: Run, world: World, rater: Rater, prompts: int) -> Iterator[Look]:

@@ -2,19 +2,22 @@
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from labeler.domain.judging import Question
+from labeler.domain.messages import Messages
 from tests.benchmarks.evidence.plan import Run
 from tests.benchmarks.evidence.world import World
 from tests.benchmarks.processes import high_water_mb
 from trainer.policy.logps import pair_logps
 from trainer.policy.policy import LIVE
-from trainer.sampling.samples import batch_seed
+from trainer.sampling.samples import Response, batch_seed
+
+Best = Callable[[Messages, Sequence[Response]], int]  # the place of the best of several responses
 
 
 @dataclass(frozen=True)
@@ -80,8 +83,13 @@ def peak_mb() -> float:
     return high_water_mb()
 
 
-def look(run: Run, labels: int, world: World, meter: Meter, prompts: int) -> Look:
-    """Measure the live policy. The search looks at prompts that are trained on, never held out."""
+def look(
+    run: Run, labels: int, world: World, meter: Meter, prompts: int, *, best: Best | None = None
+) -> Look:
+    """Measure the live policy. The search looks at prompts that are trained on, never held out.
+
+    Each of the two answers is one draw, or the `best` of several.
+    """
     if run.stage == "search":
         asked = world.prompts(run.seed, "tuning").take(prompts)
     else:
@@ -89,8 +97,13 @@ def look(run: Run, labels: int, world: World, meter: Meter, prompts: int) -> Loo
     tokens = [world.policy.prompt_tokens(messages) for messages in asked]
     # Of its own: of one seed, policies that hardly differ would say the very same.
     seed = batch_seed(run.seed, labels, int(run.key, 16))
-    drawn = world.sampler.draw(LIVE, tokens, world.settings, seed=seed)
-    pairs = [(a, b) for a, b in drawn]
+    each = run.fill_candidates if best else 1
+    drawn = world.sampler.draw(LIVE, tokens, world.settings, seed=seed, copies=2 * each)
+    halves = [(said[:each], said[each:]) for said in drawn]
+    pairs = [
+        (a[best(messages, a)], b[best(messages, b)]) if best else (a[0], b[0])
+        for messages, (a, b) in zip(asked, halves, strict=True)
+    ]
     rows = [(prompt, a.tokens, b.tokens) for prompt, (a, b) in zip(tokens, pairs, strict=True)]
     with torch.no_grad(), world.policy.reference():
         reference = pair_logps(world.policy, rows).tolist()

@@ -13,24 +13,42 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from labeler.config.settings import Settings
+from labeler.config.starter import STARTER_POLICY
 
 ArmName = Literal[
-    "start", "online", "online_fill", "iterative", "offline", "static", "simpo", "rloo"
+    "start",
+    "online",
+    "online_fill",
+    "reinforce",
+    "best_of",
+    "iterative",
+    "offline",
+    "static",
+    "simpo",
+    "rloo",
 ]
 Choice = Literal["random", "widest", "unsure"]
 TRAINED: tuple[ArmName, ...] = (
     "online",
     "online_fill",
+    "reinforce",
+    "best_of",
     "iterative",
     "offline",
     "static",
     "simpo",
     "rloo",
 )
+# Searched, and run up to all labels. The others are for few labels: an update costs them more.
+COMPARED: tuple[ArmName, ...] = ("online", "iterative", "offline", "static", "simpo", "rloo")
+MAX_FEW = 256  # labels
+FILLED: tuple[ArmName, ...] = ("online_fill", "reinforce")  # by a reward model of the votes
 TITLES: dict[str, str] = {
     "start": "Start",
     "online": "Online DPO",
     "online_fill": "Online DPO, filled up by a reward model",
+    "reinforce": "REINFORCE on the same pairs",
+    "best_of": "Best of 4 by a reward model, no training",
     "iterative": "Iterative DPO",
     "offline": "Offline DPO, own first pairs",
     "static": "Offline DPO, another model's pairs",
@@ -50,10 +68,11 @@ NOISES = (0.0, 0.2, 0.4)
 STALENESS = (1, 2, 4, 8)
 UPDATE_SIZES = (8, 16, 32, 64, 128)
 PASSES = (1, 2, 4, 8)
-FILL_UPDATE, FILL = 16, 4  # labels an update, and pairs filled in for each
+FILL_UPDATE, FILL, FILL_BATCH = 16, 8, 8  # labels an update, pairs for each, pairs a step
 # Steps that did not fall took one seed from 3.4 at 128 labels back to 2.5 at 256.
 FILL_DECAY = 128
-FILLS = (0, 1, 4, 8)
+BEST_OF = 4  # responses, of which the reward model picks one
+FILLS = (1, 4)  # besides
 
 
 @dataclass(frozen=True)
@@ -67,6 +86,8 @@ class Tuned:
 STARTER_TUNED: dict[ArmName, Tuned] = {
     "online": Tuned(1e-3, 0.1),
     "online_fill": Tuned(1e-3, 0.1),
+    "reinforce": Tuned(1e-3, 0.1),
+    "best_of": Tuned(0.0, 0.1),
     "iterative": Tuned(1e-3, 0.1),
     "offline": Tuned(1e-3, 0.3),
     "static": Tuned(1e-3, 0.3),
@@ -154,8 +175,11 @@ def arms(wanted: Sequence[ArmName], has_static: bool) -> list[ArmName]:
 def plain(arm: ArmName, tuned: Tuned, labels: tuple[int, ...], seed: int, stage: str) -> Run:
     """An arm as it is compared."""
     run = Run(stage, arm, seed, labels, tuned.learning_rate, tuned.beta)
-    if arm == "online_fill":
-        return replace(run, update_labels=FILL_UPDATE, fill=FILL, decay_labels=FILL_DECAY)
+    if arm in FILLED:
+        small = replace(run, update_labels=FILL_UPDATE, passes=1, batch_pairs=FILL_BATCH)
+        return replace(small, fill=FILL, decay_labels=FILL_DECAY)
+    if arm == "best_of":
+        return replace(run, passes=0, batch_pairs=0, fill_candidates=BEST_OF)
     if arm == "simpo":
         return replace(run, loss="simpo")
     if arm == "rloo":  # which has steps of its own
@@ -189,7 +213,14 @@ def curves(wanted: Sequence[ArmName], scale: Scale, tuned: Mapping[str, Tuned]) 
     for seed in range(scale.seeds):
         yield start(seed)
         for arm in wanted:
-            yield plain(arm, tuned[arm], scale.labels, seed, "curves")
+            yield plain(arm, tuned[arm], labels_of(arm, scale), seed, "curves")
+
+
+def labels_of(arm: ArmName, scale: Scale) -> tuple[int, ...]:
+    """The numbers of labels at which an arm is looked at: the first ones, or all."""
+    if arm in COMPARED:
+        return scale.labels
+    return tuple(labels for labels in scale.labels if labels <= MAX_FEW) or scale.labels[:1]
 
 
 def start(seed: int) -> Run:
@@ -248,9 +279,6 @@ def variants(scale: Scale, tuned: Tuned, settings: Settings) -> Iterator[Variant
     ]
     for group, name, changed in changes:
         yield Variant(group, name, replace(usual, **changed), usual)
-    small = replace(usual, update_labels=FILL_UPDATE)
-    for count in FILLS:
-        yield Variant("pairs filled in a label", str(count), replace(small, fill=count), small)
     for noise in NOISES:
         plain_loss = replace(usual, noise=noise)
         group = f"{noise:.0%} of votes flipped"
@@ -259,10 +287,38 @@ def variants(scale: Scale, tuned: Tuned, settings: Settings) -> Iterator[Variant
             smoothed = replace(plain_loss, label_smoothing=noise)
             yield Variant(group, "cDPO", smoothed, plain_loss)
             yield Variant(group, "robust", replace(smoothed, loss="robust"), plain_loss)
+    is_starter = settings.policy == str(STARTER_POLICY)
+    yield from filled_variants(scale, untuned("online_fill", settings, is_starter))
+
+
+def filled_variants(scale: Scale, tuned: Tuned) -> Iterator[Variant]:
+    """As many pairs as it is compared with, fewer, and the same from more candidates."""
+    usual = plain("online_fill", tuned, labels_of("online_fill", scale), 0, "curves")
+    group = "pairs filled in for a label"
+    yield Variant(group, f"{FILL}, of {usual.fill_candidates} candidates", usual, usual)
+    for count in FILLS:
+        yield Variant(group, str(count), replace(usual, fill=count), usual)
+    more = replace(usual, fill_candidates=2 * usual.fill_candidates)
+    yield Variant(group, f"{FILL}, of {more.fill_candidates} candidates", more, usual)
 
 
 def served(online: Run, settings: Settings) -> Run:
-    """Online DPO with the settings that the service has for this policy."""
+    """Online DPO with the settings that the service has for this policy.
+
+    Of the starter those that it had before it filled up, so that these runs are known again.
+    """
+    if settings.policy == str(STARTER_POLICY):
+        return replace(
+            online,
+            learning_rate=3e-3,
+            decay_labels=64,
+            beta=0.3,
+            passes=4,
+            batch_pairs=32,
+            update_labels=16,
+            replay_share=0.5,
+            replay_max_age=32,
+        )
     return replace(
         online,
         learning_rate=settings.learning_rate or USUAL_RATE,

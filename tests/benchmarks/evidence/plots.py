@@ -13,12 +13,14 @@ from labeler.roles.unattended.plots import LOOK
 from tests.benchmarks.evidence import compare
 from tests.benchmarks.evidence.findings import Ablation, Findings
 from tests.benchmarks.evidence.intervals import excludes_zero
-from tests.benchmarks.evidence.plan import TITLES
+from tests.benchmarks.evidence.plan import TITLES, labels_of
 
 # Okabe and Ito's colours; marks and lines differ as well.
 STYLES = {
     "online": ("#0072B2", "o", "-"),
     "online_fill": ("#000000", "P", "-"),
+    "reinforce": ("#F0E442", "*", "-"),
+    "best_of": ("#999999", "h", ":"),
     "iterative": ("#56B4E9", "s", "--"),
     "offline": ("#D55E00", "^", "-"),
     "static": ("#E69F00", "v", "--"),
@@ -71,8 +73,9 @@ def _score(axes: Axes, findings: Findings) -> None:
     start = compare.mean(findings.scores("start", 0))
     axes.axhline(start.value, color=GREY, linewidth=1, linestyle=":")
     for arm in findings.arms:
-        found = [compare.mean(findings.scores(arm, n)) for n in findings.scale.labels]
-        _line(axes, findings.scale.labels, found, arm)
+        labels = labels_of(arm, findings.scale)
+        found = [compare.mean(findings.scores(arm, n)) for n in labels]
+        _line(axes, labels, found, arm)
     axes.set_title("Score on held-out prompts")
     axes.set_ylabel("mean score")
 
@@ -86,18 +89,19 @@ def _wins(axes: Axes, findings: Findings) -> None:
         return
     for arm in findings.arms:
         if arm != "online":
-            points = [findings.versus("online", arm, n).points for n in findings.scale.labels]
+            labels = labels_of(arm, findings.scale)
+            points = [findings.versus("online", arm, n).points for n in labels]
             found = [
                 Estimate(100 * one.value, 100 * one.low, 100 * one.high, one.count)
                 for one in points
             ]
-            _line(axes, findings.scale.labels, found, arm)
+            _line(axes, labels, found, arm)
 
 
 def _frontier(axes: Axes, findings: Findings) -> None:
     for arm in findings.arms:
         colour, mark, line = STYLES[arm]
-        labels = findings.scale.labels
+        labels = labels_of(arm, findings.scale)
         axes.plot(
             [findings.over_seeds(arm, n, "kl").value for n in labels],
             [compare.mean(findings.scores(arm, n)).value for n in labels],
@@ -113,8 +117,8 @@ def _frontier(axes: Axes, findings: Findings) -> None:
 
 def _panel(axes: Axes, findings: Findings, name: str, title: str, unit: str) -> None:
     for arm in findings.arms:
-        found = [findings.over_seeds(arm, n, name) for n in findings.scale.labels]
-        _line(axes, findings.scale.labels, found, arm)
+        labels = labels_of(arm, findings.scale)
+        _line(axes, labels, [findings.over_seeds(arm, n, name) for n in labels], arm)
     axes.set_title(title)
     axes.set_ylabel(unit)
 
@@ -123,8 +127,8 @@ def _length(axes: Axes, findings: Findings) -> None:
     start = findings.length("start", 0).value
     axes.axhline(start, color=GREY, linewidth=1, linestyle=":")
     for arm in findings.arms:
-        found = [findings.length(arm, n) for n in findings.scale.labels]
-        _line(axes, findings.scale.labels, found, arm)
+        labels = labels_of(arm, findings.scale)
+        _line(axes, labels, [findings.length(arm, n) for n in labels], arm)
     axes.set_title("Length")
     axes.set_ylabel("tokens an answer")
 

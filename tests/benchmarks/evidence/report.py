@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from labeler.config.settings import Settings
-from tests.benchmarks.evidence import compare, plots, words
+from tests.benchmarks.evidence import compare, plan, plots, words
 from tests.benchmarks.evidence.findings import Findings
 from tests.benchmarks.evidence.intervals import as_json
 from tests.benchmarks.evidence.measure import Look
@@ -84,13 +84,14 @@ def summary(findings: Findings, shared: Mapping[str, Any]) -> dict[str, Any]:
     """All figures, for programs."""
     most = max(findings.scale.labels)
     found: dict[str, Any] = {}
-    for arm in findings.arms:
+    for arm in findings.arms_at(most):
         if arm != "online" and "online" in findings.arms:
             found[f"online_vs_{arm}"] = _against(findings, "online", arm, most)
     if "online_fill" in findings.arms:
+        few = max(plan.labels_of("online_fill", findings.scale))
         for arm in findings.arms:
             if arm != "online_fill":
-                found[f"fill_vs_{arm}"] = _against(findings, "online_fill", arm, most)
+                found[f"fill_vs_{arm}"] = _against(findings, "online_fill", arm, few)
         for arm in ("offline", "online"):
             if arm in findings.arms:
                 whole, low, high = findings.share_to_best(arm, "online_fill")
@@ -102,7 +103,10 @@ def summary(findings: Findings, shared: Mapping[str, Any]) -> dict[str, Any]:
             found[f"labels_to_{arm}_best"] = whole
             found[f"labels_to_{arm}_best_bounds"] = [low, high]
     found["arms"] = {
-        arm: {str(labels): _figures(findings, arm, labels) for labels in findings.scale.labels}
+        arm: {
+            str(labels): _figures(findings, arm, labels)
+            for labels in plan.labels_of(arm, findings.scale)
+        }
         for arm in findings.arms
     }
     found["start"] = _figures(findings, "start", 0)

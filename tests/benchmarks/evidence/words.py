@@ -10,11 +10,14 @@ from tests.benchmarks.evidence.compare import Record, mean
 from tests.benchmarks.evidence.findings import Ablation, Findings
 from tests.benchmarks.evidence.intervals import excludes_zero
 from tests.benchmarks.evidence.plan import (
+    BEST_OF,
     FULL,
     TITLES,
     TRAINED,
+    ArmName,
     Tuned,
     grid,
+    labels_of,
     plain,
 )
 
@@ -125,7 +128,7 @@ def _arms_at(findings: Findings, labels: int) -> str:
             str(findings.seeds("start")),
         ]
     ]
-    for arm in findings.arms:
+    for arm in findings.arms_at(labels):
         costs = [findings.over_seeds(arm, labels, n) for n in ("seconds", "cpu_seconds", "peak_mb")]
         rows.append(
             [
@@ -143,22 +146,33 @@ def _arms_at(findings: Findings, labels: int) -> str:
 
 
 def _against(findings: Findings) -> str:
-    """Online beside every other arm, at every number of labels."""
-    others = [arm for arm in findings.arms if arm != "online"]
-    if "online" not in findings.arms or not others:
-        return ""
-    head = ("Online DPO against", *(f"{labels} labels" for labels in findings.scale.labels))
+    """Online, and online filled up, beside every other arm at every number of labels."""
+    ours: tuple[ArmName, ...] = ("online_fill", "online")
+    parts = [_one_against(findings, arm) for arm in ours if arm in findings.arms]
+    return "\n\n".join(
+        [
+            "## Against each other arm",
+            "Win / tie / loss in %, and wins with half of the ties.",
+            *parts,
+        ]
+    )
+
+
+def _one_against(findings: Findings, ours: ArmName) -> str:
+    counts = labels_of(ours, findings.scale)
     rows = [
         [
             TITLES[arm],
-            *(_record(findings.versus("online", arm, n)) for n in findings.scale.labels),
+            *(
+                _record(findings.versus(ours, arm, n)) if arm in findings.arms_at(n) else ""
+                for n in counts
+            ),
         ]
-        for arm in others
+        for arm in findings.arms
+        if arm != ours
     ]
-    return (
-        "## Online against each other arm\n\nWin / tie / loss in %, and wins with half of the ties."
-        f"\n\n{_table(head, rows)}"
-    )
+    head = (f"{TITLES[ours]} against", *(f"{labels} labels" for labels in counts))
+    return _table(head, rows)
 
 
 def _tuning(findings: Findings) -> str:
@@ -172,10 +186,10 @@ def _tuning(findings: Findings) -> str:
         for labels, seeds in scale.rungs
     )
     how = (
-        f"Each arm by the same search: {len(grid('online', 1.0))} points of learning rate and "
-        f"beta, measured {rungs}, all of its own, on prompts that are trained on; the best mean "
-        "score is taken. Passes, batch and labels an update are the same for all of DPO, from a "
-        "few tries on Online DPO before."
+        f"The arms of 1,024 labels by the same search: {len(grid('online', 1.0))} points of "
+        f"learning rate and beta, measured {rungs}, all of its own, on prompts that are trained "
+        "on; the best mean score is taken. Passes, batch and labels an update are the same for all "
+        "of DPO, from a few tries on Online DPO before."
         if scale.rungs
         else "Nothing was searched in this run."
     )
@@ -193,9 +207,10 @@ def _ablations(findings: Findings, ablations: Sequence[Ablation]) -> str:
         rows.append([group, one.variant, _number(one.score), gain, str(one.seeds)])
         before = one.group
     return (
-        f"Online DPO with what the service has for this policy, {findings.scale.ablation_labels} "
-        "labels, and one thing changed; in the first group as it is compared above. The first of "
-        "each group is the usual run; bold where the interval excludes zero.\n\n"
+        "Online DPO with what the service had for this policy before it filled up, "
+        f"{findings.scale.ablation_labels} labels, and one thing changed; in the first and the "
+        "last group as it is compared above. The first of each group is the usual run; bold where "
+        "the interval excludes zero.\n\n"
         f"{_table(head, rows)}"
     )
 
@@ -203,6 +218,7 @@ def _ablations(findings: Findings, ablations: Sequence[Ablation]) -> str:
 def _how(summary: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in summary["versions"].items())
     usual = plain("online", Tuned(0, 0), (), 0, "")
+    filled = plain("online_fill", Tuned(0, 0), (), 0, "")
     return f"""## How it was measured
 
 - A label is a vote; ties are votes too, and teach nothing unless said otherwise. All arms have the
@@ -215,6 +231,11 @@ def _how(summary: Mapping[str, Any]) -> str:
 - *RLOO* is TRL's trainer, from the base at each number of labels, on a reward model fitted to as
   many votes on the policy's first pairs; it samples 512 responses, four a prompt, 32 a step. In all
   arms one learning rate does for all numbers of labels.
+- *Filled up* makes an update every {filled.update_labels} labels, of these and of {filled.fill}
+  pairs for each that a reward model of all votes labels, in {filled.passes} pass in batches of
+  {filled.batch_pairs}, at a learning rate that is halved after {filled.decay_labels} labels.
+  *REINFORCE* has the same pairs, weights and steps. Their settings are from some twenty tries on
+  seeds 0 and 1, not from a search. *Best of {BEST_OF}* trains nothing.
 - KL is log pi(y|x) - log pi_start(y|x), nats an answer, over its own answers. Win, tie and loss
   compare exact scores, each answer with both of the other side; equal scores tie.
 - Seconds are of one thread, with another run beside it, without these measurements: gathering

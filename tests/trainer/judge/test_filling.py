@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from labeler.domain.estimate import Estimate
 from labeler.domain.judging import Example, Question
@@ -15,7 +16,14 @@ from labeler.domain.labels import Preference, TrainingLabel
 from tests.trainer.conftest import load
 from tests.trainer.judge.test_learned import sentence
 from trainer.judge.features import Features
-from trainer.judge.filling import BASE_WEIGHT, MIN_DECIDED, PEOPLE_LEAD, FillModel, weight_of
+from trainer.judge.filling import (
+    BASE_WEIGHT,
+    MIN_DECIDED,
+    PEOPLE_LEAD,
+    FillModel,
+    kept_of_length,
+    weight_of,
+)
 from trainer.judge.traits import TRAITS, traits
 from trainer.policy.policy import Policy
 
@@ -47,10 +55,11 @@ def test_a_simple_taste_is_learned_from_forty_votes_half_of_them_ties(policy: Po
     assert model.why_not is None
     asked = [{"role": "user", "content": "tea?"}]
     texts = [sentence(rng, 5) + end for end in (".", ".", "?", ".")]
-    [said] = model.choose([(asked, texts)])
-    assert said is not None
+    [[said, other]] = model.choose([(asked, texts)])
     assert said.best == 2
     assert 0.6 < said.target < 1
+    assert {said.best, said.worst, other.best, other.worst} == {0, 1, 2, 3}
+    assert 0.5 <= other.target < said.target
     after, before = [(asked, [texts[2]])], [(asked, [texts[0], texts[1]])]
     gains = model.gains(after, before)
     assert gains is not None
@@ -105,10 +114,33 @@ def test_empty_replies_are_never_in_a_pair(policy: Policy) -> None:
     model = FillModel(Features(policy), seed=0)
     model.learn([asking(number, rng) for number in range(40)])
     asked = [{"role": "user", "content": "tea?"}]
-    [some, none] = model.choose([(asked, ["", "tea.", " ", "tea?"]), (asked, ["", "tea."])])
-    assert some is not None
+    [[some], none] = model.choose([(asked, ["", "tea.", " ", "tea?"]), (asked, ["", "tea."])])
     assert (some.best, some.worst) == (3, 1)
-    assert none is None
+    assert not none
+
+
+def test_a_leaning_to_length_is_kept_as_far_as_the_votes_prove_it() -> None:
+    """Of 10 votes the longer won 9: r = 0.8, z^2 = 10 x 0.64 / 0.36. Of 4 it won 3: z^2 = 4/3."""
+    for won, lost, kept in ((9, 1, 1 - 0.36 / 6.4), (3, 1, 1 - 3 / 4), (1, 1, 0.0)):
+        sides = torch.tensor([1.0] * won + [-1.0] * lost)
+        assert kept_of_length(sides, torch.full((won + lost,), 30.0)) == pytest.approx(kept)
+    assert kept_of_length(torch.zeros(4), torch.ones(4)) == 0
+
+
+def test_what_scores_owe_to_length_counts_no_more_once_replies_have_grown(policy: Policy) -> None:
+    """The reward model likes question marks, and here only long replies have them."""
+    rng = random.Random(0)
+    model = FillModel(Features(policy), seed=0)
+    model.learn([asking(number, rng) for number in range(40)])
+    asked = [{"role": "user", "content": "tea?"}]
+    texts = [sentence(rng, 2) + ".", sentence(rng, 6) + "?"]
+    many = [(asked, [texts[0], texts[1], sentence(rng, 3) + ".", sentence(rng, 7) + "?"])]
+    targets = []
+    for start_length in (None, 100.0, 1.0):
+        model.start_length = start_length
+        [[first, _]] = model.choose(many)
+        targets.append(first.target)
+    assert targets[0] == targets[1] > targets[2]
 
 
 def test_a_pair_weighs_nothing_at_chance_more_with_proof_and_less_as_votes_grow() -> None:
@@ -141,8 +173,8 @@ def test_votes_are_mixed_with_what_the_model_makes_of_their_pairs_and_others_lef
 
 
 def test_few_votes_prove_nothing_either_way() -> None:
-    """16 votes count as much as what is expected: of 65 % and 50 %, 57.5 % are left."""
-    assert math.isclose(weight_of(Estimate.rate(0.5, 16), 0), BASE_WEIGHT / 4)
+    """32 votes count as much as what is expected: of 65 % and 55 %, 60 % are left."""
+    assert math.isclose(weight_of(Estimate.rate(0.55, 32), 0), BASE_WEIGHT / 2)
     assert weight_of(Estimate.rate(0.4, 8), 0) > 0
     assert weight_of(Estimate.rate(0.5, 256), 0) == 0
     assert weight_of(Estimate.rate(0.6, 16), 0) > weight_of(Estimate.rate(0.6, 256), 0)

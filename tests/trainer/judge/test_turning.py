@@ -39,7 +39,7 @@ def asks_best(model: FillModel, rng: random.Random) -> float:
     """How often the best of two replies is the one that asks."""
     asked = [{"role": "user", "content": "tea?"}]
     pairs = [(asked, [sentence(rng, 5) + end for end in ("?", ".")]) for _ in range(20)]
-    chosen = [choice for choice in model.choose(pairs) if choice]
+    chosen = [choice for [choice] in model.choose(pairs)]
     return sum(choice.best == 0 for choice in chosen) / len(chosen)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from labeler.config.parts.training import Training
 from labeler.domain.labels import TrainingLabel
 from tests.trainer.conftest import load
-from trainer.learning.update import Step, slowed, train, weighted
+from trainer.learning.update import Step, made_up, slowed, train, weighted
 from trainer.policy.logps import pair_logps, response_logps
 from trainer.policy.policy import CANDIDATE, LIVE, Policy
 
@@ -53,21 +53,21 @@ def test_a_step_half_as_long_is_a_quarter_of_the_kl_or_half_the_rate() -> None:
 
 
 @pytest.mark.parametrize(
-    ("share", "kl", "rate", "passes"),
-    [
-        (0.25, 0.25, 5e-3, 4),
-        (1.0, 1.0, 1e-2, 4),
-        (2.25, 2.25, 1e-2, 6),
-        (9.0, 4.0, 1e-2, 8),
-    ],
+    ("share", "kl", "rate"), [(0.25, 0.25, 5e-3), (1, 1, 1e-2), (2.25, 2.25, 1e-2), (9, 4, 1e-2)]
 )
-def test_labels_that_weigh_more_go_further_in_more_passes_and_less_in_shorter_steps(
-    share: float, kl: float, rate: float, passes: int
+def test_labels_that_weigh_more_go_further_and_less_in_shorter_steps(
+    share: float, kl: float, rate: float
 ) -> None:
     assert weighted(MEASURED, share).update_kl == pytest.approx(kl * MEASURED.update_kl)
-    assert weighted(MEASURED, share).passes == MEASURED.passes
-    given = weighted(Training(learning_rate=1e-2, passes=4), share)
-    assert (given.learning_rate, given.passes) == (pytest.approx(rate), passes)
+    given = weighted(Training(learning_rate=1e-2), share)
+    assert given.learning_rate == pytest.approx(rate)
+
+
+def test_fewer_pairs_than_usual_are_made_up_for_by_more_passes_at_a_given_rate() -> None:
+    given = Training(learning_rate=1e-3, passes=2)
+    passes = [made_up(given, pairs, 144).passes for pairs in (144, 100, 72, 40, 16, 200)]
+    assert passes == [2, 2, 4, 8, 8, 2]
+    assert made_up(MEASURED, 16, 144) == MEASURED
 
 
 def test_the_rate_that_it_came_to_is_told(policy: Policy, labels: list[TrainingLabel]) -> None:

@@ -1,7 +1,7 @@
 """Pairs that nobody rated, for the update to learn from beside the votes: `--fill`.
 
     FillJob.step   =  hear new votes; while nobody needs the worker, draw candidates and read them
-    FillJob.pairs  =  what an update trains on: hear all votes, best against worst
+    FillJob.pairs  =  what an update trains on: hear all votes, better against worse
 
 An update of people's votes waits for no candidates: it takes those that were drawn while they read.
 Of each batch, those that would tell most go to people, where they are asked for that. What is drawn
@@ -11,6 +11,7 @@ makes of it is in `trainer.judge.filling`.
 
 import math
 import os
+import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -27,6 +28,7 @@ from trainer.sampling.samples import Sample, batch_seed, worth_asking
 from trainer.worker.workplace import Workplace
 
 BATCH_PROMPTS = 8
+MIN_TEXTS = 16  # whose mean length is taken for that of the policy at its start
 DRAWING = "Drawing replies to learn from."
 
 
@@ -78,7 +80,7 @@ class FillJob:
         if heard != self._heard:
             self._heard = heard
             self._hear(at_least=REFIT)
-        missing = settings.fill * settings.labels_per_update - self.drawn
+        missing = self._prompts_for(settings.labels_per_update) - self.drawn
         if missing <= 0 or not self._model.may_act:
             return False
         self._ready, self._mark = store.queue.ready(), store.change_mark()
@@ -90,7 +92,7 @@ class FillJob:
         if self._model.why_not is not None:
             return Filled(claim.labels, why_not=self._model.why_not)
         settings = self._place.settings
-        wanted = settings.fill * (claim.fresh + len(claim.weightless))
+        wanted = self._prompts_for(claim.fresh + len(claim.weightless))
         while settings.unattended and (missing := wanted - self.drawn) > 0:
             pause()
             if not self._draw(missing, is_wanted=lambda: False):
@@ -122,6 +124,15 @@ class FillJob:
             fill_witness=round(gain.witness, 4),
             objections=objections,
         )
+
+    @property
+    def _pairs_each(self) -> int:
+        """Of a prompt."""
+        return self._place.settings.fill_candidates // 2
+
+    def _prompts_for(self, votes: int) -> int:
+        """To how many prompts candidates are wanted."""
+        return math.ceil(self._place.settings.fill * votes / self._pairs_each)
 
     def _of_live(self) -> list[Sample]:
         """What is drawn of the version that is live now."""
@@ -156,11 +167,12 @@ class FillJob:
     def _offer(self, drawn: list[Sample]) -> list[Sample]:
         """Let people be asked about those that tell most; returns the others, to learn from.
 
-        One prompt for `fill` others, and no more than an update takes.
+        One prompt for as many others as a vote asks for, and no more than an update takes.
         """
         place, settings = self._place, self._place.settings
         most = min(
-            round(len(drawn) / (1 + settings.fill)), settings.labels_per_update - self.offered
+            round(len(drawn) / (1 + settings.fill / self._pairs_each)),
+            settings.labels_per_update - self.offered,
         )
         questions = place.supply.questions
         if most <= 0 or settings.mode == "iterative" or not questions.are_sorted:
@@ -182,16 +194,15 @@ class FillJob:
         return unasked(count, version=version)
 
     def _label(self, votes: Sequence[TrainingLabel], samples: Sequence[Sample]) -> Filled:
-        """The best response to each prompt against the worst, as the reward model has it."""
+        """The better responses to each prompt against the worse, as the reward model has it."""
         kept: list[Sample] = []
         targets: list[float] = []
-        for sample, said in zip(samples, self._model.choose(_asked(samples)), strict=True):
-            if said is None:
-                continue
-            both = sample.responses[said.best], sample.responses[said.worst]
-            if worth_asking(both):
-                kept.append(replace(sample, responses=both, reference=None))
-                targets.append(said.target)
+        for sample, choices in zip(samples, self._model.choose(_asked(samples)), strict=True):
+            for said in choices:
+                both = sample.responses[said.best], sample.responses[said.worst]
+                if worth_asking(both):
+                    kept.append(replace(sample, responses=both, reference=None))
+                    targets.append(said.target)
         measured = self._place.supply.measured(kept)
         found = [
             (sample, target)
@@ -235,6 +246,10 @@ class FillJob:
     def _hear(self, *, at_least: int, update: int | None = None) -> None:
         """Let the reward model hear the votes, and say what has become of it."""
         place = self._place
+        if self._model.start_length is None:
+            texts = [text for answered in place.store.queue.answers(0) for text in answered.texts]
+            if len(texts) >= MIN_TEXTS:
+                self._model.start_length = statistics.fmean(map(len, texts))
         examples = place.store.judging.examples(
             by_judges=place.settings.unattended, but_held_out_of=update
         )

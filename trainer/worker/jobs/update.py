@@ -19,7 +19,7 @@ from labeler.store.records import Claim, ClaimLostError, NewVersion
 from labeler.store.views.trust import Weights
 from trainer.fast.layout import TokenPair
 from trainer.gate.examine import Candidate, Examiner
-from trainer.learning.update import Step, decayed, slowed, train, weighted
+from trainer.learning.update import Step, decayed, made_up, slowed, train, weighted
 from trainer.policy.adapters import read_adapter, remove_folders, remove_leftovers
 from trainer.sampling.sampler import Version
 from trainer.sampling.samples import Sample, batch_seed
@@ -128,6 +128,9 @@ class UpdateJob:
         if self._fill is not None:
             filled = self._fill.pairs(claim, pause=lambda: self._pause(claim, UpdateState.TRAINING))
             training = weighted(training, filled.share(claim))
+            usual = (1 + place.settings.fill) * len(claim.labels)
+            pairs = len(filled.votes) + len(filled.labels)
+            training = made_up(training, pairs, usual) if pairs else training
         if not claim.labels and not filled.labels:
             place.store.updates.decline(claim, reason=ALL_TIES, now=place.clock())
             return True
