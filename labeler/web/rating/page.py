@@ -28,6 +28,14 @@ HEAD = """
 """
 
 
+class _Layout(gr.Blocks):  # type: ignore[misc]
+    """Blocks without a queue: it looks for events a thousand times a second, and there are none."""
+
+    def run_startup_events(self) -> None:
+        """Gradio calls this when the server starts."""
+        self.is_running = True
+
+
 async def mount_layout(app: FastAPI) -> None:
     """Put the rating page at `/`. Outside of a loop, Gradio makes loops and leaves them open."""
     gr.mount_gradio_app(
@@ -50,7 +58,7 @@ async def mount_layout(app: FastAPI) -> None:
 
 def rating_page() -> gr.Blocks:
     """The Blocks of the rating page."""
-    with gr.Blocks(title="livedpo", analytics_enabled=False, fill_width=True) as page:
+    with _Layout(title="livedpo", analytics_enabled=False, fill_width=True) as page:
         gr.Column(elem_id="top")
         gr.Column(elem_id="alarms")
         with gr.Row(elem_id="desk", equal_height=False):
