@@ -5,6 +5,7 @@ What differs from one kind of database to another is in `labeler.store.engines`;
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -73,12 +74,11 @@ class Database:
 
     def is_current(self) -> bool:
         """Whether the tables are there and of this version."""
-        head = ScriptDirectory(str(MIGRATIONS)).get_current_head()
         with self._explained(), self._engine.connections.connect() as connection:
             if not sa.inspect(connection).has_table("alembic_version"):
                 return False
             row = connection.execute(sa.text("SELECT version_num FROM alembic_version")).first()
-        return row is not None and row[0] == head
+        return row is not None and row[0] == _newest()
 
     def lock(self, name: str) -> BaseFileLock | None:
         """A lock that one process of all that use this database can hold, if there is one.
@@ -106,6 +106,12 @@ class Database:
             if trouble is None:
                 raise
             raise trouble from error
+
+
+@cache
+def _newest() -> str | None:
+    """The newest version of the tables: all migrations are read for it, so it is done once."""
+    return ScriptDirectory(str(MIGRATIONS)).get_current_head()
 
 
 def _engine(url: str, *, create: bool) -> Sqlite:
