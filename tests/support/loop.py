@@ -32,6 +32,7 @@ from trainer.worker.candidate import examine_candidate, write_candidate
 from trainer.worker.supply import Supply
 
 Taste = Callable[[str, str], float]
+SECONDS_A_VOTE = 5.0  # a quick rater, for whom pairs are drawn in batches
 
 
 def sure(prompt: str, response: str) -> float:
@@ -97,12 +98,12 @@ class Loop:
         """Vote until an update is open."""
         rater = self.store.raters.local(now=self.now)
         while True:
-            self.now += 60
+            self.now += SECONDS_A_VOTE
             open_due_update(self.settings, self.store, self.now)
             newest = self.store.updates.last()
             if newest is not None and newest.finished_at is None:
                 return
-            while self.store.queue.ready() < 4:
+            while self.store.queue.ready() == 0:
                 self.worker.step()
             for pair in self.store.queue.lease(
                 rater_id=rater,
