@@ -7,7 +7,7 @@ import httpx
 from labeler.domain.states import RaterRole
 from labeler.store import Store
 from labeler.web.door.sessions import Sessions
-from tests.support.patience import PATIENCE_SECONDS
+from tests.support.service import PLAIN
 from tests.support.web import WebServer
 
 
@@ -44,4 +44,4 @@ def cookie_of(service: WebServer, token: str) -> dict[str, str]:
 def client_of(service: WebServer, token: str | None = None) -> httpx.Client:
     """A browser without a browser: logged in with this token, or not at all."""
     headers = cookie_of(service, token) if token else {}
-    return httpx.Client(base_url=service.url, headers=headers, timeout=PATIENCE_SECONDS)
+    return httpx.Client(base_url=service.url, headers=headers, **PLAIN)

@@ -473,7 +473,9 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         def ready() -> bool:
             assert process.poll() is None, Path(output.name).read_text()
             try:
-                return httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False).is_success
+                return httpx.get(
+                    f"http://127.0.0.1:{port}/health", trust_env=False, verify=False
+                ).is_success
             except httpx.TransportError:
                 return False
 

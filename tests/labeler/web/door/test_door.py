@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from http.cookies import SimpleCookie
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from labeler.web.door.routes import MAX_WAITING, Hashing
 from labeler.web.door.sessions import Sessions
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.people import client_of, cookie_of, member
+from tests.support.service import PLAIN
 from tests.support.web import WebServer, add_questions, open_test_store, serving
 
 PASSWORD = "correct horse battery"
@@ -285,9 +287,10 @@ def test_a_client_is_counted_by_its_address_and_not_by_its_port(
 
 def test_a_service_with_a_public_address_is_never_open(store: Store, tmp_path: Path) -> None:
     with serving(store, tmp_path, public_url="https://livedpo.example") as service:
+        asked = partial(httpx.get, f"{service.url}/door/me", **PLAIN)
         for host in ("livedpo.example", f"127.0.0.1:{service.port}"):
-            assert httpx.get(f"{service.url}/door/me", headers={"host": host}).status_code == 401
-        other = httpx.get(f"{service.url}/door/me", headers={"host": "evil.example"})
+            assert asked(headers={"host": host}).status_code == 401
+        other = asked(headers={"host": "evil.example"})
     assert other.status_code == 400
     assert "https://livedpo.example only" in other.json()["error"]
 
@@ -301,7 +304,7 @@ def test_behind_a_proxy_with_https_cookies_and_origins_are_those_of_its_address(
 
         def post(origin: str, **headers: str) -> httpx.Response:
             proxied = {"host": "livedpo.example", "origin": origin, **headers}
-            return httpx.post(f"{service.url}/door/login", json=body, headers=proxied)
+            return httpx.post(f"{service.url}/door/login", json=body, headers=proxied, **PLAIN)
 
         answer = post("https://livedpo.example")
         assert post("https://evil.example").status_code == 403

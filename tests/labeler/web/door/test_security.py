@@ -10,6 +10,7 @@ from labeler.store import Store
 from labeler.web.door.security import MAX_BODY_BYTES
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.people import cookie_of, member
+from tests.support.service import PLAIN
 from tests.support.web import serving
 
 BODY = {"holder": "tab", "wanted": 1}
@@ -138,8 +139,8 @@ def test_a_page_for_the_network_takes_any_host_name_and_nobody_without_a_login(
 ) -> None:
     with serving(store, tmp_path, host="0.0.0.0") as service:
         host = {"host": "livedpo.example"}
-        nobody = httpx.get(f"{service.url}/rating/state", headers=host)
+        nobody = httpx.get(f"{service.url}/rating/state", headers=host, **PLAIN)
         login = cookie_of(service, member(store, "Ann", RaterRole.RATER))
-        answer = httpx.get(f"{service.url}/rating/state", headers={**host, **login})
+        answer = httpx.get(f"{service.url}/rating/state", headers={**host, **login}, **PLAIN)
     assert nobody.status_code == 401
     assert answer.status_code == 200
