@@ -36,23 +36,23 @@ SHAPES: dict[str, dict[str, Any]] = {
         "intermediate_size": 1536,
         "vocab_size": 16_384,
     },
-    "small": {  # SmolLM2-135M
+    "small": {  # SmolLM2-135M with a third of its layers and words
         "model_type": "llama",
         "hidden_size": 576,
-        "num_hidden_layers": 30,
+        "num_hidden_layers": 10,
         "num_attention_heads": 9,
         "num_key_value_heads": 3,
         "intermediate_size": 1536,
-        "vocab_size": 49_152,
+        "vocab_size": 16_384,
     },
-    "medium": {  # Qwen2.5-0.5B with half of its layers and a third of its words
+    "medium": {  # Qwen2.5-0.5B with a sixth of its layers and a tenth of its words
         "model_type": "qwen2",
         "hidden_size": 896,
-        "num_hidden_layers": 12,
+        "num_hidden_layers": 4,
         "num_attention_heads": 14,
         "num_key_value_heads": 2,
         "intermediate_size": 4864,
-        "vocab_size": 49_152,
+        "vocab_size": 16_384,
     },
 }
 PROMPT, NEW_TOKENS, PROMPTS, TRAINED = 64, 8, 8, 256
