@@ -17,6 +17,7 @@ from labeler.config.settings import Settings
 from labeler.domain.states import UpdateState
 from labeler.store import Store, open_store
 from tests.support.dying_role import run_with
+from tests.support.empty_store import new_store
 from tests.support.service import settings_environment
 from tests.support.store import last_update, live
 from tests.support.tiny import worker_settings
@@ -71,7 +72,7 @@ def test_labels_count_once_and_the_old_or_the_new_version_is_live(
     point: str, live_after_the_kill: int, tiny_policy: Path, tmp_path: Path
 ) -> None:
     settings = settings_for(tiny_policy, tmp_path)
-    store = open_store(settings.database_url)
+    store = new_store(settings.database_url)
     fresh_worker(store, settings).make_due()
 
     assert run_dying_worker(settings, point) == -9
@@ -143,7 +144,7 @@ def test_a_run_that_was_killed_ends_with_the_same_number_of_labels(
     point: str, tiny_policy: Path, tmp_path: Path
 ) -> None:
     settings = judging_settings(tiny_policy, tmp_path)
-    store = open_store(settings.database_url)
+    store = new_store(settings.database_url)
     store.prompts.add(PROMPTS, now=1.0)
     assert run_dying_worker(settings, point) == -9
     before = judged(store)
