@@ -19,8 +19,14 @@ from tests.support.service import Service
 from trainer.starter.phrases import CLOSERS, OPENERS
 
 LABELS_PER_UPDATE = 16
-# A short queue: what is sampled of a version that is replaced at once was sampled in vain.
-SETTINGS = {"labels_per_update": LABELS_PER_UPDATE, "gate_prompts": 8, "queue_pairs": 16}
+# A short queue: what is sampled of a version that is replaced at once was sampled in vain. Replies
+# are cut where no taste for short ones looks any more.
+SETTINGS = {
+    "labels_per_update": LABELS_PER_UPDATE,
+    "gate_prompts": 4,
+    "queue_pairs": 16,
+    "max_new_tokens": 64,
+}
 DUE = Settings(labels_per_update=LABELS_PER_UPDATE).due_rules
 MAX_VOTES = 10 * LABELS_PER_UPDATE
 # If nothing were learned, one of so many versions would come that far beyond the first one's share,
