@@ -106,11 +106,17 @@ class Ballot:
 
 @dataclass(frozen=True)
 class Receipt:
-    """`saved` is true when the vote is in the database for good; else `reason` says why not."""
+    """`saved` is true when the vote is in the database for good; else `reason` says why not.
+
+    `choice`, by side, and `strength` are what is stored under this id, where that is another vote
+    than the one that was sent.
+    """
 
     vote_id: str
     saved: bool
     reason: str | None = None
+    choice: str | None = None
+    strength: int | None = None
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Votes: recorded once, undone without a trace lost.
 
 A vote that `record` calls saved is committed. The page makes the vote's id, so that the same vote
-sent twice (a double click, a retry after a lost answer) counts once.
+sent twice (a double click, a retry after a lost answer) counts once. Sent with another choice it is
+answered with the one that is stored.
 """
 
 from sqlmodel import Session, col, select
@@ -20,6 +21,7 @@ from labeler.store.tables import Lease, Pair, Vote
 
 TAKEN = "this pair went to someone else because it waited too long"
 UNKNOWN = "this pair was not given to this page"
+STORED = "it was stored before, with another choice"
 VOTED = "you have already voted on this pair; undo that vote first"
 NOT_YOURS = "there is no such vote of yours"
 GONE = "this vote was undone"
@@ -45,8 +47,7 @@ class Votes:
         """
         with self._database.write() as session:
             if (known := session.get(Vote, ballot.vote_id)) is not None:
-                mine = known.rater_id == rater_id and known.lease_id == ballot.lease_id
-                return Receipt(ballot.vote_id, saved=mine, reason=None if mine else UNKNOWN)
+                return _known(ballot, known, rater_id)
             if is_disabled(session, rater_id):
                 return Receipt(ballot.vote_id, saved=False, reason=DISABLED)
             lease = session.get(Lease, ballot.lease_id)
@@ -122,6 +123,18 @@ class Votes:
                 wait_again(pair)
                 session.flush()
             return _undone(session, vote, again, rules)
+
+
+def _known(ballot: Ballot, vote: Vote, rater_id: int) -> Receipt:
+    """The answer to a ballot whose id is that of a stored vote."""
+    if vote.rater_id != rater_id or vote.lease_id != ballot.lease_id:
+        return Receipt(ballot.vote_id, saved=False, reason=UNKNOWN)
+    choice = sides.screen_choice(vote.choice, vote.shown_left)
+    if (choice, vote.strength) == (ballot.choice, ballot.strength):
+        return Receipt(ballot.vote_id, saved=True)
+    return Receipt(
+        ballot.vote_id, saved=False, reason=STORED, choice=choice, strength=vote.strength
+    )
 
 
 def _undone(session: Session, vote: Vote, lease: Lease | None, rules: VoteRules) -> Undone:

@@ -200,7 +200,7 @@ export class Rating {
         const { receipts } = await this.#ask(() => this.#server.votes(votes));
         this.#outbox.remove(ids);
         this.#batch = MAX_VOTES;
-        for (const receipt of receipts) if (!receipt.saved) this.#refused(receipt.reason);
+        for (const receipt of receipts) if (!receipt.saved) this.#notSaved(receipt);
       } catch (error) {
         if (error.status !== NOT_UNDERSTOOD) throw error;
         this.#dropNotUnderstood(ids, error.message);
@@ -232,6 +232,14 @@ export class Rating {
     if (ids.length > 1) return;
     this.#outbox.remove(ids);
     this.#refused(sentence);
+  }
+
+  /** A vote that was stored before with another choice counts as it is stored; others are refused. */
+  #notSaved({ vote_id: voteId, reason, choice, strength }) {
+    if (!choice) return this.#refused(reason);
+    const isLast = this.#last?.vote_id === voteId;
+    if (isLast) this.#last = { ...this.#last, choice, strength };
+    this.#view.stored(choice, strength, isLast);
   }
 
   #refused(sentence) {

@@ -89,6 +89,14 @@ export class View {
     requestAnimationFrame(() => setTimeout(() => noteLatency(at)));
   }
 
+  /** A vote was stored before, with this choice. `isLast`: it is the one that the mark tells of. */
+  stored(choice, strength, isLast) {
+    const text = choiceText(choice, strength);
+    if (isLast) this.#taken = text;
+    this.#showMark();
+    this.complain(`This vote was stored before, as “${text}”, and stays so.`);
+  }
+
   /** A vote came before anybody can have read the pair. */
   swallowed(choice, strength) {
     flash(buttonOf(choice, strength), "swallowed");

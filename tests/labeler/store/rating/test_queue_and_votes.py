@@ -35,6 +35,28 @@ def test_the_same_vote_sent_twice_counts_once(store: Store) -> None:
     assert len(store.reports.votes()) == 1
 
 
+def test_a_vote_sent_again_with_another_choice_is_answered_with_the_stored_one(
+    store: Store,
+) -> None:
+    fill(store, 1)
+    first = Ballot("v", lease(store)[0].lease_id, "left", strength=2)
+    store.votes.record(first, rater_id=1, now=1002.0)
+    for other in (replace(first, choice="right"), replace(first, strength=1)):
+        receipt = store.votes.record(other, rater_id=1, now=1003.0)
+        assert (receipt.saved, receipt.choice, receipt.strength) == (False, "left", 2)
+        assert receipt.reason == "it was stored before, with another choice"
+    assert len(store.reports.votes()) == 1
+
+
+def test_a_stored_vote_is_told_to_nobody_else(store: Store) -> None:
+    fill(store, 1)
+    ballot = Ballot("v", lease(store)[0].lease_id, "left")
+    store.votes.record(ballot, rater_id=1, now=1002.0)
+    other = replace(ballot, choice="right")
+    receipt = store.votes.record(other, rater_id=second_rater(store), now=1003.0)
+    assert (receipt.saved, receipt.choice) == (False, None)
+
+
 def test_what_people_took_of_late_counts_each_pair_once(store: Store) -> None:
     fill(store, 3, votes_wanted=2)
     for rater in (1, second_rater(store)):

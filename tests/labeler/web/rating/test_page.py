@@ -267,6 +267,24 @@ def test_an_answer_that_got_lost_does_not_double_the_vote(screen: Screen, store:
     assert len(store.reports.votes()) == 1
 
 
+def test_a_vote_that_was_stored_with_another_choice_is_shown_as_it_is_stored(
+    screen: Screen, store: Store
+) -> None:
+    def arrive_as_a_tie(route: Any) -> None:
+        """First a ballot of the same id, then the one that the page has sent."""
+        body = route.request.post_data_json
+        first = {**body, "votes": [{**body["votes"][0], "choice": "tie"}]}
+        route.fetch(post_data=first)
+        route.continue_()
+
+    screen.page.route("**/rating/votes", arrive_as_a_tie)
+    screen.vote("1")
+    screen.expect_mark("Saved: tie")
+    expect(screen.page.locator("#saved .complaint")).to_contain_text("stored before, as “tie”")
+    expect(screen.page.locator("#saved .mark")).not_to_contain_text("Reply 1")
+    assert [row.vote.choice for row in standing(store)] == [Choice.TIE]
+
+
 def test_an_undo_whose_answer_got_lost_is_shown_to_wait_and_takes_back_one_vote(
     screen: Screen, store: Store
 ) -> None:
