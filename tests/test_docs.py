@@ -1,8 +1,8 @@
 """The docs say what is there: commands, options, make targets, files, links and pictures exist."""
 
 import re
+import shlex
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,6 +14,7 @@ from labeler.cli.main import cli
 from labeler.config.settings import Settings
 from labeler.files.export import FILLED, FORMATS
 from labeler.store import open_store
+from tests.support.command import livedpo
 from tests.support.store import vote
 from tests.support.tiny import fill
 
@@ -187,17 +188,19 @@ def test_every_make_target_that_a_doc_names_exists(name: str) -> None:
         assert f"\n{target}:" in MAKEFILE, target
 
 
-def test_a_backup_as_described_has_every_vote(tmp_path: Path) -> None:
-    section = DOCS["labeler/README.md"].partition("## Backups")[2]
-    described = code(section)[0].replace(".venv/bin/python", sys.executable)
-    (tmp_path / "data/run/adapters/v0001").mkdir(parents=True)
-    with closing(open_store(f"sqlite:///{tmp_path}/data/run/livedpo.sqlite")) as store:
+def test_a_backup_as_described_has_every_vote(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup, restore, _ = code(DOCS["labeler/README.md"].partition("## Backups")[2])[0].splitlines()
+    monkeypatch.chdir(tmp_path)
+    with closing(open_store("sqlite:///data/run/livedpo.sqlite")) as store:
         fill(store, 3)
         vote(store, 3)
-        subprocess.run(["sh", "-ec", described], cwd=tmp_path, check=True)
-    with closing(open_store(f"sqlite:///{tmp_path}/backup/livedpo.sqlite", create=False)) as copy:
+        for line in (backup, restore):
+            _, *words = shlex.split(line, comments=True)
+            assert livedpo(*words).returncode == 0
+    with closing(open_store("sqlite:///data/again/livedpo.sqlite", create=False)) as copy:
         assert len(copy.reports.votes()) == 3
-    assert (tmp_path / "backup/adapters/v0001").is_dir()
 
 
 def test_every_benchmark_is_in_the_contributors_doc() -> None:

@@ -14,6 +14,7 @@ from labeler.domain.drawing import Drawing
 from labeler.domain.errors import BadInput
 from labeler.domain.labels import VoteRules
 from labeler.domain.states import Purpose
+from labeler.files.backup import FORMAT, Backup
 from labeler.files.export import FILLED, FORMATS, filled_rows, write_export
 from labeler.files.golds import read_golds
 from labeler.files.pairs import read_pairs
@@ -175,3 +176,10 @@ def test_an_adapter_folder_has_the_manifest_of_the_example(tmp_path: Path) -> No
     folder = tmp_path / "v0007"
     verify(folder, write_folder(folder))
     assert shape(json.loads((folder / MANIFEST).read_text())) == shape(example("manifest"))
+
+
+def test_the_manifest_of_a_backup_is_described() -> None:
+    described = example("backup")
+    assert described.pop("format") == FORMAT
+    not_written = {"lost", "pruned"}
+    assert set(described) == set(Backup.__dataclass_fields__) - not_written

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from labeler.cli.backup import backup, restore
 from labeler.cli.gold import gold
 from labeler.cli.options import (
     ALL,
@@ -41,9 +42,11 @@ from labeler.cli.reading import file_options, would_take
 from labeler.config.load import as_environment
 from labeler.config.parts.part import Mark
 from labeler.config.settings import Settings, marked
+from labeler.domain.alarms import SILENT_SECONDS
 from labeler.domain.drawing import Drawing
 from labeler.domain.errors import BadInput, LivedpoError
 from labeler.domain.sentences import update
+from labeler.domain.sentences.figures import span
 from labeler.domain.sentences.fill import in_all
 from labeler.domain.sentences.judge import in_a_terminal
 from labeler.domain.sentences.policy import drawn_at
@@ -51,7 +54,7 @@ from labeler.domain.states import Source
 from labeler.files.export import FILLED, FORMATS, filled_rows, write_export, write_rows
 from labeler.roles import MODULES
 from labeler.roles.disk import disk_of
-from labeler.roles.terminal import show_bugs, tell, tell_lines
+from labeler.roles.terminal import say, show_bugs, tell, tell_lines
 
 if TYPE_CHECKING:
     from labeler.store.views.reports import VersionRow
@@ -73,7 +76,7 @@ def serve(settings: Settings) -> None:
     from labeler.roles.process import stop_on_signals
     from labeler.roles.serve import serve as run
 
-    sys.exit(run(settings, stop_on_signals(), tell))
+    sys.exit(run(settings, stop_on_signals(), say))
 
 
 @cli.command(cls=SectionedCommand)
@@ -87,7 +90,7 @@ def judge(settings: Settings) -> None:
     from labeler.roles.process import stop_on_signals
     from labeler.roles.unattended.run import judge as run
 
-    sys.exit(run(settings, stop_on_signals(), tell))
+    sys.exit(run(settings, stop_on_signals(), say))
 
 
 def _become(module: str, settings: Settings, *arguments: str) -> None:
@@ -192,12 +195,15 @@ def status(settings: Settings, as_json: bool) -> None:
         return
     del counts["judge"]
     drawing, fill_report = counts.pop("drawing"), counts.pop("fill")
+    written = counts.pop("written")
     for name, value in counts.items():
         if isinstance(value, dict):
             value = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in value.items())
         elif isinstance(value, list):
             value = "; ".join(value) or "none"
         tell(f"{name:10}{value}")
+    if written is not None:
+        tell(f"{'written':10}{_written(written, now=time.time())}")
     if drawing:
         tell(f"{'replies':10}drawn at {drawn_at(Drawing.from_json(drawing))}")
     if fill_report:
@@ -206,6 +212,15 @@ def status(settings: Settings, as_json: bool) -> None:
         tell(f"{'' if number else 'judge':10}{line}")
 
 
+def _written(at: float, *, now: float) -> str:
+    """When the database was last written: a copy of its file alone may lack the newest votes."""
+    moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+    stale = "; no service is writing to it" if now - at > SILENT_SECONDS else ""
+    return f"{moment}, {span(max(0.0, now - at))} ago{stale}"
+
+
+cli.add_command(backup)
+cli.add_command(restore)
 cli.add_command(raters)
 cli.add_command(gold)
 cli.add_command(prompts)
@@ -255,6 +270,19 @@ def versions_promote(settings: Settings, version: int) -> None:
     A running service follows at once.
     """
     _make_live(settings, version)
+
+
+@versions.command("repair", cls=SectionedCommand)
+@settings_options(*STORE)
+def versions_repair(settings: Settings) -> None:
+    """Make the newest complete version live, if the folder of the live one is gone or damaged.
+
+    It is looked for among those that the live version was trained from; the base policy is always
+    complete. A running service follows at once.
+    """
+    from labeler.roles.promotion import repair
+
+    tell(repair(settings, existing_store(settings), now=time.time()))
 
 
 @versions.command("keep", cls=SectionedCommand)

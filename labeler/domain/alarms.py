@@ -187,6 +187,9 @@ def _dry(seen: Now) -> list[Found]:
     facts, now, _ = seen
     if facts.ready or facts.in_rounds or facts.open_since is not None:
         return []
+    lost = facts.processes.get(LOST_FOLDER)
+    if lost is not None and lost.alarm:
+        return []
     sign = facts.processes.get("worker")
     if sign is None or sign.says.startswith(STARTING) or _worker_is_away(facts, now):
         return []
@@ -238,8 +241,8 @@ CONDITIONS = (
         "the live version's folder is lost",
         raised="its files are gone or changed",
         ended="they are back, or another version is live",
-        remedy="Put the folder back from a backup, or make another version live with `livedpo "
-        "versions rollback`.",
+        remedy="Put the folder back from a backup, or make the newest complete version live with "
+        "`livedpo versions repair`.",
         keys=(LOST_FOLDER,),
     ),
     Condition(

@@ -129,7 +129,8 @@ class LogFile(RotatingFileHandler):
             super().handleError(record)  # a bug of ours
             return
         if not self._lost:
-            tell(f"The log {self.baseFilename} cannot be written: {error.strerror}.", err=True)
+            with contextlib.suppress(OSError):  # the terminal may be a file on the same disk
+                tell(f"The log {self.baseFilename} cannot be written: {error.strerror}.", err=True)
         self._lost += 1
         stream: TextIOWrapper | None = self.stream
         self.stream = None  # the next record opens it anew

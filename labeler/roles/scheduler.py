@@ -31,6 +31,7 @@ ROLE = "scheduler"
 UPDATE_POLL_SECONDS = 0.5
 LEASE_POLL_SECONDS = 5.0
 TIDY_SECONDS = 60.0
+CHECKPOINT_SECONDS = 30.0
 
 
 def open_due_update(settings: Settings, store: Store, now: float) -> None:
@@ -72,6 +73,9 @@ def run_scheduler(settings: Settings, store: Store, stop: threading.Event) -> No
     )
     scheduler.add_job(
         lambda: store.tidy(now=time.time()), "interval", seconds=TIDY_SECONDS, id="tidy"
+    )
+    scheduler.add_job(
+        store.checkpoint, "interval", seconds=CHECKPOINT_SECONDS, id="keep the database small"
     )
     store.processes.recovered(ROLE)
     scheduler.start()

@@ -6,6 +6,7 @@ import time
 
 from labeler.config.settings import Settings
 from labeler.domain.errors import BadInput
+from labeler.files.kept_settings import keep_settings
 from labeler.files.policy import refuse_unfit_policy
 from labeler.files.prompts import add_first_prompts
 from labeler.roles.address import home_of, listen, refuse_open_door
@@ -83,6 +84,7 @@ def serve(settings: Settings, stop: threading.Event, say: Say) -> int:
         store = open_store(settings.database_url)
         store.queue.end_all_leases(now=time.time())  # left by a kill -9; pages take theirs up again
         add_first_prompts(settings, store, say)
+        keep_settings(settings)
         store.processes.clear_alarms()
         say(f"Starting with the policy {settings.policy}; data in {settings.data_dir}.")
         supervisor = Supervisor(settings, store, say, ROLES)

@@ -17,6 +17,12 @@ def tell(sentence: str, *, err: bool = False) -> None:
     _print(visible(sentence), err=err)
 
 
+def say(sentence: str) -> None:
+    """The same of a service, which goes on where there is no room for what it says."""
+    with contextlib.suppress(OSError):
+        tell(sentence)
+
+
 def tell_lines(text: str, *, err: bool = False) -> None:
     """Print text that is meant to have several lines, as the help of a command."""
     _print(visible_lines(text), err=err)

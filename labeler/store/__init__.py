@@ -4,6 +4,8 @@ store = open_store(settings.database_url)
 store.votes.record(ballot, rater_id=1, now=time.time())
 """
 
+from pathlib import Path
+
 from filelock import BaseFileLock
 
 from labeler.domain.errors import BadInput
@@ -30,7 +32,7 @@ from labeler.store.views.reports import Reports
 from labeler.store.views.runs import Runs
 from labeler.store.views.trust import Trust
 
-__all__ = ["Store", "open_store"]
+__all__ = ["Store", "check_database", "open_store"]
 
 
 class Store:
@@ -71,6 +73,14 @@ class Store:
         """Held by the one worker of this database; None if this kind of database has no locks."""
         return self._database.lock("worker")
 
+    def checkpoint(self) -> None:
+        """Keep the files beside the database small; to be called now and then."""
+        self._database.checkpoint()
+
+    def copy_to(self, file: Path) -> None:
+        """Write the database as it is now to a new file, while the service goes on."""
+        self._database.copy_to(file)
+
     def close(self) -> None:
         """Give the database connections back."""
         self._database.close()
@@ -90,3 +100,15 @@ def open_store(url: str, *, create: bool = True) -> Store:
             )
         database.migrate()
     return Store(database)
+
+
+def check_database(url: str) -> None:
+    """Read the whole database at `url`.
+
+    Raises BadInput if it is damaged, is none of livedpo, or is of a newer version.
+    """
+    database = Database(url, create=False)
+    try:
+        database.check()
+    finally:
+        database.close()

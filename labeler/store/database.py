@@ -74,11 +74,8 @@ class Database:
 
     def is_current(self) -> bool:
         """Whether the tables are there and of this version."""
-        with self._explained(), self._engine.connections.connect() as connection:
-            if not sa.inspect(connection).has_table("alembic_version"):
-                return False
-            row = connection.execute(sa.text("SELECT version_num FROM alembic_version")).first()
-        return row is not None and row[0] == _newest()
+        with self._explained():
+            return self._revision() == _scripts().get_current_head()
 
     def lock(self, name: str) -> BaseFileLock | None:
         """A lock that one process of all that use this database can hold, if there is one.
@@ -86,6 +83,28 @@ class Database:
         It ends with its process, however that ends, and goes along when the database is moved.
         """
         return self._engine.lock(name)
+
+    def checkpoint(self) -> None:
+        """Make the database's files small again, where it has a log beside it."""
+        with self._explained():
+            self._engine.checkpoint()
+
+    def copy_to(self, file: Path) -> None:
+        """Write the database as it is now to a new file, while others go on writing."""
+        with self._explained():
+            self._engine.copy_to(file)
+
+    def check(self) -> None:
+        """Read all of it. Raises BadInput if it is damaged, not ours, or of a newer version."""
+        with self._explained():
+            damage = self._engine.damage()
+            revision = None if damage else self._revision()
+        if damage is not None:
+            raise BadInput(f"The database {self.url} is damaged: {damage}.")
+        if revision not in {each.revision for each in _scripts().walk_revisions()}:
+            raise BadInput(
+                f"The database {self.url} is not one of livedpo, or of a newer version of it."
+            )
 
     def close(self) -> None:
         """Give the connections back."""
@@ -96,6 +115,14 @@ class Database:
             tables = sa.inspect(connection).get_table_names()
         if tables and "alembic_version" not in tables:
             raise BadInput(f"The database {self.url} belongs to another program; choose a new one.")
+
+    def _revision(self) -> str | None:
+        """The number of the last change to its tables; None if it is not ours."""
+        with self._engine.connections.connect() as connection:
+            if not sa.inspect(connection).has_table("alembic_version"):
+                return None
+            row = connection.execute(sa.text("SELECT version_num FROM alembic_version")).first()
+        return None if row is None else str(row[0])
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -109,9 +136,9 @@ class Database:
 
 
 @cache
-def _newest() -> str | None:
-    """The newest version of the tables: all migrations are read for it, so it is done once."""
-    return ScriptDirectory(str(MIGRATIONS)).get_current_head()
+def _scripts() -> ScriptDirectory:
+    """All changes to the tables that this version knows: they are read once."""
+    return ScriptDirectory(str(MIGRATIONS))
 
 
 def _engine(url: str, *, create: bool) -> Sqlite:

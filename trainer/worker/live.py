@@ -5,7 +5,7 @@ from pathlib import Path
 
 from labeler.config.hub import Say
 from labeler.config.settings import Settings
-from labeler.domain.adapter_folder import MANIFEST, DamagedCheckpointError
+from labeler.domain.adapter_folder import MANIFEST, DamagedCheckpointError, verify
 from labeler.domain.alarms import LOST_FOLDER
 from labeler.domain.sentences.alarm import lost_folder
 from labeler.store import Store
@@ -25,6 +25,18 @@ def load_live_policy(store: Store, settings: Settings, say: Say = log.info) -> P
     folder = settings.adapters_dir / live.folder
     read_adapter(folder, live.sha256)  # a damaged one is said before a large model is loaded
     return load_policy(settings, folder, say)
+
+
+def live_damage(store: Store, settings: Settings) -> DamagedCheckpointError | None:
+    """What is wrong with the folder of the live version; None if it can be loaded."""
+    live = store.versions.live()
+    if live is None or live.folder is None:
+        return None
+    try:
+        verify(settings.adapters_dir / live.folder, live.sha256)
+    except DamagedCheckpointError as error:
+        return error
+    return None
 
 
 class Live:

@@ -21,8 +21,10 @@ from transformers.utils.logging import disable_progress_bar
 from labeler.config.settings import Settings
 from labeler.domain.alarms import JUDGE, NO_END_OF_TURN, TROUBLE
 from labeler.domain.errors import LivedpoError
+from labeler.domain.sentences.loop import WAITING_FOR_FOLDER
 from labeler.files.prompts import add_first_prompts
 from labeler.roles.process import QUIET, report_trouble, run_role
+from labeler.roles.promotion import REMEDY
 from labeler.store import Store
 from trainer.gate.examine import Examiner
 from trainer.judge.features import Features
@@ -41,7 +43,7 @@ from trainer.worker.jobs.judge import JudgeJob
 from trainer.worker.jobs.sample import SampleJob
 from trainer.worker.jobs.update import UpdateJob
 from trainer.worker.life import ROLE, Clock, SignOfLife, Stopped
-from trainer.worker.live import Live, load_live_policy
+from trainer.worker.live import Live, live_damage, load_live_policy
 from trainer.worker.news import News
 from trainer.worker.stopwatch import Stopwatch
 from trainer.worker.supply import Supply
@@ -180,10 +182,13 @@ def rest_after(turn: Turn, rest: float) -> float:
 def _work(
     settings: Settings, store: Store, life: SignOfLife, stop: threading.Event, token: str
 ) -> None:
-    """Load the policy and work, again for each version of another shape that goes live."""
+    """Load the policy and work, again for each version of another shape that goes live.
+
+    A live version that cannot be loaded is waited for.
+    """
     if QUIET in sys.argv[1:] or not sys.stderr.isatty():
         disable_progress_bar()
-    while not stop.is_set():
+    while _wait_for_folder(settings, store, life, stop):
         life.say("Loading the model.")
         with life.kept_up():
             policy = load_live_policy(store, settings, life.say)
@@ -192,6 +197,22 @@ def _work(
             worker = make_worker(store, policy, sampler, settings, name=token, stop=stop)
         with contextlib.closing(worker):
             _turn(worker, store, stop)
+
+
+def _wait_for_folder(
+    settings: Settings, store: Store, life: SignOfLife, stop: threading.Event
+) -> bool:
+    """Wait until the live version can be loaded: its folder is back, or another one is live.
+
+    False if told to stop. What is wrong is an alarm meanwhile, which the worker takes back once it
+    is at work.
+    """
+    while not stop.is_set() and (damage := live_damage(store, settings)) is not None:
+        log.error("%s %s", damage, REMEDY)
+        report_trouble(ROLE, store, damage)
+        life.say(WAITING_FOR_FOLDER)
+        stop.wait(TROUBLE_SECONDS)
+    return not stop.is_set()
 
 
 def _turn(worker: Worker, store: Store, stop: threading.Event) -> None:

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from labeler.domain.sentences.figures import clause
 from labeler.domain.states import UpdateState
 
+# What the worker says while it cannot load the live version.
+WAITING_FOR_FOLDER = "Waiting for the folder of the live version."
+
 
 @dataclass(frozen=True)
 class Now:
@@ -24,7 +27,7 @@ def activity(now: Now) -> str:
     >>> activity(Now(3, UpdateState.TRAINING, 2, 8))
     'Training, step 2 of 8'
     """
-    if now.update is None:
+    if now.update is None or now.says == WAITING_FOR_FOLDER:
         if now.live is None:
             return "The model is loading"
         return clause(now.says) or "Waiting for the worker"
@@ -45,6 +48,11 @@ def waiting(now: Now) -> tuple[str, str]:
         return (
             "The model is loading",
             f"{says}." if is_news else "The first pair will appear here.",
+        )
+    if now.says == WAITING_FOR_FOLDER:
+        return (
+            "There are no pairs for now",
+            "The folder of the live version is lost, so nothing can be sampled. Votes are safe.",
         )
     if now.update is not None:
         return "Training on new labels", f"{activity(now)}. The next pairs come soon."

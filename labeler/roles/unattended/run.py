@@ -17,6 +17,7 @@ from labeler.config.starter import STARTER_POLICY
 from labeler.domain.errors import BadInput, LivedpoError
 from labeler.domain.repeats import Repeats, again
 from labeler.domain.sentences.figures import span
+from labeler.files.kept_settings import keep_settings
 from labeler.files.policy import refuse_unfit_policy
 from labeler.files.prompts import add_first_prompts
 from labeler.roles.process import QUIET
@@ -178,6 +179,7 @@ def judge(settings: Settings, stop: threading.Event, say: Say) -> int:
     with hold_data_dir(settings):
         store = open_store(settings.database_url)
         add_first_prompts(settings, store, say)
+        keep_settings(settings)
         store.processes.clear_alarms()
         store.queue.end_all_leases(now=time.time())  # left by a kill -9 of serve
         say(_first_words(settings))

@@ -6,9 +6,10 @@ on meanwhile; `synchronous=FULL` makes a committed vote survive a power cut.
 """
 
 import os
+import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -83,6 +84,33 @@ class Sqlite:
         self._watching.rollback()
         return mark
 
+    def checkpoint(self) -> None:
+        """Fold the write-ahead log into the file and cut it to nothing, as far as nobody is at it.
+
+        Nobody waits for this, and it waits for nobody: what is left is folded in the next time.
+        """
+        with self._plain() as plain:
+            cursor = plain.cursor()
+            cursor.execute("PRAGMA busy_timeout=0")
+            try:
+                cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            finally:
+                cursor.execute(f"PRAGMA busy_timeout={1000 * BUSY_SECONDS}")
+
+    def copy_to(self, file: Path) -> None:
+        """Write the database as it is now to a new file, while others go on reading and writing."""
+        with self._plain() as plain, closing(sqlite3.connect(file)) as copy:
+            plain.backup(copy)
+
+    def damage(self) -> str | None:
+        """What is wrong with the file itself, after reading all of it; None if it is sound."""
+        with self._plain() as plain:
+            try:
+                found = str(plain.execute("PRAGMA integrity_check(1)").fetchone()[0])
+            except sqlite3.DatabaseError as error:
+                return str(error)
+        return None if found == "ok" else " ".join(found.split())
+
     def close(self) -> None:
         """Give the connections back."""
         if self._watching is not None:
@@ -93,6 +121,8 @@ class Sqlite:
         """What a user must know of a database's trouble; None for what would be a bug of ours."""
         if "not a database" in message:
             return LivedpoError(f"The file of {self._url} is not a database; name another one.")
+        if "malformed" in message:
+            return LivedpoError(f"The database {self._url} is damaged; restore a backup of it.")
         if "unable to open" in message:
             return LivedpoError(f"The database {self._url} cannot be opened; check its folder.")
         if "readonly" in message:
@@ -115,6 +145,16 @@ class Sqlite:
         if self._file is None:
             return None
         return FileLock(f"{self._file}.{name}.lock", timeout=timeout)
+
+    @contextmanager
+    def _plain(self) -> Iterator[sqlite3.Connection]:
+        """The driver's own connection, outside of any transaction; its trouble in a sentence."""
+        with closing(self.connections.raw_connection()) as raw:
+            assert isinstance(raw.driver_connection, sqlite3.Connection)
+            try:
+                yield raw.driver_connection
+            except sqlite3.DatabaseError as error:
+                raise self.trouble(str(error)) or error from error
 
     def _migration_lock(self) -> AbstractContextManager[object]:
         return self.lock("migrate", timeout=BUSY_SECONDS) or nullcontext()

@@ -122,6 +122,22 @@ class Versions:
         with self._database.read() as session:
             return _find(session, version_id)
 
+    def ancestors(self) -> list[PolicyVersion]:
+        """What the live version was trained from, the newest first, as far as it can be live again.
+
+        Raises BadInput if there is no version yet.
+        """
+        with self._database.read() as session:
+            version = live_version(session)
+            if version is None:
+                raise BadInput(NO_VERSION)
+            found = []
+            while version.parent_id is not None:
+                version = session.get_one(PolicyVersion, version.parent_id)
+                if version.pruned_at is None and not version.finding.broken:
+                    found.append(version)
+            return found
+
     def make_live_again(
         self, version_id: int, *, now: float, by: str | None = None, live: int | None = None
     ) -> int:

@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlmodel import Session, col, delete, func, select
+from sqlmodel import Session, col, delete, func, select, update
 
 from labeler.domain.states import RaterRole
 from labeler.store.database import Database
@@ -169,6 +169,12 @@ class Logins:
         """End the login of this cookie, if it is one."""
         with self._database.write() as session:
             _end(session, token, now)
+
+    def end_all(self) -> None:
+        """Nobody is logged in any more, and no invite is open."""
+        with self._database.write() as session:
+            session.execute(delete(Login))
+            session.execute(update(Rater).values(invite=None, invite_expires_at=None))
 
 
 def wait_seconds(failures: int, last_at: float, free: int, now: float) -> float:

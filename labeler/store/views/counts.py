@@ -10,7 +10,7 @@ from labeler.domain.states import Choice, Source
 from labeler.store.learning.label_selection import new_votes
 from labeler.store.learning.rounds import answered
 from labeler.store.rating.checks import labels_on_checks
-from labeler.store.tables import Lease, Pair, Vote
+from labeler.store.tables import Lease, LiveChange, Pair, ProcessState, Prompt, Update, Vote
 
 
 def count(session: Session, table: Any, *conditions: sa.ColumnElement[bool]) -> int:
@@ -56,3 +56,22 @@ def labels_to_update(session: Session, rules: DueRules) -> int:
     if rules.mode == "iterative":
         return answered(session, rules)
     return len(new_votes(session, rules.votes, rules.max_staleness))
+
+
+def written_at(session: Session) -> float | None:
+    """When the newest of all that is in the database was written; None if there is nothing.
+
+    While a service runs, its processes say every few seconds that they live.
+    """
+    newest = (
+        session.exec(select(func.max(moment))).one()
+        for moment in (
+            ProcessState.beat_at,
+            Vote.created_at,
+            Update.opened_at,
+            Update.finished_at,
+            LiveChange.at,
+            Prompt.created_at,
+        )
+    )
+    return max((moment for moment in newest if moment is not None), default=None)

@@ -39,6 +39,7 @@ from labeler.store.views.counts import (
     labels_by_source,
     labels_to_update,
     pairs_by_state,
+    written_at,
 )
 from labeler.store.views.filled import FilledRow, fill_report, filled_pairs
 from labeler.store.views.health import facts
@@ -63,6 +64,18 @@ class VersionRow:
 
     version: PolicyVersion
     reason: str | None
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a database holds: its policy and live version, if there is one; how many votes, undone
+    ones too; and when it was last written, in seconds since 1970.
+    """
+
+    base: str | None
+    live: int | None
+    votes: int
+    written_at: float | None
 
 
 class Reports:
@@ -97,7 +110,19 @@ class Reports:
                 },
                 "judge": report.to_json() if (report := judge_report(session)) else None,
                 "fill": fill_report(session),
+                "written": written_at(session),
             }
+
+    def contents(self) -> Contents:
+        """What there is, in a few figures."""
+        with self._database.read() as session:
+            service = session.get(Service, 1)
+            return Contents(
+                base=service.base if service else None,
+                live=live_id(session),
+                votes=count(session, Vote),
+                written_at=written_at(session),
+            )
 
     def alarms(self, *, now: float, disk: Disk | None) -> list[str]:
         """What those who run the service should look at; `disk` is that of the data dir."""

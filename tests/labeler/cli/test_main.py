@@ -4,6 +4,7 @@ import json
 import random
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,19 @@ def test_help_names_every_setting_with_its_default() -> None:
 )
 def test_wrong_use_is_one_sentence_and_exit_code_2(words: list[str], says: str) -> None:
     fails(livedpo(*words), 2, says)
+
+
+def test_status_of_a_copy_says_when_it_was_last_written(store: Store, url: str) -> None:
+    fill(store, 2)
+    vote(store, 1, now=1_700_000_000.0)
+    store.processes.say("worker", "Sampling.", pid=1, now=1_700_000_060.0)
+    run = livedpo("status", "--database", url)
+    (line,) = (line for line in run.stdout.splitlines() if line.startswith("written"))
+    assert "hours ago; no service is writing to it" in line
+    counts = json.loads(livedpo("status", "--database", url, "--json").stdout)
+    assert counts["written"] == 1_700_000_060.0
+    store.processes.say("worker", "Sampling.", pid=1, now=time.time())
+    assert "no service" not in livedpo("status", "--database", url).stdout
 
 
 def test_status_and_export_without_a_database_say_what_to_do(tmp_path: Path) -> None:
@@ -172,6 +186,21 @@ def test_a_version_whose_folder_is_damaged_does_not_become_live(tmp_path: Path) 
     (tmp_path / "adapters" / "v2" / WEIGHTS).write_bytes(b"cut off")
     fails(livedpo("versions", "promote", 2, "--data-dir", tmp_path), 1, "v2 was changed")
     assert live(store).id == 1
+
+
+def test_repair_makes_the_newest_complete_ancestor_of_a_lost_version_live(tmp_path: Path) -> None:
+    store = make_versions(tmp_path)
+    data = ("--data-dir", tmp_path)
+    assert "nothing was changed" in livedpo("versions", "repair", *data).stdout
+    livedpo("versions", "promote", 2, *data)
+    for number in (1, 2):
+        (tmp_path / "adapters" / f"v{number}" / WEIGHTS).unlink()
+    fails(livedpo("versions", "rollback", *data), 1, "`livedpo versions repair` makes the newest")
+    run = livedpo("versions", "repair", *data)
+    assert "v2 is incomplete" in run.stdout
+    assert "Version 0 is live now, in place of version 2." in run.stdout
+    assert live(store).id == 0
+    fails(livedpo("versions", "promote", 1, *data), 1, "v1 is incomplete")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The worker on a tiny policy and a real SQLite file, one iteration at a time."""
 
 import resource
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,12 +12,15 @@ import pytest
 from labeler.config.settings import Settings
 from labeler.domain.adapter_folder import WEIGHTS
 from labeler.domain.errors import BadInput
+from labeler.domain.sentences.loop import WAITING_FOR_FOLDER
 from labeler.domain.states import UpdateState
 from labeler.roles.process import report_trouble
+from labeler.roles.promotion import repair
 from labeler.roles.scheduler import open_due_update
 from labeler.store import Store
 from labeler.store.database import Database
 from labeler.store.tables import Pair
+from tests.support.patience import PATIENCE_SECONDS, wait_until
 from tests.support.store import alarms, change, last_update, live, rows, shown_to, vote_on
 from tests.support.tiny import Clock, save_tiny_policy, worker_settings
 from tests.support.worker import PROMPTS, HandTurned, lease_all, vote_for_longer
@@ -28,6 +32,7 @@ from trainer.policy.policy import LIVE, Policy
 from trainer.sampling.local import LocalSampler
 from trainer.sampling.sampler import Version
 from trainer.sampling.samples import Response
+from trainer.worker import main
 from trainer.worker.jobs.sample import SampleJob
 from trainer.worker.jobs.update import UpdateJob
 from trainer.worker.life import Stopped
@@ -501,3 +506,37 @@ def test_a_damaged_version_that_was_made_live_is_an_alarm_until_another_one_is(
     store.versions.make_live_again(0, now=1.0)
     worker.step()
     assert alarms(store) == []
+
+
+def test_a_live_version_without_its_folder_is_waited_for_and_repaired_by_hand(
+    worker: HandTurned,
+    store: Store,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    worker.work()
+    worker.make_due()
+    worker.update()
+    lost = live(store)
+    shutil.rmtree(settings.adapters_dir / str(lost.folder))
+    worker.close()
+    for pair in lease_all(store):  # nothing is left to rate
+        vote_on(store, pair, "tie")
+    monkeypatch.setattr(main, "TROUBLE_SECONDS", 0.05)
+    stop = threading.Event()
+    thread = threading.Thread(target=main.run_worker, args=(settings, store, stop))
+    thread.start()
+    try:
+        wait_until(lambda: "is incomplete" in " ".join(alarms(store)), "the alarm")
+        told = wait_until(lambda: [says for says in alarms(store) if "versions repair" in says])
+        assert str(lost.folder) in told[0]
+        assert live(store).id == lost.id  # never by itself
+        says = shown_to(store, store.raters.local(now=1.0))["processes"]["worker"]
+        assert says == WAITING_FOR_FOLDER
+        assert "Version 0 is live now, in place of version 1." in repair(settings, store, now=2.0)
+        wait_until(lambda: store.queue.ready() > 0, "pairs of the version that is live now")
+        assert "adapter folder" not in " ".join(alarms(store))
+    finally:
+        stop.set()
+        thread.join(timeout=PATIENCE_SECONDS)
+    assert not thread.is_alive()

@@ -17,7 +17,7 @@ from labeler.store.engines import sqlite
 from labeler.store.learning.pruning import tidy
 from labeler.store.tables import Pair
 from tests.labeler.store.learning.test_pruning import NOW, expire
-from tests.support.store import rows
+from tests.support.store import rows, vote
 from tests.support.tiny import add_pairs, fill
 
 
@@ -115,3 +115,37 @@ def test_the_file_stays_as_large_as_it_was_while_pairs_come_and_go(
         sizes.append(pages()[0])
     assert max(sizes[3:]) <= sizes[2] + 2
     assert len(rows(database, Pair)) == 40
+
+
+def test_the_log_beside_the_file_is_cut_so_that_the_file_alone_has_all(
+    url: str, tmp_path: Path
+) -> None:
+    store = open_store(url)
+    fill(store, 4)
+    vote(store, 3)
+    file, log = tmp_path / "test.sqlite", tmp_path / "test.sqlite-wal"
+    assert log.stat().st_size > 0
+    store.checkpoint()
+    assert log.stat().st_size == 0
+    (tmp_path / "copy.sqlite").write_bytes(file.read_bytes())
+    store.close()
+    copy = open_store(f"sqlite:///{tmp_path / 'copy.sqlite'}", create=False)
+    assert len(copy.reports.votes()) == 3
+    copy.close()
+
+
+def test_the_log_is_cut_as_far_as_nobody_reads_it_and_nobody_waits(
+    url: str, tmp_path: Path
+) -> None:
+    store = open_store(url)
+    fill(store, 4)
+    with contextlib.closing(sqlite3.connect(tmp_path / "test.sqlite")) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM vote").fetchone()
+        vote(store, 2)
+        store.checkpoint()
+        assert (tmp_path / "test.sqlite-wal").stat().st_size > 0
+    store.checkpoint()
+    assert (tmp_path / "test.sqlite-wal").stat().st_size == 0
+    vote(store, 1)
+    store.close()
