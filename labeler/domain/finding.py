@@ -177,6 +177,20 @@ def win_rate_to_json(won: Estimate) -> dict[str, Any] | None:
     return {"rate": won.value, "low": won.low, "high": won.high, "pairs": won.count}
 
 
+def plotted(finding: Finding) -> dict[str, float]:
+    """The figures of a version that other programs plot, by their names there; the known ones."""
+    found = {
+        "labels": finding.labels,
+        "filled_pairs": finding.filled,
+        "loss_first": finding.loss_first,
+        "loss_last": finding.loss_last,
+        "kl_live": finding.kl_live,
+        "kl_reference": finding.kl_reference,
+        "win_rate": finding.win_rate.value,
+    }
+    return {name: float(value) for name, value in found.items() if value is not None}
+
+
 def _responses(row: Mapping[str, Any], side: str) -> Responses:
     return Responses(**{name: row.get(f"{name}_{side}") for name in vars(Responses())})
 

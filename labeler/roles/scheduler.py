@@ -23,6 +23,7 @@ from labeler.config.settings import Settings
 from labeler.domain.alarms import JOB
 from labeler.domain.errors import LivedpoError, first_line
 from labeler.roles.process import run_role
+from labeler.roles.reporting import Reporter, refuse_missing_client
 from labeler.store import Store
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ UPDATE_POLL_SECONDS = 0.5
 LEASE_POLL_SECONDS = 5.0
 TIDY_SECONDS = 60.0
 CHECKPOINT_SECONDS = 30.0
+REPORT_SECONDS = 5.0
 
 
 def open_due_update(settings: Settings, store: Store, now: float) -> None:
@@ -77,10 +79,18 @@ def run_scheduler(settings: Settings, store: Store, stop: threading.Event) -> No
     scheduler.add_job(
         store.checkpoint, "interval", seconds=CHECKPOINT_SECONDS, id="keep the database small"
     )
+    reporter = None if settings.report_to is None else Reporter(settings, store)
+    if reporter is not None:
+        refuse_missing_client(settings)
+        scheduler.add_job(
+            reporter.step, "interval", seconds=REPORT_SECONDS, id=f"report to {settings.report_to}"
+        )
     store.processes.recovered(ROLE)
     scheduler.start()
     stop.wait()
     scheduler.shutdown(wait=True)
+    if reporter is not None:
+        reporter.close()
 
 
 class JobAlarms:

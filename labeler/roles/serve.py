@@ -10,6 +10,7 @@ from labeler.files.kept_settings import keep_settings
 from labeler.files.policy import refuse_unfit_policy
 from labeler.files.prompts import add_first_prompts
 from labeler.roles.address import home_of, listen, refuse_open_door
+from labeler.roles.reporting import refuse_missing_client
 from labeler.roles.supervisor import POLL_SECONDS, Say, Supervisor, hold_data_dir
 from labeler.store import Store, open_store
 
@@ -79,6 +80,7 @@ def serve(settings: Settings, stop: threading.Event, say: Say) -> int:
             "some seconds, or run `livedpo judge`, which has no page."
         )
     refuse_unfit_policy(settings)
+    refuse_missing_client(settings)
     with hold_data_dir(settings):
         listen(settings.host, settings.port, stop).close()
         store = open_store(settings.database_url)

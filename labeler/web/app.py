@@ -25,6 +25,7 @@ from labeler.web.door.person import rater_of
 from labeler.web.door.routes import door_routes
 from labeler.web.door.security import Guard
 from labeler.web.labels.routes import labelled_routes
+from labeler.web.metrics import metrics_routes
 from labeler.web.rating.asks import asks_routes
 from labeler.web.rating.changes import changes_routes
 from labeler.web.rating.page import mount_layout
@@ -46,6 +47,7 @@ def create_app(settings: Settings, store: Store) -> FastAPI:
     app.include_router(people_routes(store))
     app.include_router(download_routes(settings))
     app.include_router(trust_routes(settings, store))
+    app.include_router(metrics_routes(settings, store))
     app.include_router(bounds_routes())
     app.mount("/page", _PageFiles(directory=STATIC))
     app.add_exception_handler(LivedpoError, _explain)

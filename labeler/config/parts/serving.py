@@ -1,7 +1,7 @@
 """Where everything is: the data, and the page."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import quote, urlsplit
 
 from pydantic import Field
@@ -26,6 +26,11 @@ class Serving(Part):
         description="Folders of the newest versions to keep, besides the live one, its parent and "
         "kept ones; older folders are removed.",
     )
+    report_to: Literal["tensorboard", "wandb", "trackio"] | None = Field(
+        None,
+        description="Tell this program of each version: loss, KL, win rate, votes. wandb sends "
+        "them to its server, and trackio does if it is told one. Default: none.",
+    )
     host: Annotated[str, Mark.SERVE_ONLY] = Field(
         "127.0.0.1", min_length=1, description="Address the web page listens on."
     )
@@ -46,6 +51,14 @@ class Serving(Part):
     )
     session_hours: Annotated[float, Mark.SERVE_ONLY] = Field(
         72.0, gt=0, le=8760, description="Hours after which people must log in again."
+    )
+    metrics_token: Annotated[str | None, Mark.SERVE_ONLY] = Field(
+        None,
+        pattern=r"^[!-~]{16,256}$",
+        repr=False,
+        description="Token with which a program may read /metrics without a login, as "
+        "'Authorization: Bearer TOKEN'. Set it as LIVEDPO_METRICS_TOKEN: everybody on the machine "
+        "can read command lines. Default: none.",
     )
 
     @property

@@ -21,6 +21,7 @@ from labeler.files.kept_settings import keep_settings
 from labeler.files.policy import refuse_unfit_policy
 from labeler.files.prompts import add_first_prompts
 from labeler.roles.process import QUIET
+from labeler.roles.reporting import refuse_missing_client
 from labeler.roles.supervisor import Say, Supervisor, hold_data_dir
 from labeler.roles.unattended.ending import (
     Ending,
@@ -176,6 +177,7 @@ def judge(settings: Settings, stop: threading.Event, say: Say) -> int:
     """
     settings = settings_for_judge(settings)
     refuse_unfit_policy(settings)
+    refuse_missing_client(settings)
     with hold_data_dir(settings):
         store = open_store(settings.database_url)
         add_first_prompts(settings, store, say)

@@ -113,6 +113,12 @@ class Reports:
                 "written": written_at(session),
             }
 
+    def labels_at(self, moment: float) -> dict[str, float]:
+        """How many of the labels that stand now were there by then, of people and of judges."""
+        with self._database.read() as session:
+            found = labels_by_source(session, col(Vote.created_at) <= moment)
+        return {f"votes_{source.value}": float(number) for source, (number, _) in found.items()}
+
     def contents(self) -> Contents:
         """What there is, in a few figures."""
         with self._database.read() as session:

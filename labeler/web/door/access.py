@@ -29,12 +29,14 @@ class Rule:
     """Who may ask for a path: from the role `least` on (None: everybody). `is_page`: a document.
 
     Who may not is sent to the login from a page, and gets a sentence as JSON elsewhere.
+    `by_token`: so may a program that has the token of the settings.
     """
 
     method: str
     pattern: str
     least: RaterRole | None
     is_page: bool = False
+    by_token: bool = False
 
     def fits(self, path: str) -> bool:
         """Whether a path is of this rule."""
@@ -71,6 +73,7 @@ RULES = (
     Rule("GET", "/dashboard", REVIEWER, is_page=True),
     Rule("GET", "/dashboard/figures", REVIEWER),
     Rule("GET", "/dashboard/trust", REVIEWER),
+    Rule("GET", "/metrics", REVIEWER, by_token=True),
     Rule("GET", "/labels", REVIEWER, is_page=True),
     Rule("GET", "/labels/pairs", REVIEWER),
     Rule("GET", "/labels/pairs/{id}", REVIEWER),

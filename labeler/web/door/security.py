@@ -9,6 +9,7 @@ very page, which stops other sites from voting.
 """
 
 from functools import partial
+from hmac import compare_digest
 from html import escape
 from urllib.parse import quote, urlsplit
 
@@ -58,6 +59,8 @@ class Guard:
         self._hosts = _Hosts(settings)
         self._https = is_https(settings)
         self._prefix = settings.prefix
+        token = settings.metrics_token
+        self._bearer = f"Bearer {token}".encode() if token else None
         self._lookups: anyio.CapacityLimiter | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -126,7 +129,7 @@ class Guard:
         self, rule: Rule, scope: Scope, headers: Headers
     ) -> tuple[Person | None, Response | None]:
         """Who asks; or what is said to those who may not."""
-        if rule.least is None:
+        if rule.least is None or (rule.by_token and self._has_token(headers)):
             return None, None
         self._lookups = self._lookups or anyio.CapacityLimiter(MAX_LOOKUPS)
         look = partial(self._sessions.person, headers)
@@ -144,6 +147,11 @@ class Guard:
         if not may(rule, person.role):
             return None, _not_for(rule, rule.least)
         return person, None
+
+    def _has_token(self, headers: Headers) -> bool:
+        """Whether a program has sent the token of the settings, if there is one."""
+        sent = headers.get("authorization", "").encode()
+        return self._bearer is not None and compare_digest(sent, self._bearer)
 
 
 class _Hosts:

@@ -30,7 +30,7 @@ TABLE = {
         POST /rating/asks · GET /rating/asks/{id}
     """,
     "reviewer": """
-        GET /dashboard · GET /dashboard/figures · GET /dashboard/trust
+        GET /dashboard · GET /dashboard/figures · GET /dashboard/trust · GET /metrics
         GET /labels · GET /labels/pairs · GET /labels/pairs/{id} · POST /labels/pairs/{id}/aside
     """,
     "admin": """
@@ -160,7 +160,10 @@ def test_every_route_of_ours_has_its_row_and_every_row_its_route(
     assert [rule for rule in RULES if rule not in served] == []
 
 
-OURS = ("/door", "/rating", "/dashboard", "/labels", "/versions", "/people", "/export", "/page")
+OURS = (
+    *("/door", "/rating", "/dashboard", "/labels", "/versions", "/people", "/export", "/page"),
+    "/metrics",
+)
 
 
 @pytest.mark.parametrize("person", PEOPLE)
