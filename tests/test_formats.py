@@ -12,11 +12,13 @@ from labeler.config.load import load_settings
 from labeler.domain.adapter_folder import MANIFEST, verify
 from labeler.domain.drawing import Drawing
 from labeler.domain.errors import BadInput
-from labeler.domain.labels import VoteRules
+from labeler.domain.judging import Question
+from labeler.domain.labels import Preference, VoteRules
 from labeler.domain.states import Purpose
 from labeler.files.backup import FORMAT, Backup
 from labeler.files.export import FILLED, FORMATS, filled_rows, write_export
 from labeler.files.golds import read_golds
+from labeler.files.imported import IMPORTED, imported_rows
 from labeler.files.pairs import read_pairs
 from labeler.files.prompts import read_prompts
 from labeler.roles.unattended.summary import as_json
@@ -91,7 +93,7 @@ def test_the_labelled_pairs_are_read(tmp_path: Path) -> None:
         assert not found.bad_lines
 
 
-@pytest.mark.parametrize("format_name", [*FORMATS, FILLED])
+@pytest.mark.parametrize("format_name", [*FORMATS, FILLED, IMPORTED])
 def test_the_exports_are_read_back(format_name: str, tmp_path: Path) -> None:
     (path,) = files(tmp_path, format_name)
     assert len(read_pairs(path, VoteRules()).pairs) == 1
@@ -107,7 +109,7 @@ def test_an_export_looks_like_its_example(format_name: str, rated: Store, tmp_pa
     assert {key: shape(row[key]) for key in known} == {key: shape(shown[key]) for key in known}
 
 
-@pytest.mark.parametrize("format_name", ["raw", "filled"])
+@pytest.mark.parametrize("format_name", ["raw", "filled", "imported"])
 def test_every_column_of_a_table_like_export_is_explained(format_name: str) -> None:
     section = re.split(r"\n###? ", FORMATS_MD.partition(f"### {format_name}\n")[2])[0]
     heads = re.findall(r"^\| (`.+?) \|", section, re.MULTILINE)
@@ -176,6 +178,15 @@ def test_an_adapter_folder_has_the_manifest_of_the_example(tmp_path: Path) -> No
     folder = tmp_path / "v0007"
     verify(folder, write_folder(folder))
     assert shape(json.loads((folder / MANIFEST).read_text())) == shape(example("manifest"))
+
+
+def test_an_imported_pair_looks_like_its_example(store: Store) -> None:
+    asked = Question([{"role": "user", "content": "q"}], "a", "b")
+    store.imported.add("file.jsonl", [(asked, Preference(0.0, tie=1.0))], now=1.0)
+    [row] = imported_rows(store.imported.all())
+    assert list(row) == list(example("imported"))
+    assert shape(row) == shape(example("imported"))
+    assert row["probability"] == 0.5
 
 
 def test_the_manifest_of_a_backup_is_described() -> None:

@@ -28,6 +28,7 @@ import click
 
 from labeler.cli.backup import backup, restore
 from labeler.cli.gold import gold
+from labeler.cli.imported import imported, keep_for_judge
 from labeler.cli.options import (
     ALL,
     STORE,
@@ -35,7 +36,7 @@ from labeler.cli.options import (
     existing_store,
     settings_options,
 )
-from labeler.cli.prompts import prompts
+from labeler.cli.prompts import add_prompts, prompts
 from labeler.cli.pull import pull
 from labeler.cli.raters import raters
 from labeler.cli.reading import file_options, would_take
@@ -52,6 +53,7 @@ from labeler.domain.sentences.judge import in_a_terminal
 from labeler.domain.sentences.policy import drawn_at
 from labeler.domain.states import Source
 from labeler.files.export import FILLED, FORMATS, filled_rows, write_export, write_rows
+from labeler.files.imported import IMPORTED, imported_rows
 from labeler.roles import MODULES
 from labeler.roles.disk import disk_of
 from labeler.roles.terminal import say, show_bugs, tell, tell_lines
@@ -126,10 +128,23 @@ def scheduler(settings: Settings) -> None:
 
 @cli.command(cls=SectionedCommand)
 @click.argument("file", type=Path)
+@click.option(
+    "--use",
+    type=click.Choice(["policy", "judge", "prompts"]),
+    default="policy",
+    show_default=True,
+    help="policy: train a candidate. judge: keep the pairs for the judge `learned` and for --fill. "
+    "prompts: add their prompts.",
+)
 @file_options
 @settings_options(*ALL)
 def train(
-    settings: Settings, file: Path, names: dict[str, str], split: str | None, dry_run: bool
+    settings: Settings,
+    file: Path,
+    use: str,
+    names: dict[str, str],
+    split: str | None,
+    dry_run: bool,
 ) -> None:
     """Train a candidate version from the labelled pairs in FILE (offline DPO).
 
@@ -137,13 +152,21 @@ def train(
     lists what is read. The live version is where training starts, and stays live. Nothing of the
     file becomes a label of this service.
     """
-    if not dry_run:
-        asked = json.dumps({"split": split, "names": names})
-        _become("trainer.programs.offline", settings, str(file), asked)
-    from labeler.files.pairs import read_pairs
+    if use == "policy" and not dry_run:
+        words = json.dumps({"split": split, "names": names})
+        _become("trainer.programs.offline", settings, str(file), words)
     from labeler.files.reading.reader import Asked
 
-    found = read_pairs(file, settings.vote_rules, Asked(split, names))
+    asked = Asked(split, names)
+    if use == "judge":
+        keep_for_judge(settings, file, asked, dry_run=dry_run)
+        return
+    if use == "prompts":
+        add_prompts(settings, file, asked, dry_run=dry_run)
+        return
+    from labeler.files.pairs import read_pairs
+
+    found = read_pairs(file, settings.vote_rules, asked)
     would_take(found.reading.understood(), f"{len(found.pairs)} pairs", found.left_out())
 
 
@@ -152,11 +175,12 @@ def train(
 @click.option(
     "--format",
     "format_name",
-    type=click.Choice([*FORMATS, FILLED]),
+    type=click.Choice([*FORMATS, FILLED, IMPORTED]),
     default="preference",
     show_default=True,
     help="; ".join(f"{name}: {format.about}" for name, format in FORMATS.items())
-    + f"; {FILLED}: pairs that nobody rated, which a reward model labelled for updates.",
+    + f"; {FILLED}: pairs that nobody rated, which a reward model labelled for updates"
+    + f"; {IMPORTED}: pairs of files that teach the learned judge.",
 )
 @click.option(
     "--labels",
@@ -171,14 +195,18 @@ def export(settings: Settings, out: Path, format_name: str, labels: str) -> None
 
     A file of that name is replaced. Undone votes are in the raw format only.
     """
-    reports, source = existing_store(settings).reports, None if labels == "all" else Source(labels)
+    store, source = existing_store(settings), None if labels == "all" else Source(labels)
+    if format_name in (FILLED, IMPORTED) and source is not None:
+        raise BadInput(f"The format '{format_name}' holds no labels of anybody; omit --labels.")
     with cleaning_up():
         if format_name == FILLED:
-            if source is not None:
-                raise BadInput(f"The format '{FILLED}' holds no labels of anybody; omit --labels.")
-            rows = write_rows(out, list(filled_rows(reports.filled())), format_name=FILLED)
+            found = list(filled_rows(store.reports.filled()))
+            rows = write_rows(out, found, format_name=FILLED)
+        elif format_name == IMPORTED:
+            found = list(imported_rows(store.imported.all()))
+            rows = write_rows(out, found, format_name=IMPORTED)
         else:
-            rows = write_export(out, reports.votes(source=source), format_name=format_name)
+            rows = write_export(out, store.reports.votes(source=source), format_name=format_name)
     tell(f"{rows} rows written to {out}.")
 
 
@@ -225,6 +253,7 @@ cli.add_command(raters)
 cli.add_command(gold)
 cli.add_command(prompts)
 cli.add_command(pull)
+cli.add_command(imported)
 
 
 @cli.group()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +12,9 @@ from labeler.cli.options import STORE, SectionedCommand, any_store, existing_sto
 from labeler.cli.reading import file_options, would_take
 from labeler.config.settings import Settings
 from labeler.roles.terminal import tell, tell_lines
+
+if TYPE_CHECKING:
+    from labeler.files.reading.reader import Asked
 
 SNIPPET_CHARACTERS = 80
 
@@ -33,10 +37,16 @@ def add(
     labeler/README.md lists. It says what it took the file for. Duplicates are skipped and counted,
     bad rows are left out and named.
     """
-    from labeler.files.prompts import read_prompts
     from labeler.files.reading.reader import Asked
 
-    found = read_prompts(file, Asked(split, names))
+    add_prompts(settings, file, Asked(split, names), dry_run=dry_run)
+
+
+def add_prompts(settings: Settings, file: Path, asked: Asked, *, dry_run: bool) -> None:
+    """Add the prompts of a file, and say what came of it."""
+    from labeler.files.prompts import read_prompts
+
+    found = read_prompts(file, asked)
     complaint = found.reading.complaint()
     if dry_run:
         would_take(found.reading.understood(), f"{len(found.prompts)} prompts", complaint)

@@ -70,11 +70,16 @@ def question(messages: Messages, first: str, second: str) -> Question:
 
 
 class Example(NamedTuple):
-    """What people said of a pair, for a judge that learns from them."""
+    """What people said of a pair, for a judge that learns from them.
+
+    `imported`: it came from a file and is no vote of this service, so it teaches and tests nothing.
+    Its number is below 0.
+    """
 
     pair_id: int
     question: Question
     said: Preference
+    imported: bool = False
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from filelock import BaseFileLock
 
 from labeler.domain.errors import BadInput
 from labeler.store.database import Database
+from labeler.store.learning.imported import Imported
 from labeler.store.learning.judging import Judging
 from labeler.store.learning.pruning import tidy
 from labeler.store.learning.updates import Updates
@@ -54,6 +55,7 @@ class Store:
         self.logins = Logins(database)
         self.processes = Processes(database)
         self.judging = Judging(database)
+        self.imported = Imported(database)
         self.asks = Asks(database)
         self.changes = Changes(database)
         self.runs = Runs(database)

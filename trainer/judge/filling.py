@@ -131,6 +131,7 @@ class FillModel:
         self._features = features
         self._seed = seed
         self._known: dict[int, Preference] = {}
+        self._own: list[Preference] = []
         self._asked: dict[int, Question] = {}
         self._overruled: set[int] = set()  # pairs on which people have changed their minds since
         self._kept = 0.0  # of what scores owe to length
@@ -140,7 +141,7 @@ class FillModel:
     def learn(self, examples: Sequence[Example], *, at_least: int = REFIT) -> bool:
         """Fit anew if so many votes came or changed since the last time; whether it did.
 
-        `examples` are all there are, the newest last.
+        `examples` are all there are, the newest last, after those that were imported.
         """
         newest = [one for one in examples if one.pair_id not in self._overruled][-MAX_LABELS:]
         known = {example.pair_id: example.said for example in newest}
@@ -158,6 +159,7 @@ class FillModel:
 
     def _fit_to(self, examples: Sequence[Example]) -> None:
         self._known = {example.pair_id: example.said for example in examples}
+        self._own = [example.said for example in examples if not example.imported]
         self._asked = {example.pair_id: example.question for example in examples}
         self.fit = None
         if self._decided >= MIN_DECIDED:
@@ -168,7 +170,7 @@ class FillModel:
     @property
     def weight(self) -> float:
         """What a pair weighs that it labels; 0 if it labels none."""
-        return 0.0 if self.fit is None else weight_of(self.fit.right, len(self._known))
+        return 0.0 if self.fit is None else weight_of(self.fit.right, len(self._own))
 
     @property
     def may_act(self) -> bool:
@@ -186,7 +188,7 @@ class FillModel:
     def says(self) -> str:
         """How good it is, or why it labels nothing, in a sentence."""
         said = self.why_not or learns(self._right)
-        return f"{since_turn(len(self._known))} {said}" if self._overruled else said
+        return f"{since_turn(len(self._own))} {said}" if self._overruled else said
 
     def read(self, asked: Sequence[tuple[Messages, Sequence[str]]]) -> None:
         """Read responses ahead, while there is time."""
@@ -274,7 +276,7 @@ class FillModel:
 
     @property
     def _decided(self) -> int:
-        return decided(list(self._known.values()))
+        return decided(self._own)
 
     def _scores(self, messages: Messages, texts: Sequence[str]) -> tuple[list[int], Tensor]:
         """The places of the responses that say something and can be read, and each member's scores

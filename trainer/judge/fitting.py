@@ -49,7 +49,10 @@ class Material:
         both = torch.stack([read for _, read in usable])  # (N, 2, D)
         spread = both.flatten(0, 1).std(dim=0)
         scale = torch.where(spread > 1e-6, features.scale(trait_share) / spread, 0)
-        columns = [(said.target, said.tie, said.weight) for (_, _, said), _ in usable]
+        columns = [
+            (one.said.target, one.said.tie, one.said.weight, float(not one.imported))
+            for one, _ in usable
+        ]
         return cls(
             (both[:, 0] - both[:, 1]) * scale,
             scale,
@@ -64,6 +67,11 @@ class Material:
         prompts, pairs = self.prompts[:-count], self.pairs[:-count]
         return Material(self.differences[:-count], self.scale, labels, prompts, pairs)
 
+    @property
+    def own(self) -> int:
+        """How many of them are votes of this service."""
+        return int(self.labels.own.sum())
+
     def skill(self, seed: int) -> Skill | None:
         """How good heads on it are; None if nothing can be learned from it."""
         return cross_validate(Span.of(self.differences), self.labels, self.prompts, seed)
@@ -71,12 +79,14 @@ class Material:
 
 @dataclass(frozen=True)
 class Fit:
-    """An ensemble on features as they are, and its accuracy on labels that it had not seen.
+    """An ensemble on features as they are, and its accuracy on own labels that it had not seen.
 
-    `each` is that of every pair whose label prefers one of the two, the newest last.
+    `each` is that of every own pair whose label prefers one of the two, the newest last. `imported`
+    is what an imported pair weighs beside a vote.
     """
 
     heads: Heads  # weights (D, M)
+    imported: float
     right: Estimate
     each: Mapping[int, float]
 
@@ -87,10 +97,12 @@ def fit(material: Material, seed: int) -> Fit | None:
     if skill is None:
         return None
     span = Span.of(material.differences)
-    heads = ensemble(span, material.labels, material.prompts, skill.strength, seed)
+    labels = material.labels.sharing(skill.imported)
+    heads = ensemble(span, labels, material.prompts, skill.strength, seed)
     each = zip(material.pairs, skill.each.tolist(), strict=True)
     return Fit(
         Heads(material.scale[:, None] * heads.weights, heads.eta),
+        skill.imported,
         skill.right,
         {pair: right for pair, right in each if not math.isnan(right)},
     )

@@ -26,6 +26,8 @@ from labeler.domain.estimate import Estimate
 MEMBERS = 8
 FOLDS = 8
 STRENGTHS = tuple(10 ** (half / 2) for half in range(-4, 7))  # of features in blocks of length 1
+# What an imported pair may weigh: nothing, where it does not help to tell what people say here.
+IMPORTED_SHARES = (0.0, 0.5)
 STEPS = 80
 SPARED = 1e-3
 NONE_DECIDED = "no label prefers one of the two"
@@ -33,11 +35,19 @@ PSEUDO_TIES = 0.5  # labels of either kind, at s = 0, that keep eta off its boun
 
 
 class Labels(NamedTuple):
-    """What was said of N pairs: P(first), P(tie) and P(second) sum to 1."""
+    """What was said of N pairs: P(first), P(tie) and P(second) sum to 1.
+
+    `own` is 1 for a vote of this service, and 0 for an imported pair, which tests no head.
+    """
 
     first: Tensor  # (N,)
     tie: Tensor  # (N,)
     weight: Tensor  # (N,)
+    own: Tensor  # (N,)
+
+    def sharing(self, imported: float) -> "Labels":
+        """The same with what each imported pair weighs, where it stands for a vote at 1."""
+        return self._replace(weight=self.weight * torch.where(self.own > 0, 1.0, imported))
 
     @property
     def sides(self) -> Tensor:
@@ -84,10 +94,11 @@ class Skill:
     """How a head did on labels that it had not seen: `right` of those that were decided.
 
     `each` is 1 where it was right, 0 where it was not, 1/2 where it could not tell, and NaN where
-    the label prefers neither.
+    the label prefers neither, or was imported. `imported` is what an imported pair weighs.
     """
 
     strength: float
+    imported: float
     right: Estimate
     each: Tensor  # (N,)
 
@@ -143,31 +154,36 @@ def _surprise_of_even(eta: Tensor) -> Tensor:
 
 
 def cross_validate(span: Span, labels: Labels, groups: Sequence[str], seed: int) -> Skill | None:
-    """Which strength to take, and how often it is right on labels that it did not see.
+    """Which strength to take, and how often it is right on own labels that it did not see.
 
-    Labels of one group (a prompt) are left out together. The strength by which the labels of a
-    fold are predicted is the one that did best on the other folds. None if nothing differs.
+    Labels of one group (a prompt) are left out together, imported ones too. The strength by which
+    the labels of a fold are predicted, and what imported pairs weigh, is what did best on the other
+    folds. None if nothing differs.
     """
     fold_N = _folds(groups, seed)
     folds = int(fold_N.max()) + 1
-    sides = labels.sides
+    sides = labels.sides * labels.own
     if folds < 2 or not sides.any() or not len(span.sizes):
         return None
-    grid = torch.tensor(STRENGTHS, dtype=torch.float64)
-    seen = (fold_N[:, None] != torch.arange(folds)).double() * labels.weight[:, None]  # (N, F)
-    heads = fit(span, labels, seen.repeat_interleave(len(grid), dim=1), grid.repeat(folds))
+    shares = (1.0,) if labels.own.all() else IMPORTED_SHARES
+    grid = [(strength, share) for share in shares for strength in STRENGTHS]  # G of them
+    strengths = torch.tensor([strength for strength, _ in grid], dtype=torch.float64)
+    counts_G = torch.stack([labels.sharing(share).weight for _, share in grid], dim=1)  # (N, G)
+    sees = (fold_N[:, None] != torch.arange(folds)).double()  # (N, F)
+    weights = (sees[:, :, None] * counts_G[:, None, :]).flatten(1)  # (N, F * G)
+    heads = fit(span, labels, weights, strengths.repeat(folds))
     places = fold_N[:, None] * len(grid) + torch.arange(len(grid))  # (N, G): heads that saw it not
     margins = (span.inside @ heads.weights).gather(1, places)
-    losses = labels.weight[:, None] * surprise(margins, heads.eta[places], labels)
+    tests = labels.weight * labels.own
+    losses = tests[:, None] * surprise(margins, heads.eta[places], labels)
     by_fold = torch.zeros(folds, len(grid), dtype=torch.float64).index_add_(0, fold_N, losses)
     elsewhere = (by_fold.sum(dim=0) - by_fold).argmin(dim=1)  # (F,)
     unseen = margins.gather(1, elsewhere[fold_N][:, None])[:, 0]
     decided = sides != 0
     each = torch.where(decided, 0.5 + unseen.sign() * sides / 2, torch.nan)
     wins = each.nansum().item()
-    best = int(by_fold.sum(dim=0).argmin())
     right = Estimate.share(wins, int(decided.sum()), NONE_DECIDED)
-    return Skill(STRENGTHS[best], right, each)
+    return Skill(*grid[int(by_fold.sum(dim=0).argmin())], right, each)
 
 
 def ensemble(

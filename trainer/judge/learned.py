@@ -22,7 +22,7 @@ from torch import Tensor
 from labeler.domain.estimate import Estimate
 from labeler.domain.judging import Cause, Example, Judgement, Question
 from labeler.domain.labels import Preference
-from labeler.domain.sentences.judge import trained, untrained
+from labeler.domain.sentences.judge import imported, trained, untrained
 from trainer.judge.features import Features
 from trainer.judge.fitting import Material, decided, fit
 from trainer.judge.heads import Heads
@@ -43,10 +43,12 @@ LUCKY = 256  # labels beyond which luck does not pass even one look
 class Fit:
     """An ensemble on features as they are, and its accuracy on labels that it had not seen.
 
-    `is_trusted` says whether that beats chance by the margin, and did so before.
+    `is_trusted` says whether that beats chance by the margin, and did so before. `imported` is what
+    an imported pair weighed.
     """
 
     heads: Heads  # weights (D, M)
+    imported: float
     right: Estimate
     is_trusted: bool
 
@@ -64,6 +66,7 @@ class LearnedJudge:
         self._seed = seed
         self._known: dict[int, Preference] = {}
         self._decided = 0
+        self._imported = 0
         self.fit: Fit | None = None
 
     @property
@@ -71,13 +74,14 @@ class LearnedJudge:
         """How good it is, in a sentence."""
         if self.fit is None:
             return untrained(MIN_DECIDED, self._decided)
-        return trained(self.fit.right, None if self.fit.is_trusted else 0.5 + MARGIN)
+        said = trained(self.fit.right, None if self.fit.is_trusted else 0.5 + MARGIN)
+        return said + imported(self._imported, self.fit.imported)
 
     def learn(self, examples: Sequence[Example]) -> bool:
         """Fit anew if enough has changed since the last time; whether it did.
 
-        `examples` are all labels there are, the newest last. One that is gone, or says something
-        else now, counts as a change.
+        `examples` are all labels there are, the newest last, after those that were imported. One
+        that is gone, or says something else now, counts as a change.
         """
         newest = {example.pair_id: example for example in examples[-MAX_LABELS:]}
         known = {pair: example.said for pair, example in newest.items()}
@@ -85,7 +89,8 @@ class LearnedJudge:
         if not changed or len(changed) < max(REFIT, REFIT_SHARE * len(known)):
             return False
         self._known = known
-        self._decided = decided(list(known.values()))
+        own = [example.said for example in newest.values() if not example.imported]
+        self._decided, self._imported = decided(own), len(newest) - len(own)
         self.fit = self._fit(list(newest.values())) if self._decided >= MIN_DECIDED else None
         log.info("The judge 'learned' is %s.", self.says)
         return True
@@ -110,11 +115,11 @@ class LearnedJudge:
         if material is None or found is None:
             return None
         trusted = _is_good(found.right) and self._was_good(material)
-        return Fit(found.heads, found.right, trusted)
+        return Fit(found.heads, found.imported, found.right, trusted)
 
     def _was_good(self, material: Material) -> bool:
         """Whether it was good at earlier looks already, where one look could be luck."""
-        if len(material.prompts) > LUCKY:
+        if material.own > LUCKY:
             return True
         skills = (material.without_newest(ago).skill(self._seed) for ago in LOOKS_AGO)
         return all(skill is not None and _is_good(skill.right) for skill in skills)

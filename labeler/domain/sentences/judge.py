@@ -242,6 +242,18 @@ def trained(right: Estimate, floor: float | None) -> str:
     return f"not in use yet: {found}; the whole interval must be above {percent(floor)}"
 
 
+def imported(pairs: int, share: float) -> str:
+    """What pairs of files did for it; to be added to what it says.
+
+    >>> imported(120, 0.0)
+    '; 120 imported pairs did not help'
+    """
+    if not pairs:
+        return ""
+    did = f"count as {share:g} votes each" if share else "did not help"
+    return f"; {counted(pairs, 'imported pair')} {did}"
+
+
 def abstained(causes: Mapping[str, int]) -> str:
     """How often it gave no verdict, and why."""
     return f"The judge gave no verdict on {counted(sum(causes.values()), 'pair')} ({_why(causes)})"

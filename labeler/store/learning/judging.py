@@ -29,6 +29,7 @@ from labeler.domain.rules import JudgeRules
 from labeler.domain.states import LabelRole, PairState, Purpose, RaterRole, Source
 from labeler.stats.judge_quality import MIN_TO_PAUSE, measure, paused_by_agreement
 from labeler.store.database import Database
+from labeler.store.learning.imported import imported_mark, teaching
 from labeler.store.learning.judge_report import (
     WITH_TIES,
     by_a_person,
@@ -153,7 +154,8 @@ class Judging:
     ) -> list[Example]:
         """What people said of pairs, decided or tied: the last few thousand, oldest first.
 
-        Or what judges said; not of the pairs that test the update of this number.
+        Or what judges said; not of the pairs that test the update of this number. Imported pairs
+        come before them.
         """
         said = opinions(judges=by_judges)
         held_out = (
@@ -182,6 +184,7 @@ class Judging:
         votes: dict[int, list[Vote]] = {}
         questions: dict[int, Question] = {}
         with self._database.read() as session:
+            imported = teaching(session)
             for vote, pair, prompt in session.exec(rows):
                 votes.setdefault(pair_id(pair), []).append(vote)
                 questions[pair_id(pair)] = question(
@@ -191,20 +194,27 @@ class Judging:
             number: combine([opinion_of(vote) for vote in some], WITH_TIES)
             for number, some in votes.items()
         }
-        return [
+        own = [
             Example(number, questions[number], preference)
             for number, preference in together.items()
             if preference is not None
         ]
+        return [*imported, *own]
 
-    def have_said(self, *, by_judges: bool = False) -> tuple[int, int]:
-        """A mark that changes with every vote of a person, or of a judge, and every undo."""
+    def have_said(self, *, by_judges: bool = False) -> tuple[int, int, int]:
+        """A mark that changes with every vote of a person, or of a judge, with every undo, and with
+        what is imported.
+        """
         votes = select(sa.func.count()).select_from(Vote)
         undone = votes.where(col(Vote.superseded_by).is_not(None))
         with self._database.read() as session:
             who = ~by_a_person() if by_judges else by_a_person()
             standing = votes.where(who, col(Vote.superseded_by).is_(None))
-            return session.exec(standing).one(), session.exec(undone).one()
+            return (
+                session.exec(standing).one(),
+                session.exec(undone).one(),
+                imported_mark(session),
+            )
 
     def labels_left(self, rules: JudgeRules) -> int:
         """How many more labels the judge may give."""

@@ -13,6 +13,7 @@ from labeler.domain.rules import DueRules
 from labeler.domain.standstill import Standstill
 from labeler.domain.states import PairState, RaterRole, Source, UpdateState
 from labeler.store.database import Database
+from labeler.store.imported_pair import ImportedPair
 from labeler.store.learning.judge_report import ROLE as JUDGE_ROLE
 from labeler.store.learning.judge_report import judge_labels, judge_report
 from labeler.store.learning.label_selection import cast_votes, fresh_votes
@@ -110,6 +111,7 @@ class Reports:
                 },
                 "judge": report.to_json() if (report := judge_report(session)) else None,
                 "fill": fill_report(session),
+                "imported": {"pairs": count(session, ImportedPair)},
                 "written": written_at(session),
             }
 

@@ -87,7 +87,7 @@ FILLED = """
 INSERT INTO filled_pair (id, update_id, prompt_id, version_id, first, second, target, weight)
     VALUES (1, 1, 1, 0, 'Long.', 'Short.', 0.75, 0.5);
 """
-REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006", "0007"]
+REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008"]
 RENAMED = {("ask", "most_tokens"): "max_tokens"}
 # No inspector can see an index on an expression, and two of them say so.
 BLIND = pytest.mark.filterwarnings(
@@ -133,7 +133,7 @@ def make_database(url: str, revision: str) -> dict[str, list[tuple[object, ...]]
         later["0003"] = f"{later['0002']};{JUDGED}"
         later["0004"] = f"{later['0003']};{ACCOUNTS}"
         later["0005"] = later["0006"] = later["0004"].replace("most_tokens", "max_tokens")
-        later["0007"] = f"{later['0006']};{FILLED}"
+        later["0007"] = later["0008"] = f"{later['0006']};{FILLED}"
         for statement in (part for part in (ROWS + later[revision]).split(";") if part.strip()):
             connection.exec_driver_sql(statement)
         assert connection.exec_driver_sql("PRAGMA foreign_key_check").all() == []

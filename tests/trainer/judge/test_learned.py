@@ -21,7 +21,7 @@ A, B = Preference(1.0), Preference(0.0)
 
 
 def said(first: list[float], tie: list[float] | None = None) -> Labels:
-    columns = [first, tie or [0.0] * len(first), [1.0] * len(first)]
+    columns = [first, tie or [0.0] * len(first), [1.0] * len(first), [1.0] * len(first)]
     return Labels(*torch.tensor(columns, dtype=torch.float64))
 
 
@@ -284,3 +284,59 @@ def test_the_cache_is_bounded(policy: Policy, monkeypatch: pytest.MonkeyPatch) -
     questions = [example.question for example in examples(12)]
     assert len(features.of(questions)) == 12
     assert len(features._cache) == 8
+
+
+@pytest.mark.parametrize(("agrees", "share"), [(True, 0.5), (False, 0.0)])
+def test_imported_pairs_count_where_they_help_to_tell_what_people_say(
+    agrees: bool, share: float
+) -> None:
+    """Forty noisy votes on twenty features, and 200 imported pairs of the same taste or another."""
+    torch.manual_seed(1)
+    taste = torch.randn(20, dtype=torch.float64)
+    other = taste if agrees else torch.randn(20, dtype=torch.float64)
+    imported = torch.randn(200, 20, dtype=torch.float64)
+    own = torch.randn(40, 20, dtype=torch.float64)
+    differences = torch.cat([imported, own])
+    first = torch.cat([(imported @ other > 0).double(), (own @ taste > 0).double()])
+    is_own = torch.tensor([0.0] * 200 + [1.0] * 40, dtype=torch.float64)
+    labels = Labels(first, torch.zeros(240).double(), torch.ones(240).double(), is_own)
+    prompts = [str(number) for number in range(240)]
+    found = cross_validate(Span.of(differences), labels, prompts, 0)
+    alone = cross_validate(Span.of(own), said(first[200:].tolist()), prompts[200:], 0)
+    assert found is not None
+    assert alone is not None
+    assert found.imported == share
+    assert found.right.count == alone.right.count == 40  # own votes alone are tested
+    assert found.each[:200].isnan().all()
+    assert found.right.value is not None
+    assert alone.right.value is not None
+    if agrees:
+        assert found.right.value > alone.right.value + 0.1
+    else:
+        assert abs(found.right.value - alone.right.value) <= 0.1
+
+
+def test_an_own_vote_is_not_foretold_by_an_imported_copy_of_it() -> None:
+    """An export that came back. Each pair has a feature of its own, so only its copy tells."""
+    rng = random.Random(0)
+    sides = [float(rng.random() < 0.5) for _ in range(40)]
+    differences = torch.eye(40, dtype=torch.float64).repeat(2, 1)
+    is_own = torch.tensor([0.0] * 40 + [1.0] * 40, dtype=torch.float64)
+    columns = said(sides * 2)
+    labels = columns._replace(own=is_own)
+    prompts = [str(number) for number in range(40)] * 2
+    skill = cross_validate(Span.of(differences), labels, prompts, 0)
+    assert skill is not None
+    assert skill.right.value == pytest.approx(0.5)
+
+
+def test_imported_pairs_alone_win_no_trust(policy: Policy) -> None:
+    judge = LearnedJudge(Features(policy))
+    some = [one._replace(pair_id=-one.pair_id - 1, imported=True) for one in examples(64)]
+    assert judge.learn(some)
+    assert judge.fit is None
+    assert judge.judge([some[0].question])[0].cause is Cause.UNTRAINED
+    assert judge.learn([*some, *examples(64, seed=1)])
+    assert judge.fit is not None
+    assert judge.fit.right.count == 64
+    assert "64 imported pairs" in judge.says

@@ -58,7 +58,7 @@ class FillJob:
     def __init__(self, place: Workplace, features: Features) -> None:
         self._place = place
         self._model = FillModel(features, seed=place.settings.seed)
-        self._heard: tuple[int, int] | None = None
+        self._heard: tuple[int, int, int] | None = None
         self._drawn: list[Sample] = []
         self._version = -1
         self._seen: set[int] = set()  # prompts, since they were last all through

@@ -72,7 +72,7 @@ class JudgeJob:
         self._silence: Pause | None = None
         self._looked_at = float("-inf")
         self._asked_at = float("-inf")
-        self._heard: tuple[int, int] | None = None
+        self._heard: tuple[int, int, int] | None = None
         self._noted = judge.requests_spent
 
     def step(self, now: float) -> bool:
