@@ -29,7 +29,7 @@ from labeler.config.settings import Settings
 from labeler.domain.adapter_folder import DamagedCheckpointError, verify
 from labeler.domain.errors import BadInput, LivedpoError
 from labeler.files.kept_settings import SETTINGS
-from labeler.store import Store, check_database, open_store
+from labeler.store import Store, objection_to, open_store
 
 FORMAT = "livedpo backup 1"
 DATABASE = "livedpo.sqlite"
@@ -98,6 +98,7 @@ def restore_backup(file: Path, folder: Path, *, quiet: bool) -> Backup:
     Raises LivedpoError.
     """
     _refuse_what_is_used(folder)
+    _refuse_without_room(file, folder)
     backup = read_backup(file, quiet=quiet)
     is_new = not folder.exists()
     try:
@@ -105,7 +106,8 @@ def restore_backup(file: Path, folder: Path, *, quiet: bool) -> Backup:
         with tempfile.TemporaryDirectory(dir=folder, prefix=".restoring-") as temporary:
             unpacked = Path(temporary)
             _unpack(file, unpacked, quiet=quiet)
-            check_database(_url(unpacked))
+            if (objection := objection_to(_url(unpacked))) is not None:
+                raise BadInput(f"The backup {file} is refused for its database: {objection}.")
             # The database comes last: without it the folder is no data dir.
             for path in sorted(unpacked.iterdir(), key=lambda path: path.name == DATABASE):
                 path.rename(folder / path.name)
@@ -124,7 +126,8 @@ def _prepared(
 
     Raises LivedpoError if the database is damaged.
     """
-    check_database(_url(database.parent))
+    if (objection := objection_to(_url(database.parent))) is not None:
+        raise LivedpoError(f"The database {settings.database_url} cannot be kept: {objection}.")
     with closing(open_store(_url(database.parent), create=False)) as copy:
         copy.logins.end_all()
         if not every_version:
@@ -177,21 +180,14 @@ def _packed(archive: Path, files: dict[str, Path], made: Backup, *, quiet: bool)
 
 def _unpack(file: Path, folder: Path, *, quiet: bool) -> None:
     """Write the files of an archive that was read before into this folder."""
-    with _opened(file) as archive:
-        entries = archive.infolist()
-        needed = sum(entry.file_size for entry in entries)
-        if needed > shutil.disk_usage(folder).free:
-            raise LivedpoError(
-                f"The backup needs {needed / 1e9:.1f} GB, and the disk of {folder.parent} has less."
-            )
-        with _bar(entries, "unpacking", quiet=quiet) as bar:
-            for name in _manifest(archive, file).files:
-                target = folder / name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with archive.open(name) as packed, target.open("xb") as written:
-                    _copied(packed, written, bar)
-                    written.flush()
-                    os.fsync(written.fileno())
+    with _opened(file) as archive, _bar(archive.infolist(), "unpacking", quiet=quiet) as bar:
+        for name in _manifest(archive, file).files:
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with archive.open(name) as packed, target.open("xb") as written:
+                _copied(packed, written, bar)
+                written.flush()
+                os.fsync(written.fileno())
 
 
 def _manifest(archive: zipfile.ZipFile, file: Path) -> Backup:
@@ -239,6 +235,17 @@ def _refuse_what_is_used(folder: Path) -> None:
         raise BadInput(f"{folder} is a file; name a new folder.")
     if folder.is_dir() and any(folder.iterdir()):
         raise BadInput(f"The folder {folder} is not empty; name a new one.")
+
+
+def _refuse_without_room(file: Path, folder: Path) -> None:
+    place = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    with _opened(file) as archive:
+        needed = sum(entry.file_size for entry in archive.infolist())
+    if needed > (free := shutil.disk_usage(place).free):
+        raise LivedpoError(
+            f"The backup {file} needs {needed / 1e9:.1f} GB, and the disk of {folder} has "
+            f"{free / 1e9:.1f} GB free."
+        )
 
 
 def _copied(source: IO[bytes], target: IO[bytes] | None, bar: "tqdm[Any]") -> str:

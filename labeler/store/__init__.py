@@ -33,7 +33,7 @@ from labeler.store.views.reports import Reports
 from labeler.store.views.runs import Runs
 from labeler.store.views.trust import Trust
 
-__all__ = ["Store", "check_database", "open_store"]
+__all__ = ["Store", "objection_to", "open_store"]
 
 
 class Store:
@@ -104,13 +104,10 @@ def open_store(url: str, *, create: bool = True) -> Store:
     return Store(database)
 
 
-def check_database(url: str) -> None:
-    """Read the whole database at `url`.
-
-    Raises BadInput if it is damaged, is none of livedpo, or is of a newer version.
-    """
+def objection_to(url: str) -> str | None:
+    """What is wrong with the database at `url`, in a clause, after reading all of it; or None."""
     database = Database(url, create=False)
     try:
-        database.check()
+        return database.objection()
     finally:
         database.close()

@@ -94,17 +94,18 @@ class Database:
         with self._explained():
             self._engine.copy_to(file)
 
-    def check(self) -> None:
-        """Read all of it. Raises BadInput if it is damaged, not ours, or of a newer version."""
+    def objection(self) -> str | None:
+        """What is wrong with it, after reading all of it; None if it is sound, and of this version
+        or an older one.
+        """
         with self._explained():
             damage = self._engine.damage()
             revision = None if damage else self._revision()
         if damage is not None:
-            raise BadInput(f"The database {self.url} is damaged: {damage}.")
+            return f"it is damaged ({damage})"
         if revision not in {each.revision for each in _scripts().walk_revisions()}:
-            raise BadInput(
-                f"The database {self.url} is not one of livedpo, or of a newer version of it."
-            )
+            return "it is not one of livedpo, or of a newer version of it"
+        return None
 
     def close(self) -> None:
         """Give the connections back."""

@@ -218,6 +218,10 @@ def test_the_loop_says_what_it_is_doing() -> None:
     )
     read = "Loading the model: 40 % of tiny.gguf is read."
     assert loop.waiting(Now(None, says=read)) == ("The model is loading", read)
+    for state in (None, UpdateState.OPEN):
+        lost = Now(1, state, says=loop.WAITING_FOR_FOLDER)
+        assert loop.waiting(lost)[0] == "There are no pairs for now"
+        assert loop.activity(lost) == "Waiting for the folder of the live version"
     assert loop.waiting(Now(1, UpdateState.GATING)) == (
         "Training on new labels",
         "Checking the new version. The next pairs come soon.",

@@ -67,7 +67,7 @@ def test_a_program_with_the_token_gets_what_status_counts_and_the_figures_of_eac
 
 
 @pytest.mark.parametrize(
-    "header", [None, "Bearer", "Bearer ", f"Bearer {TOKEN}x", TOKEN, "Bearer \u00e4".encode()]
+    "header", [None, "Bearer", f"Bearer {TOKEN}x", TOKEN, "Bearer \u00e4".encode()]
 )
 def test_without_the_token_one_has_to_log_in(house: WebServer, header: str | None) -> None:
     assert asked(house, header).status_code == 401
