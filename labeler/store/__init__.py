@@ -101,6 +101,7 @@ def open_store(url: str, *, create: bool = True) -> Store:
                 "`livedpo serve` bring an older one up to date."
             )
         database.migrate()
+        database.checkpoint()  # so that a copy of the file alone has the tables at least
     return Store(database)
 
 
