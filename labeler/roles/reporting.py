@@ -57,6 +57,8 @@ class Reporter:
     def step(self) -> None:
         """Tell of the versions that are new. Raises whatever the client raises."""
         noted = self._noted()
+        if self._store.versions.next_id() <= noted.version + 1:
+            return
         new = [one for one in self._store.versions.all() if one.id > noted.version]
         for version in new:
             figures = plotted(version.finding)
