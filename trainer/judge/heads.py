@@ -168,9 +168,9 @@ def cross_validate(span: Span, labels: Labels, groups: Sequence[str], seed: int)
     shares = (1.0,) if labels.own.all() else IMPORTED_SHARES
     grid = [(strength, share) for share in shares for strength in STRENGTHS]  # G of them
     strengths = torch.tensor([strength for strength, _ in grid], dtype=torch.float64)
-    counts_G = torch.stack([labels.sharing(share).weight for _, share in grid], dim=1)  # (N, G)
+    counts = torch.stack([labels.sharing(share).weight for _, share in grid], dim=1)  # (N, G)
     sees = (fold_N[:, None] != torch.arange(folds)).double()  # (N, F)
-    weights = (sees[:, :, None] * counts_G[:, None, :]).flatten(1)  # (N, F * G)
+    weights = (sees[:, :, None] * counts[:, None, :]).flatten(1)  # (N, F * G)
     heads = fit(span, labels, weights, strengths.repeat(folds))
     places = fold_N[:, None] * len(grid) + torch.arange(len(grid))  # (N, G): heads that saw it not
     margins = (span.inside @ heads.weights).gather(1, places)
