@@ -24,6 +24,8 @@ def verify(folder: Path, sha256: str | None) -> None:
 
     Raises DamagedCheckpointError.
     """
+    if not folder.is_dir():
+        raise DamagedCheckpointError(f"The adapter folder {folder} is gone.")
     try:
         files = _manifest(folder)
         damaged = [name for name, digest in files.items() if file_sha256(folder / name) != digest]

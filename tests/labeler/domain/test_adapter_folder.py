@@ -37,6 +37,11 @@ def test_a_missing_file_makes_the_folder_incomplete(tmp_path: Path, name: str) -
         verify(tmp_path / "v1", sha256)
 
 
+def test_a_folder_that_is_not_there_is_gone(tmp_path: Path) -> None:
+    with pytest.raises(DamagedCheckpointError, match=r"v1 is gone\.$"):
+        verify(tmp_path / "v1", None)
+
+
 @pytest.mark.parametrize("manifest", ["", "[]", "{}", '{"files": []}', '{"files": {"..": 1}}'])
 def test_a_manifest_that_is_none_is_one_sentence(tmp_path: Path, manifest: str) -> None:
     sha256 = write_folder(tmp_path / "v1")

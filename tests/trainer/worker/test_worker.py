@@ -482,7 +482,7 @@ def test_a_folder_of_the_live_version_that_goes_is_an_alarm_until_it_is_back(
     worker.step()
     [alarm] = alarms(store)
     assert f"{folder} of the live version is gone" in alarm
-    assert "`livedpo versions rollback`" in alarm
+    assert "`livedpo versions repair`" in alarm
     away.rename(folder)
     worker.step()
     assert alarms(store) == []
@@ -502,7 +502,7 @@ def test_a_damaged_version_that_was_made_live_is_an_alarm_until_another_one_is(
     report_trouble("worker", store, damaged.value)
     [alarm] = alarms(store)
     assert "is incomplete" in alarm
-    assert "`livedpo versions rollback`" in alarm
+    assert "`livedpo versions repair`" in alarm
     store.versions.make_live_again(0, now=1.0)
     worker.step()
     assert alarms(store) == []
@@ -527,13 +527,13 @@ def test_a_live_version_without_its_folder_is_waited_for_and_repaired_by_hand(
     thread = threading.Thread(target=main.run_worker, args=(settings, store, stop))
     thread.start()
     try:
-        wait_until(lambda: "is incomplete" in " ".join(alarms(store)), "the alarm")
         told = wait_until(lambda: [says for says in alarms(store) if "versions repair" in says])
-        assert str(lost.folder) in told[0]
+        assert f"{lost.folder} is gone. " in told[0]
         assert live(store).id == lost.id  # never by itself
-        says = shown_to(store, store.raters.local(now=1.0))["processes"]["worker"]
-        assert says == WAITING_FOR_FOLDER
-        assert "Version 0 is live now, in place of version 1." in repair(settings, store, now=2.0)
+        rater = store.raters.local(now=1.0)
+        wait_until(lambda: shown_to(store, rater)["processes"]["worker"] == WAITING_FOR_FOLDER)
+        told_of_it = repair(settings, store, now=2.0)
+        assert f"Version {lost.parent_id} is live now, in place of version {lost.id}." in told_of_it
         wait_until(lambda: store.queue.ready() > 0, "pairs of the version that is live now")
         assert "adapter folder" not in " ".join(alarms(store))
     finally:
