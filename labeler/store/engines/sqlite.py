@@ -20,6 +20,7 @@ from filelock import BaseFileLock, FileLock
 from labeler.domain.errors import BadInput, LivedpoError
 
 BUSY_SECONDS = 30
+MAX_STALL_MS = 50
 
 
 class Sqlite:
@@ -87,11 +88,12 @@ class Sqlite:
     def checkpoint(self) -> None:
         """Fold the write-ahead log into the file and cut it to nothing, as far as nobody is at it.
 
-        Nobody waits for this, and it waits for nobody: what is left is folded in the next time.
+        It waits a moment for those who read, and who wants to write waits as long. What is left is
+        folded in the next time.
         """
         with self._plain() as plain:
             cursor = plain.cursor()
-            cursor.execute("PRAGMA busy_timeout=0")
+            cursor.execute(f"PRAGMA busy_timeout={MAX_STALL_MS}")
             try:
                 cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             finally:

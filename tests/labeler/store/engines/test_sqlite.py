@@ -134,7 +134,7 @@ def test_the_log_beside_the_file_is_cut_so_that_the_file_alone_has_all(
     copy.close()
 
 
-def test_the_log_is_cut_as_far_as_nobody_reads_it_and_nobody_waits(
+def test_the_log_is_cut_as_far_as_nobody_reads_it_and_nobody_waits_long(
     url: str, tmp_path: Path
 ) -> None:
     store = open_store(url)
