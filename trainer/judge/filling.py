@@ -165,7 +165,7 @@ class FillModel:
         if self._decided >= MIN_DECIDED:
             material = Material.of(self._features, examples, trait_share=TRAIT_SHARE)
             self.fit = fit(material, self._seed) if material else None
-            self._kept = _kept_of_length(examples)
+            self._kept = _kept_of_length([one for one in examples if not one.imported])
 
     @property
     def weight(self) -> float:
