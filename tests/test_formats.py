@@ -16,15 +16,16 @@ from labeler.domain.judging import Question
 from labeler.domain.labels import Preference, VoteRules
 from labeler.domain.states import Purpose
 from labeler.files.backup import FORMAT, Backup
-from labeler.files.export import FILLED, FORMATS, filled_rows, write_export
+from labeler.files.export.formats import EVERY_FORMAT, FORMATS, Wanted
+from labeler.files.export.ours import filled_rows, imported_rows
+from labeler.files.export.write import write_export
 from labeler.files.golds import read_golds
-from labeler.files.imported import IMPORTED, imported_rows
 from labeler.files.pairs import read_pairs
 from labeler.files.prompts import read_prompts
 from labeler.roles.unattended.summary import as_json
 from labeler.store import Store
 from labeler.store.tables import FilledPair
-from labeler.store.views.filled import FilledRow
+from labeler.store.views.exported import FilledRow
 from tests.labeler.roles.unattended.test_summary import RUN
 from tests.support.adapter import write_folder
 from tests.support.store import vote
@@ -93,7 +94,7 @@ def test_the_labelled_pairs_are_read(tmp_path: Path) -> None:
         assert not found.bad_lines
 
 
-@pytest.mark.parametrize("format_name", [*FORMATS, FILLED, IMPORTED])
+@pytest.mark.parametrize("format_name", EVERY_FORMAT)
 def test_the_exports_are_read_back(format_name: str, tmp_path: Path) -> None:
     (path,) = files(tmp_path, format_name)
     assert len(read_pairs(path, VoteRules()).pairs) == 1
@@ -101,7 +102,7 @@ def test_the_exports_are_read_back(format_name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("format_name", FORMATS)
 def test_an_export_looks_like_its_example(format_name: str, rated: Store, tmp_path: Path) -> None:
-    write_export(tmp_path / "out.jsonl", rated.reports.votes(), format_name=format_name)
+    write_export(tmp_path / "out.jsonl", Wanted(rated), format_name=format_name)
     row = json.loads((tmp_path / "out.jsonl").read_text().splitlines()[0])
     shown = example(format_name)
     assert list(row) == list(shown)
@@ -130,7 +131,7 @@ def test_every_purpose_of_a_pair_is_explained() -> None:
 
 
 def test_a_folder_holds_what_the_doc_says(rated: Store, tmp_path: Path) -> None:
-    write_export(tmp_path / "out", rated.reports.votes(), format_name="preference")
+    write_export(tmp_path / "out", Wanted(rated), format_name="preference")
     written = {
         str(path.relative_to(tmp_path / "out"))
         for path in (tmp_path / "out").rglob("*")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from labeler.roles.interrupt import (
     INTERRUPTED,
-    cleaning_up,
     hold_back,
     leave_at_once,
     let_through,
@@ -27,6 +26,7 @@ from typing import TYPE_CHECKING
 import click
 
 from labeler.cli.backup import backup, restore
+from labeler.cli.export import export
 from labeler.cli.gold import gold
 from labeler.cli.imported import imported, keep_for_judge
 from labeler.cli.options import (
@@ -45,15 +45,12 @@ from labeler.config.parts.part import Mark
 from labeler.config.settings import Settings, marked
 from labeler.domain.alarms import SILENT_SECONDS
 from labeler.domain.drawing import Drawing
-from labeler.domain.errors import BadInput, LivedpoError
+from labeler.domain.errors import LivedpoError
 from labeler.domain.sentences import update
 from labeler.domain.sentences.figures import span
 from labeler.domain.sentences.fill import in_all
 from labeler.domain.sentences.judge import in_a_terminal
 from labeler.domain.sentences.policy import drawn_at
-from labeler.domain.states import Source
-from labeler.files.export import FILLED, FORMATS, filled_rows, write_export, write_rows
-from labeler.files.imported import IMPORTED, imported_rows
 from labeler.roles import MODULES
 from labeler.roles.disk import disk_of
 from labeler.roles.terminal import say, show_bugs, tell, tell_lines
@@ -171,46 +168,6 @@ def train(
 
 
 @cli.command(cls=SectionedCommand)
-@click.argument("out", type=Path)
-@click.option(
-    "--format",
-    "format_name",
-    type=click.Choice([*FORMATS, FILLED, IMPORTED]),
-    default="preference",
-    show_default=True,
-    help="; ".join(f"{name}: {format.about}" for name, format in FORMATS.items())
-    + f"; {FILLED}: pairs that nobody rated, which a reward model labelled for updates"
-    + f"; {IMPORTED}: pairs of files that teach the learned judge.",
-)
-@click.option(
-    "--labels",
-    type=click.Choice(["human", "judge", "all"]),
-    default="all",
-    show_default=True,
-    help="Whose labels.",
-)
-@settings_options(*STORE)
-def export(settings: Settings, out: Path, format_name: str, labels: str) -> None:
-    """Write the labelled pairs to OUT: a .jsonl or .parquet file, or a new folder.
-
-    A file of that name is replaced. Undone votes are in the raw format only.
-    """
-    store, source = existing_store(settings), None if labels == "all" else Source(labels)
-    if format_name in (FILLED, IMPORTED) and source is not None:
-        raise BadInput(f"The format '{format_name}' holds no labels of anybody; omit --labels.")
-    with cleaning_up():
-        if format_name == FILLED:
-            found = list(filled_rows(store.reports.filled()))
-            rows = write_rows(out, found, format_name=FILLED)
-        elif format_name == IMPORTED:
-            found = list(imported_rows(store.imported.all()))
-            rows = write_rows(out, found, format_name=IMPORTED)
-        else:
-            rows = write_export(out, store.reports.votes(source=source), format_name=format_name)
-    tell(f"{rows} rows written to {out}.")
-
-
-@cli.command(cls=SectionedCommand)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @settings_options(*STORE, "max_staleness", "loss", "label_smoothing", "ties", "fill")
 def status(settings: Settings, as_json: bool) -> None:
@@ -249,6 +206,7 @@ def _written(at: float, *, now: float) -> str:
 
 cli.add_command(backup)
 cli.add_command(restore)
+cli.add_command(export)
 cli.add_command(raters)
 cli.add_command(gold)
 cli.add_command(prompts)

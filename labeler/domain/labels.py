@@ -19,7 +19,7 @@ the loss summed over the opinions, one by one; only the model has to read the pa
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol, TypeVar
 
 from labeler.domain.states import Choice, Source
 
@@ -62,6 +62,21 @@ class Opinion:
     source: Source = Source.HUMAN
     probability: float | None = None
     reliability: float = 1.0
+
+
+class Choosing(Protocol):
+    """An opinion, or a vote of the database: what was chosen, and whether a person chose it."""
+
+    @property
+    def choice(self) -> Choice:
+        """What was chosen."""
+
+    @property
+    def source(self) -> Source:
+        """Who chose it."""
+
+
+Voice = TypeVar("Voice", bound=Choosing)
 
 
 @dataclass(frozen=True)
@@ -114,7 +129,7 @@ def combine(opinions: Sequence[Opinion], rules: VoteRules) -> Preference | None:
     """
     said = [
         (weight, shares)
-        for opinion in _heard(opinions)
+        for opinion in heard(opinions)
         if (shares := _shares(opinion, rules)) is not None
         and (weight := _weight(opinion, rules)) > 0
     ]
@@ -128,7 +143,7 @@ def combine(opinions: Sequence[Opinion], rules: VoteRules) -> Preference | None:
     )
 
 
-def _heard(opinions: Sequence[Opinion]) -> list[Opinion]:
+def heard(opinions: Sequence[Voice]) -> list[Voice]:
     """Those that say something: people's if there is one, else the judge's."""
     speaking = [opinion for opinion in opinions if opinion.choice is not Choice.SKIP]
     people = [opinion for opinion in speaking if opinion.source is Source.HUMAN]

@@ -27,6 +27,7 @@ from labeler.store.rating.queue import Queue
 from labeler.store.rating.votes import Votes
 from labeler.store.views.changes import Changes
 from labeler.store.views.dashboard import Dashboard
+from labeler.store.views.exported import Exports
 from labeler.store.views.history import History
 from labeler.store.views.labelled import Labelled
 from labeler.store.views.reports import Reports
@@ -60,6 +61,7 @@ class Store:
         self.changes = Changes(database)
         self.runs = Runs(database)
         self.reports = Reports(database)
+        self.exports = Exports(database)
         self.dashboard = Dashboard(database)
         self.labelled = Labelled(database)
 

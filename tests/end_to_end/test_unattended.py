@@ -22,7 +22,7 @@ import pytest
 
 from labeler.store import Store, open_store
 from labeler.store.tables import Run as UnattendedRun
-from labeler.store.views.reports import VoteRow
+from labeler.store.views.exported import VoteRow
 from tests.support.patience import wait_until
 from tests.support.service import Client, Service, settings_environment
 from tests.support.store import alarms

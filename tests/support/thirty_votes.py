@@ -19,7 +19,7 @@ from typing import Any
 from playwright.sync_api import BrowserContext, Page, expect
 
 from labeler.store import open_store
-from labeler.store.views.reports import VoteRow
+from labeler.store.views.exported import VoteRow
 from tests.support.browser import chromium
 from tests.support.page import RaterAtPage, Shown
 from tests.support.patience import wait_until

@@ -17,6 +17,15 @@ LEFT_RIGHT = "left", "right"
 MIN_META = frozenset(
     ("id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time", "agreement")
 )
+# Who says what our own exports have for suggestions and predictions: votes, which are data there.
+OURS = "livedpo"
+# By choice the metadata of our records that counts the votes for it.
+VOTES = {
+    Choice.A: "votes_a",
+    Choice.B: "votes_b",
+    Choice.TIE: "votes_tie",
+    Choice.BOTH_BAD: "votes_both_bad",
+}
 _REPLIES = "response_a", "response_b"
 
 
@@ -32,7 +41,10 @@ def label_studio_task(row: Row) -> list[Said]:
     """A task with its annotations, each an opinion of its own."""
     data = _data(row)
     prompt, said = _asked(data), []
-    for annotation in row.get("annotations") or row.get("completions") or []:
+    annotations = row.get("annotations") or row.get("completions") or []
+    if not annotations and (annotations := _our_votes(row)):
+        data |= {name: _spoken(data[name]) for name in _REPLIES}
+    for annotation in annotations:
         if annotation.get("was_cancelled") or annotation.get("skipped"):
             continue
         results = annotation.get("result") or []
@@ -53,6 +65,17 @@ def label_studio_short(row: Row) -> list[Said]:
     if not values:
         values = [{"choices": [_choice_column(row)]}]
     return _opinions(row, prompt, values, str(row.get("id", "")))
+
+
+def _our_votes(row: Row) -> list[Row]:
+    """The votes of a task that we exported, as long as nobody has annotated it."""
+    said = row.get("predictions") or []
+    return [one for one in said if str(one.get("model_version", "")).startswith(f"{OURS}/")]
+
+
+def _spoken(text: str) -> dict[str, str]:
+    """A text of our own export as a reply, also where it looks like a message list."""
+    return {"role": "assistant", "content": text}
 
 
 def _order(results: list[Any]) -> list[str]:
@@ -163,7 +186,8 @@ def argilla_prompt(row: Row) -> Messages:
 def argilla_record(row: Row) -> list[Said]:
     """A record with its responses: a ranking, a label that names a reply, or ratings of each."""
     fields, responses = _record(row)
-    prompt, said, clear = argilla_prompt(row), [], not responses
+    prompt, clear = argilla_prompt(row), not responses
+    said: list[Said] = []
     for values in responses.values():
         found = _rated(fields, prompt, values)
         for value in values.values():
@@ -172,6 +196,24 @@ def argilla_record(row: Row) -> list[Said]:
         said += found
     if not clear:
         raise ValueError("no question of the record compares its replies")
+    return said
+
+
+def is_our_record(row: Row) -> bool:
+    """Whether it is a record of an export of ours, to which nobody has responded."""
+    suggested = row.get("suggestions")
+    said = suggested.values() if isinstance(suggested, dict) and not row.get("responses") else []
+    return any(isinstance(one, dict) and one.get("agent") == OURS for one in said)
+
+
+def our_record(row: Row) -> list[Said]:
+    """A record of an export of ours: its metadata counts the votes."""
+    fields, metadata = folded(row["fields"]), row["metadata"]
+    prompt, texts = prompt_of(fields), [_spoken(fields[name]) for name in _REPLIES]
+    said: list[Said] = []
+    for choice, name in VOTES.items():
+        votes = int(metadata.get(name) or 0)
+        said += [compared(prompt, (texts[0], texts[1]), _REPLIES, choice)] * votes
     return said
 
 

@@ -97,7 +97,9 @@ def vote(row: Row) -> list[Said]:
     """Our own raw export: two replies in stored order, and a choice."""
     if row.get("superseded_by") or row.get("set_aside"):
         return []
-    first, second = (_only_reply(row.get(name), name) for name in ("response_a", "response_b"))
+    # Our own texts are what was said, also where they look like a message list.
+    reply = checked_text if "vote_id" in row else _only_reply
+    first, second = (reply(row.get(name), name) for name in ("response_a", "response_b"))
     try:
         opinion = Opinion(
             choice=Choice(str(row["choice"]).strip().lower()),
@@ -124,7 +126,7 @@ def filled(row: Row) -> list[Said]:
 
     Its weight says how much it counts beside a vote.
     """
-    first, second = (_only_reply(row.get(name), name) for name in ("response_a", "response_b"))
+    first, second = (checked_text(row.get(name), name) for name in ("response_a", "response_b"))
     probability, weight = float(row["probability"]), float(row.get("weight", 1.0))
     if not 0.0 <= probability <= 1.0 or not 0.0 <= weight < float("inf"):
         raise ValueError("'probability' is not between 0 and 1, or 'weight' no positive number")

@@ -80,8 +80,11 @@ SHAPES = (
     ),
     Shape(
         "Label Studio tasks",
-        lambda row: _is_object(row, "data") and ("annotations" in row or "completions" in row),
-        ("data", "annotations", "completions"),
+        lambda row: (
+            _is_object(row, "data")
+            and bool(row.keys() & {"annotations", "completions", "predictions"})
+        ),
+        ("data", "annotations", "completions", "predictions"),
         annotation.label_studio_prompt,
         annotation.label_studio_task,
     ),
@@ -91,6 +94,13 @@ SHAPES = (
         (),
         annotation.label_studio_prompt_of_short,
         annotation.label_studio_short,
+    ),
+    Shape(
+        "livedpo pairs as Argilla records",
+        lambda row: _is_object(row, "fields", "metadata") and annotation.is_our_record(row),
+        ("fields", "metadata"),
+        annotation.argilla_prompt,
+        annotation.our_record,
     ),
     Shape(
         "Argilla records",

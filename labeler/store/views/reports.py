@@ -1,4 +1,4 @@
-"""Read-only views over the whole store: the counts for `status` and the rows for exports."""
+"""Read-only views over the whole store, such as the counts for `status`."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +8,6 @@ from sqlmodel import Session, col, func, select
 from labeler.domain.alarms import Disk, alarms
 from labeler.domain.judge_report import JudgeReport
 from labeler.domain.labels import NO_TIES, VoteRules, trainable
-from labeler.domain.messages import Messages
 from labeler.domain.rules import DueRules
 from labeler.domain.standstill import Standstill
 from labeler.domain.states import PairState, RaterRole, Source, UpdateState
@@ -23,7 +22,6 @@ from labeler.store.rating.checks import free_slots, outstanding, standing_votes
 from labeler.store.rating.pairs import count_ready
 from labeler.store.records import EndedUpdate, LoopState
 from labeler.store.tables import (
-    Pair,
     PolicyVersion,
     ProcessState,
     Prompt,
@@ -42,21 +40,11 @@ from labeler.store.views.counts import (
     pairs_by_state,
     written_at,
 )
-from labeler.store.views.filled import FilledRow, fill_report, filled_pairs
+from labeler.store.views.exported import VoteRow, vote_rows
+from labeler.store.views.filled import fill_report
 from labeler.store.views.health import facts
 from labeler.store.views.run_facts import RunFacts, run_facts
 from labeler.store.views.standstill import standstill
-
-
-@dataclass(frozen=True)
-class VoteRow:
-    """A vote with everything that an export tells of it."""
-
-    vote: Vote
-    pair: Pair
-    messages: Messages
-    rater: str
-    superseded_by: str | None
 
 
 @dataclass(frozen=True)
@@ -131,6 +119,12 @@ class Reports:
                 votes=count(session, Vote),
                 written_at=written_at(session),
             )
+
+    def drawing(self) -> dict[str, Any] | None:
+        """How replies are drawn, as the worker said last; None before it has."""
+        with self._database.read() as session:
+            service = session.get(Service, 1)
+            return service.drawing if service else None
 
     def alarms(self, *, now: float, disk: Disk | None) -> list[str]:
         """What those who run the service should look at; `disk` is that of the data dir."""
@@ -246,39 +240,8 @@ class Reports:
 
     def votes(self, *, source: Source | None = None) -> list[VoteRow]:
         """Every vote, oldest first, undone ones too; of one source if given."""
-        rows = (
-            select(Vote, Pair, Prompt, Rater)
-            .join(Pair, col(Pair.id) == col(Vote.pair_id))
-            .join(Prompt, col(Prompt.id) == col(Pair.prompt_id))
-            .join(Rater, col(Rater.id) == col(Vote.rater_id))
-            .order_by(col(Vote.created_at), col(Vote.id))
-        )
-        if source is not None:
-            rows = rows.where(col(Vote.source) == source)
         with self._database.read() as session:
-            found = list(session.exec(rows))
-        successors = _successors([vote for vote, *_ in found])
-        return [
-            VoteRow(vote, pair, prompt.messages, rater.name, successors.get(vote.id))
-            for vote, pair, prompt, rater in found
-        ]
-
-    def filled(self) -> list[FilledRow]:
-        """Every pair that nobody rated and an update was trained on."""
-        with self._database.read() as session:
-            return filled_pairs(session)
-
-
-def _successors(votes: list[Vote]) -> dict[str, str]:
-    """For each undone vote the one that replaced it, or the id of the undo if none has yet."""
-    found: dict[str, str] = {}
-    next_vote: dict[tuple[int, int], str] = {}
-    for vote in reversed(votes):
-        place = vote.pair_id, vote.rater_id
-        if vote.superseded_by is not None:
-            found[vote.id] = next_vote.get(place, vote.superseded_by)
-        next_vote[place] = vote.id
-    return found
+            return list(vote_rows(session, source=source))
 
 
 def _pairs(session: Session) -> dict[str, int]:

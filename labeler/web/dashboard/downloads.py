@@ -23,7 +23,7 @@ from fastapi.responses import Response, StreamingResponse
 from labeler.config.load import PREFIX
 from labeler.config.settings import Settings
 from labeler.domain.errors import BadInput, LivedpoError
-from labeler.files.export import FORMATS
+from labeler.files.export.formats import FORMATS
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ def download_routes(settings: Settings) -> APIRouter:
     """The routes. One export is made at a time."""
     routes = APIRouter()
     turn = threading.Lock()
-    offered = json.dumps([[name, format.about] for name, format in FORMATS.items()])
+    offered = json.dumps([[name, form.title, form.about] for name, form in FORMATS.items()])
 
     @routes.get("/page/dashboard/formats.js")
     def formats() -> Response:
@@ -52,13 +52,14 @@ def download_routes(settings: Settings) -> APIRouter:
             file, size = _exported(settings, format, labels)
         finally:
             turn.release()
-        name = f"livedpo-{format}-{labels}.jsonl"
+        name = f"livedpo-{format}-{labels}{FORMATS[format].ending}"
         headers = {
             "content-disposition": f'attachment; filename="{name}"',
             "content-length": str(size),
             "cache-control": "no-store",
         }
-        return StreamingResponse(_chunks(file), media_type="application/jsonl", headers=headers)
+        kind = "application/" + FORMATS[format].ending.removeprefix(".")
+        return StreamingResponse(_chunks(file), media_type=kind, headers=headers)
 
     return routes
 
@@ -66,7 +67,7 @@ def download_routes(settings: Settings) -> APIRouter:
 def _exported(settings: Settings, format_name: str, labels: str) -> tuple[BinaryIO, int]:
     """The export as an open file without a name, and its bytes. Raises LivedpoError."""
     with tempfile.TemporaryDirectory(dir=settings.data_dir, prefix=".export-") as folder:
-        out = Path(folder) / "labels.jsonl"
+        out = Path(folder) / f"labels{FORMATS[format_name].ending}"
         command = [sys.executable, "-m", "labeler.cli.main", "export", str(out)]
         options = ["--format", format_name, "--labels", labels]
         # In the environment, for a command line can be read by everybody on the machine.

@@ -9,9 +9,8 @@ const WHOSE = { all: "from people and the judge", human: "from people", judge: "
 export function showDownloads() {
   document.getElementById("downloads").hidden = false;
   const whose = element("select", { id: "whose", class: "field" }, ...Object.entries(WHOSE).map(([value, name]) => element("option", { value }, name)));
-  const links = FORMATS.map(([format, about]) => {
-    const name = format[0].toUpperCase() + format.slice(1);
-    const link = element("a", { class: "button", download: "" }, name);
+  const links = FORMATS.map(([format, title, about]) => {
+    const link = element("a", { class: "button", download: "" }, title);
     const aim = () => link.setAttribute("href", at(`/export/${format}?labels=${whose.value}`));
     aim();
     whose.addEventListener("change", aim);

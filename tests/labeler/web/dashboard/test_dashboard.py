@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from labeler.config.settings import Settings
-from labeler.files.export import FORMATS
+from labeler.files.export.formats import FORMATS
 from labeler.store import Store
 from labeler.store.database import Database
 from labeler.store.tables import PolicyVersion, Vote
@@ -197,7 +197,7 @@ def test_an_export_comes_as_a_file_and_leaves_none_behind(
 def test_the_page_is_told_of_every_format(client: httpx.Client) -> None:
     module = client.get("/page/dashboard/formats.js").text
     offered = json.loads(module.removeprefix("export const FORMATS = ").rstrip(";\n"))
-    assert offered == [[name, format.about] for name, format in FORMATS.items()]
+    assert offered == [[name, form.title, form.about] for name, form in FORMATS.items()]
 
 
 def test_the_first_account_is_an_admins_and_then_people_log_in(client: httpx.Client) -> None:

@@ -1,24 +1,34 @@
 """What an export holds, row by row."""
 
+import gc
 import json
 from pathlib import Path
 
 import datasets
+import pyarrow
 import pytest
+from pyarrow import parquet
+from sqlalchemy import insert
 
+from labeler.config.parts.sampling import Sampling
 from labeler.domain.errors import BadInput, LivedpoError
-from labeler.domain.labels import VoteRules
-from labeler.domain.states import PairState, Purpose
-from labeler.files.export import FILLED, FORMATS, filled_rows, write_export
+from labeler.domain.labels import LOGPS_AT, VoteRules
+from labeler.domain.states import PairState, Purpose, RaterRole, Source
+from labeler.files.export.formats import FILLED, FORMATS, Wanted
+from labeler.files.export.ours import filled_rows
+from labeler.files.export.write import write_export
 from labeler.files.pairs import read_pairs
 from labeler.store import Store
 from labeler.store.database import Database
 from labeler.store.records import Ballot
-from labeler.store.tables import FilledPair, Pair
+from labeler.store.tables import FilledPair, Pair, Rater, Vote
+from labeler.store.views.exported import AT_ONCE
+from tests.support.busy import fill_busy
 from tests.support.command import livedpo
-from tests.support.store import add, change, lease, open_update, undo, vote_on
+from tests.support.store import add, change, lease, open_update, undo, vote, vote_on
 from tests.support.tiny import fill
 
+PAIRS = 40
 RAW_COLUMNS = [
     "vote_id",
     "pair_id",
@@ -60,7 +70,7 @@ def rated(store: Store) -> Store:
 
 
 def exported(store: Store, out: Path, format_name: str) -> list[dict[str, object]]:
-    count = write_export(out, store.reports.votes(), format_name=format_name)
+    count = write_export(out, Wanted(store), format_name=format_name).rows
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     assert len(rows) == count
     return rows
@@ -125,9 +135,8 @@ def test_parquet_and_folder_load_with_datasets(
     rated: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
-    votes = rated.reports.votes()
-    write_export(tmp_path / "out.parquet", votes, format_name="preference")
-    write_export(tmp_path / "out", votes, format_name="raw")
+    write_export(tmp_path / "out.parquet", Wanted(rated), format_name="preference")
+    write_export(tmp_path / "out", Wanted(rated), format_name="raw")
     table = datasets.Dataset.from_parquet(
         str(tmp_path / "out.parquet"), cache_dir=str(tmp_path / "cache")
     )
@@ -139,6 +148,112 @@ def test_parquet_and_folder_load_with_datasets(
     assert "livedpo" in (tmp_path / "out" / "README.md").read_text()
 
 
+def test_two_tables_can_be_joined_whatever_the_first_leaves_empty(
+    store: Store, tmp_path: Path
+) -> None:
+    fill(store, 2)
+    for number, said in enumerate(({}, {"reasons": ["clear"], "comment": "Yes.", "seconds": 2.0})):
+        vote(store, 1, now=1002.0 + number, **said)
+        write_export(tmp_path / f"{number}.parquet", Wanted(store), format_name="raw")
+    first, second = (parquet.read_table(tmp_path / f"{n}.parquet") for n in range(2))
+    assert first.schema.equals(second.schema)
+    joined = pyarrow.concat_tables([first, second]).to_pylist()
+    assert [row["reasons"] for row in joined] == [[], [], ["clear"]]
+    assert {name: str(first.schema.field(name).type) for name in ("reasons", "comment")} == {
+        "reasons": "list<element: string>",
+        "comment": "string",
+    }
+
+
+def test_a_table_has_all_that_is_known_of_how_responses_were_drawn(
+    rated: Store, database: Database, tmp_path: Path
+) -> None:
+    drawn = {
+        **Sampling().model_dump(),
+        **{LOGPS_AT: 0.7, "seed": 2**31 - 1, "sampling_dtype": "bfloat16"},
+        **{"acquisition": "random", "candidates": 4, "candidate_pair": "best_worst"},
+    }
+    change(database, Pair, 1, sampling=drawn)
+    change(database, Pair, 2, sampling={})
+    write_export(tmp_path / "out.parquet", Wanted(rated), format_name="raw")
+    rows = {row["pair_id"]: row for row in parquet.read_table(tmp_path / "out.parquet").to_pylist()}
+    assert rows[1]["sampling"] == drawn
+    assert set(rows[2]["sampling"].values()) == {None}
+
+
+def test_what_some_readers_take_for_the_end_of_a_line_is_escaped(
+    store: Store, database: Database, tmp_path: Path
+) -> None:
+    fill(store, 1)
+    odd = "one\u2028two\u2029three\x85four\x0bfive"
+    change(database, Pair, 1, response_a=odd)
+    vote(store, 1)
+    write_export(tmp_path / "out.jsonl", Wanted(store), format_name="raw")
+    text = (tmp_path / "out.jsonl").read_text()
+    assert len(text.splitlines()) == 1
+    assert "\\u2028" in text
+    assert json.loads(text)["response_a"] == odd
+
+
+def test_however_many_votes_there_are_only_some_are_in_memory(
+    store: Store, database: Database
+) -> None:
+    fill(store, PAIRS)
+    said = {"rater_id": store.raters.local(now=1.0), "choice": "a", "shown_left": "a"}
+    said |= {"source": "human", "staleness": 0, "reasons": [], "superseded_by": "u"}
+    votes = range(4 * AT_ONCE)
+    undone = [
+        said | {"id": f"v{n}", "pair_id": 1 + n % PAIRS, "created_at": 1000.0 + n} for n in votes
+    ]
+    with database.write() as session:
+        session.execute(insert(Vote), undone)
+    passed, most = [], 0
+    for row in FORMATS["raw"].rows(Wanted(store)):
+        passed.append(row["superseded_by"])
+        if len(passed) % AT_ONCE == 0:
+            most = max(most, sum(isinstance(each, Vote) for each in gc.get_objects()))
+    assert passed == [*(f"v{n}" for n in votes[PAIRS:]), *["u"] * PAIRS]
+    assert most <= 2 * AT_ONCE
+
+
+def test_the_folder_s_card_says_where_the_labels_come_from(
+    store: Store, database: Database, tmp_path: Path
+) -> None:
+    store.versions.adopt_base(base="/home/ann/models/smol", fingerprint="test", now=1.0)
+    fill_busy(database, votes=200, now=1_800_000_000.0)
+    write_export(tmp_path / "out", Wanted(store, Source.HUMAN), format_name="preference")
+    card = (tmp_path / "out" / "README.md").read_text()
+    human = [row for row in store.exports.votes(source=Source.HUMAN) if not row.superseded_by]
+    for words in (
+        "The policy is smol, tuned",
+        f"{len(human)} votes of 4 people: ",
+        "Raters agree: unknown, because no pair was rated by two people",
+        "- Version 3 (retired): 32 labels, from version 2",
+        "- Version 4 (rejected): 32 labels, from version 3",
+        "held back: it moved 0.34 nats a token",
+        "from 2027-01-",
+        "configs:\n- config_name: default\n",
+        "- `chosen`\n",
+    ):
+        assert words in card
+    assert "of a judge" not in card
+
+
+def test_a_judge_s_vote_counts_only_where_no_person_has_spoken(
+    store: Store, database: Database, tmp_path: Path
+) -> None:
+    fill(store, 1)
+    vote(store, 1, "tie")
+    judge = Rater(name="starter", role=RaterRole.JUDGE, created_at=1.0)
+    add(database, judge)
+    said = {"id": "j", "pair_id": 1, "rater_id": 2, "choice": "a", "shown_left": "a"}
+    add(database, Vote(**said, source=Source.JUDGE, staleness=0, created_at=2000.0))
+    with pytest.raises(LivedpoError, match="no labels"):
+        exported(store, tmp_path / "all.jsonl", "preference")
+    out = tmp_path / "judge.jsonl"
+    assert write_export(out, Wanted(store, Source.JUDGE), format_name="preference").rows == 1
+
+
 def test_an_existing_file_is_replaced_but_a_folder_is_not_touched(
     rated: Store, tmp_path: Path
 ) -> None:
@@ -147,7 +262,7 @@ def test_an_existing_file_is_replaced_but_a_folder_is_not_touched(
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("precious")
     with pytest.raises(BadInput, match="exists already"):
-        write_export(tmp_path / "mine", rated.reports.votes(), format_name="raw")
+        write_export(tmp_path / "mine", Wanted(rated), format_name="raw")
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "precious"
 
 
@@ -155,10 +270,10 @@ def test_an_ending_that_is_not_known_and_a_place_that_cannot_be_written_are_one_
     rated: Store, tmp_path: Path
 ) -> None:
     with pytest.raises(BadInput, match=r"\.xlsx"):
-        write_export(tmp_path / "out.xlsx", rated.reports.votes(), format_name="raw")
+        write_export(tmp_path / "out.xlsx", Wanted(rated), format_name="raw")
     (tmp_path / "file").write_text("")
     with pytest.raises(LivedpoError, match="cannot be written"):
-        write_export(tmp_path / "file" / "out.jsonl", rated.reports.votes(), format_name="raw")
+        write_export(tmp_path / "file" / "out.jsonl", Wanted(rated), format_name="raw")
 
 
 def test_an_edit_is_chosen_over_what_it_was_made_of(store: Store, tmp_path: Path) -> None:
@@ -194,13 +309,13 @@ def test_checks_and_pairs_set_aside_are_in_raw_only(
 def test_pairs_that_nobody_rated_are_written_only_where_they_are_asked_for_by_name(
     rated: Store, database: Database, tmp_path: Path
 ) -> None:
-    before = {name: list(each.rows(rated.reports.votes())) for name, each in FORMATS.items()}
+    before = {name: list(each.rows(Wanted(rated))) for name, each in FORMATS.items()}
     update = open_update(rated, labels_per_update=1)
     pair = {"first": "tea", "second": "no", "target": 0.8, "weight": 0.5}
     add(database, FilledPair(update_id=update, prompt_id=1, version_id=0, **pair))
-    after = {name: list(each.rows(rated.reports.votes())) for name, each in FORMATS.items()}
+    after = {name: list(each.rows(Wanted(rated))) for name, each in FORMATS.items()}
     assert after == before
-    [row] = filled_rows(rated.reports.filled())
+    [row] = filled_rows(rated.exports.filled())
     assert (row["response_a"], row["response_b"], row["probability"]) == ("tea", "no", 0.8)
     assert (row["weight"], row["policy_version"], row["used_in_update"]) == (0.5, 0, update)
     assert row["prompt"][-1]["role"] == "user"

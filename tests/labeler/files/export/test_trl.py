@@ -6,28 +6,39 @@ import datasets
 import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from labeler.files.export import write_export
+from labeler.files.export.formats import Wanted
+from labeler.files.export.write import write_export
 from labeler.store import Store
 from tests.support.store import vote
-from tests.support.tiny import fill
+from tests.support.tiny import add_pairs, fill
+
+TALK = [
+    {"role": "system", "content": "Be brief."},
+    {"role": "user", "content": "Tea?"},
+    {"role": "assistant", "content": "Yes."},
+    {"role": "user", "content": "How?"},
+]
 
 
 # TRL 1.16 on this transformers and torch warns about its own calls; nothing of ours is in them.
 @pytest.mark.filterwarnings("ignore::FutureWarning")
-@pytest.mark.parametrize("format_name", ["preference", "conversational"])
+@pytest.mark.parametrize("is_talk", [False, True])
 def test_trl_trains_on_an_export(
-    format_name: str, store: Store, tiny_policy: Path, tmp_path: Path
+    is_talk: bool, store: Store, tiny_policy: Path, tmp_path: Path
 ) -> None:
     from trl import DPOConfig, DPOTrainer
 
-    fill(store, 8)
+    fill(store, 7)
+    store.prompts.add([TALK if is_talk else TALK[-1:]], now=1.0)
+    add_pairs(store, 1)
     vote(store, 8)
     out = tmp_path / "pairs.jsonl"
-    assert write_export(out, store.reports.votes(), format_name=format_name) == 8
+    assert write_export(out, Wanted(store), format_name="preference").rows == 8
 
     rows = datasets.load_dataset(
         "json", data_files=str(out), split="train", cache_dir=str(tmp_path / "cache")
     )
+    assert {str(row["prompt"])[:1] for row in rows} == ({"["} if is_talk else {"Q", "H"})
     config = DPOConfig(
         output_dir=str(tmp_path / "trl"),
         max_steps=2,
