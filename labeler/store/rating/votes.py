@@ -5,6 +5,9 @@ sent twice (a double click, a retry after a lost answer) counts once. Sent with 
 answered with the one that is stored.
 """
 
+import math
+
+import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from labeler.domain import sides
@@ -55,7 +58,7 @@ class Votes:
             if refusal is not None or lease is None:
                 return Receipt(ballot.vote_id, saved=False, reason=refusal)
             pair = session.get_one(Pair, lease.pair_id)
-            vote = _vote(session, ballot, lease, pair, now)
+            vote = _vote(session, ballot, lease, pair, _after_the_last(session, lease, now))
             session.add(vote)
             lease.ended_at = now
             session.flush()
@@ -182,6 +185,16 @@ def _refusal(session: Session, lease: Lease | None, rater_id: int) -> str | None
         return TAKEN
     lease.slot, lease.ended_at = slot, None
     return None
+
+
+def _after_the_last(session: Session, lease: Lease, now: float) -> float:
+    """Now, or just after the last vote of this page where the clock was set back since.
+
+    An undo takes back the last vote, and goes by this time.
+    """
+    times = select(sa.func.max(Vote.created_at)).join(Lease, col(Lease.id) == col(Vote.lease_id))
+    last = session.exec(times.where(col(Lease.holder) == lease.holder)).one()
+    return now if last is None or last <= now else math.nextafter(last, math.inf)
 
 
 def _vote(session: Session, ballot: Ballot, lease: Lease, pair: Pair, now: float) -> Vote:

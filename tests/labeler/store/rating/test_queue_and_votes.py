@@ -11,7 +11,7 @@ from labeler.store.database import Database
 from labeler.store.rating.queue import MAX_HELD
 from labeler.store.records import Ballot
 from labeler.store.tables import Pair
-from tests.support.store import N, change, lease, make_version, second_rater, undo, vote_on
+from tests.support.store import N, change, lease, make_version, second_rater, undo, vote, vote_on
 from tests.support.tiny import add_pairs, fill, made_up_pair
 
 SECONDS = 60.0
@@ -234,6 +234,17 @@ def test_undo_goes_back_one_vote_at_a_time_and_ends_at_the_first(store: Store) -
     undone = [undo(store, f"u{n}", now=1010.0) for n in range(3)]
     sides = [one.pair.left if one.pair else None for one in undone]
     assert sides == [shown[1].left, shown[0].left, None]
+
+
+def test_undo_takes_back_the_last_vote_of_a_page_also_after_the_clock_was_set_back(
+    store: Store,
+) -> None:
+    fill(store, 2)
+    (first,) = vote(store, 1, now=5000.0)
+    (last,) = vote(store, 1, now=1400.0)
+    undo(store, now=1401.0)
+    undone = {row.vote.id: row.vote.superseded_by for row in store.reports.votes()}
+    assert undone == {first: None, last: "u"}
 
 
 def test_undo_touches_only_the_votes_of_its_own_page(store: Store) -> None:
