@@ -35,6 +35,11 @@ def move_to(session: Session, version: PolicyVersion, *, now: float) -> None:
     session.flush()
 
 
+def last_move(session: Session) -> int:
+    """The number of the last change of the live version; it grows with each."""
+    return session.exec(select(sa.func.max(LiveChange.id))).one() or 0
+
+
 def live_at(session: Session, at: float) -> int | None:
     """The number of the version that was live at a moment; of the first one if it was before."""
     changes = select(LiveChange.version_id)

@@ -156,19 +156,20 @@ class PastVote:
 class Claim:
     """An update that this worker holds. `attempt` fences off a worker that was taken for dead.
 
-    It must start from version `parent`, the live one. It trains on `labels`, the last `replayed` of
-    which were used before, and is judged on `held_out` (new to every version) and `remembered` (the
-    last ones that were used before). All are in the order of their pairs, one label a pair. `used`
-    is how many votes earlier updates used up, and `refusals` how many updates the gate has refused
-    since the live pointer moved. `weightless` are fresh votes that make no label, for their raters
-    weigh nothing, or they are ties that teach a reward model alone; they are used up with the
-    others.
+    It must start from version `parent`, which was live after the change of number `move`, the last
+    one. It trains on `labels`, the last `replayed` of which were used before, and is judged on
+    `held_out` (new to every version) and `remembered` (the last ones that were used before). All
+    are in the order of their pairs, one label a pair. `used` is how many votes earlier updates used
+    up, and `refusals` how many updates the gate has refused since the live pointer moved.
+    `weightless` are fresh votes that make no label, for their raters weigh nothing, or they are
+    ties that teach a reward model alone; they are used up with the others.
     """
 
     update_id: int
     attempt: int
     worker: str
     parent: int
+    move: int
     labels: list[TrainingLabel]
     held_out: list[TrainingLabel]
     remembered: list[TrainingLabel]

@@ -5,8 +5,9 @@ promoted, in the transaction that makes the new version live. A failed or reject
 bookkeeping to give its labels back: they were never marked.
 
 An update trains from the version that is live when it is claimed. If somebody makes another version
-live meanwhile, it is given back untouched and starts again from that one; only people move the live
-pointer while an update runs, so this ends.
+live meanwhile, it is given back untouched and starts again, also where the first one is live again
+by then: a version that had been refused may have used up some of its labels. Only people move the
+live pointer while an update runs, so this ends.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,7 @@ from labeler.store.database import Database
 from labeler.store.learning.label_selection import ALL_ALIKE, listed_labels, new_votes, write_list
 from labeler.store.learning.rounds import is_over, pairs_left
 from labeler.store.learning.versions import new_row
-from labeler.store.live_version import live_id, move_to
+from labeler.store.live_version import last_move, live_id, move_to
 from labeler.store.rating.pairs import add_pairs, retire_old_pairs
 from labeler.store.records import Claim, ClaimLostError, NewPair, NewVersion
 from labeler.store.tables import (
@@ -280,6 +281,7 @@ def _claim(
         attempt=update.attempt + 1,
         worker=worker,
         parent=parent,
+        move=last_move(session),
         labels=train + replay,
         held_out=held_out,
         remembered=remembered,
@@ -318,9 +320,9 @@ def _held(session: Session, claim: Claim) -> Update:
 
 
 def _can_go_on(session: Session, claim: Claim, version: NewVersion | None = None) -> bool:
-    """Whether the claim's version is live still, and the number of the new one is not taken."""
+    """Whether no version went live since the claim, and the number of the new one is not taken."""
     taken = version is not None and session.get(PolicyVersion, version.id) is not None
-    return live_id(session) == claim.parent and not taken
+    return last_move(session) == claim.move and not taken
 
 
 def _give_back(update: Update) -> None:

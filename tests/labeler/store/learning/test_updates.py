@@ -226,6 +226,29 @@ def test_a_released_update_is_open_again_and_loses_no_attempt(store: Store) -> N
     assert claim(store).attempt == 1
 
 
+def test_labels_that_a_refused_version_used_up_meanwhile_are_not_used_a_second_time(
+    store: Store,
+) -> None:
+    """The refused one is made live by hand and left again, while the next update trains."""
+    tried = vote(store, N)
+    open_update(store)
+    store.updates.reject(claim(store), version(1), reason="worse", now=1012.0)
+    vote(store, N, now=1013.0)
+    open_update(store, now=1014.0)
+    training = claim(store, now=1015.0)
+    assert {vote_id for label in training.labels for vote_id in label.vote_ids} > set(tried)
+    store.versions.make_live_again(1, now=1016.0)
+    store.versions.make_live_again(0, now=1017.0)
+    with pytest.raises(ClaimLostError):
+        promote(store, training, 2, now=1018.0)
+    again = claim(store, now=1019.0)
+    assert {vote_id for label in again.labels for vote_id in label.vote_ids}.isdisjoint(tried)
+    promote(store, again, 2, now=1020.0)
+    used = {row.vote.id: row.vote.used_in_update for row in store.reports.votes()}
+    assert {used.pop(vote_id) for vote_id in tried} == {1}
+    assert set(used.values()) == {2}
+
+
 def test_a_failed_update_is_tried_again_after_a_back_off_that_doubles(store: Store) -> None:
     vote(store, N)
     now = 1010.0
