@@ -24,6 +24,7 @@ from labeler.files.reading.shapes import Shape, shape_of
 MAX_REASONS, MAX_LINES = 5, 3  # named in a sentence
 MAX_COLUMNS = 6
 MAX_EXAMPLE_CHARS = 60
+MAX_REASON_CHARS = 600  # it may quote the row
 
 
 class Asked(NamedTuple):
@@ -121,7 +122,7 @@ def read(
         try:
             taken.append(_taken(value, reading, take))
         except ValueError as error:
-            reading.bad_lines.append((number, str(error)))
+            reading.bad_lines.append((number, _cut(str(error), MAX_REASON_CHARS)))
     if reading.rows and (missing := set(names) - reading.mapped):
         name = names[min(missing)]
         raise BadInput(f"{source} has no column '{name}', which --map names.")
@@ -222,10 +223,10 @@ def _verdict(said: Said) -> str:
     return f': "{better}" over "{worse}"'
 
 
-def _cut(text: str) -> str:
-    """The text on one line, at most so long."""
+def _cut(text: str, most: int = MAX_EXAMPLE_CHARS) -> str:
+    """The text on one line, at most so many characters of it."""
     words = " ".join(text.split())
-    return words if len(words) <= MAX_EXAMPLE_CHARS else words[: MAX_EXAMPLE_CHARS - 1] + "…"
+    return words if len(words) <= most else words[: most - 1] + "…"
 
 
 _BARE = Shape("texts", lambda _: True, PROMPT, lambda row: waiting(conversation(row["prompt"])))

@@ -522,3 +522,11 @@ def test_ratings_of_each_reply_rank_them(tmp_path: Path) -> None:
     }
     (pair,) = read_pairs(write(tmp_path, record), VoteRules()).pairs
     assert (pair.response_b, pair.said.target) == ("Boil.", 0.0)
+
+
+def test_a_reason_is_short_however_much_of_the_row_it_quotes(tmp_path: Path) -> None:
+    battle = {"conversation_a": [*TEA, GOOD], "conversation_b": [*TEA, BAD], "winner": "x" * 9_000}
+    with pytest.raises(BadInput) as refused:
+        read_pairs(write(tmp_path, battle), VoteRules())
+    assert "xxx…" in str(refused.value)
+    assert len(str(refused.value)) < 1_000
