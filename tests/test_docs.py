@@ -52,15 +52,16 @@ COMMANDS = dict(commands(cli))
 
 
 def flags() -> set[str]:
-    """The options of all commands, and those of the benchmarks."""
+    """The options of all commands, and those of the benchmarks and the long runs."""
     ours = {
         flag
         for command in COMMANDS.values()
         for parameter in command.params
         for flag in (*parameter.opts, *parameter.secondary_opts)
     }
-    benchmarks = "\n".join(path.read_text() for path in ROOT.glob("tests/benchmarks/**/*.py"))
-    return ours | set(re.findall(r'"(--[a-z][a-z-]+)"', benchmarks)) | {"--help"}
+    files = [*ROOT.glob("tests/benchmarks/**/*.py"), *ROOT.glob("tests/faults/*.py")]
+    programs = "\n".join(path.read_text() for path in files)
+    return ours | set(re.findall(r'"(--[a-z][a-z-]+)"', programs)) | {"--help"}
 
 
 def code(text: str) -> list[str]:

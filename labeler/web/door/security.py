@@ -30,6 +30,7 @@ from labeler.web.door.person import Person
 from labeler.web.door.sessions import Sessions
 
 MAX_BODY_BYTES = 256 * 1024
+MAX_LENGTH_DIGITS = 20  # as HTTP servers have it; Python reads no number of thousands
 PERSON_HEADER = "x-livedpo-person"
 MAX_LOOKUPS = 8  # threads of their own, so that nobody waits behind votes that wait to be written
 LOG_IN = "Log in to continue."
@@ -112,7 +113,7 @@ class Guard:
         if headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
             return _no(415, "The body must be application/json.")
         length = headers.get("content-length", "")
-        if not (length.isascii() and length.isdecimal()):
+        if not (length.isascii() and length.isdecimal() and len(length) <= MAX_LENGTH_DIGITS):
             return _no(411, "The request must state the length of its body.")
         if int(length) > MAX_BODY_BYTES:
             return _no(413, f"The body is larger than {MAX_BODY_BYTES} bytes.")
