@@ -7,7 +7,7 @@ PROCESSES := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 PARALLEL := -n $(PROCESSES) --maxprocesses 5 --dist loadfile --no-loadscope-reorder
 
 .PHONY: serve test check lint format starter bench bench-update bench-sampling bench-loop bench-real bench-gpu bench-gate \
-	bench-judge bench-learned bench-asking bench-steps bench-load evidence follow fuzz browser clean
+	bench-judge bench-learned bench-asking bench-steps bench-load evidence follow soak-store fuzz browser clean
 
 # `make serve POLICY=smollm2` starts a real model. A named policy gets a data dir of its own.
 serve: .venv/.serve $(if $(filter smollm2,$(POLICY)),.venv/.smollm2)
@@ -85,6 +85,10 @@ evidence: .venv/.test
 # Whether a policy follows five simple tastes, after how many votes. Hours on a real model, resumable.
 follow: .venv/.test
 	$(BIN)/python -m tests.benchmarks.follow $(ARGS)
+
+# A million steps of the store beside its model: hours, resumable, with its failing seeds kept.
+soak-store: .venv/.test
+	$(BIN)/python -m tests.faults.soak_store $(ARGS)
 
 # A hundred thousand files and requests of all kinds; `make fuzz ARGS="--examples 1000"` takes fewer.
 fuzz: .venv/.test
