@@ -10,7 +10,7 @@ from labeler.store import Store
 from labeler.store.database import Database
 from tests.support.model.machine import StoreMachine
 
-RUNS = 20
+RUNS = 16
 RULES = 80
 
 

@@ -1,34 +1,19 @@
-"""What raters do: take pairs, vote, edit, undo, come back late, and leave."""
+"""What raters do besides: undo, give pairs back, leave, and ask prompts of their own."""
 
-import math
-import random
 from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from labeler.domain.errors import BadInput
-from labeler.domain.rules import CheckRules
-from labeler.domain.states import Choice, PairState, Purpose, Source
+from labeler.domain.states import PairState, Purpose
 from labeler.store import Store
 from labeler.store.database import Database
-from labeler.store.records import Ballot
-from tests.support.model.rows import Lease, Pair, Vote, rows_of
-from tests.support.model.rules import (
-    can_revive,
-    end,
-    has_room,
-    live,
-    may_be_handed,
-    may_check,
-    settle,
-    staleness,
-    standing,
-    wait_again,
-)
+from tests.support.model.hands import Hands, page_of
+from tests.support.model.rows import Lease, Pair, Vote
+from tests.support.model.rules import end, has_room, live, wait_again
 from tests.support.model.world import (
     LEASE_SECONDS,
-    World,
     choose,
     clocks,
     deaths,
@@ -38,241 +23,13 @@ from tests.support.model.world import (
     waits,
 )
 
-MAX_HELD = 64
-MAX_READY = 10
-CHECKS = CheckRules(gold_share=0.4, repeat_share=0.2)
-choices = st.sampled_from(["left", "right", "left", "right", "tie", "both_bad", "skip"])
 
-
-class People(World):
-    """Raters, each with two pages."""
+class People(Hands):
+    """Raters, each with two pages. `undos` are all that they ever sent."""
 
     def __init__(self, store: Store, database: Database) -> None:
         super().__init__(store, database)
-        self.ballots: list[tuple[int, Ballot]] = []
         self.undos: list[dict[str, Any]] = []
-        self.asks: dict[str, tuple[int, int]] = {}  # by ask the rater, and the pair
-
-    @rule(
-        who=raters,
-        page=pages,
-        wanted=st.integers(0, 3),
-        knows=st.sampled_from(["all", "all", "none", "some"]),
-        checked=st.booleans(),
-        wait=waits,
-        clock=clocks,
-        death=deaths,
-        seed=numbers,
-    )
-    def take_pairs(
-        self,
-        who: int,
-        page: int,
-        wanted: int,
-        knows: str,
-        checked: bool,
-        wait: float,
-        clock: float,
-        death: int | None,
-        seed: int,
-    ) -> None:
-        rater, holder = self.raters[who], _page(who, page)
-        own = [x for x in self.rows.leases.values() if (x.rater, x.holder) == (rater, holder)]
-        shown = {"all": own, "none": [], "some": own[::2]}[knows]
-        now = self.time(wait, clock)
-        with self.process(death) as call:
-            given = call(
-                self.store.queue.lease,
-                rater_id=rater,
-                holder=holder,
-                wanted=wanted,
-                shown=[lease.id for lease in shown],
-                seconds=LEASE_SECONDS,
-                now=now,
-                rng=random.Random(seed),
-                checks=CHECKS if checked else None,
-            )
-            if rater in self.disabled:
-                assert not given
-                return
-            self._revive(shown)
-            self._hand_out(rater, holder, own, wanted, now)
-            active = {lease.id for lease in self._active(rater, holder)}
-            assert {pair.lease_id for pair in given} == active - {lease.id for lease in shown}
-
-    def _active(self, rater: int, holder: str | None = None) -> list[Lease]:
-        return [
-            lease
-            for lease in self.rows.leases.values()
-            if lease.ended_at is None and lease.rater == rater and holder in (None, lease.holder)
-        ]
-
-    def _revive(self, shown: list[Lease]) -> None:
-        """Take up again what ran out and the page still shows."""
-        there = rows_of(self.database).leases
-        for lease in shown:
-            if lease.ended_at is not None and there[lease.id].ended_at is None:
-                assert can_revive(self.rows, lease)
-                lease.ended_at = None
-                wait_again(self.rows.pairs[lease.pair])
-        assert not any(can_revive(self.rows, lease) for lease in shown)
-
-    def _hand_out(self, rater: int, holder: str, own: list[Lease], wanted: int, now: float) -> None:
-        """New leases, as many as there can be, each on a pair that this rater may have."""
-        mine = [lease for lease in own if lease.ended_at is None]
-        for lease in mine:
-            lease.expires_at = now + LEASE_SECONDS
-        free = [p for p in self.rows.pairs.values() if may_be_handed(self.rows, p, rater)]
-        most = min(wanted - len(mine), MAX_HELD - len(self._active(rater)), len(free))
-        there = rows_of(self.database)
-        new = [lease for number, lease in there.leases.items() if number not in self.rows.leases]
-        assert len(new) == max(0, most)
-        for lease in new:
-            pair = self.rows.pairs.setdefault(lease.pair, there.pairs[lease.pair])
-            ordinary = may_be_handed(self.rows, pair, rater)
-            assert ordinary or may_check(self.rows, pair, rater)
-            until = now + LEASE_SECONDS
-            self.rows.leases[lease.id] = Lease(
-                lease.id, pair.id, rater, holder, lease.shown_left, now, until
-            )
-
-    @rule(
-        who=raters,
-        page=pages,
-        said=st.lists(choices, min_size=1, max_size=4),
-        edited=st.sampled_from([False, False, True]),
-        wait=waits,
-        clock=clocks,
-        death=deaths,
-    )
-    def rate(
-        self,
-        who: int,
-        page: int,
-        said: list[str],
-        edited: bool,
-        wait: float,
-        clock: float,
-        death: int | None,
-    ) -> None:
-        """Pairs, and a vote on each that the page has."""
-        taken = {"wanted": len(said), "knows": "all", "checked": edited, "seed": self.calls}
-        self.take_pairs(who=who, page=page, wait=wait, clock=clock, death=None, **taken)
-        held = self._active(self.raters[who], _page(who, page))
-        for lease, choice in zip(held, said, strict=False):
-            self._cast(lease.rater, lease, choice, edited, self.time(1.0, clock), death)
-
-    # So that they come as often as in life.
-    rate_more = rate_on = rate_further = rate
-
-    @precondition(lambda self: self.rows.leases)
-    @rule(
-        lease=numbers,
-        somebody_else=st.sampled_from([False, False, False, True]),
-        choice=choices,
-        edited=st.booleans(),
-        wait=waits,
-        clock=clocks,
-        death=deaths,
-    )
-    def vote(
-        self,
-        lease: int,
-        somebody_else: bool,
-        choice: str,
-        edited: bool,
-        wait: float,
-        clock: float,
-        death: int | None,
-    ) -> None:
-        on = choose(list(self.rows.leases.values()), lease)
-        rater = choose(self.raters, lease) if somebody_else else on.rater
-        self._cast(rater, on, choice, edited, self.time(wait, clock), death)
-
-    def _cast(
-        self, rater: int, lease: Lease, choice: str, edited: bool, now: float, death: int | None
-    ) -> None:
-        text = self.name("edit") if edited and choice in ("left", "right") else None
-        ballot = Ballot(self.name("vote"), lease.id, choice, edit=text, seconds=2.0)
-        self.ballots.append((rater, ballot))
-        self._send(rater, ballot, now, death)
-
-    @precondition(lambda self: self.ballots)
-    @rule(ballot=numbers, wait=waits, clock=clocks, death=deaths)
-    def send_a_vote_again(self, ballot: int, wait: float, clock: float, death: int | None) -> None:
-        """The answer got lost, or the process died before it."""
-        rater, sent = choose(self.ballots, ballot)
-        self._send(rater, sent, self.time(wait, clock), death)
-
-    def _send(self, rater: int, ballot: Ballot, now: float, death: int | None) -> None:
-        known, lease = self.rows.votes.get(ballot.vote_id), self.rows.leases.get(ballot.lease_id)
-        with self.process(death) as call:
-            receipt = call(self.store.votes.record, ballot, rater_id=rater, now=now)
-            assert receipt.saved == (known is not None or self._takes(lease, rater))
-            if receipt.saved and known is None and lease is not None:
-                self._count(ballot, lease, now)
-
-    def _takes(self, lease: Lease | None, rater: int) -> bool:
-        """Whether a vote of this rater on this lease must be saved."""
-        if lease is None or lease.rater != rater or rater in self.disabled:
-            return False
-        votes = standing(self.rows, lease.pair)
-        pair = self.rows.pairs[lease.pair]
-        is_open = lease.ended_at is None or has_room(self.rows, pair)
-        return is_open and all(vote.rater != rater for vote in votes)
-
-    def _count(self, ballot: Ballot, lease: Lease, now: float) -> None:
-        """A vote that was saved, and the edit that came with it.
-
-        It is younger than the last one of its page, also where the clock was set back.
-        """
-        pair, leases = self.rows.pairs[lease.pair], self.rows.leases
-        cast = (
-            vote.created_at
-            for vote in self.rows.votes.values()
-            if vote.lease is not None and leases[vote.lease].holder == lease.holder
-        )
-        last = max(cast, default=now)
-        vote = Vote(
-            id=ballot.vote_id,
-            pair=pair.id,
-            rater=lease.rater,
-            lease=lease.id,
-            choice=_stored(ballot.choice, lease.shown_left),
-            source=Source.HUMAN,
-            staleness=staleness(self.rows, pair.version),
-            created_at=now if last <= now else math.nextafter(last, math.inf),
-        )
-        self.rows.votes[vote.id] = vote
-        lease.ended_at = now
-        if ballot.edit is not None:
-            (found,) = self.new_pairs()
-            is_check = pair.state is PairState.CHECK
-            edit = Pair(
-                id=found.id,
-                version=pair.version,
-                state=PairState.CHECK if is_check else PairState.LABELLED,
-                purpose=Purpose.EDIT,
-                wanted=1,
-                for_rater=pair.for_rater,
-                source=pair.id,
-                needs_tokens=not is_check,
-                aside_at=pair.aside_at,
-                created_at=now,
-            )
-            self.rows.pairs[edit.id] = edit
-            said = Vote(
-                f"{vote.id}:edit",
-                edit.id,
-                vote.rater,
-                None,
-                Choice.A,
-                Source.HUMAN,
-                vote.staleness,
-                now,
-            )
-            self.rows.votes[said.id] = said
-        settle(self.rows, pair)
 
     @rule(
         who=raters,
@@ -293,7 +50,7 @@ class People(World):
     ) -> None:
         wish = {
             "rater_id": self.raters[who],
-            "holder": _page(who, page),
+            "holder": page_of(who, page),
             "undo_id": self.name("undo"),
         }
         cast = [vote.id for vote in self.rows.votes.values() if vote.lease is not None]
@@ -430,13 +187,3 @@ class People(World):
                     aside_at=None,
                     created_at=now,
                 )
-
-
-def _page(who: int, page: int) -> str:
-    return f"page {page} of {who}"
-
-
-def _stored(choice: str, shown_left: str) -> Choice:
-    """A choice by side, in stored order."""
-    other = {"a": "b", "b": "a"}[shown_left]
-    return Choice({"left": shown_left, "right": other}.get(choice, choice))

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 
 from tests.support.mutated_files import File, check_file, files
 
-FILES = 300
+FILES = 200
 
 
 def test_no_file_ends_in_an_error_of_ours_or_is_half_taken(tmp_path: Path) -> None:
