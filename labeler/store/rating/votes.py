@@ -30,6 +30,7 @@ NOT_YOURS = "there is no such vote of yours"
 GONE = "this vote was undone"
 EXPLAINED = "this vote already has its reasons"
 DISABLED = "this account is disabled"
+SHUT_OUT = "This account is disabled, so the vote stays."
 NOTHING_LEFT = "This tab has no vote left to undo."
 NO_SUCH_VOTE = "This vote was already undone."
 ELSEWHERE = "The vote is undone. Its pair is no longer available and does not come back."
@@ -114,6 +115,8 @@ class Votes:
             )
             if (vote := session.exec(done).first()) is not None:
                 return _undone(session, vote, _lease_after(session, vote), rules)
+            if is_disabled(session, rater_id):
+                return Undone(None, reason=SHUT_OUT)
             row = _to_undo(session, rater_id=rater_id, holder=holder, vote_id=vote_id)
             if row is None:
                 return Undone(None, reason=NOTHING_LEFT if vote_id is None else NO_SUCH_VOTE)

@@ -66,7 +66,8 @@ class People(Hands):
         self._take_back(choose(self.undos, undo), self.time(wait, clock), death)
 
     def _take_back(self, wish: dict[str, Any], now: float, death: int | None) -> None:
-        votes, target = self.rows.votes.values(), self._meant(wish)
+        votes = self.rows.votes.values()
+        target = None if wish["rater_id"] in self.disabled else self._meant(wish)
         done = [v for v in votes if v.undone == wish["undo_id"] and v.lease is not None]
         with self.process(death) as call:
             undone = call(self.store.votes.undo, **wish, seconds=LEASE_SECONDS, now=now)

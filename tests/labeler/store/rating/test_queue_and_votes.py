@@ -312,6 +312,17 @@ def test_an_account_that_is_disabled_behind_the_door_votes_and_leases_no_more(st
     assert len(lease(store, 3)) == 2, "what they held waits for others"
 
 
+def test_an_account_that_is_disabled_behind_the_door_gets_no_pair_by_an_undo(store: Store) -> None:
+    fill(store, 1)
+    other = second_rater(store)
+    vote(store, 1, rater=other)
+    store.raters.disable(other, now=1003.0)
+    undone = undo(store, rater=other, now=1004.0)
+    assert (undone.pair, undone.reason) == (None, "This account is disabled, so the vote stays.")
+    assert [row.vote.superseded_by for row in store.reports.votes()] == [None]
+    assert store.reports.status(max_staleness=2)["pairs"]["leased"] == 0
+
+
 def test_disabling_retires_what_was_held_of_an_older_version(store: Store) -> None:
     fill(store, 1 + N)
     other = second_rater(store)
