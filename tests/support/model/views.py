@@ -4,7 +4,7 @@ from collections import Counter
 
 from labeler.domain.rules import DueRules
 from labeler.domain.states import Choice, PairState, Source, UpdateState
-from labeler.files.export import preference_rows, raw_rows
+from labeler.files.export.formats import FORMATS, Wanted
 from labeler.store import Store
 from tests.support.model.rows import Rows, Vote
 from tests.support.model.rules import fresh, held, live, opened, standing, untried
@@ -69,8 +69,7 @@ def _check_dashboard(store: Store, rows: Rows, due: DueRules, now: float) -> Non
 
 
 def _check_exports(store: Store, rows: Rows) -> None:
-    votes = store.reports.votes()
-    raw = list(raw_rows(votes))
+    raw = list(FORMATS["raw"].rows(Wanted(store)))
     assert sorted(row["vote_id"] for row in raw) == sorted(rows.votes)
     for row in raw:
         vote = rows.votes[row["vote_id"]]
@@ -83,15 +82,17 @@ def _check_exports(store: Store, rows: Rows) -> None:
         for pair in texts
         if (winner := _winner(rows, pair)) is not None
     )
-    rated = Counter((row["chosen"], row["rejected"]) for row in preference_rows(votes))
-    assert rated == decided
+    rows_of = FORMATS["preference"].rows(Wanted(store))
+    assert Counter((row["chosen"], row["rejected"]) for row in rows_of) == decided
 
 
 def _winner(rows: Rows, pair: int) -> str | None:
-    """What most of the standing votes prefer, of a pair that is there to learn from."""
+    """What most people prefer, or judges where nobody has voted, of a pair to learn from."""
     if rows.pairs[pair].state is PairState.CHECK or rows.pairs[pair].aside_at is not None:
         return None
-    said = Counter(vote.choice for vote in standing(rows, pair))
+    votes = standing(rows, pair)
+    people = [vote for vote in votes if vote.source is Source.HUMAN]
+    said = Counter(vote.choice for vote in people or votes)
     if said[Choice.A] == said[Choice.B]:
         return None
     return "a" if said[Choice.A] > said[Choice.B] else "b"
