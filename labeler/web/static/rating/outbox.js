@@ -16,13 +16,13 @@ const MAX_BYTES = 200_000; // of one request; edits are long
 export class Outbox {
   #prefix;
   #key;
-  #entries; // { vote, tried }: a vote that was tried may have arrived
+  #entries; // { vote, pair, tried }: a vote that was tried may have arrived
 
   /** `raterId`: whose votes these are. */
   constructor(holder, raterId, prefix = VOTES) {
     this.#prefix = `${prefix}${raterId}.`;
     this.#key = this.#prefix + holder;
-    this.#entries = read(this.#key).map((vote) => ({ vote, tried: true }));
+    this.#entries = read(this.#key).map((vote) => ({ vote, pair: null, tried: true }));
   }
 
   get size() {
@@ -37,8 +37,9 @@ export class Outbox {
     return this.#entries.some(({ vote }) => vote.vote_id === voteId);
   }
 
-  add(vote) {
-    this.#entries.push({ vote, tried: false });
+  /** `pair`: what comes back if the vote is taken back before it is sent. */
+  add(vote, pair = null) {
+    this.#entries.push({ vote, pair, tried: false });
     this.#save();
   }
 
@@ -63,13 +64,13 @@ export class Outbox {
     return true;
   }
 
-  /** Take back the last vote if it was never sent; returns it, or null. */
+  /** Take back the last vote if it was never sent; returns { vote, pair }, or null. */
   withdraw() {
     const last = this.#entries.at(-1);
     if (!last || last.tried) return null;
     this.#entries.pop();
     this.#save();
-    return last.vote;
+    return last;
   }
 
   /** Take over what closed tabs could not deliver. */
@@ -77,7 +78,7 @@ export class Outbox {
     for (const key of Object.keys(localStorage)) {
       if (!key.startsWith(this.#prefix) || key === this.#key) continue;
       if (!(await isGone(key.slice(this.#prefix.length)))) continue;
-      const orphans = read(key).map((vote) => ({ vote, tried: true }));
+      const orphans = read(key).map((vote) => ({ vote, pair: null, tried: true }));
       this.#entries.unshift(...orphans);
       this.#save();
       localStorage.removeItem(key);

@@ -1,7 +1,8 @@
 // The rating page's script: wires keys and buttons to the rating path.
 //
-//   keys.js, buttons -> rating.js (pairs, votes, undo) -> outbox.js -> server.js
-//                            \-> view.js, panel.js (what is on screen)
+//   keys.js, buttons -> rating.js -> buffer.js (pairs), outbox.js and delivery.js (votes), undo.js
+//                           |           \-> pump.js (one request at a time) -> server.js
+//                           \-> view.js, panel.js (what is on screen)
 //
 // Gradio only lays the page out; nothing here waits for its events.
 
@@ -18,6 +19,7 @@ import { Outbox, REASONS } from "./outbox.js";
 import { OwnPrompts } from "./own_prompts.js";
 import { Practice } from "./practice.js";
 import { Rating } from "./rating.js";
+import { Seen } from "./seen.js";
 import { server } from "./server.js";
 import { View } from "./view.js";
 import { whoAmI } from "../shared/who.js";
@@ -47,7 +49,7 @@ async function start() {
   const reasons = new Outbox(holder, me.rater_id, REASONS);
   await outbox.adopt();
   await reasons.adopt();
-  const rating = new Rating({ holder, server, outbox, reasons, view });
+  const rating = new Rating({ holder, server, outbox, reasons, seen: new Seen(), view });
   Object.assign(commands, dialogs(rating, view, me));
   const own = new OwnPrompts({ holder, server, rating, raterId: me.rater_id });
   const changes = new Changes(server);

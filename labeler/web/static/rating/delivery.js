@@ -1,0 +1,70 @@
+// Delivers what waits in the outboxes: votes in the order in which they were cast, then reasons.
+
+import { MAX_VOTES } from "../shared/bounds.js";
+
+const NOT_UNDERSTOOD = 422;
+
+export class Delivery {
+  #server;
+  #outbox;
+  #reasons;
+  #view;
+  #batch = MAX_VOTES;
+
+  constructor({ server, outbox, reasons, view }) {
+    [this.#server, this.#outbox, this.#reasons, this.#view] = [server, outbox, reasons, view];
+  }
+
+  /** Send votes until none is left, or until `isEnough` says that something else comes first. */
+  async sendVotes(ask, isEnough) {
+    this.report();
+    while (this.#outbox.size) {
+      const votes = this.#outbox.take(this.#batch);
+      const ids = votes.map((vote) => vote.vote_id);
+      try {
+        const { receipts } = await ask(() => this.#server.votes(votes));
+        this.#outbox.remove(ids);
+        this.#batch = MAX_VOTES;
+        for (const receipt of receipts) if (!receipt.saved) this.#refused(receipt.reason);
+      } catch (error) {
+        if (error.status !== NOT_UNDERSTOOD) throw error;
+        this.#dropNotUnderstood(ids, error.message);
+      }
+      this.report();
+      if (isEnough()) return;
+    }
+  }
+
+  /** Send reasons, once every vote is there. */
+  async sendReasons(ask) {
+    while (this.#reasons.size && !this.#outbox.size) {
+      const [said] = this.#reasons.take(1);
+      try {
+        const { receipt } = await ask(() => this.#server.reasons(said));
+        if (!receipt.saved) this.#view.complain(`A reason was not saved: ${receipt.reason}.`);
+      } catch (error) {
+        if (error.status !== NOT_UNDERSTOOD) throw error;
+        this.#view.complain(`A reason was not saved: ${error.message}`);
+      }
+      this.#reasons.remove([said.vote_id]);
+    }
+  }
+
+  /** Tell the view how many votes are not confirmed. */
+  report() {
+    this.#view.delivery(this.#outbox.size);
+  }
+
+  /** One bad vote must not hold up the others: send them one by one, and drop the bad one. */
+  #dropNotUnderstood(ids, sentence) {
+    this.#batch = 1;
+    if (ids.length > 1) return;
+    this.#outbox.remove(ids);
+    this.#refused(sentence);
+  }
+
+  #refused(sentence) {
+    this.#view.counted(-1);
+    this.#view.complain(`A vote was not saved: ${sentence}`);
+  }
+}

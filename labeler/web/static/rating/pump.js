@@ -1,0 +1,96 @@
+// The loop that talks to the server: one turn after the other until there is nothing to say, and
+// again after a failure, later each time.
+
+import { Refused, Unreachable } from "../shared/send.js";
+
+const FIRST_RETRY_MS = 250;
+const MAX_RETRY_MS = 4_000;
+
+export class Pump {
+  #turn;
+  #view;
+  #onState;
+  #isAsked = false;
+  #isWorking = false;
+  #retryTimer = null;
+  #retryMs = FIRST_RETRY_MS;
+  #sent = 0; // requests are numbered, so that a late answer does not bring back an older state
+  #stateNumber = 0;
+  #isLost = false;
+
+  /** `turn`: says all there is to say, each request through `ask`. `view`: hears of the connection.
+   *  `onState`: gets each state of the loop that is newer than the one before. */
+  constructor({ turn, view, onState }) {
+    [this.#turn, this.#view, this.#onState] = [turn, view, onState];
+  }
+
+  /** Whether neither a turn runs nor one is due after a failure. */
+  get isResting() {
+    return !this.#isWorking && this.#retryTimer === null;
+  }
+
+  /** Whether the last request failed. */
+  get isLost() {
+    return this.#isLost;
+  }
+
+  /** Take a turn now, or one more after the turn that runs. */
+  sync() {
+    this.#isAsked = true;
+    if (!this.#isWorking) this.#work();
+  }
+
+  /** One request. Its answer proves the connection and tells the state of the loop. */
+  async ask(request) {
+    const number = ++this.#sent;
+    const answer = await request();
+    this.#connected();
+    if (number > this.#stateNumber) {
+      this.#stateNumber = number;
+      this.#onState(answer.state ?? answer);
+    }
+    return answer;
+  }
+
+  /** One request beside the turns, which nothing depends on. Returns whether it was answered. */
+  async look(request) {
+    try {
+      await this.ask(request);
+      return true;
+    } catch (error) {
+      this.#disconnected(error);
+      return false;
+    }
+  }
+
+  async #work() {
+    this.#isWorking = true;
+    clearTimeout(this.#retryTimer);
+    this.#retryTimer = null;
+    try {
+      while (this.#isAsked) {
+        this.#isAsked = false;
+        await this.#turn();
+      }
+    } catch (error) {
+      this.#disconnected(error);
+    } finally {
+      this.#isWorking = false;
+    }
+  }
+
+  #connected() {
+    this.#isLost = false;
+    this.#retryMs = FIRST_RETRY_MS;
+    this.#view.connected();
+  }
+
+  #disconnected(error) {
+    const isExpected = error instanceof Refused || error instanceof Unreachable;
+    if (!isExpected) console.error(error);
+    this.#isLost = true;
+    this.#view.disconnected(error instanceof Refused ? error.message : null);
+    this.#retryTimer ??= setTimeout(() => this.sync(), this.#retryMs);
+    this.#retryMs = Math.min(this.#retryMs * 1.6, MAX_RETRY_MS);
+  }
+}

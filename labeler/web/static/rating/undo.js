@@ -1,0 +1,43 @@
+// An undo on the server. It has an id made here, so that sending it again takes back no more.
+
+import { newId } from "../shared/dom.js";
+import { Refused } from "../shared/send.js";
+
+const LOGGED_OUT = 401;
+const SERVER_ERROR = 500;
+
+export class Undo {
+  #holder;
+  #server;
+  #body = null;
+
+  constructor({ holder, server }) {
+    [this.#holder, this.#server] = [holder, server];
+  }
+
+  /** Whether an undo waits for its answer. */
+  get isOpen() {
+    return this.#body !== null;
+  }
+
+  /** Want a vote back: the one named, or for null the last one of this page. */
+  begin(voteId) {
+    this.#body = { undo_id: newId(), holder: this.#holder, vote_id: voteId };
+  }
+
+  /** Send it and return what the server says. Without an answer the same undo is sent again: it may
+   *  have arrived, and a new one would take back one vote more. */
+  async send(ask) {
+    const answer = await ask(() => this.#server.undo(this.#body)).catch((error) => {
+      if (!isFinal(error)) throw error;
+      return { pair: null, reason: `The undo was refused: ${error.message}` };
+    });
+    this.#body = null;
+    return answer;
+  }
+}
+
+/** Whether the server has refused for good: not a proxy or a server in trouble, nor a login's end. */
+function isFinal(error) {
+  return error instanceof Refused && error.status < SERVER_ERROR && error.status !== LOGGED_OUT;
+}
