@@ -7,7 +7,7 @@ PROCESSES := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 PARALLEL := -n $(PROCESSES) --maxprocesses 5 --dist loadfile --no-loadscope-reorder
 
 .PHONY: serve test check lint format starter bench bench-update bench-sampling bench-loop bench-real bench-gpu bench-gate \
-	bench-judge bench-learned bench-asking bench-steps bench-load evidence follow soak-store fuzz browser clean
+	bench-judge bench-learned bench-asking bench-steps bench-load evidence follow soak-store soak-outbox fuzz browser clean
 
 # `make serve POLICY=smollm2` starts a real model. A named policy gets a data dir of its own.
 serve: .venv/.serve $(if $(filter smollm2,$(POLICY)),.venv/.smollm2)
@@ -94,6 +94,10 @@ soak-store: .venv/.test
 fuzz: .venv/.test
 	$(BIN)/python -m tests.faults.fuzz files $(ARGS)
 	$(BIN)/python -m tests.faults.fuzz requests $(ARGS)
+
+# 100,000 random runs of the rating path over a network that loses, delays, doubles and reorders. Minutes.
+soak-outbox: .venv/.test
+	RUNS=100000 $(BIN)/python -m pytest -s -k own_tests tests/labeler/web/test_scripts.py
 
 # The browser tests need a Chromium: the system's, or else one of Playwright's.
 browser: .venv/.test

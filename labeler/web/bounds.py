@@ -37,10 +37,15 @@ BOUNDS = {
 }
 
 
+def bounds_module() -> str:
+    """The module as text."""
+    return "".join(f"export const {name} = {bound};\n" for name, bound in BOUNDS.items())
+
+
 def bounds_routes() -> APIRouter:
     """GET /page/shared/bounds.js."""
     routes = APIRouter()
-    module = "".join(f"export const {name} = {bound};\n" for name, bound in BOUNDS.items())
+    module = bounds_module()
 
     @routes.get("/page/shared/bounds.js")
     def bounds() -> Response:

