@@ -79,6 +79,12 @@ export class Pump {
     }
   }
 
+  /** A turn may run by now: it was a look beside it that failed. */
+  #retry() {
+    this.#retryTimer = null;
+    this.sync();
+  }
+
   #connected() {
     this.#isLost = false;
     this.#retryMs = FIRST_RETRY_MS;
@@ -90,7 +96,7 @@ export class Pump {
     if (!isExpected) console.error(error);
     this.#isLost = true;
     this.#view.disconnected(error instanceof Refused ? error.message : null);
-    this.#retryTimer ??= setTimeout(() => this.sync(), this.#retryMs);
+    this.#retryTimer ??= setTimeout(() => this.#retry(), this.#retryMs);
     this.#retryMs = Math.min(this.#retryMs * 1.6, MAX_RETRY_MS);
   }
 }
