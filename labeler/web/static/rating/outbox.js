@@ -80,8 +80,7 @@ export class Outbox {
       if (!(await isGone(key.slice(this.#prefix.length)))) continue;
       const orphans = read(key).map((vote) => ({ vote, pair: null, tried: true }));
       this.#entries.unshift(...orphans);
-      this.#save();
-      localStorage.removeItem(key);
+      if (this.#save()) localStorage.removeItem(key); // else a vote sent twice is better than one lost
     }
   }
 
@@ -97,13 +96,16 @@ export class Outbox {
     return count;
   }
 
+  /** Returns whether the storage has taken them. */
   #save() {
     const votes = this.#entries.map(({ vote }) => vote);
     try {
       if (votes.length) localStorage.setItem(this.#key, JSON.stringify(votes));
       else localStorage.removeItem(this.#key);
+      return true;
     } catch (error) {
       console.warn("Votes are kept in memory only: the browser's storage is not available.", error);
+      return false;
     }
   }
 }
