@@ -22,14 +22,20 @@ class History:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def last(self, *, rater_id: int, limit: int, votes: VoteRules) -> list[PastVote]:
-        """The last `limit` standing votes of this rater, newest first, over tabs and days."""
+    def last(
+        self, *, rater_id: int, limit: int, votes: VoteRules, holder: str | None = None
+    ) -> list[PastVote]:
+        """The last `limit` standing votes of this rater, newest first, over tabs and days.
+
+        With a `holder`, only those on its leases: the votes of one tab.
+        """
+        of_tab = [] if holder is None else [col(Lease.holder) == holder]
         rows = (
             select(Vote, Prompt)
             .join(Lease, col(Lease.id) == col(Vote.lease_id))
             .join(Pair, col(Pair.id) == col(Vote.pair_id))
             .join(Prompt, col(Prompt.id) == col(Pair.prompt_id))
-            .where(col(Vote.rater_id) == rater_id, col(Vote.superseded_by).is_(None))
+            .where(col(Vote.rater_id) == rater_id, col(Vote.superseded_by).is_(None), *of_tab)
             .order_by(col(Vote.created_at).desc(), col(Lease.ended_at).desc(), col(Vote.id))
             .limit(limit)
         )

@@ -186,8 +186,11 @@ def rating_routes(settings: Settings, store: Store, rater: Callable[..., int]) -
         return {"receipt": vars(receipt), "state": state_of(rater_id)}
 
     @routes.get("/history")
-    def history(rater_id: RaterId) -> dict[str, Any]:
-        past = store.history.last(rater_id=rater_id, limit=PAST_VOTES, votes=settings.vote_rules)
+    def history(rater_id: RaterId, holder: Id | None = None) -> dict[str, Any]:
+        """All of a rater's last votes, or only those of one tab."""
+        past = store.history.last(
+            rater_id=rater_id, limit=PAST_VOTES, votes=settings.vote_rules, holder=holder
+        )
         return {"votes": [_past(vote) for vote in past], "state": state_of(rater_id)}
 
     @routes.get("/guidelines")

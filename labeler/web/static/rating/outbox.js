@@ -33,6 +33,11 @@ export class Outbox {
     return this.#entries.map(({ vote }) => vote.lease_id);
   }
 
+  /** The vote that was cast last; null if none waits. */
+  get newestId() {
+    return this.#entries.at(-1)?.vote.vote_id ?? null;
+  }
+
   has(voteId) {
     return this.#entries.some(({ vote }) => vote.vote_id === voteId);
   }

@@ -117,7 +117,7 @@ export class Rating {
   }
 
   /** Take back a vote, the last one of this page if none is named: here if it was never sent, else
-   *  on the server. */
+   *  on the server. A vote on its way is named, for it may be refused. */
   undo(voteId = null) {
     if (this.#undo.isOpen) return;
     const withdrawn = voteId === null ? this.#outbox.withdraw() : null;
@@ -128,7 +128,7 @@ export class Rating {
       this.#delivery.report();
       return;
     }
-    this.#undo.begin(voteId);
+    this.#undo.begin(voteId ?? this.#outbox.newestId);
     this.#view.undoing(true);
     this.sync();
   }

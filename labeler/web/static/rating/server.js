@@ -8,7 +8,8 @@ export const server = {
   votes: (votes) => call("votes", { votes }, { keepalive: true }),
   reasons: (body) => call("reasons", body, { keepalive: true }),
   undo: (body) => call("undo", body),
-  history: () => call("history"),
+  /** The rater's last votes, newest first; with a holder only those of this tab. */
+  history: (holder = null) => call(holder === null ? "history" : `history?${new URLSearchParams({ holder })}`),
   guidelines: () => call("guidelines"),
   state: () => call("state"),
   ask: (body) => call("asks", body),

@@ -1,8 +1,10 @@
-// An undo on the server. It has an id made here, so that sending it again takes back no more.
+// An undo on the server. It has an id made here and names its vote, so that sending it again, or a
+// copy that arrives late, takes back no more.
 
 import { newId } from "../shared/dom.js";
 import { Refused } from "../shared/send.js";
 
+const NOTHING_LEFT = "This tab has no vote left to undo.";
 const LOGGED_OUT = 401;
 const SERVER_ERROR = 500;
 
@@ -28,12 +30,24 @@ export class Undo {
   /** Send it and return what the server says. Without an answer the same undo is sent again: it may
    *  have arrived, and a new one would take back one vote more. */
   async send(ask) {
-    const answer = await ask(() => this.#server.undo(this.#body)).catch((error) => {
+    const answer = await this.#answer(ask).catch((error) => {
       if (!isFinal(error)) throw error;
       return { pair: null, reason: `The undo was refused: ${error.message}` };
     });
     this.#body = null;
     return answer;
+  }
+
+  async #answer(ask) {
+    this.#body.vote_id ??= await this.#newest(ask);
+    if (this.#body.vote_id === null) return { pair: null, reason: NOTHING_LEFT };
+    return ask(() => this.#server.undo(this.#body));
+  }
+
+  /** The last vote of this tab that stands, or null. */
+  async #newest(ask) {
+    const { votes } = await ask(() => this.#server.history(this.#holder));
+    return votes[0]?.vote_id ?? null;
   }
 }
 

@@ -121,6 +121,17 @@ def test_past_votes_tell_what_was_chosen_and_nothing_of_the_stored_sides(
     }
 
 
+def test_the_history_of_one_tab_has_no_votes_of_another(client: httpx.Client) -> None:
+    vote(client, lease(client, "one")[0], vote_id="v1")
+    vote(client, lease(client, "two")[0], vote_id="v2")
+    assert [past["vote_id"] for past in client.get("/rating/history").json()["votes"]] == [
+        "v2",
+        "v1",
+    ]
+    (past,) = client.get("/rating/history", params={"holder": "one"}).json()["votes"]
+    assert past["vote_id"] == "v1"
+
+
 def test_reasons_come_after_the_vote(client: httpx.Client, store: Store) -> None:
     vote(client, lease(client)[0])
     body = {"vote_id": "v1", "reasons": ["tone"], "comment": "  "}
