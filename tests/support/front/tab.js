@@ -1,0 +1,62 @@
+// A tab with the rating page, without a screen: what a rater does and is told, and how it ends.
+
+import { Outbox, REASONS } from "../../../labeler/web/static/rating/outbox.js";
+import { Rating } from "../../../labeler/web/static/rating/rating.js";
+
+const RATER = 7;
+const SEEN = { takes: () => true, shows: () => {} };
+const WATCH = { start: () => {}, stop: () => {}, seconds: () => 1 };
+
+/** What the page would show, as values. */
+class Screen {
+  told = [];
+  counted_votes = 0;
+  waiting = 0;
+  isUndoing = false;
+
+  prepare({ lease_id: leaseId, version, line }) {
+    return { leaseId, version, line, seen: false, own: false, watch: { ...WATCH }, replies: null };
+  }
+
+  counted(change) {
+    this.counted_votes += change;
+  }
+
+  complain(sentence) {
+    this.told.push(sentence);
+  }
+
+  delivery(waiting) {
+    this.waiting = waiting;
+  }
+
+  undoing(isUndoing) {
+    this.isUndoing = isUndoing;
+  }
+
+  show() {}
+  took() {}
+  swallowed() {}
+  explained() {}
+  see() {}
+  connected() {}
+  disconnected() {}
+}
+
+/** Open the page of this holder: a new tab, or one that is reloaded. */
+export async function openTab(network, holder) {
+  const lock = `livedpo.holder.${holder}`;
+  navigator.locks.held.add(lock);
+  const { server, close } = network.connect();
+  const [outbox, reasons] = [new Outbox(holder, RATER), new Outbox(holder, RATER, REASONS)];
+  await outbox.adopt();
+  await reasons.adopt();
+  const screen = new Screen();
+  const rating = new Rating({ holder, server, outbox, reasons, seen: SEEN, view: screen });
+  rating.sync();
+  const shut = () => {
+    close();
+    navigator.locks.held.delete(lock);
+  };
+  return { holder, rating, screen, outbox, reasons, shut };
+}
