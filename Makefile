@@ -1,6 +1,8 @@
 # Two commands set everything up: `make serve` and `make test`. See README.md.
 PYTHON ?= python3
 BIN := .venv/bin
+NODE := $(BIN)/node
+SCRIPTS := .venv/scripts/node_modules
 # A file's tests share a process; in the order of the folders, so that the longest come first. Two
 # processes more than there are cores: many tests wait for processes of their own.
 PROCESSES := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
@@ -18,10 +20,14 @@ test: .venv/.test browser
 
 check: lint test
 
-lint: .venv/.test
+lint: .venv/.test .venv/.scripts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python -m tests.support.made_modules .venv/scripts/made
+	$(NODE) $(SCRIPTS)/typescript/bin/tsc
+	$(NODE) $(SCRIPTS)/typescript/bin/tsc -p tests
+	$(NODE) $(SCRIPTS)/@biomejs/biome/bin/biome lint --error-on-warnings
 
 format: .venv/.test
 	$(BIN)/ruff format .
@@ -134,6 +140,17 @@ browser: .venv/.test
 .venv/.test: .venv/.serve pyproject.toml
 	@echo "Installing what the tests need."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	@touch $@
+
+# What checks the scripts. Its versions and hashes are in one lock, and npm comes with Node.
+.venv/.scripts: .venv/.test tests/support/front/package-lock.json
+	@echo "Installing what checks the scripts."
+	@mkdir -p .venv/scripts
+	@cp tests/support/front/package-lock.json .venv/scripts
+	@rm -f .venv/scripts/package.json
+	@$(NODE) -p 'JSON.stringify(require("./.venv/scripts/package-lock.json").packages[""])' > .venv/scripts/root.json
+	@mv .venv/scripts/root.json .venv/scripts/package.json
+	@cd .venv/scripts && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent --ignore-scripts --no-audit --no-fund
 	@touch $@
 
 clean:

@@ -14,6 +14,7 @@ from labeler.web.app import STATIC
 from labeler.web.bounds import BOUNDS
 from tests.support.made_modules import write_made_modules
 
+TESTS = Path(__file__).resolve().parents[2]
 UNIT_TESTS = sorted(Path(__file__).parent.glob("static/**/*.test.js"))
 NODE = [
     "--disable-warning=MODULE_TYPELESS_PACKAGE_JSON",  # Node finds out what is a module
@@ -48,6 +49,12 @@ def test_the_scripts_pass_their_own_tests(tmp_path: Path, pytestconfig: pytest.C
     made = os.environ | {"MADE": str(tmp_path)}
     assert node(arguments, env=made, cwd=pytestconfig.rootpath) == 0
     assert len(UNIT_TESTS) > 5
+
+
+def test_the_types_of_every_script_are_checked() -> None:
+    ours = {name: text for name, text in SCRIPTS.items() if not name.startswith("vendor/")}
+    ours |= {path.name: path.read_text() for path in TESTS.rglob("*.js")}
+    assert [name for name, text in ours.items() if not text.startswith("// @ts-check\n")] == []
 
 
 def test_every_import_is_an_export_and_every_export_is_imported() -> None:

@@ -1,3 +1,4 @@
+// @ts-check
 // What the scripts find in a browser, for Node: storage and locks.
 
 /** Keeps texts under their names, as localStorage does: its names are those of the object. */
@@ -18,19 +19,19 @@ export class Shelf {
   }
 }
 
-/** Web Locks, as far as the page uses them: an open page holds the lock of its name. */
-class Locks {
-  held = new Set();
+/** The holders that are open tabs. @type {Set<string>} */
+export const openTabs = new Set();
 
-  request(name, _options, act) {
-    return Promise.resolve(act(this.held.has(name) ? null : { name }));
-  }
-}
+/** Web Locks, as far as the page uses them: an open tab holds the lock of its name. */
+const LOCKS = {
+  request: (name, _options, act) => Promise.resolve(act(openTabs.has(name.replace("livedpo.holder.", "")) ? null : { name })),
+};
 
 /** A browser without any page: nothing is kept, no lock is held. */
 export function openBrowser() {
   Shelf.isFull = false;
-  const made = { localStorage: new Shelf(), sessionStorage: new Shelf(), navigator: { locks: new Locks() } };
+  openTabs.clear();
+  const made = { localStorage: new Shelf(), sessionStorage: new Shelf(), navigator: { locks: LOCKS } };
   for (const [name, value] of Object.entries(made)) {
     Object.defineProperty(globalThis, name, { value, configurable: true });
   }

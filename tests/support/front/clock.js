@@ -1,3 +1,4 @@
+// @ts-check
 // A clock that stands still until it is told to go on, in place of setTimeout and performance.now.
 
 /** Let every promise that can go on do so. */
@@ -7,15 +8,17 @@ export function settled() {
 
 export class Clock {
   #now = 0;
+  /** @type {{ id: number, time: number, act: () => void }[]} */
   #timers = [];
   #made = 0;
 
   /** Put it in place of the real one. */
   install() {
-    globalThis.setTimeout = (act, wait = 0) => this.at(this.#now + wait, act);
-    globalThis.clearTimeout = (id) => {
+    const setTimeout = (act, wait = 0) => this.at(this.#now + wait, act);
+    const clearTimeout = (id) => {
       this.#timers = this.#timers.filter((timer) => timer.id !== id);
     };
+    Object.assign(globalThis, { setTimeout, clearTimeout });
     performance.now = () => this.#now;
     return this;
   }
@@ -45,6 +48,6 @@ export class Clock {
   }
 
   #next() {
-    return this.#timers.reduce((first, timer) => (first && first.time <= timer.time ? first : timer), null);
+    return this.#timers.toSorted((one, other) => one.time - other.time || one.id - other.id)[0];
   }
 }

@@ -1,3 +1,4 @@
+// @ts-check
 // Lets Node find the scripts that the server makes, in the folder that MADE names.
 //
 //   node --import ./tests/support/front/made_modules.js --test …

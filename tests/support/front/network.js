@@ -1,3 +1,4 @@
+// @ts-check
 // A network between a page and the service: it loses, delays, doubles and reorders.
 
 import { Refused, Unreachable } from "../../../labeler/web/static/shared/send.js";

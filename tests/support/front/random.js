@@ -1,3 +1,4 @@
+// @ts-check
 // Chance that a seed repeats (mulberry32).
 
 export class Random {

@@ -1,3 +1,4 @@
+// @ts-check
 // The rating routes as the service answers them, for one rater, in memory.
 
 export class Service {

@@ -1,7 +1,9 @@
+// @ts-check
 // A tab with the rating page, without a screen: what a rater does and is told, and how it ends.
 
 import { Outbox, REASONS } from "../../../labeler/web/static/rating/outbox.js";
 import { Rating } from "../../../labeler/web/static/rating/rating.js";
+import { openTabs } from "./browser.js";
 
 const RATER = 7;
 const SEEN = { takes: () => true, shows: () => {} };
@@ -9,11 +11,15 @@ const WATCH = { start: () => {}, stop: () => {}, seconds: () => 1 };
 
 /** What the page would show, as values. */
 class Screen {
+  /** @type {string[]} */
   told = [];
   counted_votes = 0;
   waiting = 0;
   isUndoing = false;
 
+  /**
+   * @param {any} pair
+   * @returns {any} */
   prepare({ lease_id: leaseId, version, line }) {
     return { leaseId, version, line, seen: false, own: false, watch: { ...WATCH }, replies: null };
   }
@@ -45,10 +51,12 @@ class Screen {
 
 /** Open the page of this holder: a new tab, or one that is reloaded. */
 export async function openTab(network, holder) {
-  const lock = `livedpo.holder.${holder}`;
-  navigator.locks.held.add(lock);
+  openTabs.add(holder);
   const { server, close } = network.connect();
-  const [outbox, reasons] = [new Outbox(holder, RATER), new Outbox(holder, RATER, REASONS)];
+  /** @type {Outbox<any>} */
+  const outbox = new Outbox(holder, RATER);
+  /** @type {Outbox<any>} */
+  const reasons = new Outbox(holder, RATER, REASONS);
   await outbox.adopt();
   await reasons.adopt();
   const screen = new Screen();
@@ -56,7 +64,7 @@ export async function openTab(network, holder) {
   rating.sync();
   const shut = () => {
     close();
-    navigator.locks.held.delete(lock);
+    openTabs.delete(holder);
   };
   return { holder, rating, screen, outbox, reasons, shut };
 }

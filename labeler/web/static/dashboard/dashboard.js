@@ -1,10 +1,11 @@
+// @ts-check
 // The dashboard: asks for the figures every other second while it is looked at, and shows them.
 //
 //   figures -> tiles.js, series.js (plots), history.js (updates), judged.js, trust.js
 //
 // People and downloads are an admin's; the server decides who that is.
 
-import { element, setText } from "../shared/dom.js";
+import { byId, element, setText } from "../shared/dom.js";
 import { send } from "../shared/send.js";
 import { showWho, whoAmI } from "../shared/who.js";
 import { showDownloads } from "./downloads.js";
@@ -22,7 +23,7 @@ const RANGES = { hour: "Hour", day: "Day", week: "Week", month: "Month", all: "A
 
 async function start() {
   const me = await whoAmI();
-  showWho(document.getElementById("top"), me);
+  showWho(byId("top"), me);
   const mayAct = me.role === "admin";
   const dashboard = new Dashboard(mayAct);
   showRanges(dashboard);
@@ -39,8 +40,8 @@ async function start() {
 
 class Dashboard {
   range = storedRange();
-  #series = new SeriesPlots(document.getElementById("plots-time"));
-  #versions = new VersionPlots(document.getElementById("plots-versions"));
+  #series = new SeriesPlots(byId("plots-time"));
+  #versions = new VersionPlots(byId("plots-versions"));
   #history;
   #asked = 0;
   #shown = 0;
@@ -63,7 +64,7 @@ class Dashboard {
   }
 
   #show(figures) {
-    document.getElementById("stale").hidden = true;
+    byId("stale").hidden = true;
     showAlarms(figures.alarms);
     showTiles(figures);
     showProcesses(figures);
@@ -76,7 +77,7 @@ class Dashboard {
 }
 
 function showStale() {
-  const place = document.getElementById("stale");
+  const place = byId("stale");
   place.hidden = false;
   setText(place, "The service is not answering, so these figures may be old. Trying again every two seconds.");
 }
@@ -96,11 +97,11 @@ function showRanges(dashboard) {
     for (const button of buttons) button.setAttribute("aria-pressed", String(button.dataset.range === dashboard.range));
   };
   mark();
-  document.getElementById("ranges").append(...buttons);
+  byId("ranges").append(...buttons);
 }
 
 function storedRange() {
-  const stored = localStorage.getItem(RANGE_KEY);
+  const stored = localStorage.getItem(RANGE_KEY) ?? "";
   return stored in RANGES ? stored : "day";
 }
 

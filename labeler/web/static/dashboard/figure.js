@@ -1,3 +1,4 @@
+// @ts-check
 // One figure with its interval: a name, a bar with a whisker, the number; or why there is none.
 
 import { axis } from "../shared/axes.js";

@@ -1,8 +1,9 @@
+// @ts-check
 // The updates, newest first, and what an admin may do: accept, reject, roll back. Each is asked for
 // in words that say what will happen, and only against the live version that was on screen.
 
 import { ask } from "../shared/ask.js";
-import { element, setText } from "../shared/dom.js";
+import { byId, element, setText } from "../shared/dom.js";
 import { isNumber } from "../shared/numbers.js";
 import { send } from "../shared/send.js";
 import { moment, span, timeElement } from "../shared/times.js";
@@ -40,20 +41,20 @@ export class History {
 
   /** Draw anew, and leave the focus on the button that it is on. */
   #redraw() {
-    const place = document.getElementById("history");
+    const place = byId("history");
     const focused = document.activeElement;
-    const label = place.contains(focused) ? focused.getAttribute("aria-label") : null;
+    const label = place.contains(focused) ? focused?.getAttribute("aria-label") : null;
     this.#draw();
-    if (label === null) return;
-    const same = [...place.querySelectorAll("[aria-label]")].find((node) => node.getAttribute("aria-label") === label);
-    (same ?? document.getElementById("history-title")).focus();
+    if (!label) return;
+    const same = [...place.querySelectorAll("button")].find((node) => node.getAttribute("aria-label") === label);
+    (same ?? byId("history-title")).focus();
   }
 
   #draw() {
     const back = this.#button();
     back.hidden = !this.#mayAct || this.#parent === null;
     setText(back, `Roll back to version ${this.#parent}`);
-    const place = document.getElementById("history");
+    const place = byId("history");
     if (!this.#rows.length) {
       place.replaceChildren(element("p", { class: "soft" }, "No updates yet. The first one starts when there are enough fresh labels."));
       return;
@@ -90,7 +91,7 @@ export class History {
       ...(this.#mayAct ? [cell(...this.#buttons(version))] : []),
     ];
     const names = ["Update", "When", "Labels", "Version", "State", "Gate", "Actions"];
-    cells.forEach((each, index) => (each.dataset.name = names[index]));
+    for (const [index, each] of cells.entries()) each.dataset.name = names[index];
     return element("tr", {}, ...cells);
   }
 
@@ -165,12 +166,12 @@ export class History {
     } finally {
       this.#busy = false;
     }
-    document.getElementById("history-title").focus();
+    byId("history-title").focus();
     this.#changed();
   }
 
   #button() {
-    return document.getElementById("rollback");
+    return byId("rollback");
   }
 }
 

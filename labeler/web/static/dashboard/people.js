@@ -1,9 +1,10 @@
+// @ts-check
 // Accounts: invite, new link, role, disable. A link is shown once, and only here.
 
 import { ask } from "../shared/ask.js";
 import { at } from "../shared/base.js";
 import { MAX_NAME_CHARS } from "../shared/bounds.js";
-import { element, setText } from "../shared/dom.js";
+import { byId, element, setText } from "../shared/dom.js";
 import { send } from "../shared/send.js";
 import { timeElement } from "../shared/times.js";
 import { toast } from "../shared/toast.js";
@@ -18,8 +19,8 @@ export class People {
 
   constructor(me) {
     this.#me = me;
-    document.getElementById("people").hidden = false;
-    document.getElementById("people-body").append(this.#lead(), this.#form(), this.#link, this.#table);
+    byId("people").hidden = false;
+    byId("people-body").append(this.#lead(), this.#form(), this.#link, this.#table);
   }
 
   async look() {
@@ -126,8 +127,13 @@ export class People {
   }
 }
 
+/**
+ * @param {string | null} id
+ * @param {string} chosen
+ * @param {string | null} label */
 function roleSelect(id, chosen, label = null) {
   const options = Object.entries(RIGHTS).map(([value, name]) => element("option", { value }, name));
+  /** @type {Record<string, string>} */
   const attributes = { class: "field", ...(id ? { id } : {}), ...(label ? { "aria-label": label } : {}) };
   const select = element("select", attributes, ...options);
   select.value = chosen;

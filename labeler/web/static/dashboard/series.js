@@ -1,3 +1,4 @@
+// @ts-check
 // What the plots show: labels, times and the queue over time; versions one by one.
 
 import { counted } from "../shared/dom.js";

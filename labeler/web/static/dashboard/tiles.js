@@ -1,7 +1,8 @@
+// @ts-check
 // The figures of this moment: alarms, tiles, and what each process does.
 
 import { SILENT_SECONDS } from "../shared/bounds.js";
-import { counted, element, setText } from "../shared/dom.js";
+import { byId, counted, element, setText } from "../shared/dom.js";
 import { interval, isNumber, percent } from "../shared/numbers.js";
 import { moment, span } from "../shared/times.js";
 
@@ -14,7 +15,7 @@ const STATES = [
 const nodes = new Map();
 
 export function showAlarms(alarms) {
-  const place = document.getElementById("alarms");
+  const place = byId("alarms");
   const texts = JSON.stringify(alarms);
   if (place.dataset.shown === texts) return;
   place.dataset.shown = texts;
@@ -37,7 +38,7 @@ export function showTiles({ tiles, now, labels_per_update: due, queue_pairs: que
     Pairs: [`${tiles.ready} ready`, STATES.slice(1).map(([key, name]) => `${grouped(tiles[key])} ${name}`).join(", ")],
     Alarms: [String(alarms.length), alarms.length ? "see above" : `${tiles.ready} of ${queue} pairs in the queue`],
   };
-  const place = document.getElementById("tiles");
+  const place = byId("tiles");
   for (const [name, [value, below]] of Object.entries(shown)) {
     const tile = nodes.get(name) ?? made(place, name);
     setText(tile.value, value);
@@ -52,7 +53,7 @@ export function showProcesses({ tiles, drawing }) {
     const mark = element("span", { class: `chip ${silent ? "warn" : "good"}` }, silent ? `silent for ${span(age)}` : "alive");
     return element("li", {}, element("b", {}, name), mark, element("span", { class: "soft" }, says));
   });
-  const place = document.getElementById("processes");
+  const place = byId("processes");
   const nothing = element("p", { class: "soft" }, "No process has reported yet.");
   const drawn = drawing ? [element("p", { class: "soft", id: "drawing" }, `Replies are drawn at ${drawing}.`)] : [];
   place.replaceChildren(rows.length ? element("ul", {}, ...rows) : nothing, ...drawn);

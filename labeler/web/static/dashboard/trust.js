@@ -1,10 +1,12 @@
+// @ts-check
 // Can the votes be trusted? Figures with intervals, and the raters in a table that can be sorted.
 
-import { element } from "../shared/dom.js";
+import { byId, element } from "../shared/dom.js";
 import { isNumber } from "../shared/numbers.js";
 import { send } from "../shared/send.js";
 import { figureRow, figureText } from "./figure.js";
 
+/** @type {[key: string, name: string, kind: string | null][]} */
 const COLUMNS = [
   ["name", "Name", null],
   ["votes", "Votes", null],
@@ -18,6 +20,7 @@ const COLUMNS = [
 ];
 
 export class Trust {
+  /** @type {[string, 1 | -1]} */
   #sorted = ["votes", -1];
   #raters = [];
   #drawn = "";
@@ -38,22 +41,22 @@ export class Trust {
   }
 
   #showFigures({ figures, weighing }) {
-    document.getElementById("trust").hidden = false;
+    byId("trust").hidden = false;
     const rows = figures.map((figure) => figureRow(figure.name, figure, kindOf(figure), figure.note ?? ""));
     const weighs = weighing ? "Votes are weighted by how reliable their raters are." : "Every vote has the same weight (--weigh-raters weights them by reliability).";
-    const body = document.getElementById("trust-body");
+    const body = byId("trust-body");
     body.replaceChildren(element("p", { class: "soft" }, weighs), element("dl", { class: "figures" }, ...rows));
   }
 
   #showRaters() {
-    document.getElementById("raters").hidden = false;
-    const body = document.getElementById("raters-body");
+    byId("raters").hidden = false;
+    const body = byId("raters-body");
     if (!this.#raters.length) {
       body.replaceChildren(element("p", { class: "soft" }, "No one has voted yet."));
       return;
     }
     const [by, direction] = this.#sorted;
-    const rows = [...this.#raters].sort((one, other) => direction * compare(valueOf(one[by]), valueOf(other[by])));
+    const rows = [...this.#raters].sort((one, other) => direction * compare(numberOf(one[by]), numberOf(other[by])));
     const head = element("tr", {}, ...COLUMNS.map(([key, name]) => this.#heading(key, name)));
     const table = element(
       "table",
@@ -70,10 +73,12 @@ export class Trust {
     const mark = by === key ? (direction > 0 ? " ↑" : " ↓") : "";
     const button = element("button", { type: "button", class: "sort", "data-key": key }, name + mark);
     button.addEventListener("click", () => {
-      this.#sorted = [key, by === key ? -direction : key === "name" ? 1 : -1];
+      const first = key === "name" ? 1 : -1;
+      this.#sorted = [key, by === key ? (direction === 1 ? -1 : 1) : first];
       this.#showRaters();
-      document.querySelector(`.sort[data-key="${key}"]`).focus();
+      [...byId("raters").querySelectorAll("button")].find((each) => each.dataset.key === key)?.focus();
     });
+    /** @type {Record<string, string>} */
     const sort = by === key ? { "aria-sort": direction > 0 ? "ascending" : "descending" } : {};
     return element("th", { scope: "col", ...sort }, button);
   }
@@ -98,7 +103,7 @@ function cellText(value, kind) {
   return value.toLocaleString("en-GB");
 }
 
-function valueOf(cell) {
+function numberOf(cell) {
   return cell !== null && typeof cell === "object" ? cell.value : cell;
 }
 

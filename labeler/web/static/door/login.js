@@ -1,3 +1,4 @@
+// @ts-check
 // The login page, in one of three ways:
 //
 //   /login              a name and a password
@@ -8,10 +9,13 @@
 
 import { at } from "../shared/base.js";
 import { Refused, send } from "../shared/send.js";
-import { setText } from "../shared/dom.js";
+import { byId, setText } from "../shared/dom.js";
 
-const byId = (id) => document.getElementById(id);
-const field = { name: byId("name"), password: byId("password"), fresh: byId("new") };
+const field = {
+  name: byId("name", HTMLInputElement),
+  password: byId("password", HTMLInputElement),
+  fresh: byId("new", HTMLInputElement),
+};
 const WAYS = { in: logIn, invite: acceptInvite, password: changePassword };
 
 const asked = new URLSearchParams(location.search);
@@ -26,7 +30,7 @@ function start() {
   else if (hash === "password") startPassword();
   else if (asked.has("away") || asked.has("proxied")) goOnIfLoggedIn();
   byId("form").addEventListener("submit", submit);
-  byId("go").disabled = false; // before, the browser itself would send what was typed
+  byId("go", HTMLButtonElement).disabled = false; // before, the browser itself would send what was typed
   byId("show").addEventListener("change", showTyped);
   if (way === "in") field.name.focus();
 }
@@ -60,7 +64,8 @@ async function startPassword() {
   history.replaceState(null, "", location.pathname + location.search);
   dress("Change your password", "This logs you out everywhere else.", "Change password");
   ask({ name: true, password: true, fresh: true });
-  setText(document.querySelector("label[for=password]"), "Current password");
+  const label = document.querySelector("label[for=password]");
+  if (label) setText(label, "Current password");
   field.name.readOnly = true;
   field.password.focus();
   try {
@@ -152,7 +157,7 @@ function setBusy(isBusy) {
 }
 
 function showTyped() {
-  const type = byId("show").checked ? "text" : "password";
+  const type = byId("show", HTMLInputElement).checked ? "text" : "password";
   field.password.type = field.fresh.type = type;
 }
 

@@ -1,3 +1,4 @@
+// @ts-check
 // The filters: fields of a form, the query that they make, and how many pairs each choice has.
 
 import { MAX_SEARCH_CHARS } from "../shared/bounds.js";
@@ -5,11 +6,16 @@ import { element, setText } from "../shared/dom.js";
 import { CHOICES, FLAGS, PURPOSES, SOURCES, STATES } from "./words.js";
 
 const PAUSE_MS = 250;
+
+/** @typedef {[name: string, label: string, any: string, words: Record<string, string> | null]} Filter */
+
+/** @type {Filter[]} */
 const MAIN = [
   ["flag", "Which", "all labels", FLAGS],
   ["choice", "Choice", "any", CHOICES],
   ["rater", "Rater", "anyone", null],
 ];
+/** @type {Filter[]} */
 const FURTHER = [
   ["source", "Source", "any", SOURCES],
   ["state", "State", "any", STATES],
@@ -20,15 +26,16 @@ const DAY = 86_400;
 export class Filters {
   #fields = new Map();
   #changed;
-  #timer = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
 
   constructor(form, changed) {
     this.#changed = changed;
     const attributes = { id: "search", class: "field", type: "search", maxlength: MAX_SEARCH_CHARS, placeholder: "Search prompts, replies, comments", "aria-label": "Search prompts, replies and comments" };
     const search = this.#field("search", element("input", attributes));
     search.addEventListener("input", () => this.#soon());
-    const main = element("div", { class: "fields" }, ...MAIN.map((each) => this.#choice(...each)));
-    const further = element("div", { class: "fields" }, ...FURTHER.map((each) => this.#choice(...each)), ...this.#plain());
+    const main = element("div", { class: "fields" }, ...MAIN.map((each) => this.#choice(each)));
+    const further = element("div", { class: "fields" }, ...FURTHER.map((each) => this.#choice(each)), ...this.#plain());
     const clear = element("button", { type: "button", class: "button small", id: "clear" }, "Clear all");
     clear.addEventListener("click", () => this.#clear());
     const more = element("details", {}, element("summary", {}, "More filters"), further, clear);
@@ -49,7 +56,7 @@ export class Filters {
   query(further = {}) {
     const query = new URLSearchParams();
     for (const [name, field] of this.#fields) {
-      const value = valueOf(name, field.value.trim());
+      const value = sentAs(name, field.value.trim());
       if (value !== "") query.set(name, value);
     }
     for (const [name, value] of Object.entries(further)) query.set(name, value);
@@ -71,7 +78,8 @@ export class Filters {
     }
   }
 
-  #choice(name, label, any) {
+  /** @param {Filter} filter */
+  #choice([name, label, any]) {
     const select = this.#field(name, element("select", { id: `filter-${name}`, class: "field" }, element("option", { value: "" }, any)));
     select.addEventListener("change", () => this.#tell());
     return element("div", {}, element("label", { for: `filter-${name}` }, label), select);
@@ -131,7 +139,7 @@ function optionOf(value, name, pairs) {
 }
 
 /** Days are sent as seconds: from the start of the first one to the end of the last one. */
-function valueOf(name, value) {
+function sentAs(name, value) {
   if (value === "" || (name !== "since" && name !== "until")) return value;
   const start = new Date(`${value}T00:00`).getTime() / 1000;
   return String(name === "since" ? start : start + DAY);

@@ -1,10 +1,11 @@
+// @ts-check
 // The labels page: a list that can be searched and filtered, and one opened pair beside it.
 //
 // Filters stand in the address, the opened pair behind its #, so that both can be sent to others.
 // Up and down move in the list, Enter opens, Escape goes back to it.
 
 import { at } from "../shared/base.js";
-import { setText } from "../shared/dom.js";
+import { byId, setText } from "../shared/dom.js";
 import { send } from "../shared/send.js";
 import { showWho, whoAmI } from "../shared/who.js";
 import { toast } from "../shared/toast.js";
@@ -13,10 +14,10 @@ import { lineNode } from "./line.js";
 import { Opened } from "./opened.js";
 
 class Labels {
-  #filters = new Filters(document.getElementById("filters"), () => this.#search());
-  #opened = new Opened(document.getElementById("opened"), { close: () => this.#close(), changed: () => this.#refresh() });
-  #list = document.getElementById("list");
-  #more = document.getElementById("more");
+  #filters = new Filters(byId("filters"), () => this.#search());
+  #opened = new Opened(byId("opened"), { close: () => this.#close(), changed: () => this.#refresh() });
+  #list = byId("list");
+  #more = byId("more");
   #cursor = null;
   #asked = 0;
   #shown = 0;
@@ -78,7 +79,7 @@ class Labels {
     const many = this.#cursor === null ? "" : "the newest ";
     const pairs = this.#shown === 1 ? "1 pair" : `${many}${this.#shown} pairs`;
     const none = this.#filters.isSet() ? "No pairs match. Clear a filter." : "No one has voted yet.";
-    setText(document.getElementById("count"), this.#shown ? `Showing ${pairs}, most recent vote first` : none);
+    setText(byId("count"), this.#shown ? `Showing ${pairs}, most recent vote first` : none);
   }
 
   #complain(error) {
@@ -99,11 +100,18 @@ class Labels {
     const line = event.target.closest("a.line");
     if (!step || !(line || event.target === document.body)) return;
     event.preventDefault();
-    const lines = [...this.#list.querySelectorAll("a.line")];
+    const lines = this.#lines;
     const from = line ?? lines.find((each) => each.getAttribute("aria-current") === "true");
     const next = from ? lines[lines.indexOf(from) + step] : lines[0];
     if (next) next.focus();
     else if (step > 0 && !this.#more.hidden) this.#more.focus();
+  }
+
+  /** The links of the list.
+   *
+   * @returns {HTMLAnchorElement[]} */
+  get #lines() {
+    return [...this.#list.querySelectorAll("a.line")].filter((each) => each instanceof HTMLAnchorElement);
   }
 
   #follow() {
@@ -119,12 +127,12 @@ class Labels {
     const opened = location.hash;
     history.pushState(null, "", location.pathname + location.search);
     this.#follow();
-    const line = [...this.#list.querySelectorAll("a.line")].find((each) => each.hash === opened);
+    const line = this.#lines.find((each) => each.hash === opened);
     (line ?? this.#list).focus();
   }
 
   #mark() {
-    for (const line of this.#list.querySelectorAll("a.line")) {
+    for (const line of this.#lines) {
       if (line.hash === location.hash) line.setAttribute("aria-current", "true");
       else line.removeAttribute("aria-current");
     }
@@ -132,5 +140,5 @@ class Labels {
 }
 
 const me = await whoAmI();
-showWho(document.getElementById("top"), me);
+showWho(byId("top"), me);
 new Labels().start();

@@ -1,3 +1,4 @@
+// @ts-check
 // A pair in the list.
 
 import { element } from "../shared/dom.js";

@@ -1,9 +1,10 @@
+// @ts-check
 // One pair with all that was said of it. Its texts are rendered by the server; everything else is
 // put in as text.
 
 import { ask } from "../shared/ask.js";
 import { MAX_REASON_CHARS } from "../shared/bounds.js";
-import { element } from "../shared/dom.js";
+import { byId, element } from "../shared/dom.js";
 import { isNumber, percent } from "../shared/numbers.js";
 import { send } from "../shared/send.js";
 import { exactly, span, timeElement } from "../shared/times.js";
@@ -80,7 +81,7 @@ export class Opened {
     const body = aside ? { aside, reason: answer } : { aside };
     try {
       this.#show(await send(`/labels/pairs/${pair.id}/aside`, body));
-      document.getElementById("aside").focus();
+      byId("aside").focus();
       toast(aside ? `Pair ${pair.id} is set aside.` : `Pair ${pair.id} counts again.`);
     } catch (error) {
       toast(error.status ? error.message : "The service did not answer. Open the pair again to see whether it worked.");

@@ -1,3 +1,4 @@
+// @ts-check
 // What is said of votes and pairs.
 
 export const CHOICES = { a: "a", b: "b", tie: "tie", both_bad: "both bad", skip: "skip" };

@@ -1,3 +1,4 @@
+// @ts-check
 // What a rater's votes changed: the last updates, with the verdict on each, and two prompts with the
 // answers from before and after.
 
@@ -7,11 +8,28 @@ import { counted, element, setText } from "../shared/dom.js";
 import { intervalBar } from "../shared/interval.js";
 import { prose } from "./replies.js";
 
+/** A prompt with its answers, as HTML that the server has made safe.
+ *
+ * @typedef {{ prompt_html: string, before_html: string, after_html: string }} Example */
+
+/** What an update changed.
+ *
+ * @typedef {object} Change
+ * @property {string} state
+ * @property {string} title
+ * @property {number} ended_at
+ * @property {[line: string, at: number | null][]} lines
+ * @property {import("../shared/numbers.js").Share | null} win_rate
+ * @property {string} compared
+ * @property {Example[]} examples
+ * @property {[string, string]} names  Of the versions before and after. */
+
 export class Changes extends Dialog {
   #server;
   #lead = element("p", { class: "lead", role: "status" });
   #list = element("ol", { class: "updates" });
 
+  /** @param {Pick<import("./server.js").Server, "changes">} server */
   constructor(server) {
     super("changes", "What your votes changed");
     this.#server = server;
@@ -32,6 +50,9 @@ export class Changes extends Dialog {
   }
 }
 
+/**
+ * @param {Change} change
+ * @param {boolean} isOpen */
 function update(change, isOpen) {
   const at = new Date(1000 * change.ended_at);
   const time = element("time", { datetime: at.toISOString() }, localTime(change.ended_at));
@@ -47,12 +68,16 @@ function update(change, isOpen) {
   return node;
 }
 
+/** @param {Change} change */
 function winRate({ win_rate: wins, compared }) {
   if (!wins) return compared ? [element("p", { class: "why" }, compared)] : [];
   const bar = intervalBar(wins, "at 50 % it is neither better nor worse");
   return [element("figure", {}, bar, element("figcaption", {}, compared))];
 }
 
+/**
+ * @param {Change} change
+ * @param {boolean} isOpen */
 function examples({ examples: shown, names }, isOpen) {
   const title = `${counted(shown.length, "prompt")}, with answers from before and after`;
   const node = element("details", {}, element("summary", {}, title), ...shown.map((one) => example(one, names)));
@@ -60,14 +85,19 @@ function examples({ examples: shown, names }, isOpen) {
   return node;
 }
 
+/** @param {number} seconds */
 function localTime(seconds) {
   return new Date(1000 * seconds).toLocaleString();
 }
 
+/**
+ * @param {Example} example
+ * @param {[string, string]} names */
 function example({ prompt_html, before_html, after_html }, names) {
   const [before, after] = [prose(before_html), prose(after_html)];
   const remark = before.textContent.trim() === after.textContent.trim() ? "Both answers are the same." : markDifferences(before, after);
   // Long ones scroll, so they can be reached by keyboard.
+  /** @type {(kind: string, name: string, text: HTMLElement) => HTMLElement} */
   const part = (kind, name, text) =>
     element("section", { class: kind, tabindex: "0", "aria-label": name }, element("h4", {}, name), text);
   return element(

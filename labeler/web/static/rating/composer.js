@@ -1,3 +1,4 @@
+// @ts-check
 // Where a rater types a prompt of their own, or goes on with the reply that they preferred.
 
 import { KEPT } from "../shared/base.js";
@@ -18,9 +19,11 @@ export class Composer {
   #onward = button("", () => this.#continue(true));
   #before = element("div", { class: "before", tabindex: "0", role: "region", "aria-label": "The conversation so far" });
   #problem = element("p", { class: "remark", role: "alert" });
-  #last = null; // what can be continued
+  /** @type {import("./own_prompts.js").Continued | null} What can be continued. */
+  #last = null;
   #isContinuing = false;
-  #origin = null; // what had the focus
+  /** @type {HTMLElement | null} What had the focus. */
+  #origin = null;
 
   /** `raterId`: whose draft is kept in this browser. `onSend` gets the text, and the vote to continue from or null. */
   constructor(raterId, onSend) {
@@ -40,7 +43,7 @@ export class Composer {
 
   /** `last`: the vote that can be continued, or null. */
   open(last, text = null) {
-    if (this.node.hidden) this.#origin = document.activeElement;
+    if (this.node.hidden) this.#origin = /** @type {HTMLElement | null} */ (document.activeElement);
     this.node.hidden = false;
     if (text !== null) this.#text.value = text;
     this.offer(last);
@@ -66,9 +69,10 @@ export class Composer {
     this.#fresh.setAttribute("aria-pressed", String(!isContinuing));
     this.#onward.setAttribute("aria-pressed", String(isContinuing));
     this.#before.hidden = !isContinuing;
-    if (!isContinuing) return;
-    const reply = element("div", { class: "text reply", dir: "auto" }, this.#last.reply);
-    this.#before.replaceChildren(this.#last.prompt.cloneNode(true), element("p", { class: "role" }, `${this.#last.name}, your choice`), reply);
+    if (!isContinuing || !this.#last) return;
+    const { name, prompt, reply } = this.#last;
+    const text = element("div", { class: "text reply", dir: "auto" }, reply);
+    this.#before.replaceChildren(prompt.cloneNode(true), element("p", { class: "role" }, `${name}, your choice`), text);
     this.#before.scrollTop = this.#before.scrollHeight;
     this.#text.focus();
   }
@@ -88,7 +92,7 @@ export class Composer {
     event.preventDefault();
     const text = this.#text.value.replaceAll("\0", "").trim();
     if (!text) return setText(this.#problem, "Type something first.");
-    this.#onSend(text, this.#isContinuing ? this.#last.voteId : null);
+    this.#onSend(text, this.#isContinuing && this.#last ? this.#last.voteId : null);
     this.#text.value = "";
     this.#typed();
     this.#isContinuing = false;

@@ -1,8 +1,11 @@
+// @ts-check
 // Delivers what waits in the outboxes: votes in the order in which they were cast, then reasons.
 
 import { MAX_VOTES } from "../shared/bounds.js";
 
 const NOT_UNDERSTOOD = 422;
+
+/** @typedef {import("./pump.js").Ask} Ask */
 
 export class Delivery {
   #server;
@@ -11,11 +14,20 @@ export class Delivery {
   #view;
   #batch = MAX_VOTES;
 
+  /**
+   * @param {object} parts
+   * @param {Pick<import("./server.js").Server, "votes" | "reasons">} parts.server
+   * @param {import("./outbox.js").Outbox<import("./server.js").Vote>} parts.outbox
+   * @param {import("./outbox.js").Outbox<import("./server.js").Reasons>} parts.reasons
+   * @param {Pick<import("./view.js").View, "complain" | "counted" | "delivery">} parts.view */
   constructor({ server, outbox, reasons, view }) {
     [this.#server, this.#outbox, this.#reasons, this.#view] = [server, outbox, reasons, view];
   }
 
-  /** Send votes until none is left, or until `isEnough` says that something else comes first. */
+  /** Send votes until none is left, or until `isEnough` says that something else comes first.
+   *
+   * @param {Ask} ask
+   * @param {() => boolean} isEnough */
   async sendVotes(ask, isEnough) {
     this.report();
     while (this.#outbox.size) {
@@ -35,7 +47,9 @@ export class Delivery {
     }
   }
 
-  /** Send reasons, once every vote is there. */
+  /** Send reasons, once every vote is there.
+   *
+   * @param {Ask} ask */
   async sendReasons(ask) {
     while (this.#reasons.size && !this.#outbox.size) {
       const [said] = this.#reasons.take(1);
@@ -55,7 +69,10 @@ export class Delivery {
     this.#view.delivery(this.#outbox.size);
   }
 
-  /** One bad vote must not hold up the others: send them one by one, and drop the bad one. */
+  /** One bad vote must not hold up the others: send them one by one, and drop the bad one.
+   *
+   * @param {string[]} ids
+   * @param {string} sentence */
   #dropNotUnderstood(ids, sentence) {
     this.#batch = 1;
     if (ids.length > 1) return;
@@ -63,6 +80,7 @@ export class Delivery {
     this.#refused(sentence);
   }
 
+  /** @param {string | null} sentence */
   #refused(sentence) {
     this.#view.counted(-1);
     this.#view.complain(`A vote was not saved: ${sentence}`);

@@ -1,3 +1,4 @@
+// @ts-check
 // Which words two texts do not share, marked with <mark>.
 
 import { diffArrays } from "../vendor/jsdiff/array.js";
@@ -27,7 +28,7 @@ function wordsOf(element) {
   const words = [];
   const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
-    const node = walker.currentNode;
+    const node = /** @type {Text} */ (walker.currentNode);
     for (const found of node.data.matchAll(WORD)) {
       words.push({ node, start: found.index, end: found.index + found[0].length, text: found[0] });
     }
@@ -43,7 +44,8 @@ function texts(words) {
 function mark(words, parts) {
   let place = 0;
   const runs = parts.flatMap(({ added, removed, count }) => {
-    const some = words.slice(place, (place += count));
+    const some = words.slice(place, place + count);
+    place += count;
     return added || removed ? runsOf(some) : [];
   });
   for (const { node, start, end } of runs.reverse()) {

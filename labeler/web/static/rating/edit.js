@@ -1,3 +1,4 @@
+// @ts-check
 // Edit a reply into a better one: saving it is a vote for that reply, and the text goes with it.
 //
 // What is typed is kept in this tab until it is saved or discarded, so that neither a reload nor a
@@ -6,10 +7,14 @@
 import { MAX_EDIT_CHARS } from "../shared/bounds.js";
 import { isComposing } from "../shared/composing.js";
 import { Dialog, button } from "../shared/dialog.js";
-import { element, setText } from "../shared/dom.js";
+import { byId, element, setText } from "../shared/dom.js";
 import { digitOf } from "./keys.js";
 
 const DRAFT = "livedpo.draft"; // { leaseId, side, text }
+/** @typedef {"left" | "right"} Side */
+
+/** @type {Side[]} */
+const SIDES = ["left", "right"];
 const NAMES = { left: "Reply 1", right: "Reply 2" };
 
 export class Editor extends Dialog {
@@ -20,16 +25,19 @@ export class Editor extends Dialog {
   #remark = element("p", { class: "remark", role: "status" });
   #save = button("Save and choose it", () => this.#finish(), { class: "main" });
   #leave = element("p", { class: "leave", role: "alert" });
-  #leaseId = null;
-  #texts = null;
+  #leaseId = "";
+  /** @type {Record<Side, string>} As they were sampled. */
+  #texts = { left: "", right: "" };
+  /** @type {Side | null} */
   #side = null;
-  #onSave = null;
+  /** @type {(side: Side, text: string | null) => void} */
+  #onSave = () => {};
 
   constructor() {
     super("edit", "Edit the better reply");
-    const sides = Object.entries(NAMES).map(([side, name], place) => {
+    const sides = SIDES.map((side, place) => {
       const key = element("kbd", { "aria-hidden": "true" }, String(place + 1));
-      const made = button(`${name} `, () => this.#take(side), { id: `edit-${side}` });
+      const made = button(`${NAMES[side]} `, () => this.#take(side), { id: `edit-${side}` });
       made.append(key);
       return made;
     });
@@ -62,8 +70,8 @@ export class Editor extends Dialog {
     if (this.#side === side) return this.#text.focus();
     if (this.#isChanged && !this.#mayLeave(() => this.#take(side))) return;
     this.#side = side;
-    for (const name of Object.keys(NAMES)) {
-      document.getElementById(`edit-${name}`).setAttribute("aria-pressed", String(name === side));
+    for (const name of SIDES) {
+      byId(`edit-${name}`).setAttribute("aria-pressed", String(name === side));
     }
     setText(this.#label, `${NAMES[side]}, as plain text`);
     this.#text.value = text;
@@ -109,6 +117,7 @@ export class Editor extends Dialog {
   #finish() {
     if (this.#save.getAttribute("aria-disabled") === "true") return;
     const [side, text] = [this.#side, this.#isChanged ? this.#text.value : null];
+    if (!side) return;
     this.#forget();
     this.close();
     this.#onSave(side, text);

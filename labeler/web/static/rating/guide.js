@@ -1,7 +1,8 @@
+// @ts-check
 // How to choose: the guidelines beside the pair, and the same in a dialog for narrow windows.
 
 import { Dialog, button } from "../shared/dialog.js";
-import { element } from "../shared/dom.js";
+import { byId, element } from "../shared/dom.js";
 
 const FILL_MS = 20_000;
 
@@ -17,7 +18,7 @@ export class Guide extends Dialog {
     this.#server = server;
     this.body.append(this.#inside);
     const summary = element("summary", {}, element("h2", {}, "How to choose"), element("kbd", { "aria-hidden": "true" }, "G"));
-    document.getElementById("guidelines").append(element("details", { open: "" }, summary, this.#aside));
+    byId("guidelines").append(element("details", { open: "" }, summary, this.#aside));
   }
 
   /** Ask for the guidelines until they are there; nothing waits for them. */

@@ -1,6 +1,7 @@
+// @ts-check
 // The header: what this is, which version is live, the last votes, help, and who is logged in.
 
-import { element, setText } from "../shared/dom.js";
+import { byId, element, setText } from "../shared/dom.js";
 import { showWho } from "../shared/who.js";
 
 export class Header {
@@ -8,7 +9,7 @@ export class Header {
   #mini = element("span", { class: "chip mini" }); // on narrow windows, in place of the panel's bar
 
   constructor(me) {
-    const top = document.getElementById("top");
+    const top = byId("top");
     const brand = element("h1", { class: "brand" }, "livedpo");
     const slogan = element("span", { class: "slogan" }, "Your choices train the model that writes these replies.");
     const history = element("button", { type: "button", id: "open-history" }, "History");

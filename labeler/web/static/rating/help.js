@@ -1,3 +1,4 @@
+// @ts-check
 // The help dialog: the keys, and what happens with a vote.
 
 import { Dialog, button } from "../shared/dialog.js";

@@ -1,3 +1,4 @@
+// @ts-check
 // A rater's own last votes, and the way back to each of them.
 
 import { Dialog, button } from "../shared/dialog.js";

@@ -1,3 +1,4 @@
+// @ts-check
 // Who this tab is to the server: the "holder" of its leases.
 //
 // The id lives in sessionStorage, so a reload gets the same pairs back and another tab gets others.

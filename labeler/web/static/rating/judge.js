@@ -1,3 +1,4 @@
+// @ts-check
 // The section on the judge, where there is one: what it is, how good it is, and its figures folded.
 
 import { calibrationPlot } from "../shared/calibration.js";
@@ -9,7 +10,7 @@ export class JudgeSection {
   #figures = element("dl");
   #plot = element("div");
   #more = element("details", {}, element("summary", {}, "Figures"), this.#figures, this.#plot);
-  #shown = null;
+  #shown = "";
   section = element("section", { class: "judge" }, element("h2", {}, "Judge"), this.#name, this.#lines, this.#more);
 
   constructor() {

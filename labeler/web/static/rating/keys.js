@@ -1,3 +1,4 @@
+// @ts-check
 // Which key means what. Digits go by their place on the keyboard, letters by what they print
 // (by their place where a layout prints no Latin letters).
 

@@ -1,3 +1,4 @@
+// @ts-check
 // The practice pairs: what they ask, which votes fit, and what is said of them.
 
 export const LESSONS = [

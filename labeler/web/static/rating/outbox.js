@@ -1,3 +1,4 @@
+// @ts-check
 // Votes that the server has not confirmed yet, in the order in which they were cast; and, in an
 // outbox of their own, reasons for votes. They carry the id of their vote.
 //
@@ -13,12 +14,24 @@ const VOTES = `${KEPT}.outbox.`;
 export const REASONS = `${KEPT}.reasons.`;
 const MAX_BYTES = 200_000; // of one request; edits are long
 
+/** What waits: a vote, what comes back with it, and whether it was sent, so that it may have arrived.
+ *
+ * @template Sent
+ * @typedef {{ vote: Sent, pair: Pair | null, tried: boolean }} Entry */
+
+/** @typedef {import("./view.js").Pair} Pair */
+
+/** @template {{ vote_id: string, lease_id?: string }} Sent  Votes, or reasons for votes. */
 export class Outbox {
   #prefix;
   #key;
-  #entries; // { vote, pair, tried }: a vote that was tried may have arrived
+  /** @type {Entry<Sent>[]} */
+  #entries;
 
-  /** `raterId`: whose votes these are. */
+  /** `raterId`: whose votes these are.
+   *
+   * @param {string} holder
+   * @param {number} raterId */
   constructor(holder, raterId, prefix = VOTES) {
     this.#prefix = `${prefix}${raterId}.`;
     this.#key = this.#prefix + holder;
@@ -30,7 +43,7 @@ export class Outbox {
   }
 
   get leaseIds() {
-    return this.#entries.map(({ vote }) => vote.lease_id);
+    return this.#entries.flatMap(({ vote }) => vote.lease_id ?? []);
   }
 
   /** The vote that was cast last; null if none waits. */
@@ -38,29 +51,39 @@ export class Outbox {
     return this.#entries.at(-1)?.vote.vote_id ?? null;
   }
 
+  /** @param {string} voteId */
   has(voteId) {
     return this.#entries.some(({ vote }) => vote.vote_id === voteId);
   }
 
-  /** `pair`: what comes back if the vote is taken back before it is sent. */
+  /** `pair`: what comes back if the vote is taken back before it is sent.
+   *
+   * @param {Sent} vote
+   * @param {Pair | null} pair */
   add(vote, pair = null) {
     this.#entries.push({ vote, pair, tried: false });
     this.#save();
   }
 
-  /** The next votes to send; from now on they may have arrived. */
+  /** The next votes to send; from now on they may have arrived.
+   *
+   * @param {number} most */
   take(most) {
     const next = this.#entries.slice(0, this.#fitting(most));
     for (const entry of next) entry.tried = true;
     return next.map(({ vote }) => vote);
   }
 
+  /** @param {string[]} voteIds */
   remove(voteIds) {
     this.#entries = this.#entries.filter(({ vote }) => !voteIds.includes(vote.vote_id));
     this.#save();
   }
 
-  /** Add to a vote that was never sent; false if there is none. */
+  /** Add to a vote that was never sent; false if there is none.
+   *
+   * @param {string} voteId
+   * @param {Partial<Sent>} more */
   amend(voteId, more) {
     const entry = this.#entries.find(({ vote, tried }) => vote.vote_id === voteId && !tried);
     if (!entry) return false;
@@ -89,7 +112,9 @@ export class Outbox {
     }
   }
 
-  /** How many of the next ones go into one request: one at least. */
+  /** How many of the next ones go into one request: one at least.
+   *
+   * @param {number} most */
   #fitting(most) {
     let bytes = 0;
     let count = 0;
@@ -115,6 +140,9 @@ export class Outbox {
   }
 }
 
+/**
+ * @param {string} key
+ * @returns {any[]} */
 function read(key) {
   try {
     return JSON.parse(localStorage.getItem(key) ?? "[]");

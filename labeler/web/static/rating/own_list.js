@@ -1,7 +1,9 @@
+// @ts-check
 // The row above the prompt: the button for a prompt of one's own, and how far each one is.
 
 import { button } from "../shared/dialog.js";
 import { element, setText } from "../shared/dom.js";
+import { progressBar } from "../shared/progress.js";
 
 const MAX_NAME_CHARS = 60;
 const ANNOUNCED = {
@@ -58,11 +60,7 @@ class Row {
   node = element("li");
   #name = element("span", { class: "name", dir: "auto" });
   #says = element("span", { class: "says" });
-  #bar = element(
-    "div",
-    { class: "bar", role: "progressbar", "aria-label": "Tokens of both replies", "aria-valuemin": "0" },
-    element("span"),
-  );
+  #bar = progressBar("Tokens of both replies");
   #show;
   #again;
   #dismiss;
@@ -71,17 +69,15 @@ class Row {
     this.#show = button("Show it now", () => actions.show(id), { class: "main" });
     this.#again = button("Change it", () => actions.again(id));
     this.#dismiss = button("Dismiss", () => actions.dismiss(id));
-    this.node.append(this.#name, this.#says, this.#bar, this.#show, this.#again, this.#dismiss);
+    this.node.append(this.#name, this.#says, this.#bar.node, this.#show, this.#again, this.#dismiss);
   }
 
   show(ask, doing) {
     setText(this.#name, brief(ask.text));
     setText(this.#says, says(ask, doing));
     this.node.dataset.state = ask.state;
-    this.#bar.hidden = ask.state !== "sampling";
-    this.#bar.setAttribute("aria-valuenow", ask.done);
-    this.#bar.setAttribute("aria-valuemax", Math.max(1, ask.most));
-    this.#bar.firstChild.style.width = `${(100 * ask.done) / Math.max(1, ask.most)}%`;
+    this.#bar.node.hidden = ask.state !== "sampling";
+    this.#bar.fill(ask.done, ask.most);
     this.#show.hidden = ask.state !== "ready";
     this.#again.hidden = this.#dismiss.hidden = ask.state !== "failed";
   }

@@ -1,3 +1,4 @@
+// @ts-check
 // A rater's own prompts, from the text to the pair on screen.
 //
 //   composer.js (the text) -> OwnPrompts: send -> look every so often -> ready -> rating.js
@@ -7,7 +8,7 @@
 
 import { Composer } from "./composer.js";
 import { KEPT } from "../shared/base.js";
-import { newId } from "../shared/dom.js";
+import { byId, newId } from "../shared/dom.js";
 import { Refused, Unreachable } from "../shared/send.js";
 import { isGone } from "./holder.js";
 import { OwnList } from "./own_list.js";
@@ -18,6 +19,10 @@ const OPEN = ["unsent", "waiting", "sampling"];
 const LOGIN_NEEDED = 401;
 const SIDES = { left: "Reply 1", right: "Reply 2" };
 
+/** What a prompt can go on from: the vote, the name of its reply, the prompt and the text.
+ *
+ * @typedef {{ voteId: string, name: string, prompt: Node, reply: string }} Continued */
+
 export class OwnPrompts {
   #holder;
   #server;
@@ -27,8 +32,11 @@ export class OwnPrompts {
   #list;
   #asks = new Map(); // id -> { id, text, continues, state, done, most, reason, leaseId }
   #over = new Set(); // ids that this page is done with
-  #last = null; // the last vote that prefers a reply: { voteId, name, prompt, reply }
+  /** @type {Continued | null} The last vote that prefers a reply. */
+  #last = null;
+  /** @type {import("./server.js").State | null} */
   #state = null;
+  /** @type {ReturnType<typeof setTimeout> | null} */
   #timer = null;
   #looking = false;
 
@@ -43,7 +51,7 @@ export class OwnPrompts {
       again: (id) => this.#again(id),
       dismiss: (id) => this.#forget(id),
     });
-    document.getElementById("ask").append(...this.#list.nodes, this.#composer.node);
+    byId("ask").append(...this.#list.nodes, this.#composer.node);
     for (const ask of kept(this.#key)) this.#add({ ...ask, state: "unsent" });
     rating.subscribe(this);
     this.#run();

@@ -1,3 +1,4 @@
+// @ts-check
 // The rating page's script: wires keys and buttons to the rating path.
 //
 //   keys.js, buttons -> rating.js -> buffer.js (pairs), outbox.js and delivery.js (votes), undo.js
@@ -8,7 +9,7 @@
 
 import { Changes } from "./changes.js";
 import { isBusy } from "../shared/dialog.js";
-import { element, whenPresent } from "../shared/dom.js";
+import { byId, element, whenPresent } from "../shared/dom.js";
 import { Editor } from "./edit.js";
 import { Guide } from "./guide.js";
 import { Help } from "./help.js";
@@ -45,7 +46,9 @@ async function start() {
   const commands = {};
   const view = new View({ me, onWhy: () => commands.why() });
   const holder = await claimHolder();
+  /** @type {Outbox<import("./server.js").Vote>} */
   const outbox = new Outbox(holder, me.rater_id);
+  /** @type {Outbox<import("./server.js").Reasons>} */
   const reasons = new Outbox(holder, me.rater_id, REASONS);
   await outbox.adopt();
   await reasons.adopt();
@@ -72,7 +75,7 @@ function dialogs(rating, view, me) {
   guide.load();
   if (why.unfinished) view.offerWhy();
   view.onVote(() => practice.withdraw());
-  view.onFirstState((state) => state.votes === 0 && practice.offer(document.getElementById("prompt")));
+  view.onFirstState((state) => state.votes === 0 && practice.offer(byId("prompt")));
   return {
     undo: () => rating.undo(),
     edit: () => editPair(rating, editor),
@@ -99,7 +102,7 @@ function editPair(rating, editor) {
 }
 
 function listenToButtons(rating, commands) {
-  document.getElementById("vote-skip").after(element("button", { type: "button", id: "open-edit" }, "Edit"));
+  byId("vote-skip").after(element("button", { type: "button", id: "open-edit" }, "Edit"));
   const named = {
     ...BUTTONS,
     "open-edit": { command: "edit", keys: ["E"], name: "Edit the better reply" },
@@ -108,7 +111,7 @@ function listenToButtons(rating, commands) {
     "open-help": { command: "help", keys: ["?"], name: "Help and keys" },
   };
   for (const [id, { vote, command, keys, name }] of Object.entries(named)) {
-    const node = document.getElementById(id);
+    const node = byId(id);
     node.setAttribute("aria-keyshortcuts", keys.join("+"));
     node.setAttribute("aria-label", name);
     node.title = name;
@@ -123,7 +126,7 @@ function listenToButtons(rating, commands) {
 
 function listenToKeys(rating, commands) {
   document.addEventListener("keydown", (event) => {
-    if (event.repeat && event.target.closest?.("#choices button")) event.preventDefault();
+    if (event.repeat && event.target instanceof Element && event.target.closest("#choices button")) event.preventDefault();
     if (isBusy()) return;
     const action = actionOf(event);
     if (!action) return;

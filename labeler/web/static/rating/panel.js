@@ -1,6 +1,8 @@
+// @ts-check
 // The panel beside the pair: progress, what goes on, what the labels changed.
 
-import { element, row, setText } from "../shared/dom.js";
+import { byId, element, row, setText } from "../shared/dom.js";
+import { progressBar } from "../shared/progress.js";
 import { JudgeSection } from "./judge.js";
 
 const SESSION_KEY = "livedpo.session-votes";
@@ -8,10 +10,10 @@ const SESSION_KEY = "livedpo.session-votes";
 export class Panel {
   #header;
   #progressText = element("p", { class: "lead" });
-  #bar = bar("Labels to the next update");
+  #bar = progressBar("Labels to the next update");
   #whyNone = element("p", { class: "why" });
   #activity = element("p", { class: "activity" });
-  #trainingBar = bar("Training steps");
+  #trainingBar = progressBar("Training steps");
   #resultTitle = element("p", { class: "lead" });
   #resultLines = element("ul", { class: "figures" });
   #resultDetails = element("dl");
@@ -23,12 +25,13 @@ export class Panel {
   #ready = element("dd");
   #votes = 0; // as the server counts them
   #pending = 0; // cast, not confirmed
-  #resultShown = undefined; // update and live version
-  #alarms = null;
+  /** @type {string | null} The update and the live version. */
+  #resultShown = null;
+  #alarms = "";
 
   constructor(header) {
     this.#header = header;
-    const panel = document.getElementById("panel");
+    const panel = byId("panel");
     panel.setAttribute("role", "complementary");
     panel.setAttribute("aria-label", "Progress");
     const sections = [this.#progressSection(), this.#resultSection(), this.#numbersSection()];
@@ -59,8 +62,8 @@ export class Panel {
   }
 
   #progressSection() {
-    const where = element("div", { class: "now" }, this.#activity, this.#trainingBar);
-    return section("Next update", this.#progressText, this.#bar, this.#whyNone, where);
+    const where = element("div", { class: "now" }, this.#activity, this.#trainingBar.node);
+    return section("Next update", this.#progressText, this.#bar.node, this.#whyNone, where);
   }
 
   #resultSection() {
@@ -81,7 +84,7 @@ export class Panel {
     const { done, wanted, text, why } = state.progress;
     setText(this.#progressText, text);
     setText(this.#whyNone, why);
-    fill(this.#bar, done, wanted);
+    this.#bar.fill(done, wanted);
   }
 
   #showActivity(state) {
@@ -90,14 +93,14 @@ export class Panel {
     const trains = runs && update.steps_total > 0;
     setText(this.#activity, state.activity);
     this.#activity.classList.toggle("busy", runs);
-    this.#trainingBar.hidden = !trains;
-    if (trains) fill(this.#trainingBar, update.steps_done, update.steps_total);
+    this.#trainingBar.node.hidden = !trains;
+    if (trains) this.#trainingBar.fill(update.steps_done, update.steps_total);
   }
 
   #showResult(state) {
     const shown = `${state.result?.id ?? ""} ${state.live ?? ""}`;
     if (this.#resultShown === shown) return;
-    const isNews = this.#resultShown !== undefined;
+    const isNews = this.#resultShown !== null;
     this.#resultShown = shown;
     const told = state.result;
     this.#result.hidden = !told;
@@ -115,7 +118,7 @@ export class Panel {
     const texts = JSON.stringify(alarms);
     if (texts === this.#alarms) return;
     this.#alarms = texts;
-    document.getElementById("alarms").replaceChildren(...alarms.map((alarm) => element("p", { role: "alert" }, alarm)));
+    byId("alarms").replaceChildren(...alarms.map((alarm) => element("p", { role: "alert" }, alarm)));
   }
 
   #showVotes() {
@@ -126,17 +129,6 @@ export class Panel {
 
 function section(title, ...children) {
   return element("section", {}, element("h2", {}, title), ...children);
-}
-
-function bar(label) {
-  const attributes = { class: "bar", role: "progressbar", "aria-label": label, "aria-valuemin": "0" };
-  return element("div", attributes, element("span"));
-}
-
-function fill(node, done, wanted) {
-  node.setAttribute("aria-valuenow", done);
-  node.setAttribute("aria-valuemax", wanted);
-  node.firstChild.style.width = `${(100 * done) / Math.max(1, wanted)}%`;
 }
 
 function sessionVotes() {

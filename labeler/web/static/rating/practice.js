@@ -1,3 +1,4 @@
+// @ts-check
 // Three practice pairs for newcomers: a dialog of its own. Nothing in it is stored or sent.
 
 import { Dialog, button } from "../shared/dialog.js";
@@ -19,6 +20,7 @@ export class Practice extends Dialog {
   #task = element("p", { class: "task", role: "status" });
   #pair = element("div", { class: "pair" });
   #buttons = element("p", { class: "buttons" });
+  /** @type {HTMLElement | null} */
   #offer = null;
   #place = 0;
   #isVoted = false;
@@ -42,13 +44,14 @@ export class Practice extends Dialog {
   offer(place) {
     if (this.#isKnown || this.#offer) return;
     const label = "New here? Three practice pairs show you the keys in under a minute. Nothing is stored.";
-    this.#offer = element("section", { id: "welcome", "aria-label": "Practice" }, element("p", {}, label));
+    const offer = element("section", { id: "welcome", "aria-label": "Practice" }, element("p", {}, label));
     const decline = () => {
       this.#remember();
-      this.#offer.remove();
+      offer.remove();
     };
-    this.#offer.append(button("Practise", () => this.start(), { class: "main" }), button("No, thanks", decline));
-    place.before(this.#offer);
+    this.#offer = offer;
+    offer.append(button("Practise", () => this.start(), { class: "main" }), button("No, thanks", decline));
+    place.before(offer);
   }
 
   /** Somebody who votes needs no practice any more. */
@@ -104,14 +107,14 @@ export class Practice extends Dialog {
     const praise = strength === 1 && lesson.weaker ? lesson.weaker : lesson.praise;
     if (lesson.undo) return this.#tell(praise, this.#choice("Undo", "U", () => this.#undo()));
     this.#tell(praise, this.#choice("Next", "Enter", () => this.#next()));
-    this.#buttons.firstChild.focus();
+    this.#buttons.querySelector("button")?.focus();
   }
 
   /** The last lesson ends with an undo: the pair is back, and that is all there is to it. */
   #undo() {
     if (!this.#isVoted || !LESSONS[this.#place].undo) return;
     this.#tell("Your vote is undone and its pair is back. That is all there is to it. From now on, votes count.", this.#choice("Start rating", "Enter", () => this.close()));
-    this.#buttons.firstChild.focus();
+    this.#buttons.querySelector("button")?.focus();
   }
 
   #next() {

@@ -1,3 +1,4 @@
+// @ts-check
 // The loop that talks to the server: one turn after the other until there is nothing to say, and
 // again after a failure, later each time.
 
@@ -6,27 +7,39 @@ import { Refused, Unreachable } from "../shared/send.js";
 const FIRST_RETRY_MS = 250;
 const MAX_RETRY_MS = 4_000;
 
+/** Makes one request, and hands its answer on.
+ *
+ * @typedef {<Answer>(request: () => Promise<Answer>) => Promise<Answer>} Ask */
+
+/** @typedef {import("./server.js").State} State */
+
 export class Pump {
   #turn;
   #view;
   #onState;
   #isAsked = false;
   #isWorking = false;
-  #retryTimer = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #retryTimer;
   #retryMs = FIRST_RETRY_MS;
   #sent = 0; // requests are numbered, so that a late answer does not bring back an older state
   #stateNumber = 0;
   #isLost = false;
 
   /** `turn`: says all there is to say, each request through `ask`. `view`: hears of the connection.
-   *  `onState`: gets each state of the loop that is newer than the one before. */
+   *  `onState`: gets each state of the loop that is newer than the one before.
+   *
+   * @param {object} parts
+   * @param {() => Promise<void>} parts.turn
+   * @param {Pick<import("./view.js").View, "connected" | "disconnected">} parts.view
+   * @param {(state: State) => void} parts.onState */
   constructor({ turn, view, onState }) {
     [this.#turn, this.#view, this.#onState] = [turn, view, onState];
   }
 
   /** Whether neither a turn runs nor one is due after a failure. */
   get isResting() {
-    return !this.#isWorking && this.#retryTimer === null;
+    return !this.#isWorking && this.#retryTimer === undefined;
   }
 
   /** Whether the last request failed. */
@@ -40,19 +53,25 @@ export class Pump {
     if (!this.#isWorking) this.#work();
   }
 
-  /** One request. Its answer proves the connection and tells the state of the loop. */
+  /** One request. Its answer proves the connection and tells the state of the loop.
+   *
+   * @template Answer
+   * @param {() => Promise<Answer>} request */
   async ask(request) {
     const number = ++this.#sent;
     const answer = await request();
+    const { state } = /** @type {{ state?: State }} */ (answer);
     this.#connected();
     if (number > this.#stateNumber) {
       this.#stateNumber = number;
-      this.#onState(answer.state ?? answer);
+      this.#onState(state ?? /** @type {State} */ (answer));
     }
     return answer;
   }
 
-  /** One request beside the turns, which nothing depends on. Returns whether it was answered. */
+  /** One request beside the turns, which nothing depends on. Returns whether it was answered.
+   *
+   * @param {() => Promise<unknown>} request */
   async look(request) {
     try {
       await this.ask(request);
@@ -66,7 +85,7 @@ export class Pump {
   async #work() {
     this.#isWorking = true;
     clearTimeout(this.#retryTimer);
-    this.#retryTimer = null;
+    this.#retryTimer = undefined;
     try {
       while (this.#isAsked) {
         this.#isAsked = false;
@@ -81,7 +100,7 @@ export class Pump {
 
   /** A turn may run by now: it was a look beside it that failed. */
   #retry() {
-    this.#retryTimer = null;
+    this.#retryTimer = undefined;
     this.sync();
   }
 
@@ -91,6 +110,7 @@ export class Pump {
     this.#view.connected();
   }
 
+  /** @param {unknown} error */
   #disconnected(error) {
     const isExpected = error instanceof Refused || error instanceof Unreachable;
     if (!isExpected) console.error(error);

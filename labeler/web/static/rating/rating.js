@@ -1,3 +1,4 @@
+// @ts-check
 // The rating path: pairs in memory, votes out, undo.
 //
 // A vote swaps the pair on screen at once and goes into the outbox. Everything that talks to the
@@ -14,6 +15,24 @@ import { Undo } from "./undo.js";
 
 const STATE_MS = 1_000;
 
+/** @typedef {import("./server.js").Choice} Choice */
+/** @typedef {import("./server.js").State} State */
+/** @typedef {import("./server.js").Vote} Vote */
+/** @typedef {import("./view.js").Pair} Pair */
+
+/** What the rating path needs of the view.
+ *
+ * @typedef {Pick<import("./view.js").View, "prepare" | "show" | "took" | "swallowed" | "explained" | "undoing" | "counted"
+ *   | "see" | "delivery" | "connected" | "disconnected" | "complain">} Screen */
+
+/** Is told of votes, undone ones, pairs that come on screen, and states of the loop.
+ *
+ * @typedef {object} Listener
+ * @property {(vote: Vote, pair: Pair) => void} voted
+ * @property {() => void} undone
+ * @property {(leaseId: string) => void} shown
+ * @property {(state: State) => void} see */
+
 export class Rating {
   #server;
   #outbox;
@@ -24,12 +43,23 @@ export class Rating {
   #delivery;
   #pump;
   #undo;
-  #last = null; // the last vote: { vote_id, choice, strength, prompt }
+  /** @type {import("./why.js").Explainable | null} The last vote. */
+  #last = null;
+  /** @type {State | null} */
   #state = null;
   #stateAt = -Infinity;
   #wantsState = false;
-  #listener = null; // is told of votes, undone ones, pairs that come on screen, and states
+  /** @type {Listener | null} */
+  #listener = null;
 
+  /**
+   * @param {object} parts
+   * @param {string} parts.holder
+   * @param {Pick<import("./server.js").Server, "pairs" | "votes" | "reasons" | "undo" | "history" | "state">} parts.server
+   * @param {import("./outbox.js").Outbox<Vote>} parts.outbox
+   * @param {import("./outbox.js").Outbox<import("./server.js").Reasons>} parts.reasons
+   * @param {Pick<import("./seen.js").Seen, "takes" | "shows">} parts.seen
+   * @param {Screen} parts.view */
   constructor({ holder, server, outbox, reasons, seen, view }) {
     [this.#server, this.#outbox, this.#reasons] = [server, outbox, reasons];
     [this.#seen, this.#view] = [seen, view];
@@ -54,18 +84,24 @@ export class Rating {
     return this.#outbox.size;
   }
 
-  /** There is one listener: the rater's own prompts. */
+  /** There is one listener: the rater's own prompts.
+   *
+   * @param {Listener} listener */
   subscribe(listener) {
     this.#listener = listener;
   }
 
-  /** Whether a vote has not been delivered yet. */
+  /** Whether a vote has not been delivered yet.
+   *
+   * @param {string} voteId */
   isUnsent(voteId) {
     return this.#outbox.has(voteId);
   }
 
   /** A pair that this rater asked for comes next, or at once if nothing is on screen.
-   *  False if it does not wait: it is on screen, or has its vote. */
+   *  False if it does not wait: it is on screen, or has its vote.
+   *
+   * @param {import("./server.js").LeasedPair} leased */
   take(leased) {
     const known = this.#buffer.find(leased.lease_id);
     const held = [...this.#outbox.leaseIds, ...this.#buffer.leaseIds];
@@ -77,13 +113,20 @@ export class Rating {
     return this.#buffer.shown !== pair;
   }
 
-  /** Show a pair that waits now; the one on screen comes after it. */
+  /** Show a pair that waits now; the one on screen comes after it.
+   *
+   * @param {string} leaseId */
   bring(leaseId) {
     const pair = this.#buffer.find(leaseId);
     if (pair && !this.#undo.isOpen) this.#interrupt(pair);
   }
 
-  /** A key or a button, `by`, voted `at` this time, in ms. It counts if the pair can have been seen. */
+  /** A key or a button, `by`, voted `at` this time, in ms. It counts if the pair can have been seen.
+   *
+   * @param {Choice} choice
+   * @param {number} strength
+   * @param {string} by
+   * @param {number} at */
   press(choice, strength, by, at) {
     if (!this.shown) return;
     if (this.#seen.takes(by, at)) this.vote(choice, strength, at, null, by);
@@ -91,11 +134,18 @@ export class Rating {
   }
 
   /** Take the shown pair's vote and show the next pair. `at`: when the rater acted, in ms.
-   *  `edit`: the text that the rater made of the chosen reply. `by`: the key or button. */
+   *  `edit`: the text that the rater made of the chosen reply. `by`: the key or button.
+   *
+   * @param {Choice} choice
+   * @param {number} strength
+   * @param {number} at
+   * @param {string | null} edit
+   * @param {string | null} by */
   vote(choice, strength, at, edit = null, by = null) {
     const pair = this.shown;
     if (!pair) return;
     const seconds = Math.min(pair.watch.seconds(), MAX_SECONDS);
+    /** @type {Vote} */
     const vote = { vote_id: newId(), lease_id: pair.leaseId, choice, strength, seconds };
     if (edit !== null) vote.edit = edit;
     this.#outbox.add(vote, pair);
@@ -108,7 +158,10 @@ export class Rating {
     this.sync();
   }
 
-  /** Add reasons and a comment to a vote of this rater. */
+  /** Add reasons and a comment to a vote of this rater.
+   *
+   * @param {string} voteId
+   * @param {import("./why.js").Said} said */
   explain(voteId, said) {
     if (this.#last?.vote_id === voteId) this.#last = null; // they can be given once
     if (!this.#outbox.amend(voteId, said)) this.#reasons.add({ vote_id: voteId, ...said });
@@ -117,13 +170,15 @@ export class Rating {
   }
 
   /** Take back a vote, the last one of this page if none is named: here if it was never sent, else
-   *  on the server. A vote on its way is named, for it may be refused. */
+   *  on the server. A vote on its way is named, for it may be refused.
+   *
+   * @param {string | null} voteId */
   undo(voteId = null) {
     if (this.#undo.isOpen) return;
     const withdrawn = voteId === null ? this.#outbox.withdraw() : null;
     if (withdrawn) {
       const { vote, pair } = withdrawn;
-      this.#bringBack(pair);
+      if (pair) this.#bringBack(pair);
       if (vote.edit) this.#keepEdit(vote.choice, vote.edit);
       this.#delivery.report();
       return;
@@ -133,7 +188,9 @@ export class Rating {
     this.sync();
   }
 
-  /** Called twice a second while the page is in sight. */
+  /** Called twice a second while the page is in sight.
+   *
+   * @param {number} now */
   tick(now) {
     if (!this.#pump.isResting) return;
     if (!this.#buffer.shown || this.#buffer.isDue(now)) this.sync();
@@ -152,10 +209,12 @@ export class Rating {
   }
 
   async #turn() {
+    /** @type {import("./pump.js").Ask} */
     const ask = (request) => this.#pump.ask(request);
     await this.#delivery.sendVotes(ask, () => this.#buffer.isShort); // then pairs are needed first
     await this.#delivery.sendReasons(ask);
-    if (this.#undo.isOpen && !this.#outbox.size) this.#undone(await this.#undo.send(ask));
+    const undone = this.#outbox.size ? null : await this.#undo.send(ask);
+    if (undone) this.#undone(undone);
     await this.#buffer.refill(ask, this.#state, () => this.#outbox.leaseIds);
     if (!this.#buffer.shown) this.#showNext();
     if (this.#pump.isLost || this.#wantsState) await ask(() => this.#server.state());
@@ -163,7 +222,8 @@ export class Rating {
     if (this.#outbox.size) this.sync(); // for the rest
   }
 
-  #undone({ pair, reason, choice, edit, trained }) {
+  /** @param {import("./server.js").Undone} undone */
+  #undone({ pair, reason, choice, edit, trained = null }) {
     this.#view.undoing(false);
     if (pair) {
       this.#bringBack(this.#view.prepare(pair));
@@ -175,25 +235,34 @@ export class Rating {
     }
   }
 
-  /** An edit that came with a vote waits for its pair to be edited again. */
+  /** An edit that came with a vote waits for its pair, which is on screen, to be edited again.
+   *
+   * @param {Choice | undefined} side
+   * @param {string} text */
   #keepEdit(side, text) {
-    keepDraft({ leaseId: this.#buffer.shown.leaseId, side, text });
+    const pair = this.#buffer.shown;
+    if (pair && (side === "left" || side === "right")) keepDraft({ leaseId: pair.leaseId, side, text });
   }
 
+  /** @param {string | null} by */
   #showNext(by = null) {
     this.#buffer.shown?.watch.stop();
     this.#buffer.next();
     this.#show(by);
   }
 
-  /** Show this pair now; the one that was there waits in front of the others. */
+  /** Show this pair now; the one that was there waits in front of the others.
+   *
+   * @param {Pair} pair */
   #interrupt(pair) {
     this.#buffer.shown?.watch.stop();
     this.#buffer.interrupt(pair);
     this.#show();
   }
 
-  /** An undone pair comes on screen again. */
+  /** An undone pair comes on screen again.
+   *
+   * @param {Pair} pair */
   #bringBack(pair) {
     this.#last = null;
     this.#listener?.undone();
@@ -201,6 +270,7 @@ export class Rating {
     this.#interrupt(pair);
   }
 
+  /** @param {string | null} by */
   #show(by = null) {
     const pair = this.#buffer.shown;
     if (pair) {
@@ -212,12 +282,14 @@ export class Rating {
     if (pair) this.#listener?.shown(pair.leaseId);
   }
 
+  /** @param {number} now */
   async #look(now) {
     this.#stateAt = now;
     const isAnswered = await this.#pump.look(() => this.#server.state());
-    if (isAnswered && this.#buffer.outdated(this.#state).length) this.sync();
+    if (isAnswered && this.#state && this.#buffer.outdated(this.#state).length) this.sync();
   }
 
+  /** @param {State} state */
   #see(state) {
     this.#stateAt = performance.now();
     this.#state = state;

@@ -1,3 +1,4 @@
+// @ts-check
 // Scrolling: both replies together if wanted, each by its share; and by keys without a focus.
 
 const STEP = 60; // px, an arrow key

@@ -1,3 +1,4 @@
+// @ts-check
 // Whether the pair on screen can have been seen: it has stood there, in sight and unchanged, for long
 // enough. What comes earlier was meant for the pair before: a double click, a key that bounces.
 //
@@ -8,9 +9,12 @@ const SEEN_MS = 250; // a person's reaction time: nobody sees a pair and acts on
 const AGAIN_MS = 500; // two clicks within this time are one double click on most desktops
 
 export class Seen {
-  #since = null; // in ms; null: no pair is in sight
+  /** @type {number | null} In ms; null: no pair is in sight. */
+  #since = null;
   #isThere = false;
-  #by = null; // the key or button of the vote that brought the pair
+  /** @type {string | null} The key or button of the vote that brought the pair. */
+  #by = null;
+  /** @type {ReturnType<typeof setTimeout>[]} */
   #timers = [];
 
   constructor() {

@@ -1,7 +1,9 @@
+// @ts-check
 // How long a pair was looked at: time counts only while the page is in sight.
 
 export class Stopwatch {
   #total = 0;
+  /** @type {number | null} */
   #since = null;
   #onChange = () => (document.hidden ? this.#pause() : this.#resume());
 

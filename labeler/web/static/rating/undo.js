@@ -1,3 +1,4 @@
+// @ts-check
 // An undo on the server. It has an id made here and names its vote, so that sending it again, or a
 // copy that arrives late, takes back no more.
 
@@ -8,11 +9,19 @@ const NOTHING_LEFT = "This tab has no vote left to undo.";
 const LOGGED_OUT = 401;
 const SERVER_ERROR = 500;
 
+/** @typedef {import("./pump.js").Ask} Ask */
+/** @typedef {import("./server.js").Undone} Undone */
+
 export class Undo {
   #holder;
   #server;
+  /** @type {import("./server.js").UndoBody | null} */
   #body = null;
 
+  /**
+   * @param {object} parts
+   * @param {string} parts.holder
+   * @param {Pick<import("./server.js").Server, "undo" | "history">} parts.server */
   constructor({ holder, server }) {
     [this.#holder, this.#server] = [holder, server];
   }
@@ -22,15 +31,21 @@ export class Undo {
     return this.#body !== null;
   }
 
-  /** Want a vote back: the one named, or for null the last one of this page. */
+  /** Want a vote back: the one named, or for null the last one of this page.
+   *
+   * @param {string | null} voteId */
   begin(voteId) {
     this.#body = { undo_id: newId(), holder: this.#holder, vote_id: voteId };
   }
 
   /** Send it and return what the server says. Without an answer the same undo is sent again: it may
-   *  have arrived, and a new one would take back one vote more. */
+   *  have arrived, and a new one would take back one vote more.
+   *
+   * @param {Ask} ask
+   * @returns {Promise<Undone | null>} null: nothing is to be undone. */
   async send(ask) {
-    const answer = await this.#answer(ask).catch((error) => {
+    if (!this.#body) return null;
+    const answer = await this.#answer(ask, this.#body).catch((error) => {
       if (!isFinal(error)) throw error;
       return { pair: null, reason: `The undo was refused: ${error.message}` };
     });
@@ -38,20 +53,28 @@ export class Undo {
     return answer;
   }
 
-  async #answer(ask) {
-    this.#body.vote_id ??= await this.#newest(ask);
-    if (this.#body.vote_id === null) return { pair: null, reason: NOTHING_LEFT };
-    return ask(() => this.#server.undo(this.#body));
+  /**
+   * @param {Ask} ask
+   * @param {import("./server.js").UndoBody} body
+   * @returns {Promise<Undone>} */
+  async #answer(ask, body) {
+    body.vote_id ??= await this.#newest(ask);
+    if (body.vote_id === null) return { pair: null, reason: NOTHING_LEFT };
+    return ask(() => this.#server.undo(body));
   }
 
-  /** The last vote of this tab that stands, or null. */
+  /** The last vote of this tab that stands, or null.
+   *
+   * @param {Ask} ask */
   async #newest(ask) {
     const { votes } = await ask(() => this.#server.history(this.#holder));
     return votes[0]?.vote_id ?? null;
   }
 }
 
-/** Whether the server has refused for good: not a proxy or a server in trouble, nor a login's end. */
+/** Whether the server has refused for good: not a proxy or a server in trouble, nor a login's end.
+ *
+ * @param {unknown} error */
 function isFinal(error) {
   return error instanceof Refused && error.status < SERVER_ERROR && error.status !== LOGGED_OUT;
 }

@@ -1,7 +1,8 @@
+// @ts-check
 // What is on screen: the pair, the waiting state, the saved mark, complaints.
 
 import { MAX_LINE_CHARS } from "../shared/bounds.js";
-import { counted, element, setText } from "../shared/dom.js";
+import { byId, counted, element, setText } from "../shared/dom.js";
 import { button } from "../shared/dialog.js";
 import { Header } from "./header.js";
 import { Panel } from "./panel.js";
@@ -16,6 +17,20 @@ const TOO_SOON = "Too soon to count. Read this pair, then choose.";
 const UNFINISHED = "Reasons that you began are kept. Choose “Why?” to go on.";
 const BUTTON = { left: "vote-left", right: "vote-right", tie: "vote-tie", both_bad: "vote-both-bad", skip: "vote-skip" };
 
+/** A pair as the page holds it: what is shown of it, and what has become of it.
+ *
+ * @typedef {object} Pair
+ * @property {string} leaseId
+ * @property {number} version
+ * @property {boolean} seen  Whether it has been on screen.
+ * @property {boolean} own  Whether the rater asked for it.
+ * @property {Stopwatch} watch
+ * @property {Node} prompt
+ * @property {string} line  What the prompt asks last.
+ * @property {import("./replies.js").Prepared} replies */
+
+/** @typedef {import("./server.js").Choice} Choice */
+
 export class View {
   #prompt = card("prompt", "Prompt");
   #replies = new Replies(card("reply-left", "Reply 1").body, card("reply-right", "Reply 2").body, byId("replies"));
@@ -26,18 +41,27 @@ export class View {
   #complaint = element("p", { class: "complaint", role: "alert" });
   #count = element("span", { class: "sr-only", role: "status" });
   #panel;
+  /** @type {import("./server.js").State | null} */
   #state = null;
   #lost = false;
+  /** @type {string | null} What the server said of its trouble. */
   #trouble = null;
   #waitingVotes = 0;
   #undoing = false;
   #taken = "";
   #shownPairs = 0;
-  #complaintTimer = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #complaintTimer;
+  /** @type {((state: import("./server.js").State) => void) | null} */
   #tellFirst = null;
+  /** @type {(() => void) | null} */
   #tellVote = null;
 
-  /** `me`: whose page this is. `onWhy`: the rater wants to say why. */
+  /** `me`: whose page this is. `onWhy`: the rater wants to say why.
+   *
+   * @param {object} parts
+   * @param {import("../shared/who.js").Me} parts.me
+   * @param {() => void} parts.onWhy */
   constructor({ me, onWhy }) {
     this.#panel = new Panel(new Header(me));
     this.#why = button("Why?", onWhy, { id: "open-why", title: "Say why (R)", "aria-keyshortcuts": "R" });
@@ -53,19 +77,25 @@ export class View {
     this.show(null);
   }
 
-  /** A pair from the server, with its HTML built before it is needed. */
+  /** A pair from the server, with its HTML built before it is needed.
+   *
+   * @param {import("./server.js").LeasedPair} pair
+   * @returns {Pair} */
   prepare(pair) {
     return {
       leaseId: pair.lease_id,
       version: pair.version,
       seen: false,
+      own: false,
       watch: new Stopwatch(),
       ...preparedPrompt(pair.prompt_html),
       replies: this.#replies.prepare(pair),
     };
   }
 
-  /** Put a pair on screen; null: there is none, so say what goes on. */
+  /** Put a pair on screen; null: there is none, so say what goes on.
+   *
+   * @param {Pair | null} pair */
   show(pair) {
     document.body.classList.toggle("is-waiting", !pair);
     enableVotes(Boolean(pair));
@@ -79,7 +109,12 @@ export class View {
     setText(this.#count, `Pair ${this.#shownPairs}: ${pair.line}`);
   }
 
-  /** A vote was taken: show which, and note how long it took until the next pair was painted. */
+  /** A vote was taken: show which, and note how long it took until the next pair was painted.
+   *
+   * @param {Choice} choice
+   * @param {number} strength
+   * @param {number} at  When the rater acted, in ms.
+   * @param {boolean} isEdited */
   took(choice, strength, at, isEdited = false) {
     this.#taken = choiceText(choice, strength) + (isEdited ? ", edited" : "");
     this.#why.hidden = false;
@@ -89,7 +124,11 @@ export class View {
     requestAnimationFrame(() => setTimeout(() => noteLatency(at)));
   }
 
-  /** A vote was stored before, with this choice. `isLast`: it is the one that the mark tells of. */
+  /** A vote was stored before, with this choice.
+   *
+   * @param {Choice} choice
+   * @param {number} strength
+   * @param {boolean} isLast whether it is the one that the mark tells of */
   stored(choice, strength, isLast) {
     const text = choiceText(choice, strength);
     if (isLast) this.#taken = text;
@@ -97,7 +136,10 @@ export class View {
     this.complain(`This vote was stored before, as “${text}”, and stays so.`);
   }
 
-  /** A vote came before anybody can have read the pair. */
+  /** A vote came before anybody can have read the pair.
+   *
+   * @param {Choice} choice
+   * @param {number} strength */
   swallowed(choice, strength) {
     flash(buttonOf(choice, strength), "swallowed");
     this.complain(TOO_SOON);
@@ -116,11 +158,14 @@ export class View {
     this.complain(UNFINISHED);
   }
 
-  /** Another way to look at the replies: "plain", "differences" or "together". */
+  /** Another way to look at the replies.
+   *
+   * @param {import("./replies.js").Mode} name */
   toggle(name) {
     this.#replies.toggle(name);
   }
 
+  /** @param {boolean} isUndoing */
   undoing(isUndoing) {
     this.#undoing = isUndoing;
     byId("undo").classList.toggle("busy", isUndoing);
@@ -128,21 +173,27 @@ export class View {
     else this.#showMark();
   }
 
+  /** @param {number} change */
   counted(change) {
     if (change < 0) this.#nothingTaken();
     this.#panel.counted(change);
   }
 
-  /** `tell` gets the first state of the loop, once. */
+  /** `tell` gets the first state of the loop, once.
+   *
+   * @param {(state: import("./server.js").State) => void} tell */
   onFirstState(tell) {
     this.#tellFirst = tell;
   }
 
-  /** `tell` is called at each vote. */
+  /** `tell` is called at each vote.
+   *
+   * @param {() => void} tell */
   onVote(tell) {
     this.#tellVote = tell;
   }
 
+  /** @param {import("./server.js").State} state */
   see(state) {
     if (!this.#state) this.#tellFirst?.(state);
     this.#state = state;
@@ -150,6 +201,7 @@ export class View {
     this.#explainWaiting();
   }
 
+  /** @param {number} waitingVotes */
   delivery(waitingVotes) {
     this.#waitingVotes = waitingVotes;
     this.#panel.pending(waitingVotes);
@@ -162,7 +214,9 @@ export class View {
     this.#showMark();
   }
 
-  /** `trouble`: what the server said, if it said anything. */
+  /** `trouble`: what the server said, if it said anything.
+   *
+   * @param {string | null} trouble */
   disconnected(trouble) {
     this.#lost = true;
     this.#trouble = trouble;
@@ -170,6 +224,7 @@ export class View {
     this.#explainWaiting();
   }
 
+  /** @param {string} sentence */
   complain(sentence) {
     this.#complain(sentence);
     clearTimeout(this.#complaintTimer);
@@ -182,6 +237,7 @@ export class View {
     this.#showMark();
   }
 
+  /** @param {string} sentence */
   #complain(sentence) {
     setText(this.#complaint, sentence);
   }
@@ -198,6 +254,7 @@ export class View {
     setText(this.#mark, this.#markText(kind));
   }
 
+  /** @param {string} kind */
   #markText(kind) {
     const votes = counted(this.#waitingVotes, "vote");
     if (kind === "lost") {
@@ -222,6 +279,9 @@ function fillWindow() {
   for (const id of ["top", "alarms", "prompt", "choices"]) observer.observe(byId(id));
 }
 
+/**
+ * @param {string} id
+ * @param {string} title */
 function card(id, title) {
   const place = byId(id);
   const note = element("span", { class: "note" });
@@ -232,38 +292,46 @@ function card(id, title) {
   return { body, note };
 }
 
-/** The prompt as HTML that the server has made safe, and the beginning of what it asks last. */
+/** The prompt as HTML that the server has made safe, and the beginning of what it asks last.
+ *
+ * @param {string} html */
 function preparedPrompt(html) {
   const prompt = prose(html);
   const last = prompt.querySelector(".turn:last-child") ?? prompt;
-  return { prompt, line: last.textContent.trim().slice(0, MAX_LINE_CHARS) };
+  return { prompt, line: (last.textContent ?? "").trim().slice(0, MAX_LINE_CHARS) };
 }
 
-/** aria-disabled rather than disabled: the focus stays where it is. */
+/** aria-disabled rather than disabled: the focus stays where it is.
+ *
+ * @param {boolean} enabled */
 function enableVotes(enabled) {
   for (const button of document.querySelectorAll("#choices button[id^=vote-]")) {
     button.setAttribute("aria-disabled", String(!enabled));
   }
 }
 
+/**
+ * @param {Choice} choice
+ * @param {number} strength */
 function buttonOf(choice, strength) {
   return byId(BUTTON[choice] + (strength === 2 ? "-much" : ""));
 }
 
+/**
+ * @param {HTMLElement} button
+ * @param {"taken" | "swallowed"} kind */
 function flash(button, kind) {
   button.classList.remove("taken", "swallowed");
   requestAnimationFrame(() => button.classList.add(kind));
   setTimeout(() => button.classList.remove(kind), FLASH_MS);
 }
 
-/** For benchmarks: performance.getEntriesByName("vote-to-paint"). */
+/** For benchmarks: performance.getEntriesByName("vote-to-paint").
+ *
+ * @param {number} at */
 function noteLatency(at) {
   if (performance.getEntriesByName("vote-to-paint").length >= MAX_MEASURES) {
     performance.clearMeasures("vote-to-paint");
   }
   performance.measure("vote-to-paint", { start: at, end: performance.now() });
-}
-
-function byId(id) {
-  return document.getElementById(id);
 }

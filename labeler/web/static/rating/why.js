@@ -1,3 +1,4 @@
+// @ts-check
 // Why: reasons to tick and a comment for a vote that was cast, if the rater likes.
 //
 // What is ticked and typed is kept in this browser until it is saved, however the dialog ends.
@@ -13,6 +14,11 @@ import { choiceText } from "./words.js";
 
 const MAX_DRAFTS = 10;
 
+/** A vote that reasons are asked for, and what is said of it.
+ *
+ * @typedef {{ vote_id: string, choice: import("./server.js").Choice, strength: number, prompt: string }} Explainable
+ * @typedef {{ reasons: string[], comment: string | null }} Said */
+
 export class Why extends Dialog {
   #guide;
   #key;
@@ -21,8 +27,10 @@ export class Why extends Dialog {
   #tags = element("fieldset", { class: "tags" });
   #comment = element("textarea", { id: "why-comment", rows: "3", maxlength: MAX_COMMENT_CHARS, dir: "auto" });
   #remark = element("p", { class: "remark", role: "status" });
-  #vote = null;
-  #onSave = null;
+  /** @type {Explainable} */
+  #vote = { vote_id: "", choice: "tie", strength: 1, prompt: "" };
+  /** @type {(said: Said) => void} */
+  #onSave = () => {};
 
   /** `raterId`: whose drafts are kept. */
   constructor(guide, raterId) {
@@ -101,7 +109,7 @@ export class Why extends Dialog {
       event.preventDefault();
       this.#save();
     } else if (!writes && !event.ctrlKey && !event.altKey && !event.metaKey) {
-      this.#boxes[digitOf(event) - 1]?.click();
+      this.#boxes[(digitOf(event) ?? 0) - 1]?.click();
     }
   }
 

@@ -1,3 +1,4 @@
+// @ts-check
 // What the page says by itself: of a choice, and of a connection that is not there.
 
 export function choiceText(choice, strength) {

@@ -1,3 +1,4 @@
+// @ts-check
 // The axes of a plot: where a value lies, round numbers for ticks, and the frame around it.
 
 import { svg } from "./svg.js";
@@ -40,7 +41,7 @@ export function niceScale(low, high, count = 4, whole = false) {
 /** 1, 2 or 5 times a power of ten, the first that is no less. */
 function niceStep(rough) {
   const power = 10 ** Math.floor(Math.log10(rough));
-  const factor = [1, 2, 5, 10].find((each) => each * power >= rough - 1e-12);
+  const factor = [1, 2, 5].find((each) => each * power >= rough - 1e-12) ?? 10;
   return factor * power;
 }
 

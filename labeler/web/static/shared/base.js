@@ -1,3 +1,4 @@
+// @ts-check
 // Where this service is: at the root of its host, or under a path that a proxy gave it. Addresses in
 // scripts are the service's own, "/dashboard"; the pages' documents name theirs relatively.
 

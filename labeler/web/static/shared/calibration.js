@@ -1,3 +1,4 @@
+// @ts-check
 // The calibration plot: how sure the judge was, across, against how often it was right, upwards.
 
 import { axis, frame } from "./axes.js";
@@ -12,7 +13,14 @@ const RIGHT = [0, 0.5, 1];
 const x = axis([0.5, 1], [BOX.left, BOX.right]);
 const y = axis([0, 1], [BOX.bottom, BOX.top]);
 
-/** A figure with its caption. `bins`: { confidence, right, count } each, at least one; `text` says it in words. */
+/** How often the judge was right where it was about this sure.
+ *
+ * @typedef {{ confidence: number, right: number, count: number }} Bin */
+
+/** A figure with its caption. `text` says it in words.
+ *
+ * @param {Bin[]} bins  At least one.
+ * @param {string} text */
 export function calibrationPlot(bins, text) {
   const size = { viewBox: `0 0 ${BOX.right + 14} ${BOX.bottom + 38}`, role: "img" };
   const sure = { ticks: SURE.map((share) => [x(share), String(100 * share)]), title: "how sure, %", grid: true };
@@ -26,6 +34,7 @@ function ideal() {
   return svg("line", { class: "ideal", x1: x(0.5), y1: y(0.5), x2: x(1), y2: y(1) });
 }
 
+/** @param {Bin[]} bins */
 function points(bins) {
   const most = Math.max(...bins.map((bin) => bin.count));
   return bins.map(({ confidence, right, count }) => {

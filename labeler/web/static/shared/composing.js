@@ -1,3 +1,4 @@
+// @ts-check
 // Input methods: keys that compose a character belong to them, and not to the page.
 
 const IN_COMPOSITION = 229; // Safari ends the composition before it sends the Enter that confirms it

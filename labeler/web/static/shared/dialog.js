@@ -1,3 +1,4 @@
+// @ts-check
 // A modal dialog with a title and a close button. Esc and a click beside it close it, and the focus
 // goes back to where it was. While one is open, the page's keys rest.
 
@@ -28,7 +29,7 @@ export class Dialog {
       event.preventDefault(); // the back gesture of a phone
       this.close();
     });
-    document.querySelector(".gradio-container").append(this.#dialog);
+    (document.querySelector(".gradio-container") ?? document.body).append(this.#dialog);
   }
 
   get isOpen() {
@@ -55,7 +56,8 @@ export class Dialog {
     if (!this.#mayClose()) return;
     this.#dialog.close();
     // Until the next frame the focus may stay in here, and take the keys that are meant for the page.
-    if (this.#dialog.contains(document.activeElement)) document.activeElement.blur();
+    const { activeElement: focused } = document;
+    if (focused instanceof HTMLElement && this.#dialog.contains(focused)) focused.blur();
   }
 }
 

@@ -1,24 +1,51 @@
+// @ts-check
 // Small helpers around the DOM.
 
-/** Make an element: element("p", { class: "note" }, "text", child). */
+/** The element of this id, which the page has.
+ *
+ * @template {HTMLElement} [T=HTMLElement]
+ * @param {string} id
+ * @param {new () => T} kind  What it is, where more is wanted of it than of any element.
+ * @returns {T} */
+export function byId(id, kind = /** @type {new () => T} */ (HTMLElement)) {
+  const found = document.getElementById(id);
+  if (!(found instanceof kind)) throw new Error(`the page has no ${kind.name} "${id}"`);
+  return found;
+}
+
+/** Make an element: element("p", { class: "note" }, "text", child).
+ *
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Record<string, string | number>} attributes
+ * @param {...(Node | string)} children
+ * @returns {HTMLElementTagNameMap[Tag]} */
 export function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, String(value));
   made.append(...children);
   return made;
 }
 
-/** A name and its value in a definition list. */
+/** A name and its value in a definition list.
+ *
+ * @param {[string, string]} pair */
 export function row([name, value]) {
   return element("div", {}, element("dt", {}, name), element("dd", {}, value));
 }
 
-/** Set a text only if it differs, so that screen readers are not told the same thing twice. */
+/** Set a text only if it differs, so that screen readers are not told the same thing twice.
+ *
+ * @param {Node} node
+ * @param {string} text */
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-/** Resolve once Gradio has put all of these ids into the page. */
+/** Resolve once Gradio has put all of these ids into the page.
+ *
+ * @param {string[]} ids
+ * @returns {Promise<void>} */
 export function whenPresent(ids) {
   const present = () => ids.every((id) => document.getElementById(id));
   return new Promise((resolve) => {
@@ -38,7 +65,10 @@ export function newId() {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** "1 vote", "2 votes". */
+/** "1 vote", "2 votes".
+ *
+ * @param {number} count
+ * @param {string} noun */
 export function counted(count, noun) {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }

@@ -1,3 +1,4 @@
+// @ts-check
 // A share with its interval, drawn on a line from 0 to 100 % with a mark in the middle.
 
 import { axis } from "./axes.js";
@@ -9,7 +10,10 @@ const EDGE = 18; // room for half a number at either end
 const LINE = 14;
 const x = axis([0, 1], [EDGE, WIDTH - EDGE]);
 
-/** `share`: { value, low, high }. `middle`: what 50 % means, for those who do not see it. */
+/** `middle`: what 50 % means, for those who do not see it.
+ *
+ * @param {import("./numbers.js").Share} share
+ * @param {string} middle */
 export function intervalBar(share, middle) {
   const label = `${percent(share.value)}, 95 % interval ${interval(share)}; ${middle}`;
   return svg(

@@ -1,9 +1,10 @@
+// @ts-check
 // What a page keeps in this browser, as JSON. Without storage it lives as long as the page.
 
 /** What is kept under a key; `otherwise` if nothing is. */
 export function kept(key, otherwise) {
   try {
-    return JSON.parse(localStorage.getItem(key)) ?? otherwise;
+    return JSON.parse(localStorage.getItem(key) ?? "null") ?? otherwise;
   } catch {
     return otherwise;
   }

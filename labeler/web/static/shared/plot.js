@@ -1,3 +1,4 @@
+// @ts-check
 // Plots in SVG: lines with bands, stacked bars, points with intervals; by mouse, touch and keyboard,
 // with a table of the same numbers. Series differ by shape and dash or hatching, not by colour alone.
 //
@@ -21,11 +22,44 @@ const MARKS = [
   (x, y, r) => `M${x - r},${y - r}h${2 * r}v${2 * r}h${-2 * r}Z`,
 ];
 
+/** One series of a plot. A value that is not known is null.
+ *
+ * @typedef {object} Series
+ * @property {string} name
+ * @property {"bars" | "line" | "points"} kind
+ * @property {(number | null)[]} values
+ * @property {(number | null)[]} [low]
+ * @property {(number | null)[]} [high]
+ * @property {boolean[]} [hollow]
+ * @property {(string | null)[]} [notes] */
+
+/** What the y axis is: its title, how a value is written, and where it begins and ends.
+ *
+ * @typedef {object} Y
+ * @property {string} title
+ * @property {(value: number) => string} text
+ * @property {(value: number) => string} [full]
+ * @property {number} [low]
+ * @property {number} [high]
+ * @property {boolean} [whole] */
+
+/** What a plot shows.
+ *
+ * @typedef {object} Spec
+ * @property {{ names: string[], ticks?: string[], title: string }} x
+ * @property {Y} y
+ * @property {Series[]} series
+ * @property {{ value: number, text: string }} [mark]
+ * @property {string} [legendNote]
+ * @property {string | null} [empty] */
+
 export class Plot {
   #id;
+  /** @type {Spec | null} */
   #spec = null;
   #drawn = "";
-  #at = null; // the place that is read out
+  /** @type {number | null} The place that is read out. */
+  #at = null;
   #legend = element("ul", { class: "plot-legend" });
   #svg = svg("svg", { tabindex: "0", role: "img" });
   #empty = element("p", { class: "plot-empty" });
@@ -66,24 +100,19 @@ export class Plot {
     const tabular = !this.#table.hidden;
     this.#svg.toggleAttribute("hidden", Boolean(empty) || tabular);
     this.#empty.hidden = !empty;
-    this.#legend.hidden = Boolean(empty) || tabular || !this.#hasLegend();
+    this.#legend.hidden = Boolean(empty) || tabular || !hasLegend(this.#spec);
     this.#toggle.hidden = Boolean(empty);
     this.#readout.hidden = Boolean(empty) || tabular;
     setText(this.#empty, empty ?? "");
     if (empty) return this.#table.replaceChildren();
     this.#svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
-    this.#svg.setAttribute("height", HEIGHT);
+    this.#svg.setAttribute("height", String(HEIGHT));
     this.#svg.setAttribute("aria-label", `${this.#title}: ${summary(this.#spec)}. Arrow keys read the values.`);
     this.#svg.replaceChildren(...picture(this.#spec, width, this.#id));
     this.#legend.replaceChildren(...legend(this.#spec, this.#id));
     if (tabular) this.#table.replaceChildren(table(this.#title, this.#spec));
     if (this.#at !== null) this.#read(Math.min(this.#at, x.names.length - 1));
     else setText(this.#readout, lastLine(x, series, this.#spec));
-  }
-
-  #hasLegend() {
-    const { series, legendNote, mark } = this.#spec;
-    return series.length > 1 || Boolean(legendNote ?? mark);
   }
 
   #toggleTable() {
@@ -119,7 +148,7 @@ export class Plot {
 
   #placeOf(event) {
     const box = this.#svg.getBoundingClientRect();
-    const count = this.#spec.x.names.length;
+    const count = this.#spec?.x.names.length ?? 0;
     const share = (event.clientX - box.left - EDGE.left) / (box.width - EDGE.left - EDGE.right);
     return Math.max(0, Math.min(count - 1, Math.floor(share * count)));
   }
@@ -131,7 +160,7 @@ export class Plot {
     const width = this.#svg.viewBox.baseVal.width;
     const guide = this.#svg.querySelector(".guide");
     const x = place(index, this.#spec.x.names.length, width);
-    guide.setAttribute("d", `M${x},${EDGE.top}V${HEIGHT - EDGE.bottom}`);
+    guide?.setAttribute("d", `M${x},${EDGE.top}V${HEIGHT - EDGE.bottom}`);
   }
 
   #leave() {
@@ -140,6 +169,11 @@ export class Plot {
     this.#svg.querySelector(".guide")?.setAttribute("d", "");
     if (this.#spec && !this.#spec.empty) setText(this.#readout, lastLine(this.#spec.x, this.#spec.series, this.#spec));
   }
+}
+
+/** @param {Spec} spec */
+function hasLegend({ series, legendNote, mark }) {
+  return series.length > 1 || Boolean(legendNote ?? mark);
 }
 
 /** The middle of a place on the x axis. */
@@ -184,7 +218,8 @@ function stack(series, at, top, count, width, id) {
   return series.flatMap((each, number) =>
     each.values.flatMap((value, index) => {
       if (!value) return [];
-      const [from, to] = [below[index], (below[index] += value)];
+      const [from, to] = [below[index], below[index] + value];
+      below[index] = to;
       const box = { x: at(index) - wide / 2, y: top(to), width: wide, height: Math.max(0.5, top(from) - top(to)) };
       const fill = number ? `url(#${id}-hatch)` : "currentColor";
       return [svg("rect", { class: `s${number}`, ...box, fill, stroke: number ? "currentColor" : "none" })];
@@ -238,6 +273,9 @@ function hatching(id) {
   return svg("defs", {}, svg("pattern", size, lines));
 }
 
+/**
+ * @param {Spec} spec
+ * @param {string} id */
 function legend({ series, legendNote, mark }, id) {
   const keys = series.map((each, number) => {
     const key = svg("svg", { class: `key s${number}`, viewBox: "0 0 26 12", width: 26, height: 12, "aria-hidden": "true" });
@@ -246,7 +284,7 @@ function legend({ series, legendNote, mark }, id) {
     if (each.kind !== "bars") key.append(svg("path", { fill: "currentColor", d: MARKS[number](13, 6, 3.5) }));
     return element("li", {}, key, each.name);
   });
-  const notes = [legendNote, mark?.text].filter(Boolean).map((text) => element("li", { class: "soft" }, text));
+  const notes = [legendNote, mark?.text].filter((text) => text !== undefined).map((text) => element("li", { class: "soft" }, text));
   return [...keys, ...notes];
 }
 

@@ -1,3 +1,4 @@
+// @ts-check
 // One request to the service, for whom this page was opened. Answers are JSON; the rest is an error.
 //
 // Whoever shows a page hears of the login's end by the document's events "logged-out" (its detail
@@ -9,11 +10,16 @@ const PATIENCE_MS = 15_000;
 const LOGGED_OUT = 401;
 const MAX_KEEPALIVE_BYTES = 60_000; // browsers refuse a keepalive request of 64 KB and more
 
+/** @type {number | null} */
 let personId = null;
-let told = null; // what was said of the end of the login, if it ended
+/** @type {string | null} What was said of the end of the login, if it ended. */
+let told = null;
 
 /** The server said no, in one sentence. */
 export class Refused extends Error {
+  /**
+   * @param {string} sentence
+   * @param {number} status */
   constructor(sentence, status) {
     super(sentence);
     this.status = status;
@@ -23,20 +29,31 @@ export class Refused extends Error {
 /** There was no answer: the connection is down, or the server is. */
 export class Unreachable extends Error {}
 
-/** From now on the server takes requests only while it is this person who is logged in. */
+/** From now on the server takes requests only while it is this person who is logged in.
+ *
+ * @param {number} raterId */
 export function setPerson(raterId) {
   personId = raterId;
 }
 
-/** GET a path, or POST a body to it. Throws Refused or Unreachable. */
+/** GET a path, or POST a body to it. Throws Refused or Unreachable.
+ *
+ * @param {string} path
+ * @param {object} [body]
+ * @param {RequestInit} options
+ * @returns {Promise<any>} */
 export async function send(path, body, options = {}) {
-  const request = { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS), headers: {}, ...options };
-  if (personId !== null) request.headers["x-livedpo-person"] = String(personId);
+  /** @type {Record<string, string>} */
+  const headers = {};
+  /** @type {RequestInit} */
+  const request = { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS), headers, ...options };
+  if (personId !== null) headers["x-livedpo-person"] = String(personId);
   if (body) {
+    const text = JSON.stringify(body);
     request.method = "POST";
-    request.headers["content-type"] = "application/json";
-    request.body = JSON.stringify(body);
-    if (request.keepalive) request.keepalive = byteLength(request.body) < MAX_KEEPALIVE_BYTES;
+    headers["content-type"] = "application/json";
+    request.body = text;
+    if (request.keepalive) request.keepalive = byteLength(text) < MAX_KEEPALIVE_BYTES;
   }
   let response;
   let answer;
@@ -51,11 +68,14 @@ export async function send(path, body, options = {}) {
   return answer;
 }
 
-/** Bytes of a text on its way. */
+/** Bytes of a text on its way.
+ *
+ * @param {string} text */
 export function byteLength(text) {
   return new TextEncoder().encode(text).length;
 }
 
+/** @param {string | null} sentence */
 function tell(sentence) {
   if (sentence === told) return;
   told = sentence;

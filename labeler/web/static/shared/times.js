@@ -1,3 +1,4 @@
+// @ts-check
 // Times as people read them. Seconds since 1970 come in, local time goes out.
 
 const MINUTE = 60;

@@ -1,3 +1,4 @@
+// @ts-check
 // Who is logged in: their name and the ways to go on, in the header of every page.
 
 import { at, here } from "./base.js";
@@ -6,15 +7,20 @@ import { Refused, send, setPerson } from "./send.js";
 
 const FIRST_PAUSE_MS = 250;
 const MAX_PAUSE_MS = 4_000;
+/** @type {[string, string, string[]][]} Name, path, and who may open it. */
 const PAGES = [
   ["Rate", "/", ["rater", "reviewer", "admin"]],
   ["Dashboard", "/dashboard", ["reviewer", "admin"]],
   ["Labels", "/labels", ["reviewer", "admin"]],
 ];
 
-/** Who this page is for: { rater_id, name, role, single_user }. Asks until it is told.
+/** @typedef {{ rater_id: number, name: string, role: string, single_user: boolean }} Me */
+
+/** Who this page is for. Asks until it is told.
  *
- * Without a login it leads to the login page and never comes back. */
+ * Without a login it leads to the login page and never comes back.
+ *
+ * @returns {Promise<Me>} */
 export async function whoAmI() {
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 1.6, MAX_PAUSE_MS)) {
     try {
@@ -58,6 +64,7 @@ function menu(me, links) {
   return made;
 }
 
+/** @param {[string, string, string[]]} page */
 function link([name, path]) {
   const made = element("a", { href: at(path) }, name);
   if (here() === path) made.setAttribute("aria-current", "page");
@@ -96,8 +103,9 @@ function tellWhenLoggedOut() {
   const again = element("a", { href: loginUrl() }, "Log in again");
   const bar = element("div", { class: "who-out", role: "alert" });
   document.body.append(bar);
-  document.addEventListener("logged-out", ({ detail }) => {
-    setText(words, `You are logged out. ${detail} Unsaved votes are kept in this browser.`);
+  document.addEventListener("logged-out", (event) => {
+    const { detail: sentence } = /** @type {CustomEvent<string>} */ (event);
+    setText(words, `You are logged out. ${sentence} Unsaved votes are kept in this browser.`);
     again.href = loginUrl();
     bar.replaceChildren(words, again);
   });

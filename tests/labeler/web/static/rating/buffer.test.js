@@ -1,3 +1,4 @@
+// @ts-check
 import assert from "node:assert/strict";
 import test from "node:test";
 
@@ -6,16 +7,32 @@ import { Unreachable } from "../../../../../labeler/web/static/shared/send.js";
 
 const STATE = { live: 1, ready: 8 };
 
+/** @returns {any} */
 function prepare({ lease_id: leaseId, version }) {
   return { leaseId, version, seen: false, own: false };
 }
 
+/** The lease of a pair.
+ *
+ * @param {any} pair */
+function leaseOf(pair) {
+  return pair?.leaseId ?? null;
+}
+
 /** A buffer, and a server that hands out these leases and notes what it was asked for. */
 async function filled(...leases) {
+  /** @type {any[]} */
   const asked = [];
+  /** @type {any[]} */
   const pairs = leases.map((lease_id) => ({ lease_id, version: 1 }));
-  const server = { pairs: async (body) => (asked.push(body), { pairs: pairs.splice(0) }) };
+  const server = {
+    pairs: async (body) => {
+      asked.push(body);
+      return { pairs: pairs.splice(0) };
+    },
+  };
   const buffer = new Buffer({ holder: "tab", server, prepare });
+  /** @type {(state?: { live: number, ready: number } | null, unsent?: string[]) => Promise<void>} */
   const refill = (state = STATE, unsent = []) => buffer.refill((request) => request(), state, () => unsent);
   await refill(null);
   buffer.next();
@@ -24,8 +41,8 @@ async function filled(...leases) {
 
 test("pairs come on screen in the order in which they were leased", async () => {
   const { buffer } = await filled("a", "b");
-  assert.equal(buffer.shown.leaseId, "a");
-  assert.equal(buffer.next().leaseId, "b");
+  assert.equal(leaseOf(buffer.shown), "a");
+  assert.equal(leaseOf(buffer.next()), "b");
   assert.equal(buffer.next(), null);
 });
 
@@ -47,7 +64,7 @@ test("a pair that is handed out twice is held once", async () => {
 
 test("unseen pairs of an older version are given back, as many as are ready", async () => {
   const { buffer, asked, refill } = await filled("a", "b", "c", "d");
-  buffer.find("b").own = true;
+  Object.assign(buffer.find("b") ?? {}, { own: true });
   await refill({ live: 2, ready: 1 });
   assert.deepEqual(asked.at(-1).give_back, ["c"]);
   assert.deepEqual(buffer.leaseIds, ["a", "b", "d"]);
@@ -62,7 +79,7 @@ test("pairs that could not be given back are kept", async () => {
 
 test("the pair that is interrupted comes next", async () => {
   const { buffer } = await filled("a", "b", "c");
-  buffer.interrupt(buffer.find("c"));
+  buffer.interrupt(/** @type {any} */ (buffer.find("c")));
   assert.deepEqual(buffer.leaseIds, ["c", "a", "b"]);
   buffer.interrupt(prepare({ lease_id: "undone", version: 1 }));
   assert.deepEqual(buffer.leaseIds, ["undone", "c", "a", "b"]);
@@ -70,6 +87,6 @@ test("the pair that is interrupted comes next", async () => {
 
 test("a pair that is put first waits once", async () => {
   const { buffer } = await filled("a", "b", "c");
-  buffer.putFirst(buffer.find("c"));
+  buffer.putFirst(/** @type {any} */ (buffer.find("c")));
   assert.deepEqual(buffer.leaseIds, ["a", "c", "b"]);
 });

@@ -1,3 +1,4 @@
+// @ts-check
 import assert from "node:assert/strict";
 import test, { beforeEach } from "node:test";
 
@@ -9,17 +10,27 @@ import { openBrowser } from "../../../../support/front/browser.js";
 const ask = (request) => request();
 
 /** A delivery of three votes, one of which the server does not understand or refuses. */
-function deliveryOf({ notUnderstood = null, refused = null }) {
-  const [outbox, reasons] = [new Outbox("tab", 7), new Outbox("tab", 7, REASONS)];
+function deliveryOf({ notUnderstood = "", refused = "" }) {
+  /** @type {Outbox<any>} */
+  const outbox = new Outbox("tab", 7);
+  /** @type {Outbox<any>} */
+  const reasons = new Outbox("tab", 7, REASONS);
   for (const vote_id of ["1", "2", "3"]) outbox.add({ vote_id });
-  const [saved, told] = [[], []];
+  /** @type {any[]} */
+  const saved = [];
+  /** @type {string[]} */
+  const told = [];
+  /** @type {any} */
   const server = {
     votes: async (votes) => {
       if (votes.some(({ vote_id }) => vote_id === notUnderstood)) throw new Refused("The request is invalid.", 422);
       saved.push(votes.map(({ vote_id }) => vote_id));
       return { receipts: votes.map(({ vote_id }) => ({ saved: vote_id !== refused, reason: "others have it" })) };
     },
-    reasons: async (said) => (saved.push(said.vote_id), { receipt: { saved: true } }),
+    reasons: async (said) => {
+      saved.push(said.vote_id);
+      return { receipt: { saved: true } };
+    },
   };
   const view = { complain: (sentence) => told.push(sentence), counted: () => {}, delivery: () => {} };
   return { delivery: new Delivery({ server, outbox, reasons, view }), outbox, reasons, saved, told };

@@ -1,8 +1,9 @@
+// @ts-check
 import assert from "node:assert/strict";
 import test, { beforeEach } from "node:test";
 
 import { Outbox, REASONS } from "../../../../../labeler/web/static/rating/outbox.js";
-import { Shelf, openBrowser } from "../../../../support/front/browser.js";
+import { Shelf, openBrowser, openTabs } from "../../../../support/front/browser.js";
 
 const RATER = 7;
 const ids = (votes) => votes.map((vote) => vote.vote_id);
@@ -13,6 +14,7 @@ function vote(vote_id, more = {}) {
 
 /** The outbox of a tab, with these votes cast in it. */
 function outboxOf(holder, ...votes) {
+  /** @type {Outbox<any>} */
   const outbox = new Outbox(holder, RATER);
   for (const each of votes) outbox.add(vote(each));
   return outbox;
@@ -38,8 +40,10 @@ test("votes survive a reload, and for each person only their own", () => {
 test("only a vote that was never sent is withdrawn, with its pair", () => {
   const outbox = outboxOf("tab", "1");
   outbox.take(1);
-  outbox.add(vote("2"), "its pair");
-  assert.deepEqual([outbox.newestId, outbox.withdraw().pair], ["2", "its pair"]);
+  /** @type {any} */
+  const pair = { leaseId: "its lease" };
+  outbox.add(vote("2"), pair);
+  assert.deepEqual([outbox.newestId, outbox.withdraw()?.pair], ["2", pair]);
   assert.equal(outbox.withdraw(), null);
   assert.equal(outboxOf("tab").withdraw(), null, "it may have been sent before the reload");
 });
@@ -60,7 +64,7 @@ test("one request carries as many edits as fit, and one at least", () => {
 test("the votes of a closed tab come before one's own, and those of an open one are left alone", async () => {
   outboxOf("closed", "1", "2");
   outboxOf("open", "3");
-  navigator.locks.held.add("livedpo.holder.open");
+  openTabs.add("open");
   const outbox = outboxOf("tab", "4");
   await outbox.adopt();
   assert.deepEqual(ids(outbox.take(9)), ["1", "2", "4"]);

@@ -1,3 +1,4 @@
+// @ts-check
 // Random runs of the rating path: raters vote, undo, explain, reload and close tabs over a network
 // that loses, delays, doubles and reorders. RUNS says how many, SEED which one comes first.
 

@@ -1,3 +1,4 @@
+// @ts-check
 import assert from "node:assert/strict";
 import test from "node:test";
 
@@ -25,8 +26,12 @@ test("what is wanted during a turn is said in one turn after it", async () => {
 
 test("a turn that failed is taken again, later each time but never later than four seconds", async () => {
   const clock = new Clock().install();
+  /** @type {number[]} */
   const at = [];
-  const turn = () => (at.push(clock.now), fail());
+  const turn = () => {
+    at.push(clock.now);
+    return fail();
+  };
   const pump = new Pump({ turn, view: VIEW, onState: () => {} });
   pump.sync();
   await clock.advance(30_000);
@@ -38,7 +43,10 @@ test("a turn that failed is taken again, later each time but never later than fo
 test("a look that fails beside a turn does not keep the next failure from being tried again", async () => {
   const clock = new Clock().install();
   let turns = 0;
-  const turn = () => new Promise((_resolve, reject) => (turns++, setTimeout(() => reject(new Unreachable("lost")), 1_000)));
+  const turn = () => {
+    turns += 1;
+    return new Promise((_resolve, reject) => setTimeout(() => reject(new Unreachable("lost")), 1_000));
+  };
   const pump = new Pump({ turn, view: VIEW, onState: () => {} });
   pump.sync();
   assert.equal(await pump.look(fail), false);
@@ -47,10 +55,16 @@ test("a look that fails beside a turn does not keep the next failure from being 
 });
 
 test("an answer that comes late does not bring back an older state", async () => {
+  /** @type {any[]} */
   const seen = [];
   const pump = new Pump({ turn: async () => {}, view: VIEW, onState: (state) => seen.push(state) });
   let answer = (_state) => {};
-  const late = pump.ask(() => new Promise((resolve) => (answer = resolve)));
+  const late = pump.ask(
+    () =>
+      new Promise((resolve) => {
+        answer = resolve;
+      }),
+  );
   await pump.ask(async () => ({ state: "newer" }));
   answer({ state: "older" });
   await late;

@@ -1,3 +1,4 @@
+// @ts-check
 import assert from "node:assert/strict";
 import test from "node:test";
 
@@ -8,8 +9,10 @@ const ask = (request) => request();
 const UNDONE = { pair: null, reason: null, trained: null };
 
 /** An undo, and a server that answers each request by the next of `answers`: a value or an error. */
-function undoOf({ answers, votes = [] }) {
+function undoOf({ answers, votes = /** @type {any[]} */ ([]) }) {
+  /** @type {any[]} */
   const sent = [];
+  /** @type {any} */
   const server = {
     history: async (holder) => ({ votes: holder === "tab" ? votes : [] }),
     undo: async (body) => {
@@ -49,14 +52,14 @@ test("the last vote of the tab is asked for by name, and stays the one however o
 test("with no vote left nothing is sent that could take back a later one", async () => {
   const { undo, sent } = undoOf({ answers: [] });
   undo.begin(null);
-  assert.match((await undo.send(ask)).reason, /no vote left/);
+  assert.match((await undo.send(ask))?.reason ?? "", /no vote left/);
   assert.deepEqual([sent, undo.isOpen], [[], false]);
 });
 
 test("an undo that is refused for good ends with what the server says", async () => {
   const { undo } = undoOf({ answers: [new Refused("No such vote.", 404)] });
   undo.begin("vote");
-  assert.match((await undo.send(ask)).reason, /refused: No such vote/);
+  assert.match((await undo.send(ask))?.reason ?? "", /refused: No such vote/);
   assert.equal(undo.isOpen, false);
 });
 
