@@ -46,6 +46,7 @@ class Dashboard {
   #asked = 0;
   #shown = 0;
 
+  /** @param {boolean} mayAct */
   constructor(mayAct) {
     this.#history = new History(mayAct, () => this.look());
   }
@@ -63,6 +64,7 @@ class Dashboard {
     }
   }
 
+  /** @param {any} figures */
   #show(figures) {
     byId("stale").hidden = true;
     showAlarms(figures.alarms);
@@ -82,6 +84,7 @@ function showStale() {
   setText(place, "The service is not answering, so these figures may be old. Trying again every two seconds.");
 }
 
+/** @param {Dashboard} dashboard */
 function showRanges(dashboard) {
   const buttons = Object.entries(RANGES).map(([range, name]) => {
     const button = element("button", { type: "button", class: "button small", "data-range": range }, name);

@@ -18,16 +18,21 @@ export class History {
   #parent = null;
   #drawn = "";
   #showsAll = false;
+  /** @type {any[]} */
   #rows = [];
   #now = 0;
   #busy = false;
 
+  /**
+   * @param {boolean} mayAct
+   * @param {() => void} changed */
   constructor(mayAct, changed) {
     this.#mayAct = mayAct;
     this.#changed = changed;
     this.#button().addEventListener("click", () => this.#rollBack());
   }
 
+  /** @param {any} figures */
   show({ history, tiles, now }) {
     this.#live = tiles.live;
     this.#parent = tiles.parent;
@@ -79,6 +84,7 @@ export class History {
     return [button];
   }
 
+  /** @param {any} row */
   #row(row) {
     const { version } = row;
     const cells = [
@@ -95,6 +101,7 @@ export class History {
     return element("tr", {}, ...cells);
   }
 
+  /** @param {any} version */
   #buttons(version) {
     if (!version) return [];
     const made = [];
@@ -105,6 +112,10 @@ export class History {
     return [element("div", { class: "actions" }, ...made)];
   }
 
+  /**
+   * @param {string} name
+   * @param {any} version
+   * @param {() => void} act */
   #do(name, version, act) {
     const attributes = { type: "button", class: "button small", "aria-label": `${name} version ${version.id}` };
     const button = element("button", attributes, name);
@@ -112,6 +123,7 @@ export class History {
     return button;
   }
 
+  /** @param {any} version */
   #accept(version) {
     const live = this.#live;
     return this.#asked(
@@ -129,6 +141,7 @@ export class History {
     );
   }
 
+  /** @param {any} version */
   #reject(version) {
     const isLive = version.state === "live";
     const lines = isLive
@@ -154,6 +167,10 @@ export class History {
     );
   }
 
+  /**
+   * @param {Parameters<typeof ask>[0]} question
+   * @param {string} path
+   * @param {object} body */
   async #asked(question, path, body) {
     if (this.#busy) return;
     this.#busy = true;
@@ -175,25 +192,33 @@ export class History {
   }
 }
 
+/** @param {...(Node | string)} children */
 function cell(...children) {
   return element("td", {}, ...children);
 }
 
+/** @param {string} text */
 function below(text) {
   return element("div", { class: "soft small-text" }, text);
 }
 
+/** @param {any} row */
 function labelText({ labels, judged }) {
   if (!isNumber(labels)) return "–";
   const by = judged ? `\u00a0(${judged}\u00a0judged)` : "";
   return `${labels}${by}`;
 }
 
+/** @param {any} row */
 function stateChip({ state, version, steps }) {
   const [text, kind] = stateText(state, version, steps);
   return element("span", { class: `chip ${kind}` }, text);
 }
 
+/**
+ * @param {string} state
+ * @param {any} version
+ * @param {[number, number]} steps */
 function stateText(state, version, [done, total]) {
   if (version?.state === "live") return ["live", "accent"];
   if (version?.state === "candidate") return ["candidate", "warn"];
@@ -204,8 +229,11 @@ function stateText(state, version, [done, total]) {
   return [total ? `${state} ${done}/${total}` : state, "warn"];
 }
 
-/** Who did what to a version, newest first. */
+/** Who did what to a version, newest first.
+ *
+ * @param {any} version */
 function actions(version) {
+  /** @type {{ what: string, by: string | null, at: number }[]} */
   const done = version?.actions ?? [];
   return done.slice(-2).reverse().map(({ what, by, at }) => {
     const node = element("div", { class: "soft small-text" }, `${what} by `, element("bdi", {}, by ?? "the command line"), " ");
@@ -214,6 +242,7 @@ function actions(version) {
   });
 }
 
+/** @param {any} row */
 function found({ found: sentences, reason }) {
   const why = reason ? [element("div", { class: "reason" }, reason)] : [];
   return [...why, element("div", { class: "small-text soft" }, sentences.join(" ") || (reason ? "" : "–"))];

@@ -7,13 +7,14 @@ import { figureRow } from "./figure.js";
 
 let drawn = "";
 
+/** @param {any} figures */
 export function showJudge({ judge }) {
   const place = byId("judge");
   place.hidden = !judge;
   if (!judge || JSON.stringify(judge) === drawn) return;
   drawn = JSON.stringify(judge);
-  const rows = judge.figures.map((figure) => figureRow(figure.name, figure, figure.kind));
+  const rows = judge.figures.map((/** @type {any} */ figure) => figureRow(figure.name, figure, figure.kind));
   const body = byId("judge-body");
-  body.replaceChildren(...judge.lines.map((text) => element("p", { class: "soft wrap" }, text)), element("dl", { class: "figures" }, ...rows));
+  body.replaceChildren(...judge.lines.map((/** @type {string} */ text) => element("p", { class: "soft wrap" }, text)), element("dl", { class: "figures" }, ...rows));
   if (judge.bins.length) body.append(calibrationPlot(judge.bins, judge.calibration));
 }

@@ -10,6 +10,7 @@ import { timeElement } from "../shared/times.js";
 import { toast } from "../shared/toast.js";
 
 const RIGHTS = { rater: "Rater", reviewer: "Reviewer", admin: "Admin" };
+/** @type {Record<string, string>} */
 const KINDS = { active: "good", invited: "warn", disabled: "bad" };
 
 export class People {
@@ -17,6 +18,7 @@ export class People {
   #table = element("div", { class: "scroll", role: "region", "aria-label": "Accounts", tabindex: "0" });
   #link = element("div", { class: "invite-link", role: "status" });
 
+  /** @param {import("../shared/who.js").Me} me */
   constructor(me) {
     this.#me = me;
     byId("people").hidden = false;
@@ -40,6 +42,7 @@ export class People {
   #form() {
     const name = element("input", { id: "invite-name", class: "field", maxlength: MAX_NAME_CHARS, required: "", autocomplete: "off", dir: "auto" });
     const role = roleSelect("invite-role", this.#me.single_user ? "admin" : "rater");
+    /** @type {(id: string, text: string, field: HTMLElement) => HTMLElement} */
     const labelled = (id, text, field) => element("div", {}, element("label", { for: id }, text), field);
     const button = element("button", { type: "submit", class: "button primary" }, "Invite");
     const form = element("form", { class: "invite" }, labelled("invite-name", "Name", name), labelled("invite-role", "Role", role), button);
@@ -54,6 +57,7 @@ export class People {
     return form;
   }
 
+  /** @param {any[]} people */
   #show(people) {
     const names = ["Name", "Role", "State", "Since", "Actions"];
     const head = element("tr", {}, ...names.map((name) => element("th", { scope: "col" }, name)));
@@ -61,6 +65,7 @@ export class People {
     this.#table.replaceChildren(table);
   }
 
+  /** @param {any} person */
   #row(person) {
     const chip = element("span", { class: `chip ${KINDS[person.state]}` }, person.state);
     return element(
@@ -74,13 +79,16 @@ export class People {
     );
   }
 
+  /** @param {any} person */
   #role(person) {
     const select = roleSelect(null, person.role, `Role of ${person.name}`);
     select.addEventListener("change", () => this.#act(() => send(`/people/${person.id}/role`, { role: select.value })));
     return select;
   }
 
+  /** @param {any} person */
   #buttons(person) {
+    /** @type {(text: string, act: () => Promise<unknown>) => HTMLElement} */
     const button = (text, act) => {
       const made = element("button", { type: "button", class: "button small", "aria-label": `${text}: ${person.name}` }, text);
       made.addEventListener("click", () => this.#act(act));
@@ -90,6 +98,7 @@ export class People {
     return [button("New link", () => this.#newLink(person)), button("Disable", () => this.#disable(person))];
   }
 
+  /** @param {any} person */
   async #newLink(person) {
     const question = {
       title: `A new link for ${person.name}?`,
@@ -101,12 +110,14 @@ export class People {
     this.#showLink(person.name, token);
   }
 
+  /** @param {any} person */
   async #disable(person) {
     const lines = ["They are logged out at once, and their unrated pairs go back to the queue. Their votes stay."];
     if (!(await ask({ title: `Disable ${person.name}?`, lines, verb: "Disable", danger: true }))) return;
     await send(`/people/${person.id}/disable`, {});
   }
 
+  /** @param {() => Promise<unknown>} act */
   async #act(act) {
     try {
       await act();
@@ -116,6 +127,9 @@ export class People {
     this.look();
   }
 
+  /**
+   * @param {string} name
+   * @param {string} token */
   #showLink(name, token) {
     const url = `${location.origin}${at("/login")}#invite=${token}`;
     const field = element("input", { id: "invite-url", class: "field", readonly: "", value: url });
@@ -140,7 +154,10 @@ function roleSelect(id, chosen, label = null) {
   return select;
 }
 
-/** The clipboard exists on secure origins only; elsewhere the text is selected for Ctrl+C. */
+/** The clipboard exists on secure origins only; elsewhere the text is selected for Ctrl+C.
+ *
+ * @param {string} text
+ * @param {HTMLInputElement} field */
 async function copied(text, field) {
   field.select();
   try {

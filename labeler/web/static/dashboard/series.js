@@ -6,6 +6,15 @@ import { isNumber, percent } from "../shared/numbers.js";
 import { Plot } from "../shared/plot.js";
 import { moment, second, span, tick } from "../shared/times.js";
 
+/** What was counted in each bucket of seconds since `start`.
+ *
+ * @typedef {object} Counts
+ * @property {number} start
+ * @property {number} bucket
+ * @property {number[]} human
+ * @property {number[]} judge
+ * @property {({ value: number, low: number, high: number, count: number } | null)[]} seconds */
+
 const DAY = 86_400;
 const NOT_LIVE = "hollow: not made live";
 
@@ -15,10 +24,12 @@ export class SeriesPlots {
   #ready = new Plot("Pairs ready", "plot-ready", "At most the last 30 minutes, while anyone had this page open.");
   #pairs = new Plot("Pairs by state", "plot-pairs");
 
+  /** @param {HTMLElement} place */
   constructor(place) {
     place.append(...[this.#labels, this.#seconds, this.#ready, this.#pairs].map((plot) => card(plot)));
   }
 
+  /** @param {{ series: Counts, ready: [at: number, count: number][], tiles: Record<string, number>, queue_pairs: number, now: number }} figures */
   show({ series, ready, tiles, queue_pairs: queue, now }) {
     const x = times(series, now);
     this.#labels.draw({
@@ -30,6 +41,7 @@ export class SeriesPlots {
       ],
       empty: sum(series.human) + sum(series.judge) ? null : "No labels in this period.",
     });
+    /** @type {(key: "value" | "low" | "high") => (number | null)[]} */
     const at = (key) => series.seconds.map((found) => (found ? found[key] : null));
     this.#seconds.draw({
       x,
@@ -60,15 +72,19 @@ export class VersionPlots {
   #kl = new Plot("KL divergence", "plot-kl", "How far a version has moved, in nats per token.");
   #tokens = new Plot("Length", "plot-tokens", "Mean tokens per reply.");
 
+  /** @param {HTMLElement} place */
   constructor(place) {
     place.append(...[this.#win, this.#score, this.#kl, this.#tokens].map((plot) => card(plot)));
   }
 
+  /** @param {any} figures */
   show({ versions, judge_set: judge }) {
-    const made = versions.filter((version) => version.id > 0);
+    /** @type {any[]} */
+    const made = versions.filter((/** @type {any} */ version) => version.id > 0);
     const none = made.length ? null : "No versions yet. The first update starts when there are enough labels.";
     const x = { title: "version", names: made.map(({ id }) => `Version ${id}`), ticks: made.map(({ id }) => String(id)) };
     const hollow = made.map(({ state }) => state === "rejected" || state === "candidate");
+    /** @type {(name: string, key: string) => (number | null)[]} */
     const figure = (name, key) => made.map((version) => (isNumber(version[name]?.[key]) ? version[name][key] : null));
     const noJudge = judge ? "The judge has compared none of these versions." : "No judge is set (--judge), so versions are not compared.";
     this.#win.draw({
@@ -85,6 +101,7 @@ export class VersionPlots {
       series: [{ name: "score", kind: "points", values: figure("score", "value"), low: figure("score", "low"), high: figure("score", "high"), hollow, notes: made.map((version) => pairText(version.score?.count)) }],
       empty: none ?? (figure("score", "value").some(isNumber) ? null : "No judge has scored these versions. Judges that compare replies give no scores."),
     });
+    /** @type {(name: string) => (number | null)[]} */
     const plain = (name) => made.map((version) => (isNumber(version[name]) ? version[name] : null));
     this.#kl.draw({
       x,
@@ -104,37 +121,48 @@ export class VersionPlots {
   }
 }
 
+/** @param {Plot} plot */
 function card(plot) {
   plot.node.classList.add("card");
   return plot.node;
 }
 
+/**
+ * @param {Counts} series
+ * @param {number} now */
 function times({ start, bucket, human }, now) {
   const starts = human.map((_, index) => start + index * bucket);
+  /** @type {(at: number) => string} */
   const name = bucket >= DAY ? (at) => tick(at, bucket) : (at) => moment(at, now);
   return { title: bucket >= DAY ? "day" : "time", names: starts.map(name), ticks: starts.map((at) => tick(at, bucket)) };
 }
 
+/** @param {number} seconds */
 function bucketText(seconds) {
   return seconds === DAY ? "a day" : seconds === 60 ? "a minute" : seconds === 3600 ? "an hour" : span(seconds);
 }
 
+/** @param {({ count: number } | null)[]} found */
 function votes(found) {
   return found.map((each) => (each ? counted(each.count, "vote") : null));
 }
 
+/** @param {number} count */
 function pairText(count) {
   return isNumber(count) ? counted(count, "pair") : null;
 }
 
+/** @param {number} value */
 function whole(value) {
   return Math.round(value).toLocaleString("en-GB");
 }
 
+/** @param {number} value */
 function rounded(value) {
   return String(Number(value.toFixed(2)));
 }
 
+/** @param {number[]} values */
 function sum(values) {
   return values.reduce((total, value) => total + value, 0);
 }

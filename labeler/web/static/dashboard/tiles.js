@@ -14,6 +14,7 @@ const STATES = [
 ];
 const nodes = new Map();
 
+/** @param {string[]} alarms */
 export function showAlarms(alarms) {
   const place = byId("alarms");
   const texts = JSON.stringify(alarms);
@@ -22,7 +23,9 @@ export function showAlarms(alarms) {
   place.replaceChildren(...alarms.map((alarm) => element("p", { class: "alarm" }, alarm)));
 }
 
-/** { name: [value, below] }, a tile each. */
+/** { name: [value, below] }, a tile each.
+ *
+ * @param {any} figures */
 export function showTiles({ tiles, now, labels_per_update: due, queue_pairs: queue, alarms }) {
   const labels = tiles.human + tiles.judge;
   const shown = {
@@ -47,8 +50,9 @@ export function showTiles({ tiles, now, labels_per_update: due, queue_pairs: que
   nodes.get("Alarms").node.classList.toggle("alarmed", alarms.length > 0);
 }
 
+/** @param {any} figures */
 export function showProcesses({ tiles, drawing }) {
-  const rows = tiles.processes.map(({ name, says, age_seconds: age }) => {
+  const rows = tiles.processes.map((/** @type {any} */ { name, says, age_seconds: age }) => {
     const silent = age > SILENT_SECONDS;
     const mark = element("span", { class: `chip ${silent ? "warn" : "good"}` }, silent ? `silent for ${span(age)}` : "alive");
     return element("li", {}, element("b", {}, name), mark, element("span", { class: "soft" }, says));
@@ -59,6 +63,9 @@ export function showProcesses({ tiles, drawing }) {
   place.replaceChildren(rows.length ? element("ul", {}, ...rows) : nothing, ...drawn);
 }
 
+/**
+ * @param {HTMLElement} place
+ * @param {string} name */
 function made(place, name) {
   const value = element("dd", { class: "value" });
   const below = element("dd", { class: "below" });
@@ -69,17 +76,20 @@ function made(place, name) {
   return tile;
 }
 
+/** @param {any} tiles */
 function updateText({ open_update: open }) {
   if (!open) return "idle";
   const steps = open.steps_total ? `, step ${open.steps_done} of ${open.steps_total}` : "";
   return `update ${open.id}: ${open.state}${steps}`;
 }
 
+/** @param {any} figure */
 function accepted(figure) {
   if (!isNumber(figure.value)) return ["–", figure.why];
   return [percent(figure.value), `${interval(figure)} of the last ${figure.count}`];
 }
 
+/** @param {number} number */
 function grouped(number) {
   return number.toLocaleString("en-GB");
 }

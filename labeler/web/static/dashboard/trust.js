@@ -22,6 +22,7 @@ const COLUMNS = [
 export class Trust {
   /** @type {[string, 1 | -1]} */
   #sorted = ["votes", -1];
+  /** @type {any[]} */
   #raters = [];
   #drawn = "";
 
@@ -40,9 +41,10 @@ export class Trust {
     this.#showRaters();
   }
 
+  /** @param {any} report */
   #showFigures({ figures, weighing }) {
     byId("trust").hidden = false;
-    const rows = figures.map((figure) => figureRow(figure.name, figure, kindOf(figure), figure.note ?? ""));
+    const rows = figures.map((/** @type {any} */ figure) => figureRow(figure.name, figure, kindOf(figure), figure.note ?? ""));
     const weighs = weighing ? "Votes are weighted by how reliable their raters are." : "Every vote has the same weight (--weigh-raters weights them by reliability).";
     const body = byId("trust-body");
     body.replaceChildren(element("p", { class: "soft" }, weighs), element("dl", { class: "figures" }, ...rows));
@@ -68,6 +70,9 @@ export class Trust {
     body.replaceChildren(element("div", { class: "scroll", role: "region", "aria-label": "Raters", tabindex: "0" }, table));
   }
 
+  /**
+   * @param {string} key
+   * @param {string} name */
   #heading(key, name) {
     const [by, direction] = this.#sorted;
     const mark = by === key ? (direction > 0 ? " ↑" : " ↓") : "";
@@ -84,6 +89,7 @@ export class Trust {
   }
 }
 
+/** @param {any} rater */
 function raterRow(rater) {
   const cells = COLUMNS.map(([key, , kind], index) => {
     const content = index ? cellText(rater[key], kind) : element("bdi", {}, rater[key]);
@@ -96,23 +102,31 @@ function raterRow(rater) {
   return element("tr", {}, ...cells);
 }
 
+/**
+ * @param {any} value
+ * @param {string | null} kind */
 function cellText(value, kind) {
   if (value === null || value === undefined) return "–";
   if (kind === "seconds") return `${value.toFixed(1)} s`;
-  if (typeof value === "object") return isNumber(value.value) ? figureText(value, kind) : "–";
+  if (typeof value === "object") return isNumber(value.value) ? figureText(value, kind ?? "plain") : "–";
   return value.toLocaleString("en-GB");
 }
 
+/** @param {any} cell */
 function numberOf(cell) {
   return cell !== null && typeof cell === "object" ? cell.value : cell;
 }
 
-/** What is not known comes last, whichever way. */
+/** What is not known comes last, whichever way.
+ *
+ * @param {any} one
+ * @param {any} other */
 function compare(one, other) {
   if (typeof one === "string") return one.localeCompare(other);
   return (isNumber(one) ? one : -Infinity) - (isNumber(other) ? other : -Infinity);
 }
 
+/** @param {any} figure */
 function kindOf({ unit }) {
   if (unit === "share" || unit === "%" || unit === "percent") return "share";
   return unit === "plain" ? "plain" : "kappa";

@@ -20,7 +20,9 @@ const WAYS = { in: logIn, invite: acceptInvite, password: changePassword };
 
 const asked = new URLSearchParams(location.search);
 
+/** @type {keyof typeof WAYS} */
 let way = "in";
+/** @type {string | null} */
 let invite = null;
 let busy = false;
 
@@ -35,7 +37,9 @@ function start() {
   if (way === "in") field.name.focus();
 }
 
-/** Somebody was invited: say hello, and ask for the password of their choice. */
+/** Somebody was invited: say hello, and ask for the password of their choice.
+ *
+ * @param {string} token */
 async function startInvite(token) {
   way = "invite";
   invite = token;
@@ -87,6 +91,7 @@ async function goOnIfLoggedIn() {
   }
 }
 
+/** @param {SubmitEvent} event */
 async function submit(event) {
   event.preventDefault();
   if (busy) return;
@@ -125,7 +130,9 @@ function leave() {
 }
 
 /** The whole address of a page of ours; null if it is none. Browsers drop tabs and take \\ for /, so
- *  what counts is what they make of it. With our origin in front: a path may begin with // too. */
+ *  what counts is what they make of it. With our origin in front: a path may begin with // too.
+ *
+ * @param {string} to */
 function ownPage(to) {
   if (!to.startsWith("/")) return null;
   let url;
@@ -138,19 +145,23 @@ function ownPage(to) {
   return url.origin + at(url.pathname) + url.search + location.hash;
 }
 
+/** @param {unknown} error */
 function complain(error) {
   const sentence = error instanceof Refused ? error.message : "The service cannot be reached. Try again.";
   setText(byId("error"), sentence);
   mark(field.fresh.disabled ? field.password : field.fresh);
 }
 
-/** Lead to the field that is wrong. */
+/** Lead to the field that is wrong.
+ *
+ * @param {HTMLInputElement} wrong */
 function mark(wrong) {
   for (const input of Object.values(field)) input.setAttribute("aria-invalid", String(input === wrong));
   wrong.focus();
   wrong.select();
 }
 
+/** @param {boolean} isBusy */
 function setBusy(isBusy) {
   busy = isBusy;
   byId("go").setAttribute("aria-disabled", String(isBusy));
@@ -161,6 +172,10 @@ function showTyped() {
   field.password.type = field.fresh.type = type;
 }
 
+/**
+ * @param {string} title
+ * @param {string} lead
+ * @param {string} button */
 function dress(title, lead, button) {
   document.title = `${title} – livedpo`;
   setText(byId("title"), title);
@@ -168,14 +183,20 @@ function dress(title, lead, button) {
   setText(byId("go"), button);
 }
 
+/**
+ * @param {HTMLInputElement} input
+ * @param {string} place  With its label.
+ * @param {boolean} isWanted */
+function show(input, place, isWanted) {
+  input.disabled = !isWanted;
+  byId(place).hidden = !isWanted;
+}
+
 /** Which fields there are. */
 function ask({ name = false, password = false, fresh = false }) {
-  const wanted = { name, password, fresh };
-  const places = { name: "name-field", password: "password-field", fresh: "new-field" };
-  for (const [key, input] of Object.entries(field)) {
-    input.disabled = !wanted[key];
-    byId(places[key]).hidden = !wanted[key];
-  }
+  show(field.name, "name-field", name);
+  show(field.password, "password-field", password);
+  show(field.fresh, "new-field", fresh);
   byId("help").hidden = way !== "in";
 }
 

@@ -7,6 +7,7 @@ import { CHOICES, FLAGS, PURPOSES, SOURCES, STATES } from "./words.js";
 
 const PAUSE_MS = 250;
 
+/** @typedef {HTMLInputElement | HTMLSelectElement} Field */
 /** @typedef {[name: string, label: string, any: string, words: Record<string, string> | null]} Filter */
 
 /** @type {Filter[]} */
@@ -24,11 +25,15 @@ const FURTHER = [
 const DAY = 86_400;
 
 export class Filters {
+  /** @type {Map<string, Field>} */
   #fields = new Map();
   #changed;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
 
+  /**
+   * @param {HTMLElement} form
+   * @param {() => void} changed */
   constructor(form, changed) {
     this.#changed = changed;
     const attributes = { id: "search", class: "field", type: "search", maxlength: MAX_SEARCH_CHARS, placeholder: "Search prompts, replies, comments", "aria-label": "Search prompts, replies and comments" };
@@ -45,7 +50,7 @@ export class Filters {
       this.#tell();
     });
     this.#read();
-    more.open = [...FURTHER.map(([name]) => name), "version", "since", "until"].some((name) => this.#fields.get(name).value);
+    more.open = [...FURTHER.map(([name]) => name), "version", "since", "until"].some((name) => this.#fields.get(name)?.value);
   }
 
   isSet() {
@@ -63,10 +68,13 @@ export class Filters {
     return query.size ? `?${query}` : "";
   }
 
-  /** Show how many pairs each choice has, and which raters there are. */
+  /** Show how many pairs each choice has, and which raters there are.
+   *
+   * @param {Record<string, { value: string, name?: string, pairs: number }[]>} facets */
   count(facets) {
     for (const [name, , any, words] of [...MAIN, ...FURTHER]) {
       const field = this.#fields.get(name);
+      if (!field) continue;
       const chosen = field.dataset.wanted ?? field.value;
       delete field.dataset.wanted;
       const known = new Map(facets[name].map((each) => [each.value, each]));
@@ -86,6 +94,7 @@ export class Filters {
   }
 
   #plain() {
+    /** @type {(name: string, label: string, attributes: Record<string, string>) => HTMLElement} */
     const made = (name, label, attributes) => {
       const field = this.#field(name, element("input", { id: `filter-${name}`, class: "field", ...attributes }));
       field.addEventListener("input", () => this.#soon());
@@ -98,6 +107,9 @@ export class Filters {
     ];
   }
 
+  /**
+   * @param {string} name
+   * @param {Field} field */
   #field(name, field) {
     this.#fields.set(name, field);
     return field;
@@ -132,22 +144,33 @@ export class Filters {
   }
 }
 
+/**
+ * @param {string} value
+ * @param {string} name
+ * @param {number} pairs */
 function optionOf(value, name, pairs) {
   const option = element("option", { value });
   setText(option, `${name} (${pairs.toLocaleString("en-GB")})`);
   return option;
 }
 
-/** Days are sent as seconds: from the start of the first one to the end of the last one. */
+/** Days are sent as seconds: from the start of the first one to the end of the last one.
+ *
+ * @param {string} name
+ * @param {string} value */
 function sentAs(name, value) {
   if (value === "" || (name !== "since" && name !== "until")) return value;
   const start = new Date(`${value}T00:00`).getTime() / 1000;
   return String(name === "since" ? start : start + DAY);
 }
 
+/**
+ * @param {string} name
+ * @param {number} seconds */
 function dayOf(name, seconds) {
   const at = new Date((name === "since" ? seconds : seconds - DAY) * 1000);
   if (Number.isNaN(at.getTime())) return "";
+  /** @type {(number: number) => string} */
   const two = (number) => String(number).padStart(2, "0");
   return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
 }

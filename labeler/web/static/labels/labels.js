@@ -82,22 +82,26 @@ class Labels {
     setText(byId("count"), this.#shown ? `Showing ${pairs}, most recent vote first` : none);
   }
 
+  /** @param {any} error */
   #complain(error) {
     toast(error.status ? error.message : "The service did not answer. Try again in a moment.");
   }
 
+  /** @param {MouseEvent} event */
   #choose(event) {
-    const line = event.target.closest("a.line");
+    const line = lineOf(event);
     if (!line || event.metaKey || event.ctrlKey) return;
     event.preventDefault();
     if (location.hash === line.hash) this.#follow();
     else location.hash = line.hash;
   }
 
-  /** From the line that has the focus; where nothing has it, from the top or the opened pair. */
+  /** From the line that has the focus; where nothing has it, from the top or the opened pair.
+   *
+   * @param {KeyboardEvent} event */
   #move(event) {
-    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    const line = event.target.closest("a.line");
+    const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
+    const line = lineOf(event);
     if (!step || !(line || event.target === document.body)) return;
     event.preventDefault();
     const lines = this.#lines;
@@ -137,6 +141,14 @@ class Labels {
       else line.removeAttribute("aria-current");
     }
   }
+}
+
+/** The line of the list that an event is about, or null.
+ *
+ * @param {Event} event
+ * @returns {HTMLAnchorElement | null} */
+function lineOf({ target }) {
+  return target instanceof Element ? target.closest("a.line") : null;
 }
 
 const me = await whoAmI();

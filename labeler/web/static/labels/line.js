@@ -7,6 +7,7 @@ import { choiceText, PURPOSES } from "./words.js";
 
 const MAX_VOTES = 4;
 
+/** @param {any} pair */
 export function lineNode(pair) {
   const votes = pair.votes.slice(-MAX_VOTES).map(voteNode);
   const marks = [
@@ -27,12 +28,16 @@ export function lineNode(pair) {
   return element("li", {}, link);
 }
 
+/** @param {any} vote */
 function voteNode(vote) {
   const who = element("bdi", {}, vote.source === "judge" ? "judge" : vote.rater);
   const said = element(vote.undone ? "del" : "b", {}, choiceText(vote));
   return element("span", { class: "vote" }, who, ": ", said);
 }
 
+/**
+ * @param {string} text
+ * @param {string} kind */
 function mark(text, kind) {
   return element("span", { class: `chip ${kind}` }, text);
 }

@@ -11,14 +11,19 @@ import { exactly, span, timeElement } from "../shared/times.js";
 import { toast } from "../shared/toast.js";
 import { choiceSentence, PURPOSES, STATES } from "./words.js";
 
+/** @type {Record<string, string>} */
 const USES = { train: "trained on", held_out: "tested with", replay: "trained on again", remembered: "tested with again" };
 
 export class Opened {
   #place;
   #close;
   #changed;
+  /** @type {number | null} */
   #id = null;
 
+  /**
+   * @param {HTMLElement} place
+   * @param {{ close: () => void, changed: () => void }} listeners */
   constructor(place, { close, changed }) {
     this.#place = place;
     this.#close = close;
@@ -30,6 +35,7 @@ export class Opened {
     this.#place.replaceChildren(element("p", { class: "nothing soft" }, "Choose a pair from the list to see its votes."));
   }
 
+  /** @param {number} id */
   async open(id) {
     this.#id = id;
     try {
@@ -37,7 +43,7 @@ export class Opened {
       if (this.#id !== id) return;
       this.#show(pair);
       this.#place.scrollTop = 0;
-      this.#place.querySelector("h2").focus();
+      this.#place.querySelector("h2")?.focus();
     } catch (error) {
       if (this.#id !== id) return;
       const sentence = error.status ? error.message : "The service did not answer. Try again in a moment.";
@@ -45,6 +51,7 @@ export class Opened {
     }
   }
 
+  /** @param {any} pair */
   #show(pair) {
     this.#place.replaceChildren(
       this.#head(pair),
@@ -58,6 +65,7 @@ export class Opened {
     );
   }
 
+  /** @param {any} pair */
   #head(pair) {
     const heading = element("h2", { tabindex: "-1" }, `Pair ${pair.id}`);
     const chips = [element("span", { class: "chip" }, STATES[pair.state]), element("span", { class: "chip" }, `version ${pair.version}`)];
@@ -74,6 +82,7 @@ export class Opened {
     return back;
   }
 
+  /** @param {any} pair */
   async #setAside(pair) {
     const aside = !pair.aside;
     const answer = await ask(aside ? asideQuestion(pair) : backQuestion(pair));
@@ -90,26 +99,32 @@ export class Opened {
   }
 }
 
+/** @param {any} pair */
 function asideQuestion(pair) {
-  const used = pair.votes.some((vote) => vote.update !== null);
+  const used = pair.votes.some((/** @type {any} */ vote) => vote.update !== null);
   const lines = ["From now on no update trains on it, and preference exports leave it out. Its votes stay, and you can put it back."];
   if (used) lines.push("It has already been trained on, which cannot be undone.");
   return { title: `Set pair ${pair.id} aside?`, lines, verb: "Set aside", field: { label: "Why (others will read it)", max: MAX_REASON_CHARS } };
 }
 
+/** @param {any} pair */
 function backQuestion(pair) {
   return { title: `Put pair ${pair.id} back?`, lines: ["Its votes count again from the next update on. Who set it aside, and why, is no longer shown."], verb: "Put back" };
 }
 
+/** @param {any} pair */
 function asideNote({ aside }) {
   const who = element("bdi", {}, aside.by ?? "someone");
   const why = aside.reason ? [": ", element("q", { dir: "auto" }, aside.reason)] : ["."];
   return element("p", { class: "aside-note" }, "Set aside by ", who, " on ", exactly(aside.at), ...why);
 }
 
+/** @param {any} pair */
 function links({ source_pair: source, purpose, edits, repeats, answer, for_rater: rater }) {
   const parts = [];
+  /** @type {(id: number) => Node} */
   const link = (id) => element("a", { href: `#pair=${id}` }, `pair ${id}`);
+  /** @type {(ids: number[]) => (Node | string)[]} */
   const all = (ids) => ids.flatMap((id, index) => [index ? ", " : "", link(id)]);
   if (purpose === "edit") parts.push(["Response a was written by a person, from response b of ", link(source), "."]);
   if (purpose === "repeat") parts.push(["The same two responses as ", link(source), ", shown again to check whether the rater gives the same answer."]);
@@ -121,6 +136,11 @@ function links({ source_pair: source, purpose, edits, repeats, answer, for_rater
   return parts.length ? [element("ul", { class: "links" }, ...parts.map((part) => element("li", {}, ...part)))] : [];
 }
 
+/**
+ * @param {string} title
+ * @param {string} html
+ * @param {string} note
+ * @param {string} name */
 function textCard(title, html, note, name) {
   const text = element("div", { class: "text" });
   text.innerHTML = html; // from the server's own renderer
@@ -128,38 +148,54 @@ function textCard(title, html, note, name) {
   return element("article", { class: `card text-card ${name}` }, head, text);
 }
 
+/**
+ * @param {any} pair
+ * @param {string} side
+ * @param {number} index */
 function response(pair, side, index) {
   const { html, finish, tokens } = pair.responses[index];
   const notes = [tokens ? `${tokens} tokens` : null, finish === "length" ? "cut at the limit" : null].filter(Boolean);
   const made = textCard(`Response ${side}`, html, notes.join(", "), `response-${side}`);
-  const likes = pair.votes.filter((vote) => !vote.undone && vote.choice === side);
+  const likes = pair.votes.filter((/** @type {any} */ vote) => !vote.undone && vote.choice === side);
   if (likes.length) {
-    const names = likes.map((vote) => (vote.source === "judge" ? "the judge" : vote.rater));
+    const names = likes.map((/** @type {any} */ vote) => (vote.source === "judge" ? "the judge" : vote.rater));
     made.classList.add("liked");
     made.append(element("p", { class: "likes" }, "Preferred by ", element("bdi", {}, names.join(", "))));
   }
   return made;
 }
 
+/**
+ * @param {string} title
+ * @param {Node} content */
 function section(title, content) {
   return element("section", { class: "card" }, element("h3", {}, title), content);
 }
 
+/**
+ * @param {string} label
+ * @param {Node} table */
 function scrolled(label, table) {
   return element("div", { class: "scroll", role: "region", "aria-label": label, tabindex: "0" }, table);
 }
 
+/**
+ * @param {string} label
+ * @param {string[]} names
+ * @param {Node[]} rows */
 function tableOf(label, names, rows) {
   const head = element("thead", {}, element("tr", {}, ...names.map((name) => element("th", { scope: "col" }, name))));
   const caption = element("caption", { class: "sr-only" }, label);
   return scrolled(label, element("table", {}, caption, head, element("tbody", {}, ...rows)));
 }
 
+/** @param {any} pair */
 function votesTable({ votes }) {
   if (!votes.length) return element("p", { class: "soft" }, "No one has voted on it yet.");
   return tableOf("Votes", ["Who", "Choice", "When", "Time taken", "On the left", "Used"], votes.map(voteRow));
 }
 
+/** @param {any} vote */
 function voteRow(vote) {
   const who = element("th", { scope: "row" }, element("bdi", {}, vote.rater), ...(vote.source === "judge" ? [chip("judge", "accent")] : []));
   const said = element("td", {}, element(vote.undone ? "del" : "span", {}, choiceSentence(vote)), ...(vote.undone ? [chip("undone", "")] : []), ...why(vote));
@@ -168,11 +204,13 @@ function voteRow(vote) {
   return element("tr", vote.undone ? { class: "undone" } : {}, who, said, element("td", {}, timeElement(vote.at)), took, element("td", {}, left), element("td", {}, ...used(vote)));
 }
 
+/** @param {any} vote */
 function why({ reasons, comment }) {
-  const tags = reasons.length ? [element("div", { class: "chips" }, ...reasons.map((reason) => chip(reason, "")))] : [];
+  const tags = reasons.length ? [element("div", { class: "chips" }, ...reasons.map((/** @type {string} */ reason) => chip(reason, "")))] : [];
   return comment ? [...tags, element("q", { class: "comment", dir: "auto" }, comment)] : tags;
 }
 
+/** @param {any} vote */
 function used({ update, version, listed, staleness }) {
   const lines = [];
   if (update !== null) lines.push(`update ${update}${version === null ? "" : `, version ${version}`}`);
@@ -183,9 +221,10 @@ function used({ update, version, listed, staleness }) {
   return lines.length ? lines.map((line) => element("div", {}, line)) : ["not yet"];
 }
 
+/** @param {any} pair */
 function verdictsTable({ verdicts }) {
   const names = ["Judge", "Verdict", "Scores a, b", "Orders", "When"];
-  const rows = verdicts.map((verdict) => {
+  const rows = verdicts.map((/** @type {any} */ verdict) => {
     const { probability, cause, score_a: a, score_b: b, forward, backward } = verdict;
     const said = isNumber(probability) ? `${percent(probability)} for a` : `none: ${cause}`;
     const scores = isNumber(a) && isNumber(b) ? `${a.toFixed(2)}, ${b.toFixed(2)}` : "–";
@@ -195,6 +234,7 @@ function verdictsTable({ verdicts }) {
   return tableOf("The judge's verdicts", names, rows);
 }
 
+/** @param {any} pair */
 function facts(pair) {
   const rows = [
     ["Made", exactly(pair.made_at)],
@@ -205,6 +245,9 @@ function facts(pair) {
   return element("dl", { class: "facts" }, ...rows.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))));
 }
 
+/**
+ * @param {string} text
+ * @param {string} kind */
 function chip(text, kind) {
   return element("span", { class: `chip ${kind}` }, text);
 }

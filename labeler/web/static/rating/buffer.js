@@ -27,7 +27,9 @@ export class Buffer {
    * @param {Pick<import("./server.js").Server, "pairs">} parts.server
    * @param {(pair: import("./server.js").LeasedPair) => Pair} parts.prepare */
   constructor({ holder, server, prepare }) {
-    [this.#holder, this.#server, this.#prepare] = [holder, server, prepare];
+    this.#holder = holder;
+    this.#server = server;
+    this.#prepare = prepare;
   }
 
   /** The pair on screen, or null. */

@@ -8,6 +8,8 @@ import { button } from "../shared/dialog.js";
 import { element, setText } from "../shared/dom.js";
 import { keep, kept } from "../shared/kept.js";
 
+/** @typedef {import("./own_prompts.js").Continued} Continued */
+
 export class Composer {
   node = element("form", { class: "composer", hidden: "" });
   #draft;
@@ -19,13 +21,16 @@ export class Composer {
   #onward = button("", () => this.#continue(true));
   #before = element("div", { class: "before", tabindex: "0", role: "region", "aria-label": "The conversation so far" });
   #problem = element("p", { class: "remark", role: "alert" });
-  /** @type {import("./own_prompts.js").Continued | null} What can be continued. */
+  /** @type {Continued | null} What can be continued. */
   #last = null;
   #isContinuing = false;
   /** @type {HTMLElement | null} What had the focus. */
   #origin = null;
 
-  /** `raterId`: whose draft is kept in this browser. `onSend` gets the text, and the vote to continue from or null. */
+  /** `raterId`: whose draft is kept in this browser. `onSend` gets the text, and the vote to continue from or null.
+   *
+   * @param {number} raterId
+   * @param {(text: string, continues: string | null) => void} onSend */
   constructor(raterId, onSend) {
     this.#draft = `${KEPT}.ask-draft.${raterId}`;
     this.#onSend = onSend;
@@ -41,7 +46,10 @@ export class Composer {
     this.#text.value = kept(this.#draft, "");
   }
 
-  /** `last`: the vote that can be continued, or null. */
+  /** `last`: the vote that can be continued, or null.
+   *
+   * @param {Continued | null} last
+   * @param {string | null} text */
   open(last, text = null) {
     if (this.node.hidden) this.#origin = /** @type {HTMLElement | null} */ (document.activeElement);
     this.node.hidden = false;
@@ -55,7 +63,9 @@ export class Composer {
     if (this.#origin?.isConnected && this.#origin !== document.body) this.#origin.focus({ preventScroll: true });
   }
 
-  /** Another vote can be continued now. What is being continued stays as long as the form is open. */
+  /** Another vote can be continued now. What is being continued stays as long as the form is open.
+   *
+   * @param {Continued | null} last */
   offer(last) {
     if (!this.node.hidden && this.#isContinuing && last) return;
     this.#last = last;
@@ -64,6 +74,7 @@ export class Composer {
     this.#continue(Boolean(last) && this.#isContinuing);
   }
 
+  /** @param {boolean} isContinuing */
   #continue(isContinuing) {
     this.#isContinuing = isContinuing;
     this.#fresh.setAttribute("aria-pressed", String(!isContinuing));
@@ -77,6 +88,7 @@ export class Composer {
     this.#text.focus();
   }
 
+  /** @param {KeyboardEvent} event */
   #key(event) {
     const isPhone = matchMedia("(pointer: coarse)").matches; // its Enter key starts a line
     const isPlain = event.key === "Enter" && !event.shiftKey && !isComposing(event) && !isPhone;
@@ -88,6 +100,7 @@ export class Composer {
     keep(this.#draft, this.#text.value || null);
   }
 
+  /** @param {Event} event */
   #submit(event) {
     event.preventDefault();
     const text = this.#text.value.replaceAll("\0", "").trim();

@@ -21,7 +21,10 @@ export class Delivery {
    * @param {import("./outbox.js").Outbox<import("./server.js").Reasons>} parts.reasons
    * @param {Pick<import("./view.js").View, "complain" | "counted" | "delivery">} parts.view */
   constructor({ server, outbox, reasons, view }) {
-    [this.#server, this.#outbox, this.#reasons, this.#view] = [server, outbox, reasons, view];
+    this.#server = server;
+    this.#outbox = outbox;
+    this.#reasons = reasons;
+    this.#view = view;
   }
 
   /** Send votes until none is left, or until `isEnough` says that something else comes first.

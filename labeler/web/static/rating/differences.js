@@ -9,9 +9,16 @@ const MIN_SHARED = 0.15; // of the shorter text; below, marks would cover nearly
 const WORD =
   /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}]|[\p{L}\p{N}\p{M}_'’]+|[^\s]/gu;
 
-/** Mark in both elements the words that the other lacks. Returns why nothing is marked, or "". */
+/** @typedef {{ node: Text, start: number, end: number, text: string }} Word */
+/** @typedef {{ added: boolean, removed: boolean, count: number }} Part */
+
+/** Mark in both elements the words that the other lacks. Returns why nothing is marked, or "".
+ *
+ * @param {HTMLElement} left
+ * @param {HTMLElement} right */
 export function markDifferences(left, right) {
   const [first, second] = [wordsOf(left), wordsOf(right)];
+  /** @type {Part[] | undefined} */
   const parts = diffArrays(texts(first), texts(second), { maxEditLength: MAX_EDITS });
   if (!parts) return "These replies are too long to compare word by word.";
   const inFirst = parts.filter((part) => !part.added);
@@ -23,8 +30,11 @@ export function markDifferences(left, right) {
   return "";
 }
 
-/** Every word below an element: { node, start, end, text }. */
+/** Every word below an element.
+ *
+ * @param {HTMLElement} element */
 function wordsOf(element) {
+  /** @type {Word[]} */
   const words = [];
   const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
@@ -36,11 +46,15 @@ function wordsOf(element) {
   return words;
 }
 
+/** @param {Word[]} words */
 function texts(words) {
   return words.map((word) => word.text);
 }
 
-/** Wrap the words that the other text lacks, last ones first, so that earlier places stay right. */
+/** Wrap the words that the other text lacks, last ones first, so that earlier places stay right.
+ *
+ * @param {Word[]} words
+ * @param {Part[]} parts */
 function mark(words, parts) {
   let place = 0;
   const runs = parts.flatMap(({ added, removed, count }) => {
@@ -57,12 +71,15 @@ function mark(words, parts) {
   }
 }
 
-/** Words that follow each other in one text node, as one run each: { node, start, end }. */
+/** Words that follow each other in one text node, as one run each.
+ *
+ * @param {Word[]} words */
 function runsOf(words) {
+  /** @type {Omit<Word, "text">[]} */
   const runs = [];
   for (const { node, start, end } of words) {
     const last = runs.at(-1);
-    if (last?.node === node) last.end = end;
+    if (last && last.node === node) last.end = end;
     else runs.push({ node, start, end });
   }
   return runs;

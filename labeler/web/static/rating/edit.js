@@ -52,9 +52,15 @@ export class Editor extends Dialog {
     this.guard(() => this.#mayLeave());
   }
 
-  /** `texts`: { left, right }. `onSave` gets the side and the text, null if nothing was changed. */
+  /** `texts`: { left, right }. `onSave` gets the side and the text, null if nothing was changed.
+   *
+   * @param {string} leaseId
+   * @param {Record<Side, string>} texts
+   * @param {(side: Side, text: string | null) => void} onSave */
   edit(leaseId, texts, onSave) {
-    [this.#leaseId, this.#texts, this.#onSave] = [leaseId, texts, onSave];
+    this.#leaseId = leaseId;
+    this.#texts = texts;
+    this.#onSave = onSave;
     this.#side = null;
     this.#form.hidden = true;
     setText(this.#leave, "");
@@ -66,6 +72,9 @@ export class Editor extends Dialog {
     }
   }
 
+  /**
+   * @param {Side} side
+   * @param {string} text */
   #take(side, text = this.#texts[side]) {
     if (this.#side === side) return this.#text.focus();
     if (this.#isChanged && !this.#mayLeave(() => this.#take(side))) return;
@@ -100,6 +109,7 @@ export class Editor extends Dialog {
     this.#save.setAttribute("aria-disabled", String(length > MAX_EDIT_CHARS || isBlank));
   }
 
+  /** @param {KeyboardEvent} event */
   #key(event) {
     if (isComposing(event)) return;
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && this.#side) {
@@ -107,7 +117,7 @@ export class Editor extends Dialog {
       this.#finish();
     }
     if (event.target === this.#text || event.ctrlKey || event.altKey || event.metaKey) return;
-    const side = { 1: "left", 2: "right" }[digitOf(event)];
+    const side = SIDES[(digitOf(event) ?? 0) - 1];
     if (side) {
       event.preventDefault(); // else the digit is typed into the field that it opens
       this.#take(side);
@@ -143,7 +153,9 @@ export class Editor extends Dialog {
   }
 }
 
-/** Remember an edit that was taken back with its vote, for when its pair is edited again. */
+/** Remember an edit that was taken back with its vote, for when its pair is edited again.
+ *
+ * @param {{ leaseId: string, side: Side | null, text: string } | null} draft */
 export function keepDraft(draft) {
   try {
     if (draft) sessionStorage.setItem(DRAFT, JSON.stringify(draft));

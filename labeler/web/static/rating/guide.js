@@ -10,9 +10,10 @@ export class Guide extends Dialog {
   #server;
   #aside = element("div", { class: "text" });
   #inside = element("div", { class: "text" });
-  /** What raters can tick: { reasons, skipReasons }. */
+  /** @type {{ reasons: string[], skipReasons: string[] }} What raters can tick. */
   tags = { reasons: [], skipReasons: [] };
 
+  /** @param {Pick<import("./server.js").Server, "guidelines">} server */
   constructor(server) {
     super("guide", "How to choose");
     this.#server = server;

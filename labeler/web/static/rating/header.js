@@ -8,6 +8,7 @@ export class Header {
   #version = element("span", { class: "chip version" });
   #mini = element("span", { class: "chip mini" }); // on narrow windows, in place of the panel's bar
 
+  /** @param {import("../shared/who.js").Me} me */
   constructor(me) {
     const top = byId("top");
     const brand = element("h1", { class: "brand" }, "livedpo");
@@ -19,6 +20,7 @@ export class Header {
     showWho(top, me);
   }
 
+  /** @param {import("./server.js").State} state */
   see(state) {
     const { done, wanted, text } = state.progress;
     setText(this.#version, state.live === null ? "no version yet" : `Version ${state.live}`);
@@ -26,7 +28,9 @@ export class Header {
     this.#mini.title = text;
   }
 
-  /** Whether the live version is news. */
+  /** Whether the live version is news.
+   *
+   * @param {boolean} isNews */
   showNews(isNews) {
     this.#version.classList.toggle("news", isNews);
   }

@@ -4,6 +4,9 @@
 import { Dialog, button } from "../shared/dialog.js";
 import { element } from "../shared/dom.js";
 
+/** @typedef {[caps: string[], meaning: string]} Key */
+
+/** @type {Record<string, Key[]>} */
 const KEYS = {
   Vote: [
     [["1"], "Reply 1 is better"],
@@ -34,7 +37,9 @@ const KEYS = {
 };
 
 export class Help extends Dialog {
-  /** `practise`: starts the practice pairs. */
+  /** `practise`: starts the practice pairs.
+   *
+   * @param {{ practise: () => void }} parts */
   constructor({ practise }) {
     super("help", "Keys");
     const start = button("Three practice pairs", () => {
@@ -53,6 +58,7 @@ export class Help extends Dialog {
   }
 }
 
+/** @param {[string, Key[]]} section */
 function table([title, keys]) {
   const list = element("dl");
   for (const [caps, meaning] of keys) {

@@ -8,6 +8,8 @@ import { choiceText } from "./words.js";
 const LOOK_MS = 100;
 const MAX_LOOKS = 100;
 
+/** @typedef {import("./server.js").PastVote} PastVote */
+
 export class History extends Dialog {
   #server;
   #rating;
@@ -15,9 +17,12 @@ export class History extends Dialog {
   #lead = element("p", { class: "lead", role: "status" });
   #list = element("ol", { class: "votes" });
 
+  /** @param {{ server: Pick<import("./server.js").Server, "history">, rating: import("./rating.js").Rating, why: import("./why.js").Why }} parts */
   constructor({ server, rating, why }) {
     super("history", "Your last votes");
-    [this.#server, this.#rating, this.#why] = [server, rating, why];
+    this.#server = server;
+    this.#rating = rating;
+    this.#why = why;
     this.body.append(this.#lead, this.#list);
   }
 
@@ -43,12 +48,14 @@ export class History extends Dialog {
     }
   }
 
+  /** @param {number} count */
   #summary(count) {
     const waiting = this.#rating.waiting ? ` ${counted(this.#rating.waiting, "vote")} not sent yet.` : "";
     if (!count) return `You have not voted yet.${waiting}`;
     return `Newest first. A pair you take back comes up again, with its replies on the same sides.${waiting}`;
   }
 
+  /** @param {PastVote} vote */
   #item(vote) {
     const said = element("p", { class: "said" }, element("strong", {}, capital(choiceText(vote.choice, vote.strength))), " · ", when(vote.at));
     const parts = [
@@ -63,6 +70,7 @@ export class History extends Dialog {
     return element("li", {}, ...parts);
   }
 
+  /** @param {PastVote} vote */
   #buttons(vote) {
     const name = `: ${vote.prompt}`;
     const back = button("Take back", () => this.#takeBack(vote), { "aria-label": `Take back${name}` });
@@ -71,27 +79,32 @@ export class History extends Dialog {
     return element("p", { class: "buttons" }, back, ...(isOpen ? [why] : []));
   }
 
+  /** @param {PastVote} vote */
   #takeBack(vote) {
     this.close();
     this.#rating.undo(vote.vote_id);
   }
 
+  /** @param {PastVote} vote */
   #explain(vote) {
     this.close();
     this.#why.ask(vote, (said) => this.#rating.explain(vote.vote_id, said));
   }
 }
 
+/** @param {string} text */
 function edited(text) {
   const body = element("pre", { class: "plain", dir: "auto" }, text);
   return element("details", {}, element("summary", {}, "Your edit"), body);
 }
 
+/** @param {number} at */
 function when(at) {
   const date = new Date(1000 * at);
   return element("time", { datetime: date.toISOString(), title: date.toLocaleString() }, ago(Date.now() / 1000 - at));
 }
 
+/** @param {number} seconds */
 function ago(seconds) {
   if (seconds < 60) return "just now";
   if (seconds < 3600) return `${counted(Math.floor(seconds / 60), "minute")} ago`;
@@ -99,6 +112,7 @@ function ago(seconds) {
   return `${counted(Math.floor(seconds / 86_400), "day")} ago`;
 }
 
+/** @param {string} text */
 function capital(text) {
   return text[0].toUpperCase() + text.slice(1);
 }

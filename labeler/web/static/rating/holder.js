@@ -19,12 +19,17 @@ export async function claimHolder() {
   return fresh;
 }
 
-/** Whether no open tab is this holder. Without Web Locks (plain http) nobody can say: false. */
+/** Whether no open tab is this holder. Without Web Locks (plain http) nobody can say: false.
+ *
+ * @param {string} holder */
 export async function isGone(holder) {
   if (!navigator.locks) return false;
   return navigator.locks.request(name(holder), { ifAvailable: true }, (lock) => lock !== null);
 }
 
+/**
+ * @param {string} holder
+ * @param {LockOptions} options */
 function hold(holder, options) {
   if (!navigator.locks) return Promise.resolve(true);
   return new Promise((resolve) => {
@@ -36,6 +41,7 @@ function hold(holder, options) {
   });
 }
 
+/** @param {string} holder */
 function name(holder) {
   return `livedpo.holder.${holder}`;
 }

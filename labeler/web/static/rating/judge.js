@@ -17,6 +17,7 @@ export class JudgeSection {
     this.section.hidden = true;
   }
 
+  /** @param {import("./server.js").State} state */
   see(state) {
     const told = state.judge;
     if (told === undefined) return; // only some answers tell

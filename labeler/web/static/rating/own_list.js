@@ -6,19 +6,28 @@ import { element, setText } from "../shared/dom.js";
 import { progressBar } from "../shared/progress.js";
 
 const MAX_NAME_CHARS = 60;
+/** @type {Record<string, string>} */
 const ANNOUNCED = {
   ready: "The replies to your prompt are ready. They come after this pair; press O to see them now.",
   failed: "Your prompt was not answered.",
 };
+
+/** @typedef {import("./own_prompts.js").Ask} Ask */
+/** What a rater can do with their prompts, by their ids.
+ *
+ * @typedef {{ open: () => void, show: (id: string) => void, again: (id: string) => void, dismiss: (id: string) => void }} Actions */
 
 export class OwnList {
   #actions;
   #open = element("button", { id: "open-ask", type: "button", "aria-keyshortcuts": "O" }, "Try your own prompt");
   #items = element("ul", { class: "asks", "aria-label": "Your prompts" });
   #news = element("p", { class: "sr-only", role: "status" });
+  /** @type {Map<string, Row>} */
   #rows = new Map();
 
-  /** `actions`: open, and by id show, again and dismiss. */
+  /** `actions`: open, and by id show, again and dismiss.
+   *
+   * @param {Actions} actions */
   constructor(actions) {
     this.#actions = actions;
     this.#open.append(element("kbd", { "aria-hidden": "true" }, "O"));
@@ -29,7 +38,10 @@ export class OwnList {
     return [this.#open, this.#items, this.#news];
   }
 
-  /** `doing`: what the service does now, for those that wait. */
+  /** `doing`: what the service does now, for those that wait.
+   *
+   * @param {Ask[]} asks
+   * @param {string} doing */
   show(asks, doing) {
     const known = new Set(asks.map(({ id }) => id));
     for (const [id, row] of this.#rows) {
@@ -42,17 +54,19 @@ export class OwnList {
     this.#items.hidden = asks.length === 0;
   }
 
+  /** @param {Ask} ask */
   announce({ state, reason }) {
     if (state in ANNOUNCED) setText(this.#news, `${ANNOUNCED[state]} ${reason ?? ""}`.trim());
   }
 
+  /** @param {string} id */
   #row(id) {
-    if (!this.#rows.has(id)) {
-      const row = new Row(id, this.#actions);
-      this.#rows.set(id, row);
-      this.#items.append(row.node);
-    }
-    return this.#rows.get(id);
+    const known = this.#rows.get(id);
+    if (known) return known;
+    const row = new Row(id, this.#actions);
+    this.#rows.set(id, row);
+    this.#items.append(row.node);
+    return row;
   }
 }
 
@@ -65,6 +79,9 @@ class Row {
   #again;
   #dismiss;
 
+  /**
+   * @param {string} id
+   * @param {Actions} actions */
   constructor(id, actions) {
     this.#show = button("Show it now", () => actions.show(id), { class: "main" });
     this.#again = button("Change it", () => actions.again(id));
@@ -72,6 +89,9 @@ class Row {
     this.node.append(this.#name, this.#says, this.#bar.node, this.#show, this.#again, this.#dismiss);
   }
 
+  /**
+   * @param {Ask} ask
+   * @param {string} doing */
   show(ask, doing) {
     setText(this.#name, brief(ask.text));
     setText(this.#says, says(ask, doing));
@@ -83,13 +103,17 @@ class Row {
   }
 }
 
+/**
+ * @param {Ask} ask
+ * @param {string} doing */
 function says({ state, done, most, reason }, doing) {
   if (state === "unsent") return "Not sent yet";
   if (state === "waiting") return doing ? `Waiting for the worker: ${doing}` : "Waiting for the worker";
   if (state === "sampling") return most ? `${done} of at most ${most} tokens` : "Reading your prompt";
-  return state === "ready" ? "Ready: next after this pair" : reason;
+  return state === "ready" ? "Ready: next after this pair" : (reason ?? "");
 }
 
+/** @param {string} text */
 function brief(text) {
   const line = text.replace(/\s+/g, " ").trim();
   return line.length > MAX_NAME_CHARS ? `${line.slice(0, MAX_NAME_CHARS)}…` : line || "Your prompt";

@@ -17,7 +17,20 @@ const LOOK_MS = 300;
 const RETRY_MS = 2_000;
 const OPEN = ["unsent", "waiting", "sampling"];
 const LOGIN_NEEDED = 401;
+/** @type {Record<string, string>} */
 const SIDES = { left: "Reply 1", right: "Reply 2" };
+
+/** A prompt of the rater's own, and how far it is.
+ *
+ * @typedef {object} Ask
+ * @property {string} id
+ * @property {string} text
+ * @property {string | null} [continues]  The vote that it goes on from.
+ * @property {string} state
+ * @property {number} done  Tokens of both replies, at most `most`.
+ * @property {number} most
+ * @property {string | null} reason  Why it failed.
+ * @property {string | null} leaseId */
 
 /** What a prompt can go on from: the vote, the name of its reply, the prompt and the text.
  *
@@ -30,8 +43,10 @@ export class OwnPrompts {
   #key;
   #composer;
   #list;
-  #asks = new Map(); // id -> { id, text, continues, state, done, most, reason, leaseId }
-  #over = new Set(); // ids that this page is done with
+  /** @type {Map<string, Ask>} */
+  #asks = new Map();
+  /** @type {Set<string>} Ids that this page is done with. */
+  #over = new Set();
   /** @type {Continued | null} The last vote that prefers a reply. */
   #last = null;
   /** @type {import("./server.js").State | null} */
@@ -40,9 +55,13 @@ export class OwnPrompts {
   #timer = null;
   #looking = false;
 
-  /** `raterId`: whose prompts these are; what is not sent yet waits for the same person. */
+  /** `raterId`: whose prompts these are; what is not sent yet waits for the same person.
+   *
+   * @param {{ holder: string, server: Pick<import("./server.js").Server, "ask" | "look">, rating: import("./rating.js").Rating, raterId: number }} parts */
   constructor({ holder, server, rating, raterId }) {
-    [this.#holder, this.#server, this.#rating] = [holder, server, rating];
+    this.#holder = holder;
+    this.#server = server;
+    this.#rating = rating;
     this.#key = `${KEPT}.asks.${raterId}`;
     this.#composer = new Composer(raterId, (text, continues) => this.#send(text, continues));
     this.#list = new OwnList({
@@ -64,10 +83,14 @@ export class OwnPrompts {
     else this.#composer.open(this.#last);
   }
 
-  /** A vote was cast on this pair. */
+  /** A vote was cast on this pair.
+   *
+   * @param {import("./server.js").Vote} vote
+   * @param {import("./view.js").Pair} pair */
   voted(vote, pair) {
     const name = SIDES[vote.choice];
-    const reply = vote.edit ?? pair.replies.texts[vote.choice];
+    const sampled = vote.choice === "left" ? pair.replies.texts.left : pair.replies.texts.right;
+    const reply = vote.edit ?? sampled;
     this.#last = name ? { voteId: vote.vote_id, name, prompt: pair.prompt, reply } : null;
     this.#composer.offer(this.#last);
   }
@@ -78,13 +101,17 @@ export class OwnPrompts {
     this.#composer.offer(null);
   }
 
-  /** A pair came on screen. */
+  /** A pair came on screen.
+   *
+   * @param {string} leaseId */
   shown(leaseId) {
     const ask = [...this.#asks.values()].find((one) => one.leaseId === leaseId);
     if (ask) this.#forget(ask.id);
   }
 
-  /** The state of the loop. The first one tells what an earlier page of this rater had asked. */
+  /** The state of the loop. The first one tells what an earlier page of this rater had asked.
+   *
+   * @param {import("./server.js").State} state */
   see(state) {
     const isFirst = this.#state === null;
     this.#state = state;
@@ -93,31 +120,40 @@ export class OwnPrompts {
     this.#draw();
   }
 
+  /**
+   * @param {string} text
+   * @param {string | null} continues */
   #send(text, continues) {
     this.#add({ id: newId(), text, continues, state: "unsent" });
     this.#run();
   }
 
+  /** @param {Partial<Ask> & { id: string, text: string, state: string }} ask */
   #add(ask) {
     if (this.#over.has(ask.id) || this.#asks.has(ask.id)) return;
     this.#asks.set(ask.id, { done: 0, most: 0, reason: null, leaseId: null, ...ask });
     this.#changed();
   }
 
+  /** @param {string} id */
   #forget(id) {
     this.#over.add(id);
     this.#asks.delete(id);
     this.#changed();
   }
 
+  /** @param {string} id */
   #again(id) {
-    const { text } = this.#asks.get(id);
+    const ask = this.#asks.get(id);
+    if (!ask) return;
     this.#forget(id);
-    this.#composer.open(this.#last, text);
+    this.#composer.open(this.#last, ask.text);
   }
 
+  /** @param {string} id */
   #show(id) {
-    this.#rating.bring(this.#asks.get(id).leaseId);
+    const leaseId = this.#asks.get(id)?.leaseId;
+    if (leaseId) this.#rating.bring(leaseId);
   }
 
   #run(wait = 0) {
@@ -141,6 +177,7 @@ export class OwnPrompts {
     }
   }
 
+  /** @param {Ask} ask */
   async #lookAt(ask) {
     try {
       if (ask.state === "unsent") await this.#deliver(ask);
@@ -153,12 +190,16 @@ export class OwnPrompts {
     }
   }
 
+  /** @param {Ask} ask */
   async #deliver(ask) {
     if (ask.continues && this.#rating.isUnsent(ask.continues)) return; // its vote goes first
     const body = { ask_id: ask.id, text: ask.text, continues: ask.continues ?? null };
     await this.#took(ask, await this.#server.ask(body));
   }
 
+  /**
+   * @param {Ask} ask
+   * @param {import("./server.js").Asked} told */
   async #took(ask, told) {
     if (!this.#asks.has(ask.id)) return;
     const { state, text, reason, pair, done_tokens: done, max_tokens: most } = told;
@@ -174,6 +215,9 @@ export class OwnPrompts {
     } else this.#update(ask, { state: "waiting", text }); // sent twice: the answer to the first was lost
   }
 
+  /**
+   * @param {Ask} ask
+   * @param {Partial<Ask>} change */
   #update(ask, change) {
     const before = ask.state;
     Object.assign(ask, change);
@@ -192,6 +236,7 @@ export class OwnPrompts {
   }
 }
 
+/** @param {string} key */
 function kept(key) {
   try {
     return JSON.parse(sessionStorage.getItem(key) ?? "[]");
@@ -200,6 +245,9 @@ function kept(key) {
   }
 }
 
+/**
+ * @param {string} key
+ * @param {Ask[]} asks */
 function keep(key, asks) {
   try {
     const unsent = asks.map(({ id, text, continues }) => ({ id, text, continues }));

@@ -28,6 +28,12 @@ import { Why } from "./why.js";
 
 const TICK_MS = 500;
 const PLACES = ["top", "alarms", "pair", "prompt", "reply-left", "reply-right", "choices", "saved", "panel", "guidelines", "ask"];
+/** @typedef {Record<import("./keys.js").Command, () => void>} Commands */
+/** What a button does, the keys that do the same, and its name.
+ *
+ * @typedef {{ vote?: [import("./server.js").Choice, number], command?: import("./keys.js").Command, keys: string[], name: string }} Button */
+
+/** @type {Record<string, Button>} */
 const BUTTONS = {
   "vote-left": { vote: ["left", 1], keys: ["1"], name: "Reply 1 is better" },
   "vote-right": { vote: ["right", 1], keys: ["2"], name: "Reply 2 is better" },
@@ -43,7 +49,7 @@ async function start() {
   await whenPresent([...PLACES, ...Object.keys(BUTTONS)]);
   document.documentElement.lang = "en";
   const me = await whoAmI();
-  const commands = {};
+  const commands = /** @type {Commands} */ ({}); // filled below, before there is a pair
   const view = new View({ me, onWhy: () => commands.why() });
   const holder = await claimHolder();
   /** @type {Outbox<import("./server.js").Vote>} */
@@ -64,7 +70,11 @@ async function start() {
   for (const event of ["online", "focus"]) window.addEventListener(event, () => rating.refresh());
 }
 
-/** What keys and buttons do besides voting, by the names of keys.js. */
+/** What keys and buttons do besides voting, by the names of keys.js.
+ *
+ * @param {Rating} rating
+ * @param {View} view
+ * @param {import("../shared/who.js").Me} me */
 function dialogs(rating, view, me) {
   const guide = new Guide(server);
   const why = new Why(guide, me.rater_id);
@@ -93,6 +103,9 @@ function dialogs(rating, view, me) {
   };
 }
 
+/**
+ * @param {Rating} rating
+ * @param {Editor} editor */
 function editPair(rating, editor) {
   const pair = rating.shown;
   if (!pair) return;
@@ -101,8 +114,12 @@ function editPair(rating, editor) {
   });
 }
 
+/**
+ * @param {Rating} rating
+ * @param {Commands} commands */
 function listenToButtons(rating, commands) {
   byId("vote-skip").after(element("button", { type: "button", id: "open-edit" }, "Edit"));
+  /** @type {Record<string, Button>} */
   const named = {
     ...BUTTONS,
     "open-edit": { command: "edit", keys: ["E"], name: "Edit the better reply" },
@@ -119,11 +136,14 @@ function listenToButtons(rating, commands) {
     node.addEventListener("click", (event) => {
       if (node.getAttribute("aria-disabled") === "true") return;
       if (vote) rating.press(...vote, id, event.timeStamp);
-      else commands[command]();
+      else if (command) commands[command]();
     });
   }
 }
 
+/**
+ * @param {Rating} rating
+ * @param {Commands} commands */
 function listenToKeys(rating, commands) {
   document.addEventListener("keydown", (event) => {
     if (event.repeat && event.target instanceof Element && event.target.closest("#choices button")) event.preventDefault();

@@ -7,6 +7,8 @@ import { JudgeSection } from "./judge.js";
 
 const SESSION_KEY = "livedpo.session-votes";
 
+/** @typedef {import("./server.js").State} State */
+
 export class Panel {
   #header;
   #progressText = element("p", { class: "lead" });
@@ -29,6 +31,7 @@ export class Panel {
   #resultShown = null;
   #alarms = "";
 
+  /** @param {import("./header.js").Header} header */
   constructor(header) {
     this.#header = header;
     const panel = byId("panel");
@@ -39,6 +42,7 @@ export class Panel {
     this.#showVotes();
   }
 
+  /** @param {State} state */
   see(state) {
     this.#votes = state.votes;
     this.#header.see(state);
@@ -51,11 +55,13 @@ export class Panel {
     this.#showVotes();
   }
 
+  /** @param {number} count */
   pending(count) {
     this.#pending = count;
     this.#showVotes();
   }
 
+  /** @param {number} change */
   counted(change) {
     sessionStorage.setItem(SESSION_KEY, String(Math.max(0, sessionVotes() + change)));
     this.#showVotes();
@@ -80,6 +86,7 @@ export class Panel {
     return section("Votes", numbers);
   }
 
+  /** @param {State} state */
   #showProgress(state) {
     const { done, wanted, text, why } = state.progress;
     setText(this.#progressText, text);
@@ -87,16 +94,18 @@ export class Panel {
     this.#bar.fill(done, wanted);
   }
 
+  /** @param {State} state */
   #showActivity(state) {
     const update = state.update;
     const runs = Boolean(update?.runs);
-    const trains = runs && update.steps_total > 0;
     setText(this.#activity, state.activity);
     this.#activity.classList.toggle("busy", runs);
+    const trains = Boolean(update?.runs && update.steps_total > 0);
     this.#trainingBar.node.hidden = !trains;
-    if (trains) this.#trainingBar.fill(update.steps_done, update.steps_total);
+    if (update && trains) this.#trainingBar.fill(update.steps_done, update.steps_total);
   }
 
+  /** @param {State} state */
   #showResult(state) {
     const shown = `${state.result?.id ?? ""} ${state.live ?? ""}`;
     if (this.#resultShown === shown) return;
@@ -114,6 +123,7 @@ export class Panel {
     this.#header.showNews(isNews && told.good);
   }
 
+  /** @param {string[]} alarms */
   #showAlarms(alarms) {
     const texts = JSON.stringify(alarms);
     if (texts === this.#alarms) return;
@@ -127,6 +137,9 @@ export class Panel {
   }
 }
 
+/**
+ * @param {string} title
+ * @param {...Node} children */
 function section(title, ...children) {
   return element("section", {}, element("h2", {}, title), ...children);
 }

@@ -7,6 +7,7 @@ import { actionOf } from "./keys.js";
 import { LESSONS } from "./lessons.js";
 
 const DONE = "livedpo.practised";
+/** @type {[import("./server.js").Choice, number, string, string][]} */
 const VOTES = [
   ["left", 1, "Reply 1", "1"],
   ["right", 1, "Reply 2", "2"],
@@ -25,7 +26,9 @@ export class Practice extends Dialog {
   #place = 0;
   #isVoted = false;
 
-  /** `person`: whose first visit it is. */
+  /** `person`: whose first visit it is.
+   *
+   * @param {number | string} person */
   constructor(person) {
     super("practice", "Practice");
     this.#person = person;
@@ -40,7 +43,9 @@ export class Practice extends Dialog {
     this.#show(0);
   }
 
-  /** A card that stands in nobody's way, for somebody who has neither voted nor practised here. */
+  /** A card that stands in nobody's way, for somebody who has neither voted nor practised here.
+   *
+   * @param {HTMLElement} place */
   offer(place) {
     if (this.#isKnown || this.#offer) return;
     const label = "New here? Three practice pairs show you the keys in under a minute. Nothing is stored.";
@@ -75,6 +80,9 @@ export class Practice extends Dialog {
     }
   }
 
+  /**
+   * @param {number} place
+   * @param {string} task */
   #show(place, task = LESSONS[place].task) {
     this.#place = place;
     this.#isVoted = false;
@@ -88,17 +96,27 @@ export class Practice extends Dialog {
     this.#tell(task, ...VOTES.map(([choice, strength, name, key]) => this.#choice(name, key, () => this.#vote(choice, strength))));
   }
 
+  /**
+   * @param {string} name
+   * @param {string} key
+   * @param {() => void} onClick */
   #choice(name, key, onClick) {
     const made = button(`${name} `, onClick);
     made.append(element("kbd", { "aria-hidden": "true" }, key));
     return made;
   }
 
+  /**
+   * @param {string} task
+   * @param {...Node} buttons */
   #tell(task, ...buttons) {
     setText(this.#task, task);
     this.#buttons.replaceChildren(...buttons);
   }
 
+  /**
+   * @param {import("./server.js").Choice} choice
+   * @param {number} strength */
   #vote(choice, strength) {
     if (this.#isVoted) return;
     const lesson = LESSONS[this.#place];
@@ -119,9 +137,10 @@ export class Practice extends Dialog {
 
   #next() {
     this.#show(this.#place + 1);
-    this.node.querySelector("h2").focus();
+    this.node.querySelector("h2")?.focus();
   }
 
+  /** @param {KeyboardEvent} event */
   #key(event) {
     const action = actionOf(event);
     if (action?.kind === "vote") this.#vote(action.choice, action.strength);

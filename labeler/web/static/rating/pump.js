@@ -34,7 +34,9 @@ export class Pump {
    * @param {Pick<import("./view.js").View, "connected" | "disconnected">} parts.view
    * @param {(state: State) => void} parts.onState */
   constructor({ turn, view, onState }) {
-    [this.#turn, this.#view, this.#onState] = [turn, view, onState];
+    this.#turn = turn;
+    this.#view = view;
+    this.#onState = onState;
   }
 
   /** Whether neither a turn runs nor one is due after a failure. */

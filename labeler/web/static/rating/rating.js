@@ -61,8 +61,11 @@ export class Rating {
    * @param {Pick<import("./seen.js").Seen, "takes" | "shows">} parts.seen
    * @param {Screen} parts.view */
   constructor({ holder, server, outbox, reasons, seen, view }) {
-    [this.#server, this.#outbox, this.#reasons] = [server, outbox, reasons];
-    [this.#seen, this.#view] = [seen, view];
+    this.#server = server;
+    this.#outbox = outbox;
+    this.#reasons = reasons;
+    this.#seen = seen;
+    this.#view = view;
     this.#buffer = new Buffer({ holder, server, prepare: (pair) => view.prepare(pair) });
     this.#delivery = new Delivery({ server, outbox, reasons, view });
     this.#undo = new Undo({ holder, server });

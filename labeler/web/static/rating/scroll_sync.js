@@ -2,6 +2,7 @@
 // Scrolling: both replies together if wanted, each by its share; and by keys without a focus.
 
 const STEP = 60; // px, an arrow key
+/** @type {Record<string, (body: HTMLElement) => number>} */
 const KEYS = {
   ArrowDown: () => STEP,
   ArrowUp: () => -STEP,
@@ -18,6 +19,9 @@ export class ScrollSync {
   #moved = false;
   isOn = false;
 
+  /**
+   * @param {HTMLElement} left
+   * @param {HTMLElement} right */
   constructor(left, right) {
     this.#bodies = [left, right];
     left.addEventListener("scroll", () => this.#follow(left, right), { passive: true });
@@ -32,6 +36,9 @@ export class ScrollSync {
     this.#moved = false;
   }
 
+  /**
+   * @param {HTMLElement} body
+   * @param {HTMLElement} other */
   #follow(body, other) {
     this.#moved = true;
     if (this.#echoes.delete(body) || !this.isOn) return;
@@ -42,7 +49,9 @@ export class ScrollSync {
     other.scrollTop = to;
   }
 
-  /** Where nothing has the focus and the window itself does not scroll. */
+  /** Where nothing has the focus and the window itself does not scroll.
+   *
+   * @param {KeyboardEvent} event */
   #scrollByKey(event) {
     const isFree = event.target === document.body && !event.ctrlKey && !event.altKey && !event.metaKey;
     if (!(event.key in KEYS) || !isFree || document.querySelector("dialog[open]")) return;

@@ -22,14 +22,20 @@ export class Seen {
     document.addEventListener("close", () => this.#begin(), true); // a dialog stood before the pair
   }
 
-  /** Another pair came on screen, or none. `by`: the key or button of the vote that brought it. */
+  /** Another pair came on screen, or none. `by`: the key or button of the vote that brought it.
+   *
+   * @param {boolean} isThere
+   * @param {string | null} by */
   shows(isThere, by = null) {
     this.#isThere = isThere;
     this.#by = by;
     this.#begin();
   }
 
-  /** Whether what a key or button did at this time, in ms, can be a vote on this pair. */
+  /** Whether what a key or button did at this time, in ms, can be a vote on this pair.
+   *
+   * @param {string} by
+   * @param {number} at */
   takes(by, at) {
     if (this.#since === null) return false;
     return at - this.#since >= (by === this.#by ? AGAIN_MS : SEEN_MS);
@@ -41,7 +47,11 @@ export class Seen {
     const isInSight = this.#isThere && !document.hidden;
     this.#since = isInSight ? performance.now() : null;
     if (!isInSight) return;
-    const tell = (which, wait) => setTimeout(() => (document.body.dataset.takes = which), wait);
+    /** @type {(which: string, wait: number) => ReturnType<typeof setTimeout>} */
+    const tell = (which, wait) =>
+      setTimeout(() => {
+        document.body.dataset.takes = which;
+      }, wait);
     this.#timers = [tell("others", SEEN_MS), tell("all", this.#by === null ? SEEN_MS : AGAIN_MS)];
   }
 }

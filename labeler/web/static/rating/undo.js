@@ -23,7 +23,8 @@ export class Undo {
    * @param {string} parts.holder
    * @param {Pick<import("./server.js").Server, "undo" | "history">} parts.server */
   constructor({ holder, server }) {
-    [this.#holder, this.#server] = [holder, server];
+    this.#holder = holder;
+    this.#server = server;
   }
 
   /** Whether an undo waits for its answer. */

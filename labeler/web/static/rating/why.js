@@ -32,7 +32,10 @@ export class Why extends Dialog {
   /** @type {(said: Said) => void} */
   #onSave = () => {};
 
-  /** `raterId`: whose drafts are kept. */
+  /** `raterId`: whose drafts are kept.
+   *
+   * @param {import("./guide.js").Guide} guide
+   * @param {number} raterId */
   constructor(guide, raterId) {
     super("why", "Why?");
     this.#guide = guide;
@@ -56,7 +59,10 @@ export class Why extends Dialog {
     return this.#drafts.at(-1)?.vote ?? null;
   }
 
-  /** `vote`: { vote_id, choice, strength, prompt }. `onSave` gets { reasons, comment }. */
+  /** `vote`: { vote_id, choice, strength, prompt }. `onSave` gets { reasons, comment }.
+   *
+   * @param {Explainable} vote
+   * @param {(said: Said) => void} onSave */
   ask(vote, onSave) {
     this.#vote = vote;
     this.#onSave = onSave;
@@ -79,6 +85,7 @@ export class Why extends Dialog {
     return { reasons, comment: this.#comment.value };
   }
 
+  /** @returns {{ vote: Explainable, reasons: string[], comment: string }[]} */
   get #drafts() {
     return kept(this.#key, []);
   }
@@ -89,6 +96,7 @@ export class Why extends Dialog {
     keep(this.#key, drafts.length ? drafts.slice(-MAX_DRAFTS) : null);
   }
 
+  /** @param {string[]} tags */
   #offer(tags) {
     const boxes = tags.map((tag, place) => {
       const box = element("input", { type: "checkbox", value: tag });
@@ -100,11 +108,13 @@ export class Why extends Dialog {
     this.#tags.hidden = boxes.length === 0;
   }
 
-  /** Digits tick, Enter saves; in the comment, Ctrl and Enter do. */
+  /** Digits tick, Enter saves; in the comment, Ctrl and Enter do.
+   *
+   * @param {KeyboardEvent} event */
   #press(event) {
     if (isComposing(event)) return;
     const writes = event.target === this.#comment;
-    const isOnButton = event.target.tagName === "BUTTON";
+    const isOnButton = event.target instanceof HTMLButtonElement;
     if (event.key === "Enter" && (writes ? event.ctrlKey || event.metaKey : !isOnButton)) {
       event.preventDefault();
       this.#save();

@@ -3,14 +3,28 @@
 
 import { svg } from "./svg.js";
 
-/** Where a value between `low` and `high` lies, from `start` to `end`. */
+/** @typedef {{ left: number, right: number, top: number, bottom: number }} Box */
+/** Ticks: where, what stands there, and how it is anchored. `grid`: with lines from its ticks.
+ *
+ * @typedef {{ ticks: [place: number, text: string, anchor?: string][], title: string, grid?: boolean }} Axis */
+/** @typedef {(value: number) => number} Scale */
+
+/** Where a value between `low` and `high` lies, from `start` to `end`.
+ *
+ * @param {[low: number, high: number]} values
+ * @param {[start: number, end: number]} places
+ * @returns {Scale} */
 export function axis([low, high], [start, end]) {
   return (value) => start + ((value - low) / (high - low)) * (end - start);
 }
 
 /** Grid lines, ticks and titles. `box`: { left, right, top, bottom } of the plot itself.
  *
- * `x`, `y`: { ticks: [[place, text, anchor]], title, grid }, `grid` for lines from its ticks. */
+ * `x`, `y`: { ticks: [[place, text, anchor]], title, grid }, `grid` for lines from its ticks.
+ *
+ * @param {Box} box
+ * @param {Axis} x
+ * @param {Axis} y */
 export function frame({ left, right, top, bottom }, x, y) {
   const [centre, middle] = [(left + right) / 2, (top + bottom) / 2];
   const grid = [
@@ -26,7 +40,12 @@ export function frame({ left, right, top, bottom }, x, y) {
   ];
 }
 
-/** About `count` round numbers that span [low, high]: { low, high, ticks }. */
+/** About `count` round numbers that span [low, high]: { low, high, ticks }.
+ *
+ * @param {number} low
+ * @param {number} high
+ * @param {number} count
+ * @param {boolean} whole */
 export function niceScale(low, high, count = 4, whole = false) {
   if (!(high > low)) [low, high] = [Math.min(low, 0), low > 0 ? low * 1.25 : low + 1];
   let step = niceStep((high - low) / count);
@@ -38,14 +57,19 @@ export function niceScale(low, high, count = 4, whole = false) {
   return { low: ticks[0], high: ticks[ticks.length - 1], ticks };
 }
 
-/** 1, 2 or 5 times a power of ten, the first that is no less. */
+/** 1, 2 or 5 times a power of ten, the first that is no less.
+ *
+ * @param {number} rough */
 function niceStep(rough) {
   const power = 10 ** Math.floor(Math.log10(rough));
   const factor = [1, 2, 5].find((each) => each * power >= rough - 1e-12) ?? 10;
   return factor * power;
 }
 
-/** Which of `count` places get a label if there is room for `most`: evenly spaced, the last one too. */
+/** Which of `count` places get a label if there is room for `most`: evenly spaced, the last one too.
+ *
+ * @param {number} count
+ * @param {number} most */
 export function spaced(count, most) {
   const step = Math.max(1, Math.ceil(count / Math.max(1, most)));
   const found = [];

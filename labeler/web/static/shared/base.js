@@ -8,7 +8,9 @@ const BASE = new URL("../../", import.meta.url).pathname; // "/", or "/label/"
  *  same host share its storage. */
 export const KEPT = BASE === "/" ? "livedpo" : `livedpo${BASE}`;
 
-/** The address of a path of ours for the browser. */
+/** The address of a path of ours for the browser.
+ *
+ * @param {string} path */
 export function at(path) {
   return BASE + path.slice(1);
 }

@@ -23,7 +23,9 @@ const y = axis([0, 1], [BOX.bottom, BOX.top]);
  * @param {string} text */
 export function calibrationPlot(bins, text) {
   const size = { viewBox: `0 0 ${BOX.right + 14} ${BOX.bottom + 38}`, role: "img" };
+  /** @type {import("./axes.js").Axis} */
   const sure = { ticks: SURE.map((share) => [x(share), String(100 * share)]), title: "how sure, %", grid: true };
+  /** @type {import("./axes.js").Axis} */
   const right = { ticks: RIGHT.map((share) => [y(share), String(100 * share)]), title: "right, %", grid: true };
   const plot = svg("svg", { ...size, "aria-label": text }, ...frame(BOX, sure, right), ideal(), ...points(bins));
   const caption = "On the dashed line it is right as often as it is sure. Larger points: more pairs.";

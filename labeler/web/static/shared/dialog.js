@@ -10,6 +10,9 @@ export class Dialog {
   #mayClose = () => true;
   body = element("div", { class: "inside" });
 
+  /**
+   * @param {string} id
+   * @param {string} title */
   constructor(id, title) {
     const heading = element("h2", { id: `${id}-title`, tabindex: "-1" }, title);
     const close = button("Close", () => this.close(), { class: "close", "aria-label": `Close: ${title}` });
@@ -40,7 +43,9 @@ export class Dialog {
     return this.#dialog;
   }
 
-  /** `mayClose`: asked before the rater closes it. */
+  /** `mayClose`: asked before the rater closes it.
+   *
+   * @param {() => boolean} mayClose */
   guard(mayClose) {
     this.#mayClose = mayClose;
   }
@@ -49,7 +54,7 @@ export class Dialog {
     if (this.isOpen) return;
     this.#dialog.showModal();
     this.#dialog.scrollTop = 0;
-    this.#dialog.querySelector("h2").focus(); // so that it is read out, and no button is at hand by accident
+    this.#dialog.querySelector("h2")?.focus(); // so that it is read out, and no button is at hand by accident
   }
 
   close() {
@@ -61,6 +66,10 @@ export class Dialog {
   }
 }
 
+/**
+ * @param {string} text
+ * @param {() => void} onClick
+ * @param {Record<string, string>} attributes */
 export function button(text, onClick, attributes = {}) {
   const made = element("button", { type: "button", ...attributes }, text);
   made.addEventListener("click", onClick);

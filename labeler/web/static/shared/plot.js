@@ -11,16 +11,20 @@
 
 import { axis, frame, niceScale, spaced } from "./axes.js";
 import { element, setText } from "./dom.js";
+import { isNumber } from "./numbers.js";
 import { svg } from "./svg.js";
 
 const HEIGHT = 190;
 const EDGE = { top: 10, right: 10, bottom: 34, left: 58 };
 const NAME_WIDTH = 64;
 const DASHES = ["none", "7 4"];
+/** @type {((x: number, y: number, r: number) => string)[]} */
 const MARKS = [
   (x, y, r) => `M${x - r},${y}a${r},${r} 0 1,0 ${2 * r},0a${r},${r} 0 1,0 ${-2 * r},0Z`,
   (x, y, r) => `M${x - r},${y - r}h${2 * r}v${2 * r}h${-2 * r}Z`,
 ];
+
+/** @typedef {import("./axes.js").Scale} Scale */
 
 /** One series of a plot. A value that is not known is null.
  *
@@ -68,6 +72,10 @@ export class Plot {
   #toggle = element("button", { type: "button", class: "button small", "aria-expanded": "false" }, "Table");
   #title;
 
+  /**
+   * @param {string} title
+   * @param {string} id
+   * @param {string} about */
   constructor(title, id, about = "") {
     this.#id = id;
     this.#title = title;
@@ -84,7 +92,9 @@ export class Plot {
     new ResizeObserver(() => this.#redraw()).observe(this.node);
   }
 
-  /** Show this, at once and without a flicker if it is what stands there already. */
+  /** Show this, at once and without a flicker if it is what stands there already.
+   *
+   * @param {Spec} spec */
   draw(spec) {
     this.#spec = spec;
     this.#redraw();
@@ -146,6 +156,7 @@ export class Plot {
     });
   }
 
+  /** @param {PointerEvent} event */
   #placeOf(event) {
     const box = this.#svg.getBoundingClientRect();
     const count = this.#spec?.x.names.length ?? 0;
@@ -153,6 +164,7 @@ export class Plot {
     return Math.max(0, Math.min(count - 1, Math.floor(share * count)));
   }
 
+  /** @param {number} index */
   #read(index) {
     if (!this.#spec || this.#spec.empty) return;
     this.#at = index;
@@ -176,22 +188,34 @@ function hasLegend({ series, legendNote, mark }) {
   return series.length > 1 || Boolean(legendNote ?? mark);
 }
 
-/** The middle of a place on the x axis. */
+/** The middle of a place on the x axis.
+ *
+ * @param {number} index
+ * @param {number} count
+ * @param {number} width */
 function place(index, count, width) {
   return EDGE.left + ((index + 0.5) * (width - EDGE.left - EDGE.right)) / count;
 }
 
+/**
+ * @param {Spec} spec
+ * @param {number} width
+ * @param {string} id */
 function picture(spec, width, id) {
   const { x, y, series, mark } = spec;
   const count = x.names.length;
-  const scale = niceScale(...extent(spec), 4, y.whole);
+  const [low, high] = extent(spec);
+  const scale = niceScale(low, high, 4, y.whole);
   const box = { left: EDGE.left, right: width - EDGE.right, top: EDGE.top, bottom: HEIGHT - EDGE.bottom };
   const top = axis([scale.low, scale.high], [box.bottom, box.top]);
+  /** @type {Scale} */
   const at = (index) => place(index, count, width);
+  /** @type {import("./axes.js").Axis["ticks"]} */
   const names = spaced(count, Math.floor((box.right - box.left) / NAME_WIDTH)).map((index) => {
     const anchor = at(index) > width - 24 ? "end" : "middle";
     return [Math.min(at(index), width - 4), x.ticks?.[index] ?? x.names[index], anchor];
   });
+  /** @type {import("./axes.js").Axis["ticks"]} */
   const numbers = scale.ticks.map((tick) => [top(tick), y.text(tick)]);
   const axes = frame(box, { ticks: names, title: x.title }, { ticks: numbers, title: y.title, grid: true });
   const line = mark ? [svg("path", { class: "mark", d: `M${box.left},${top(mark.value)}H${box.right}` })] : [];
@@ -203,14 +227,22 @@ function picture(spec, width, id) {
   return [hatching(id), ...axes, ...line, ...bars, ...others, svg("path", { class: "guide", d: "" })];
 }
 
+/** @param {Spec} spec */
 function extent({ y, series, mark }) {
   const bars = series.filter((each) => each.kind === "bars");
   const sums = bars.length ? bars[0].values.map((_, index) => bars.reduce((sum, each) => sum + (each.values[index] ?? 0), 0)) : [];
   const others = series.filter((each) => each.kind !== "bars").flatMap((each) => [...each.values, ...(each.low ?? []), ...(each.high ?? [])]);
-  const found = [...sums, ...others, ...(mark ? [mark.value] : [])].filter((value) => Number.isFinite(value));
+  const found = [...sums, ...others, ...(mark ? [mark.value] : [])].filter(isNumber);
   return [y.low ?? Math.min(...found), y.high ?? Math.max(...found)];
 }
 
+/**
+ * @param {Series[]} series
+ * @param {Scale} at
+ * @param {Scale} top
+ * @param {number} count
+ * @param {number} width
+ * @param {string} id */
 function stack(series, at, top, count, width, id) {
   const step = (width - EDGE.left - EDGE.right) / count;
   const wide = Math.max(1, Math.min(26, step - Math.min(4, step * 0.25)));
@@ -227,46 +259,67 @@ function stack(series, at, top, count, width, id) {
   );
 }
 
+/**
+ * @param {Series} each
+ * @param {number} number
+ * @param {Scale} at
+ * @param {Scale} top */
 function lineOf(each, number, at, top) {
-  const parts = runs(each.values);
-  const path = (values) => parts.map((run) => `M${run.map((index) => `${at(index)},${top(values[index])}`).join("L")}`).join("");
-  const band = each.low
-    ? runs(each.low).map((run) => {
-        const up = run.map((index) => `${at(index)},${top(each.high[index])}`);
-        const down = [...run].reverse().map((index) => `${at(index)},${top(each.low[index])}`);
-        return svg("path", { class: `band s${number}`, d: `M${[...up, ...down].join("L")}Z` });
-      })
-    : [];
+  const lines = runs(each.values).map((run) => `M${run.map(({ index, value }) => `${at(index)},${top(value)}`).join("L")}`);
+  const band = runs(each.low ?? []).map((run) => {
+    const up = run.map(({ index, value }) => `${at(index)},${top(each.high?.[index] ?? value)}`);
+    const down = run.map(({ index, value }) => `${at(index)},${top(value)}`).reverse();
+    return svg("path", { class: `band s${number}`, d: `M${[...up, ...down].join("L")}Z` });
+  });
   const r = each.values.length > 80 ? 1.6 : 3;
   const marks = each.values.flatMap((value, index) =>
     value === null ? [] : [svg("path", { class: `s${number}`, fill: "currentColor", d: MARKS[number](at(index), top(value), r) })],
   );
-  return [...band, svg("path", { class: `line s${number}`, "stroke-dasharray": DASHES[number], d: path(each.values) }), ...marks];
+  return [...band, svg("path", { class: `line s${number}`, "stroke-dasharray": DASHES[number], d: lines.join("") }), ...marks];
 }
 
+/**
+ * @param {Series} each
+ * @param {number} number
+ * @param {Scale} at
+ * @param {Scale} top */
 function pointsOf(each, number, at, top) {
   const r = each.values.length > 80 ? 2.2 : 4;
   return each.values.flatMap((value, index) => {
     if (value === null) return [];
     const x = at(index);
-    const has = each.low && each.low[index] !== null;
-    const whisker = has ? [svg("path", { class: `whisker s${number}`, d: `M${x},${top(each.low[index])}V${top(each.high[index])}` })] : [];
+    const range = rangeAt(each, index);
+    const whisker = range ? [svg("path", { class: `whisker s${number}`, d: `M${x},${top(range.low)}V${top(range.high)}` })] : [];
     const fill = each.hollow?.[index] ? "var(--paper)" : "currentColor";
     return [...whisker, svg("path", { class: `point s${number}`, fill, stroke: "currentColor", d: MARKS[number](x, top(value), r) })];
   });
 }
 
-/** Stretches of places where there is a value. */
+/** The interval at a place, or null where there is none.
+ *
+ * @param {Series} series
+ * @param {number} index */
+function rangeAt({ low, high }, index) {
+  const [from, to] = [low?.[index], high?.[index]];
+  return isNumber(from) && isNumber(to) ? { low: from, high: to } : null;
+}
+
+/** Stretches of places where there is a value.
+ *
+ * @param {(number | null)[]} values */
 function runs(values) {
+  /** @type {{ index: number, value: number }[][]} */
   const found = [];
-  values.forEach((value, index) => {
-    if (value === null) return;
-    if (index && values[index - 1] !== null && found.length) found[found.length - 1].push(index);
-    else found.push([index]);
-  });
+  for (const [index, value] of values.entries()) {
+    if (value === null) continue;
+    const run = index && values[index - 1] !== null ? found.at(-1) : undefined;
+    if (run) run.push({ index, value });
+    else found.push([{ index, value }]);
+  }
   return found;
 }
 
+/** @param {string} id */
 function hatching(id) {
   const lines = svg("path", { d: "M-1,1l2,-2M0,6l6,-6M5,7l2,-2", stroke: "currentColor", "stroke-width": "1.4" });
   const size = { id: `${id}-hatch`, class: "s1", width: 6, height: 6, patternUnits: "userSpaceOnUse" };
@@ -288,6 +341,9 @@ function legend({ series, legendNote, mark }, id) {
   return [...keys, ...notes];
 }
 
+/**
+ * @param {string} title
+ * @param {Spec} spec */
 function table(title, { x, series, y }) {
   const head = element("tr", {}, ...[x.title, ...series.map((each) => each.name)].map((name) => element("th", { scope: "col" }, name)));
   const rows = x.names.map((name, index) => {
@@ -297,12 +353,19 @@ function table(title, { x, series, y }) {
   return element("table", {}, element("caption", { class: "sr-only" }, title), element("thead", {}, head), element("tbody", {}, ...rows.reverse()));
 }
 
+/**
+ * @param {number} index
+ * @param {Spec} spec */
 function line(index, { x, series, y }) {
   const said = series.map((each) => `${series.length > 1 ? `${each.name} ` : ""}${valueText(each, index, y)}`);
   return `${x.names[index]}: ${said.join(" · ")}`;
 }
 
-/** The newest place that has a value. */
+/** The newest place that has a value.
+ *
+ * @param {Spec["x"]} x
+ * @param {Series[]} series
+ * @param {Spec} spec */
 function lastLine(x, series, spec) {
   for (let index = x.names.length - 1; index >= 0; index -= 1) {
     if (series.some((each) => each.values[index] !== null && (each.kind !== "bars" || each.values[index]))) return line(index, spec);
@@ -310,15 +373,21 @@ function lastLine(x, series, spec) {
   return "";
 }
 
+/**
+ * @param {Series} each
+ * @param {number} index
+ * @param {Y} y */
 function valueText(each, index, y) {
   const value = each.values[index];
   if (value === null) return "–";
   const full = y.full ?? y.text;
-  const range = each.low && each.low[index] !== null ? ` [${full(each.low[index])}, ${full(each.high[index])}]` : "";
+  const known = rangeAt(each, index);
+  const range = known ? ` [${full(known.low)}, ${full(known.high)}]` : "";
   const note = each.notes?.[index] ? `, ${each.notes[index]}` : "";
   return `${full(value)}${range}${note}`;
 }
 
+/** @param {Spec} spec */
 function summary(spec) {
   const names = spec.series.map((each) => each.name).join(", ");
   return `${names}; ${spec.x.names.length} places. ${lastLine(spec.x, spec.series, spec)}`;

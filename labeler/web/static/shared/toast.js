@@ -7,7 +7,9 @@ const SHOWN_MS = 8_000;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let timer;
 
-/** Show a sentence, in place of the last one. */
+/** Show a sentence, in place of the last one.
+ *
+ * @param {string} sentence */
 export function toast(sentence) {
   const place = byId("toast");
   setText(place, sentence);

@@ -37,7 +37,10 @@ export async function whoAmI() {
   }
 }
 
-/** Put the pages that one may open, one's name and the way out at the end of a header. */
+/** Put the pages that one may open, one's name and the way out at the end of a header.
+ *
+ * @param {HTMLElement} header
+ * @param {Me} me */
 export function showWho(header, me) {
   const style = new URL("who.css", import.meta.url).pathname;
   document.head.append(element("link", { rel: "stylesheet", href: style }));
@@ -48,6 +51,9 @@ export function showWho(header, me) {
   tellWhenLoggedOut();
 }
 
+/**
+ * @param {Me} me
+ * @param {typeof PAGES} links */
 function menu(me, links) {
   const name = element("bdi", { class: "who-name" }, me.single_user ? "Menu" : me.name);
   const label = me.single_user ? "Menu" : `Account of ${me.name}`;
@@ -84,10 +90,13 @@ function logoutButton() {
   return button;
 }
 
-/** A click elsewhere and Escape close the menu. */
+/** A click elsewhere and Escape close the menu.
+ *
+ * @param {HTMLDetailsElement} details
+ * @param {HTMLElement} summary */
 function closeEasily(details, summary) {
   document.addEventListener("click", (event) => {
-    if (!details.contains(event.target)) details.open = false;
+    if (event.target instanceof Node && !details.contains(event.target)) details.open = false;
   });
   details.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || !details.open) return;

@@ -4,10 +4,24 @@ import test from "node:test";
 
 import { actionOf, digitOf } from "../../../../../labeler/web/static/rating/keys.js";
 
-/** A key as a browser reports it. */
+/** What a key is typed into. */
+class Target {
+  constructor(isField = false) {
+    this.isField = isField;
+  }
+
+  closest() {
+    return this.isField ? this : null;
+  }
+}
+Object.assign(globalThis, { Element: Target });
+
+/** A key as a browser reports it.
+ *
+ * @returns {any} */
 function key(code, typed, more = {}) {
   const plain = { ctrlKey: false, altKey: false, metaKey: false, shiftKey: false, repeat: false, isComposing: false };
-  const target = { closest: () => null };
+  const target = new Target();
   return { code, key: typed, keyCode: 0, ...plain, getModifierState: () => false, composedPath: () => [target], ...more };
 }
 
@@ -42,7 +56,7 @@ test("keys that belong to somebody else do nothing", () => {
   for (const name of ["ctrlKey", "altKey", "metaKey", "repeat", "isComposing"]) {
     assert.equal(actionOf(key("Digit1", "1", { [name]: true })), null, name);
   }
-  const field = { closest: () => ({}) };
+  const field = new Target(true);
   assert.equal(actionOf(key("Digit1", "1", { composedPath: () => [field] })), null, "a field");
   assert.equal(actionOf(key("Digit1", "1", { composedPath: () => [{}] }))?.kind, "vote", "the window itself");
   assert.equal(actionOf(key("Digit1", "1", { getModifierState: () => true })), null, "AltGr");

@@ -11,6 +11,7 @@ test("a choice is named by what stands on screen, and so is its strength", () =>
 });
 
 test("a page without a pair says what the server says, unless there is no server", () => {
+  /** @type {{ waiting: [string, string] }} */
   const state = { waiting: ["Sampling", "The next pairs are being written."] };
   assert.deepEqual(waiting(state, false), state.waiting);
   assert.equal(waiting(state, true)[0], "Connection lost");
