@@ -84,3 +84,11 @@ def test_what_a_style_sheet_picks_by_its_data_is_named_in_a_script() -> None:
     picked = re.findall(r'\[data-(?:name|kind|state)="([^"]+)"\]', sheets)
     assert len(picked) > 5
     assert [value for value in picked if f'"{value}"' not in "".join(SCRIPTS.values())] == []
+
+
+def test_every_library_that_we_ship_says_its_version_and_its_licence() -> None:
+    shipped = sorted(path for path in (STATIC / "vendor").iterdir() if path.is_dir())
+    assert shipped
+    for library in shipped:
+        assert re.match(r"\S+ \d+\.\d+\.\d+ \(https://", (library / "VERSION").read_text())
+        assert (library / "LICENSE").read_text()

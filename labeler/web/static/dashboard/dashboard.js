@@ -6,8 +6,9 @@
 // People and downloads are an admin's; the server decides who that is.
 
 import { byId, element, setText } from "../shared/dom.js";
+import { fillHeader } from "../shared/header.js";
 import { send } from "../shared/send.js";
-import { showWho, whoAmI } from "../shared/who.js";
+import { whoAmI } from "../shared/who.js";
 import { showDownloads } from "./downloads.js";
 import { History } from "./history.js";
 import { showJudge } from "./judged.js";
@@ -23,7 +24,7 @@ const RANGES = { hour: "Hour", day: "Day", week: "Week", month: "Month", all: "A
 
 async function start() {
   const me = await whoAmI();
-  showWho(byId("top"), me);
+  fillHeader(me);
   const mayAct = me.role === "admin";
   const dashboard = new Dashboard(mayAct);
   showRanges(dashboard);

@@ -6,9 +6,10 @@
 
 import { at } from "../shared/base.js";
 import { byId, setText } from "../shared/dom.js";
+import { fillHeader } from "../shared/header.js";
 import { send } from "../shared/send.js";
-import { showWho, whoAmI } from "../shared/who.js";
 import { toast } from "../shared/toast.js";
+import { whoAmI } from "../shared/who.js";
 import { Filters } from "./filters.js";
 import { lineNode } from "./line.js";
 import { Opened } from "./opened.js";
@@ -152,5 +153,5 @@ function lineOf({ target }) {
 }
 
 const me = await whoAmI();
-showWho(byId("top"), me);
+fillHeader(me);
 new Labels().start();

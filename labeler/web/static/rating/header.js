@@ -1,8 +1,8 @@
 // @ts-check
-// The header: what this is, which version is live, the last votes, help, and who is logged in.
+// What the rating page has in its header: what this is, which version is live, the last votes and help.
 
-import { byId, element, setText } from "../shared/dom.js";
-import { showWho } from "../shared/who.js";
+import { element, setText } from "../shared/dom.js";
+import { fillHeader } from "../shared/header.js";
 
 export class Header {
   #version = element("span", { class: "chip version" });
@@ -10,14 +10,11 @@ export class Header {
 
   /** @param {import("../shared/who.js").Me} me */
   constructor(me) {
-    const top = byId("top");
     const brand = element("h1", { class: "brand" }, "livedpo");
     const slogan = element("span", { class: "slogan" }, "Your choices train the model that writes these replies.");
     const history = element("button", { type: "button", id: "open-history" }, "History");
     const help = element("button", { type: "button", id: "open-help" }, "?");
-    top.setAttribute("role", "banner");
-    top.append(brand, slogan, this.#mini, this.#version, history, help);
-    showWho(top, me);
+    fillHeader(me, brand, slogan, this.#mini, this.#version, history, help);
   }
 
   /** @param {import("./server.js").State} state */

@@ -1,18 +1,11 @@
 // @ts-check
-// Who is logged in: their name and the ways to go on, in the header of every page.
+// Who is logged in.
 
 import { at, here } from "./base.js";
-import { element, setText } from "./dom.js";
 import { Refused, send, setPerson } from "./send.js";
 
 const FIRST_PAUSE_MS = 250;
 const MAX_PAUSE_MS = 4_000;
-/** @type {[string, string, string[]][]} Name, path, and who may open it. */
-const PAGES = [
-  ["Rate", "/", ["rater", "reviewer", "admin"]],
-  ["Dashboard", "/dashboard", ["reviewer", "admin"]],
-  ["Labels", "/labels", ["reviewer", "admin"]],
-];
 
 /** @typedef {{ rater_id: number, name: string, role: string, single_user: boolean }} Me */
 
@@ -37,90 +30,7 @@ export async function whoAmI() {
   }
 }
 
-/** Put the pages that one may open, one's name and the way out at the end of a header.
- *
- * @param {HTMLElement} header
- * @param {Me} me */
-export function showWho(header, me) {
-  const style = new URL("who.css", import.meta.url).pathname;
-  document.head.append(element("link", { rel: "stylesheet", href: style }));
-  const open = PAGES.filter(([, , roles]) => roles.includes(me.role));
-  const links = open.length > 1 ? open : [];
-  if (links.length) header.append(element("nav", { class: "who-pages", "aria-label": "Pages" }, ...links.map(link)));
-  if (links.length || !me.single_user) header.append(menu(me, links));
-  tellWhenLoggedOut();
-}
-
-/**
- * @param {Me} me
- * @param {typeof PAGES} links */
-function menu(me, links) {
-  const name = element("bdi", { class: "who-name" }, me.single_user ? "Menu" : me.name);
-  const label = me.single_user ? "Menu" : `Account of ${me.name}`;
-  const summary = element("summary", { "aria-label": label, title: label }, name);
-  const list = element("div", { class: "who-list" });
-  if (links.length) list.append(element("div", { class: "who-links" }, ...links.map(link)));
-  if (!me.single_user) {
-    list.append(element("p", {}, "Logged in as ", element("bdi", {}, me.name), `, ${me.role}`));
-    const password = at(`/login?to=${encodeURIComponent(here())}#password`);
-    list.append(element("a", { href: password }, "Change password"), logoutButton());
-  }
-  const made = element("details", { class: `who${me.single_user ? " who-single" : ""}` }, summary, list);
-  closeEasily(made, summary);
-  return made;
-}
-
-/** @param {[string, string, string[]]} page */
-function link([name, path]) {
-  const made = element("a", { href: at(path) }, name);
-  if (here() === path) made.setAttribute("aria-current", "page");
-  return made;
-}
-
-function logoutButton() {
-  const button = element("button", { type: "button" }, "Log out");
-  button.addEventListener("click", async () => {
-    try {
-      await send("/door/logout", {});
-    } catch (error) {
-      if (!(error instanceof Refused)) return setText(button, "No connection. Try again");
-    }
-    location.assign(at("/login"));
-  });
-  return button;
-}
-
-/** A click elsewhere and Escape close the menu.
- *
- * @param {HTMLDetailsElement} details
- * @param {HTMLElement} summary */
-function closeEasily(details, summary) {
-  document.addEventListener("click", (event) => {
-    if (event.target instanceof Node && !details.contains(event.target)) details.open = false;
-  });
-  details.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape" || !details.open) return;
-    event.stopPropagation();
-    details.open = false;
-    summary.focus();
-  });
-}
-
-/** A bar over the page while the server says that nobody is logged in, or somebody else. */
-function tellWhenLoggedOut() {
-  const words = element("span");
-  const again = element("a", { href: loginUrl() }, "Log in again");
-  const bar = element("div", { class: "who-out", role: "alert" });
-  document.body.append(bar);
-  document.addEventListener("logged-out", (event) => {
-    const { detail: sentence } = /** @type {CustomEvent<string>} */ (event);
-    setText(words, `You are logged out. ${sentence} Unsaved votes are kept in this browser.`);
-    again.href = loginUrl();
-    bar.replaceChildren(words, again);
-  });
-  document.addEventListener("logged-in", () => bar.replaceChildren());
-}
-
-function loginUrl() {
+/** The login page, which leads back here. */
+export function loginUrl() {
   return at(`/login?to=${encodeURIComponent(here())}${location.hash}`);
 }
