@@ -150,5 +150,7 @@ test(`in ${RUNS} random runs no vote is lost, doubled or out of order`, async ()
     await new Run(seed).play().catch((error) => {
       throw new Error(`SEED=${seed}`, { cause: error });
     });
+    const done = seed + 1 - SEED;
+    if (done % 10_000 === 0) console.log(`${done} of ${RUNS} runs`);
   }
 });
