@@ -51,7 +51,8 @@ export class History {
     const label = place.contains(focused) ? focused?.getAttribute("aria-label") : null;
     this.#draw();
     if (!label) return;
-    const same = [...place.querySelectorAll("button")].find((node) => node.getAttribute("aria-label") === label);
+    const named = [...place.querySelectorAll("[aria-label]")].filter((node) => node instanceof HTMLElement);
+    const same = named.find((node) => node.getAttribute("aria-label") === label);
     (same ?? byId("history-title")).focus();
   }
 
