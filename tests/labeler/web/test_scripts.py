@@ -5,6 +5,7 @@ wanted.
 import os
 import posixpath
 import re
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -86,9 +87,14 @@ def test_what_a_style_sheet_picks_by_its_data_is_named_in_a_script() -> None:
     assert [value for value in picked if f'"{value}"' not in "".join(SCRIPTS.values())] == []
 
 
-def test_every_library_that_we_ship_says_its_version_and_its_licence() -> None:
+def test_every_library_that_we_ship_is_unchanged_and_says_its_version_and_licence() -> None:
     shipped = sorted(path for path in (STATIC / "vendor").iterdir() if path.is_dir())
     assert shipped
     for library in shipped:
-        assert re.match(r"\S+ \d+\.\d+\.\d+ \(https://", (library / "VERSION").read_text())
+        said, *hashes = (library / "VERSION").read_text().splitlines()
+        assert re.match(r"\S+ \d+\.\d+\.\d+ \(https://\S+\), [\w.-]+: ", said)
         assert (library / "LICENSE").read_text()
+        scripts = sorted(library.glob("*.js"))
+        assert [sha256(path.read_bytes()).hexdigest() for path in scripts] == [
+            line.split()[0] for line in hashes
+        ]
