@@ -143,7 +143,7 @@ browser: .venv/.test
 	@touch $@
 
 # What checks the scripts. Its versions and hashes are in one lock, and npm comes with Node.
-.venv/.scripts: .venv/.test tests/support/front/package-lock.json
+.venv/.scripts: tests/support/front/package-lock.json | .venv/.test
 	@echo "Installing what checks the scripts."
 	@mkdir -p .venv/scripts
 	@cp tests/support/front/package-lock.json .venv/scripts
