@@ -12,6 +12,7 @@ export class Delivery {
   #outbox;
   #reasons;
   #view;
+  #stored;
   #batch = MAX_VOTES;
 
   /**
@@ -19,12 +20,15 @@ export class Delivery {
    * @param {Pick<import("./server.js").Server, "votes" | "reasons">} parts.server
    * @param {import("./outbox.js").Outbox<import("./server.js").Vote>} parts.outbox
    * @param {import("./outbox.js").Outbox<import("./server.js").Reasons>} parts.reasons
-   * @param {Pick<import("./view.js").View, "complain" | "counted" | "delivery">} parts.view */
-  constructor({ server, outbox, reasons, view }) {
+   * @param {Pick<import("./view.js").View, "complain" | "counted" | "delivery">} parts.view
+   * @param {(voteId: string, choice: import("./server.js").Choice, strength: number) => void}
+   *     parts.stored told of a vote that was stored before with another choice */
+  constructor({ server, outbox, reasons, view, stored }) {
     this.#server = server;
     this.#outbox = outbox;
     this.#reasons = reasons;
     this.#view = view;
+    this.#stored = stored;
   }
 
   /** Send votes until none is left, or until `isEnough` says that something else comes first.
@@ -40,7 +44,11 @@ export class Delivery {
         const { receipts } = await ask(() => this.#server.votes(votes));
         this.#outbox.remove(ids);
         this.#batch = MAX_VOTES;
-        for (const receipt of receipts) if (!receipt.saved) this.#refused(receipt.reason);
+        for (const receipt of receipts) {
+          const { vote_id: voteId, choice, strength } = receipt;
+          if (choice) this.#stored(voteId, choice, strength ?? 1);
+          else if (!receipt.saved) this.#refused(receipt.reason);
+        }
       } catch (error) {
         if (error.status !== NOT_UNDERSTOOD) throw error;
         this.#dropNotUnderstood(ids, error.message);

@@ -22,8 +22,8 @@ const STATE_MS = 1_000;
 
 /** What the rating path needs of the view.
  *
- * @typedef {Pick<import("./view.js").View, "prepare" | "show" | "took" | "swallowed" | "explained" | "undoing" | "counted"
- *   | "see" | "delivery" | "connected" | "disconnected" | "complain">} Screen */
+ * @typedef {Pick<import("./view.js").View, "prepare" | "show" | "took" | "stored" | "swallowed" | "explained" | "undoing"
+ *   | "counted" | "see" | "delivery" | "connected" | "disconnected" | "complain">} Screen */
 
 /** Is told of votes, undone ones, pairs that come on screen, and states of the loop.
  *
@@ -67,7 +67,7 @@ export class Rating {
     this.#seen = seen;
     this.#view = view;
     this.#buffer = new Buffer({ holder, server, prepare: (pair) => view.prepare(pair) });
-    this.#delivery = new Delivery({ server, outbox, reasons, view });
+    this.#delivery = new Delivery({ server, outbox, reasons, view, stored: this.#wasStored });
     this.#undo = new Undo({ holder, server });
     this.#pump = new Pump({ turn: () => this.#turn(), view, onState: (state) => this.#see(state) });
   }
@@ -160,6 +160,17 @@ export class Rating {
     this.#delivery.report();
     this.sync();
   }
+
+  /** A vote was stored before with another choice, and counts as that.
+   *
+   * @param {string} voteId
+   * @param {Choice} choice
+   * @param {number} strength */
+  #wasStored = (voteId, choice, strength) => {
+    const isLast = this.#last?.vote_id === voteId;
+    if (this.#last && isLast) this.#last = { ...this.#last, choice, strength };
+    this.#view.stored(choice, strength, isLast);
+  };
 
   /** Add reasons and a comment to a vote of this rater.
    *

@@ -49,7 +49,16 @@ import { send } from "../shared/send.js";
 
 /** @typedef {{ vote_id: string, reasons: string[], comment: string | null }} Reasons */
 
-/** @typedef {{ vote_id: string, saved: boolean, reason: string | null }} Receipt */
+/**
+ * `choice` is the one that is stored, where a vote was sent again with another.
+ *
+ * @typedef {{
+ *   vote_id: string,
+ *   saved: boolean,
+ *   reason: string | null,
+ *   choice?: Choice | null,
+ *   strength?: number | null,
+ * }} Receipt */
 
 /** @typedef {{ undo_id: string, holder: string, vote_id: string | null }} UndoBody */
 

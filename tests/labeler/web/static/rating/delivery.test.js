@@ -9,8 +9,8 @@ import { openBrowser } from "../../../../support/front/browser.js";
 
 const ask = (request) => request();
 
-/** A delivery of three votes, one of which the server does not understand or refuses. */
-function deliveryOf({ notUnderstood = "", refused = "" }) {
+/** A delivery of three votes, one of which the server does not understand, refuses or knows already. */
+function deliveryOf({ notUnderstood = "", refused = "", known = "" }) {
   /** @type {Outbox<any>} */
   const outbox = new Outbox("tab", 7);
   /** @type {Outbox<any>} */
@@ -18,14 +18,20 @@ function deliveryOf({ notUnderstood = "", refused = "" }) {
   for (const vote_id of ["1", "2", "3"]) outbox.add({ vote_id });
   /** @type {any[]} */
   const saved = [];
-  /** @type {string[]} */
+  /** @type {any[]} */
   const told = [];
   /** @type {any} */
   const server = {
     votes: async (votes) => {
       if (votes.some(({ vote_id }) => vote_id === notUnderstood)) throw new Refused("The request is invalid.", 422);
       saved.push(votes.map(({ vote_id }) => vote_id));
-      return { receipts: votes.map(({ vote_id }) => ({ saved: vote_id !== refused, reason: "others have it" })) };
+      const receiptOf = ({ vote_id }) => ({
+        vote_id,
+        saved: ![refused, known].includes(vote_id),
+        reason: "others have it",
+        ...(vote_id === known ? { choice: "left", strength: 2 } : {}),
+      });
+      return { receipts: votes.map(receiptOf) };
     },
     reasons: async (said) => {
       saved.push(said.vote_id);
@@ -33,7 +39,8 @@ function deliveryOf({ notUnderstood = "", refused = "" }) {
     },
   };
   const view = { complain: (sentence) => told.push(sentence), counted: () => {}, delivery: () => {} };
-  return { delivery: new Delivery({ server, outbox, reasons, view }), outbox, reasons, saved, told };
+  const stored = (voteId, choice, strength) => told.push([voteId, choice, strength]);
+  return { delivery: new Delivery({ server, outbox, reasons, view, stored }), outbox, reasons, saved, told };
 }
 
 beforeEach(() => openBrowser());
@@ -43,6 +50,12 @@ test("votes go in one request, and a refused one is told", async () => {
   await delivery.sendVotes(ask, () => false);
   assert.deepEqual([saved, outbox.size], [[["1", "2", "3"]], 0]);
   assert.deepEqual(told, ["A vote was not saved: others have it"]);
+});
+
+test("a vote that was stored before with another choice is told as it is stored", async () => {
+  const { delivery, outbox, told } = deliveryOf({ known: "3" });
+  await delivery.sendVotes(ask, () => false);
+  assert.deepEqual([told, outbox.size], [[["3", "left", 2]], 0]);
 });
 
 test("a vote that the server does not understand holds up no other one", async () => {
