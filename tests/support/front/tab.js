@@ -42,6 +42,7 @@ class Screen {
 
   show() {}
   took() {}
+  stored() {}
   swallowed() {}
   explained() {}
   see() {}
