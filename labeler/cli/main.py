@@ -51,6 +51,7 @@ from labeler.domain.sentences.figures import span
 from labeler.domain.sentences.fill import in_all
 from labeler.domain.sentences.judge import in_a_terminal
 from labeler.domain.sentences.policy import drawn_at
+from labeler.domain.targets import TARGETS
 from labeler.roles import MODULES
 from labeler.roles.disk import disk_of
 from labeler.roles.terminal import say, show_bugs, tell, tell_lines
@@ -286,13 +287,41 @@ def versions_keep(settings: Settings, version: int, let_go: bool) -> None:
     tell(f"The folder of version {version} {stays}.")
 
 
+OUTGOING = settings_options(
+    "policy", "trust_remote_code", "template_kwargs", *STORE, "device", "dtype"
+)
+
+
+@versions.command("export", cls=SectionedCommand)
+@click.argument("version", type=int)
+@click.argument("out", metavar="DIR", type=Path)
+@click.option(
+    "--to",
+    "target",
+    type=click.Choice(list(TARGETS)),
+    required=True,
+    help="; ".join(f"{name}: {about}" for name, about in TARGETS.items()) + ".",
+)
+@OUTGOING
+def versions_export(settings: Settings, version: int, out: Path, target: str) -> None:
+    """Write VERSION to the new folder DIR, for the program that is to serve it.
+
+    Another library reads the folder again, and has to answer as the service does. A README.md in it
+    says how that went, what the version came of, and how to serve it.
+    """
+    _become("trainer.programs.export", settings, str(version), str(out), target)
+
+
 @versions.command("merge", cls=SectionedCommand)
 @click.argument("version", type=int)
 @click.argument("out", type=Path)
-@settings_options("policy", "trust_remote_code", *STORE, "device", "dtype")
+@OUTGOING
 def versions_merge(settings: Settings, version: int, out: Path) -> None:
-    """Write VERSION to the new folder OUT, as a model that needs no adapter."""
-    _become("trainer.programs.merge", settings, str(version), str(out))
+    """Write VERSION to the new folder OUT, as a model that needs no adapter.
+
+    The short form of `livedpo versions export VERSION OUT --to merged`.
+    """
+    _become("trainer.programs.export", settings, str(version), str(out), "merged")
 
 
 def _make_live(settings: Settings, version_id: int | None) -> None:

@@ -33,7 +33,7 @@ def write_adapter(folder: Path, state: dict[str, Tensor], config: LoraConfig, *,
     """
     with written_whole(folder) as temporary:
         save_file(state, temporary / WEIGHTS, metadata={"format": "pt"})
-        _write_config(temporary, config, base)
+        write_config(temporary, config, base)
         files = {path.name: file_sha256(path) for path in sorted(temporary.iterdir())}
         (temporary / MANIFEST).write_text(json.dumps({"files": files}, indent=1))
     return files[WEIGHTS]
@@ -88,7 +88,8 @@ def _explained(folder: Path) -> Iterator[None]:
         raise LivedpoError(f"The folder {folder} cannot be removed: {why}.") from error
 
 
-def _write_config(folder: Path, config: LoraConfig, base: str) -> None:
+def write_config(folder: Path, config: LoraConfig, base: str) -> None:
+    """Write how an adapter is built, and on which base."""
     values = config.to_dict()
     values["base_model_name_or_path"] = base
     values["inference_mode"] = True

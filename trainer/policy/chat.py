@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 # Families whose makers put a system message before the first one of the user.
 FOLDING_FAMILIES = ("gemma", "mistral", "mixtral")
 # What a template raises, in one way or another, of a conversation that it cannot take.
-_REFUSALS = (TemplateError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
+REFUSALS = (TemplateError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
 _TEXT = "{{ messages[0]['content'] }}"
 # The marks around a thought are the template's, and so control tokens where a tokenizer has them.
 _REPLY = (
@@ -49,7 +49,7 @@ class Chat:
         """`variables` are handed to the template, as `enable_thinking` of Qwen3."""
         self._tokenizer = tokenizer
         self._folds = family.startswith(FOLDING_FAMILIES)
-        self._variables = dict(variables or {})
+        self.variables = dict(variables or {})
         self._objections: dict[tuple[str, ...], str | None] = {}
         self._told = False
 
@@ -119,7 +119,7 @@ class Chat:
         for roles in _TRIALS:
             try:
                 yield self._render(_made_up(roles), add_generation_prompt=True)
-            except _REFUSALS:
+            except REFUSALS:
                 continue
 
     def _refuse_disguised(self, messages: Messages) -> None:
@@ -136,15 +136,15 @@ class Chat:
                 tokenize=True,
                 return_dict=True,
                 sanitize_control_tokens=True,
-                **(self._variables | how),
+                **(self.variables | how),
             )
-        except _REFUSALS as error:
+        except REFUSALS as error:
             raise Refused(first_line(error)) from error
         return list(encoded["input_ids"])
 
     def _render(self, messages: Messages, **how: Any) -> str:
         text: str = self._tokenizer.apply_chat_template(
-            messages, tokenize=False, **(self._variables | how)
+            messages, tokenize=False, **(self.variables | how)
         )
         return text
 
@@ -179,7 +179,7 @@ class Chat:
                 found = (
                     f"the chat template leaves out what the {missing[0]} says" if missing else None
                 )
-            except _REFUSALS as error:
+            except REFUSALS as error:
                 found = first_line(error)
             self._objections[roles] = found
         return self._objections[roles]

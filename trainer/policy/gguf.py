@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError
-from tokenizers import Tokenizer, pre_tokenizers
+from tokenizers import Tokenizer, normalizers, pre_tokenizers
 from tqdm.auto import tqdm
 from transformers import (
     AutoModelForCausalLM,
@@ -49,6 +49,7 @@ log = logging.getLogger(__name__)
 EDITION = 1
 CARD = "README.md"
 SAY_SECONDS = 1.0
+BLANK = "▁"
 # The plain types stay as they are. Of a packed type, half precision loses next to nothing: 1.5e-6
 # nats a token on SmolLM2 in Q4_1, where bfloat16 loses 5e-5.
 STAY = {"F32": torch.float32, "BF16": torch.bfloat16}
@@ -120,7 +121,7 @@ def _unpack(content: Content, policy: str, folder: Path, say: Say) -> None:
         file = Path(empty, "model.gguf")
         file.symlink_to(content.file.resolve())
         try:
-            tokenizer = _tokenizer(file, content)
+            tokenizer = tokenizer_in(file, content)
             with _counted(
                 lambda share: say(f"Loading the model: {percent(share)} of {name} is read.")
             ):
@@ -168,7 +169,7 @@ def _model(file: Path, content: Content) -> PreTrainedModel:
     return model
 
 
-def _tokenizer(file: Path, content: Content) -> PreTrainedTokenizerFast:
+def tokenizer_in(file: Path, content: Content) -> PreTrainedTokenizerFast:
     """The tokenizer in a file: its tokens and no others, and text split as the model learned it."""
     read = PreTrainedTokenizerFast.from_pretrained(file.parent, gguf_file=file.name)
     # transformers adds the end token of GPT-2 where the file has none, past the embedding's end.
@@ -190,10 +191,24 @@ def _tokenizer(file: Path, content: Content) -> PreTrainedTokenizerFast:
             "%s splits text as '%s', which transformers does not know; it is split as for GPT-2.",
             *(content.file.name, split),
         )
+    elif content.metadata.get("tokenizer.ggml.model") == "llama" and backend.pre_tokenizer:
+        _as_sentencepiece(backend, content)
     names = ("bos_token", "eos_token", "unk_token", "pad_token", "chat_template")
     return PreTrainedTokenizerFast(
         tokenizer_object=backend, **{name: getattr(read, name) for name in names}
     )
+
+
+def _as_sentencepiece(backend: Tokenizer, content: Content) -> None:
+    """Put a blank before every text between control tokens, as llama.cpp does, or before none.
+
+    transformers puts one before the first text alone.
+    """
+    steps: list[normalizers.Normalizer] = [normalizers.Replace(" ", BLANK)]
+    if content.metadata.get("tokenizer.ggml.add_space_prefix", True):
+        steps.insert(0, normalizers.Prepend(BLANK))
+    backend.normalizer = normalizers.Sequence(steps)
+    backend.pre_tokenizer = None
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from tests.support.tiny import save_tiny_policy, tiny_model, tiny_tokenizer
 from tests.trainer.conftest import load
 from trainer.policy.batch import make_batch
 from trainer.policy.policy import LIVE
-from trainer.programs.merge import merge
+from trainer.programs.export import export
 from trainer.sampling.local import LocalSampler
 
 
@@ -121,8 +121,9 @@ def test_a_merged_version_keeps_the_dtype_of_the_policys_files(
     settings = Settings(policy=str(tmp_path / "policy"), data_dir=tmp_path, device="cpu")
     policy = load(tmp_path / "policy")
     store.versions.adopt_base(base=policy.name, fingerprint=policy.fingerprint, now=time.time())
-    merge(store, settings, 0, tmp_path / "merged")
+    export(store, settings, 0, tmp_path / "merged", "merged")
     merged = AutoModelForCausalLM.from_pretrained(tmp_path / "merged")
     assert (merged.dtype, policy.model.dtype) == (torch.bfloat16, torch.float32)
-    merge(store, settings.model_copy(update={"dtype": "float32"}), 0, tmp_path / "other")
+    single = settings.model_copy(update={"dtype": "float32"})
+    export(store, single, 0, tmp_path / "other", "merged")
     assert AutoModelForCausalLM.from_pretrained(tmp_path / "other").dtype == torch.float32

@@ -26,7 +26,7 @@ from tests.support.worker import PROMPTS
 from tests.trainer.conftest import equal, load
 from trainer.policy.adapters import read_adapter
 from trainer.policy.policy import LIVE
-from trainer.programs import merge, offline
+from trainer.programs import export, offline
 from trainer.programs.offline import Offline, as_many_updates, run_offline
 from trainer.sampling.local import LocalSampler
 
@@ -157,8 +157,8 @@ def test_the_command_says_what_came_of_it_and_merges_the_version(
     assert trained.returncode == 0, trained.stderr
     assert trained.stdout.startswith("Version 1 was trained on 16 pairs")
     environment, out = as_environment(settings), tmp_path / "merged"
-    merged = run(merge.main, "merge", 1, out, **environment)
-    assert merged.stdout.startswith("Version 1 is now a standalone model"), merged.stderr
+    merged = run(export.main, "export", 1, out, "merged", **environment)
+    assert merged.stdout.startswith(f"Version 1 is in {out}."), merged.stderr
     store = open_store(settings.database_url)
     version = store.versions.get(1)
     store.close()
@@ -170,7 +170,7 @@ def test_the_command_says_what_came_of_it_and_merges_the_version(
         ours = plain.model(ids).logits
     with torch.no_grad(), tuned.adapter(LIVE):
         assert torch.allclose(ours, tuned.model(ids).logits, atol=1e-4)
-    fails(run(merge.main, "merge", 1, out, **environment), 2, "exists already")
+    fails(run(export.main, "export", 1, out, "merged", **environment), 2, "exists already")
     fails(run(offline.main, "train", tmp_path / "nowhere.jsonl", **environment), 2, "nowhere.jsonl")
     asked = json.dumps({"split": None, "names": {"chosen": "good"}})
     fails(run(offline.main, "train", file, asked, **environment), 2, "no column 'good'")

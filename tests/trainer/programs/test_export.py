@@ -1,0 +1,221 @@
+"""A version goes out to other programs, and each folder is read again by another library."""
+
+import importlib.util
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gguf import GGUFReader
+from transformers import GenerationConfig
+
+from labeler.config.load import as_environment
+from labeler.config.settings import Settings
+from labeler.domain.errors import BadInput, LivedpoError
+from labeler.domain.estimate import Estimate
+from labeler.domain.finding import Finding
+from labeler.store import Store
+from tests.support.architectures import save_policy, tiny_of
+from tests.support.chats import tokenizer_of
+from tests.support.command import fails, run
+from tests.support.empty_store import new_store
+from tests.trainer.conftest import disturb
+from trainer.policy.adapters import write_adapter
+from trainer.policy.load import load_policy
+from trainer.policy.policy import LIVE
+from trainer.programs import export as program
+from trainer.programs.export import Exported, export
+
+# peft 0.21 asks transformers 5 by an old name.
+pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
+
+WON = Estimate(0.61, 0.52, 0.7, 120)
+FINDING = Finding(labels=16, judged=4, held_out=4, win_rate=WON)
+
+
+@dataclass
+class Bench:
+    """A data dir with one version of a tiny policy."""
+
+    store: Store
+    settings: Settings
+
+    def export(self, out: Path, target: str) -> Exported:
+        return export(self.store, self.settings, 1, out, target)
+
+
+def bench_of(kind: str, folder: Path, **config: Any) -> Bench:
+    """A policy of this architecture, and a version. `config` is what its config says besides."""
+    file = save_policy(folder / "policy", kind) / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | config))
+    return tuned(folder)
+
+
+def bench_of_family(name: str, folder: Path) -> Bench:
+    """A Llama with the chat template and the tokenizer of a family, and a version of it."""
+    tokenizer, model = tokenizer_of(name), tiny_of("llama")
+    model.resize_token_embeddings(512, mean_resizing=False)
+    model.generation_config.eos_token_id = model.config.eos_token_id = tokenizer.eos_token_id
+    model.save_pretrained(folder / "policy")
+    tokenizer.save_pretrained(folder / "policy")
+    return tuned(folder)
+
+
+def tuned(folder: Path) -> Bench:
+    """A version with random adapters on the policy that is in this folder."""
+    settings = Settings(
+        policy=str(folder / "policy"),
+        data_dir=folder / "data",
+        device="cpu",
+        lora_rank=4,
+        lora_alpha=8.0,
+    )
+    (folder / "data" / "adapters").mkdir(parents=True)
+    policy = load_policy(settings)
+    disturb(policy, LIVE, scale=0.3)
+    written = settings.adapters_dir / "v0001"
+    state, lora = policy.adapter_state(LIVE), policy.adapter_config()
+    sha256 = write_adapter(written, state, lora, base=policy.base_name)
+    store = new_store(settings.database_url)
+    store.versions.adopt_base(base=policy.name, fingerprint=policy.fingerprint, now=1.0)
+    store.versions.add_candidate(folder="v0001", sha256=sha256, finding=FINDING, parent=0, now=2.0)
+    return Bench(store, settings)
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """A Llama; what the tests write goes elsewhere."""
+    return bench_of("llama", tmp_path_factory.mktemp("llama"))
+
+
+def test_an_adapter_goes_out_with_its_tokenizer_its_end_of_turn_and_its_evidence(
+    bench: Bench, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    [line] = bench.export(out, "adapter").checked
+    assert re.match(r"peft .*: same tokens .* 4 of 4 greedy answers the same", line)
+    assert {"adapter_model.safetensors", "tokenizer.json", "chat_template.jinja"} < {
+        path.name for path in out.iterdir()
+    }
+    assert GenerationConfig.from_pretrained(out).eos_token_id == [0]
+    card = (out / "README.md").read_text()
+    told = ("It wins 61 % [52, 70] of 120 comparisons with version 0", "16 labels, from version 0")
+    told += ("It passed the gate.", "Raters agree: unknown", "0 raters", line)
+    assert [words for words in told if words not in card] == []
+    assert re.search(r"sha256 of `model.safetensors`: `[0-9a-f]{64}`", card)
+
+
+def test_an_adapter_for_vllm_names_its_base_to_the_letter(bench: Bench, tmp_path: Path) -> None:
+    [command] = bench.export(tmp_path / "My model", "vllm").commands
+    config = json.loads((tmp_path / "My model" / "adapter_config.json").read_text())
+    assert config["base_model_name_or_path"] == bench.settings.policy
+    assert command.startswith(
+        f"vllm serve {bench.settings.policy} --enable-lora --max-lora-rank 8 "
+        f"--lora-modules my-model='{tmp_path}/My model'"
+    )
+
+
+LLAMA_3 = {
+    "rope_type": "llama3",
+    "rope_theta": 10000.0,
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 32,
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "config"),
+    [
+        ("llama", {"rope_parameters": LLAMA_3}),
+        ("qwen2", {}),
+        ("qwen3", {}),
+        ("mistral", {"sliding_window": None}),
+        ("gemma2", {}),
+        ("gemma3_text", {}),
+    ],
+)
+def test_a_model_goes_out_as_gguf_files_that_say_the_same(
+    kind: str, config: dict[str, Any], tmp_path: Path
+) -> None:
+    """transformers reads both files; llama.cpp too, where it is installed."""
+    found = bench_of(kind, tmp_path, **config).export(tmp_path / "out", "gguf").checked
+    readers = 2 if importlib.util.find_spec("xllamacpp") else 1
+    assert [line.split(": ")[0].split(" from ")[1] for line in found] == [
+        name for name in ("model-f16.gguf", "model-q8_0.gguf") for _ in range(readers)
+    ]
+    fields = GGUFReader(tmp_path / "out" / "model-f16.gguf").fields
+    ids = ("eos_token_id", "eot_token_id", "padding_token_id")
+    assert [fields[f"tokenizer.ggml.{name}"].contents() for name in ids] == [0, 0, 1]
+    assert "<|assistant|>" in fields["tokenizer.chat_template"].contents()
+
+
+@pytest.mark.parametrize("name", ["llama-2", "llama-3", "mistral", "gemma"])
+def test_chat_templates_and_tokenizers_go_out_as_gguf_files(name: str, tmp_path: Path) -> None:
+    """Byte-level ones, and pieces with a BOS that the template writes."""
+    bench = bench_of_family(name, tmp_path)
+    assert bench.export(tmp_path / "out", "ollama").checked
+
+
+def test_a_modelfile_writes_conversations_in_the_words_of_ollama_and_stops_them(
+    bench: Bench, tmp_path: Path
+) -> None:
+    bench.export(tmp_path / "out", "ollama")
+    lines = (tmp_path / "out" / "Modelfile").read_text().splitlines()
+    assert lines[0] == "FROM ./model-f16.gguf"
+    assert '{{ if eq .Role "system" }}<|system|>{{ .Content }}<|end|>' in lines[1]
+    assert lines[1].endswith(
+        '{{ if and $last (ne .Role "assistant") }}<|assistant|>{{ end }}{{ end }}"""'
+    )
+    assert 'PARAMETER stop "<|end|>"' in lines
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("mlx_lm") is None, reason="mlx and mlx-lm are not installed"
+)
+def test_an_adapter_for_mlx_is_read_by_mlx(bench: Bench, tmp_path: Path) -> None:
+    [line] = bench.export(tmp_path / "out", "mlx").checked
+    assert line.startswith("mlx-lm")
+
+
+def test_a_file_that_cannot_tell_all_of_a_model_is_thrown_away(tmp_path: Path) -> None:
+    """A window of 16 tokens, which llama.cpp's Mistral does not have."""
+    bench = bench_of("mistral", tmp_path, sliding_window=16)
+    with pytest.raises(
+        LivedpoError, match=r"not what the service says: .* nats a token apart"
+    ) as it:
+        bench.export(tmp_path / "out", "gguf")
+    assert it.value.exit_code == 1
+    assert not [path for path in tmp_path.iterdir() if "out" in path.name]
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [("phi3", "the architecture phi3 is not among those"), ("gpt2", "convert_hf_to_gguf.py")],
+)
+def test_a_model_that_is_not_written_here_is_refused_with_the_command_that_writes_it(
+    kind: str, words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(BadInput, match=words) as refused:
+        bench_of(kind, tmp_path).export(tmp_path / "out", "ollama")
+    assert "--to merged" in str(refused.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_base_has_no_adapter_to_go_out(bench: Bench, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="Version 0 is the base policy and has no adapter"):
+        export(bench.store, bench.settings, 0, tmp_path / "out", "vllm")
+
+
+def test_the_command_says_how_it_was_checked_and_what_serves_it(
+    bench: Bench, tmp_path: Path
+) -> None:
+    environment, out = as_environment(bench.settings), tmp_path / "out"
+    done = run(program.main, "export", 1, out, "merged", **environment)
+    assert done.returncode == 0, done.stderr
+    assert f"Version 1 is in {out}.\nChecked by transformers" in done.stdout
+    assert f"  vllm serve {out}" in done.stdout
+    fails(run(program.main, "export", 1, out, "merged", **environment), 2, "exists already")
