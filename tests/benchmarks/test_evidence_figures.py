@@ -97,6 +97,8 @@ def test_the_labels_to_anothers_best_are_read_off_the_line_between_two_looks() -
     theirs = {64: np.full((2, 1, 1), 1.5), 128: np.full((2, 1, 1), 2.0)}
     assert compare.share_to_best(ours, theirs) == pytest.approx([math.sqrt(0.5)] * 3)
     assert compare.share_to_best(theirs, ours) == (None, None, None)
+    more = theirs | {1024: np.full((2, 1, 1), 2.5)}
+    assert compare.share_to_best(ours, more) == pytest.approx([64 * 2**0.75 / 1024] * 3)
 
 
 def test_every_arm_is_searched_as_widely_and_on_a_seed_of_its_own() -> None:

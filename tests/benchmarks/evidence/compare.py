@@ -79,22 +79,26 @@ def share_to_best(
     Ours is read between two looks on a straight line over the logarithm of labels. The bounds are
     the 2.5 and 97.5 % quantiles over seeds drawn anew (bootstrap). None: ours never reaches it.
     """
-    labels = sorted(ours.keys() & theirs.keys())
-    ours_LS = np.array([ours[count].mean(axis=(1, 2)) for count in labels])
-    theirs_LS = np.array([theirs[count].mean(axis=(1, 2)) for count in labels])
+    ours_LS, theirs_LS = (
+        np.array([scores[count].mean(axis=(1, 2)) for count in sorted(scores)])
+        for scores in (ours, theirs)
+    )
+    counts = sorted(ours), sorted(theirs)
     seeds = ours_LS.shape[1]
     rng = np.random.default_rng(0)
     drawn = [rng.integers(seeds, size=seeds) for _ in range(DRAWS)]
     found = [
-        _share(labels, ours_LS[:, d].mean(axis=1), theirs_LS[:, d].mean(axis=1)) for d in drawn
+        _share(*counts, ours_LS[:, d].mean(axis=1), theirs_LS[:, d].mean(axis=1)) for d in drawn
     ]
     shares = np.array([np.inf if share is None else share for share in found])
     low, high = np.quantile(shares, [0.025, 0.975], method="nearest")
-    whole = _share(labels, ours_LS.mean(axis=1), theirs_LS.mean(axis=1))
+    whole = _share(*counts, ours_LS.mean(axis=1), theirs_LS.mean(axis=1))
     return whole, _finite(low), _finite(high)
 
 
-def _share(labels: Sequence[int], ours: Scores, theirs: Scores) -> float | None:
+def _share(
+    labels: Sequence[int], their_labels: Sequence[int], ours: Scores, theirs: Scores
+) -> float | None:
     best = int(theirs.argmax())
     reached = np.flatnonzero(ours >= theirs[best])
     if not len(reached):
@@ -104,7 +108,7 @@ def _share(labels: Sequence[int], ours: Scores, theirs: Scores) -> float | None:
     if place > 0:
         part = (theirs[best] - ours[place - 1]) / (ours[place] - ours[place - 1])
         count = labels[place - 1] * (labels[place] / labels[place - 1]) ** float(part)
-    return count / labels[best]
+    return count / their_labels[best]
 
 
 def _finite(value: float) -> float | None:

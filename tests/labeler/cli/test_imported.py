@@ -32,7 +32,7 @@ def test_pairs_are_kept_for_the_judge_listed_exported_by_name_and_removed(
     dry = livedpo("train", file, "--use", "judge", "--dry-run", *database)
     assert "2 pairs would be taken" in dry.stdout
     assert store.imported.files() == []
-    run = livedpo("train", file, "--use", "judge", *database)
+    run = livedpo("train", file, "--use", "judge", "--fill", "0", *database)
     assert run.stdout.startswith("2 pairs kept for the judge, 0 duplicates skipped.")
     assert "--judge learned" in run.stdout
     again = livedpo("train", file, "--use", "judge", "--judge", "learned", *database)
