@@ -84,6 +84,14 @@ class Settings(Model, Serving, Rating, Loop, Sampling, Labels, Judging, Budgets,
         )
 
     @property
+    def served_staleness(self) -> int:
+        """How many versions old a pair may be that people are still handed.
+
+        A round is of one version, and where a judge labels everything at once nobody would wait.
+        """
+        return self.max_staleness if self.mode == "streaming" and not self.unattended else 0
+
+    @property
     def _left_to_people(self) -> int:
         """Half a queue, unless a round would wait for them or nobody is there."""
         waits = self.judge_after is not None and self.mode == "streaming" and not self.unattended

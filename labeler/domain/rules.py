@@ -1,5 +1,5 @@
-"""When an update is due, what a judge may label, and how often raters are checked: settings, cut
-down to what a decision needs.
+"""When an update is due, what a judge may label, which pairs stay ready, and how often raters are
+checked: settings, cut down to what a decision needs.
 """
 
 from dataclasses import dataclass
@@ -51,6 +51,21 @@ class JudgeRules:
     max_abstain: float = 0.5
     min_agreement: float = 0.0
     left_to_people: int = 0
+
+
+@dataclass(frozen=True)
+class QueueRules:
+    """How long pairs of earlier versions stay ready.
+
+    While they are at most `max_staleness` versions old, and as long as there are no more than
+    `pairs` with the new ones.
+    """
+
+    pairs: int
+    max_staleness: int
+
+
+ONLY_LIVE = QueueRules(pairs=0, max_staleness=0)
 
 
 @dataclass(frozen=True)

@@ -44,8 +44,11 @@ def open_due_update(settings: Settings, store: Store, now: float) -> None:
 
 
 def end_leases(settings: Settings, store: Store, now: float) -> None:
-    """End what waited too long: leases, and pairs for further votes. Say that this role lives."""
+    """End what waited too long: leases, pairs of old versions or for further votes. Say that this
+    role lives.
+    """
     store.queue.end_expired_leases(now=now)
+    store.queue.retire_too_old(max_staleness=settings.served_staleness)
     store.overlap.settle(wait_seconds=settings.lease_seconds, now=now)
     store.processes.say(ROLE, "Watching for due updates.", pid=os.getpid(), now=now)
 

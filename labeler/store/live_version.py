@@ -65,7 +65,8 @@ def versions_since(session: Session, version_id: int) -> int:
     return session.exec(later).one()
 
 
-def versions_up_to_age(session: Session, age: int) -> set[int]:
-    """The versions for which `versions_since` is at most `age`."""
-    newest = select(LiveChange.version_id).order_by(col(LiveChange.id).desc()).limit(age + 1)
-    return set(session.exec(newest))
+def ages(session: Session, most: int) -> dict[int, int]:
+    """The versions for which `versions_since` is at most `most`, each with it."""
+    newest = select(LiveChange.version_id).order_by(col(LiveChange.id).desc()).limit(most + 1)
+    found = list(enumerate(session.exec(newest)))
+    return {version: age for age, version in reversed(found)}

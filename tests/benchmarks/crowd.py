@@ -49,6 +49,7 @@ class Tally:
     again: int = 0  # sent a second time on purpose
     vote: list[float] = field(default_factory=list)
     both: list[float] = field(default_factory=list)
+    empty: int = 0  # votes after which no pair was there to show
     waited: float = 0.0  # without anything to vote on
     errors: Counter[str] = field(default_factory=Counter)
 
@@ -164,13 +165,18 @@ def spread(seconds: Sequence[float]) -> Spread | None:
 
 @dataclass(frozen=True)
 class Figures:
-    """What a crowd came to. `lost` were called saved and are not there; `doubled` count twice."""
+    """What a crowd came to.
+
+    `empty` votes left their rater without a pair. `lost` ones were called saved and are not there;
+    `doubled` ones count twice.
+    """
 
     raters: int
     seconds: float
     saved: int
     saved_per_second: float
     sent_again: int
+    empty: int
     unsaved: int
     lost: int
     doubled: int
@@ -196,6 +202,7 @@ def figures(
         saved=saved,
         saved_per_second=round(saved / seconds, 2),
         sent_again=sum(tally.again for tally in tallies),
+        empty=sum(tally.empty for tally in tallies),
         unsaved=sum(len(tally.sent - tally.saved) for tally in tallies),
         lost=lost,
         doubled=doubled,

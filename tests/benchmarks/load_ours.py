@@ -1,11 +1,12 @@
 """Our side of `tests.benchmarks.load`: raters who do what the rating page does, and the service.
 
-Each holds three pairs, votes, fetches the next, asks for the state once a second, and gives back
-pairs of an older version. One vote in fifty is sent twice, as if its answer had been lost; one that
-gets no answer is sent until it does.
+Each holds three pairs, and more for an outage where there are plenty; votes, fetches the next, asks
+for the state once a second, and changes pairs of an older version for new ones. One vote in fifty
+is sent twice, as if its answer had been lost; one that gets no answer is sent until it does.
 """
 
 import json
+import math
 import random
 import subprocess
 import sys
@@ -20,10 +21,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 from playwright.sync_api import Browser, BrowserContext
 
 from labeler.domain.states import RaterRole
 from labeler.store import Store, open_store
+from labeler.store.rating.next_pairs import ON_HAND
+from labeler.web.rating.routes import MAX_SPARE
 from tests.benchmarks.crowd import (
     LOST,
     Connection,
@@ -43,7 +47,10 @@ from tests.support.tiny import add_pairs, fill
 LATENCIES = "() => performance.getEntriesByName('vote-to-paint').map((entry) => entry.duration)"
 PASSWORD = "a-password-for-this-run"
 CHOICES = ("left", "left", "right", "right", "tie", "both_bad", "skip")
-ON_HAND = 3
+OUTAGE_SECONDS = 300.0
+LAST_VOTES = 10
+MIN_VOTES = 3  # the pace of fewer is not known
+MOST_AT_ONCE = 8
 AGAIN_SHARE = 0.02
 KEY_PACE = Pace(1.5, 3.0)
 FASTEST_PER_SECOND = 150  # votes that nobody exceeds: so many pairs are made up
@@ -59,7 +66,9 @@ class PageRater:
         self._holder = uuid.uuid4().hex
         self._hand: list[dict[str, Any]] = []
         self._live: int | None = None
+        self._counting: list[int] = []
         self._ready = 0
+        self._voted_at = [time.monotonic()]
         self._rng = random.Random(seed)
 
     def is_ready(self) -> bool:
@@ -71,6 +80,8 @@ class PageRater:
     def vote(self) -> None:
         """Vote on the first pair in hand until it is answered, then fetch the next."""
         pair = self._hand.pop(0)
+        self.tally.empty += not self._hand
+        self._voted_at = [*self._voted_at[-LAST_VOTES:], time.monotonic()]
         ballot = {
             "vote_id": uuid.uuid4().hex,
             "lease_id": pair["lease_id"],
@@ -102,19 +113,39 @@ class PageRater:
 
     def _refill(self) -> None:
         old = self._old()
-        given = [pair["lease_id"] for pair in old]
-        held = [pair["lease_id"] for pair in self._hand if pair not in old]
-        body = {"holder": self._holder, "shown": held, "give_back": given, "wanted": ON_HAND}
+        kept = [pair for pair in self._hand if pair not in old]
+        body = {
+            "holder": self._holder,
+            "shown": [pair["lease_id"] for pair in kept],
+            "give_back": [pair["lease_id"] for pair in old],
+            "wanted": ON_HAND,
+            "spare": min(self._for_an_outage(), len(self._hand) + MOST_AT_ONCE) - ON_HAND,
+        }
         answer = self._ask("POST", "/rating/pairs", body)
         if answer is not None:
-            kept = [pair for pair in self._hand if pair not in old]
             known = {pair["lease_id"] for pair in kept}
-            self._hand = kept + [p for p in answer["pairs"] if p["lease_id"] not in known]
+            behind = kept[1:] + [p for p in answer["pairs"] if p["lease_id"] not in known]
+            behind.sort(key=lambda pair: pair["version"], reverse=True)
+            self._hand = kept[:1] + behind
+
+    def _for_an_outage(self) -> int:
+        """How many pairs this rater gets through in OUTAGE_SECONDS, going by the last votes."""
+        votes = len(self._voted_at) - 1
+        if votes < MIN_VOTES:
+            return ON_HAND
+        each = max(1.0, (self._voted_at[-1] - self._voted_at[0]) / votes)
+        return ON_HAND + max(0, min(math.ceil(OUTAGE_SECONDS / each) - ON_HAND, MAX_SPARE))
 
     def _old(self) -> list[dict[str, Any]]:
-        """Pairs behind the one on screen that others can take the place of."""
-        behind = [pair for pair in self._hand[1:] if pair["version"] != self._live]
-        return behind[: self._ready]
+        """Pairs on which a vote would not count, and the last ones that new ones can take the place
+        of: two new ones are enough.
+        """
+        behind = self._hand[1:]
+        if too_old := [pair for pair in behind if pair["version"] not in self._counting]:
+            return too_old
+        new = sum(pair["version"] == self._live for pair in behind)
+        most = min(self._ready, ON_HAND - 1 - new)
+        return behind[max(new, len(behind) - most) :] if most > 0 else []
 
     def _ask(self, method: str, path: str, body: Any = None) -> Any:
         try:
@@ -129,6 +160,7 @@ class PageRater:
         state = found.get("state", found)
         if "live" in state:
             self._live, self._ready = state["live"], state["ready"]
+            self._counting = state["counting"]
         return found
 
 
@@ -173,7 +205,7 @@ def measure(plan: Plan, browser: Browser | None) -> Figures:
             for number, invite in enumerate(invites[1:])
         ]
         keyboard = Keyboard(browser.new_context(), url, invites[0]) if browser else None
-        before = _pairs(store)
+        before, busy = _pairs(store), cpu_seconds(store)
         begin = time.monotonic()
         crowd = Crowd(raters, plan.pace, seconds=plan.seconds, seed=1)
         pressed = keyboard.rate(plan.seconds) if keyboard else None
@@ -183,6 +215,10 @@ def measure(plan: Plan, browser: Browser | None) -> Figures:
             "keyboard_ms": pressed,
             "updates": store.reports.status(max_staleness=2)["updates"],
             "pairs_sampled_per_second": round((_pairs(store) - before) / seconds, 2),
+            "cores": {
+                name: round((now - busy.get(name, 0.0)) / seconds, 2)
+                for name, now in cpu_seconds(store).items()
+            },
         }
         lost, doubled = _check(store, raters, pressed["votes"] if pressed else 0)
         return figures(raters, seconds, lost=lost, doubled=doubled, more=more)
@@ -233,6 +269,16 @@ def _accept(url: str, invite: str) -> str:
     answer = httpx.post(f"{url}/door/accept", json=body, headers={"origin": url}, timeout=60)
     answer.raise_for_status()
     return "; ".join(f"{name}={value}" for name, value in answer.cookies.items())
+
+
+def cpu_seconds(store: Store) -> dict[str, float]:
+    """CPU time of each role, and of the crowd itself, which is this process."""
+    found = {"crowd": time.process_time()}
+    for role in store.processes.all():
+        if role.pid is not None and psutil.pid_exists(role.pid):
+            times = psutil.Process(role.pid).cpu_times()
+            found[role.name] = times.user + times.system
+    return found
 
 
 def _pairs(store: Store) -> int:

@@ -112,6 +112,7 @@ class Loop:
                 seconds=1e6,
                 now=self.now,
                 rng=self.rng,
+                max_staleness=self.settings.served_staleness,
             ):
                 question = pair.messages[-1]["content"]
                 margin = self._taste(question, pair.left) - self._taste(question, pair.right)

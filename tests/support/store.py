@@ -68,18 +68,35 @@ def lease(
     now: float = 1001.0,
     rng: random.Random | None = None,
     checks: CheckRules | None = None,
+    spare: int = 0,
+    give_back: Sequence[str] = (),
+    max_staleness: int = RULES.max_staleness,
 ) -> list[LeasedPair]:
     """The next pairs for a page of this rater, or of the local one."""
     return store.queue.lease(
         rater_id=store.raters.local(now=1.0) if rater is None else rater,
         holder=holder,
         wanted=count,
+        spare=spare,
         shown=shown,
+        give_back=give_back,
         seconds=seconds,
         now=now,
         rng=rng or random.Random(0),
         checks=checks,
+        max_staleness=max_staleness,
     )
+
+
+def give_back(
+    store: Store,
+    *leases: str,
+    rater: int | None = None,
+    holder: str = "tab",
+    now: float = 1001.0,
+) -> None:
+    """End leases of a page that it does not vote on."""
+    lease(store, 0, rater=rater, holder=holder, give_back=leases, now=now)
 
 
 def vote_on(

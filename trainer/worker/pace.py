@@ -3,13 +3,15 @@
     what people took of late  ->  demand, pairs a second  ->  the queue: AHEAD_SECONDS of it
     what is ready, demand     ->  time that people have   ->  a batch that takes no longer
 
-A deeper queue would be sampled in vain: pairs that nobody holds are retired with their version.
+A deeper queue would be sampled in vain: people are handed the newest version first. The more they
+are, the sooner another one is live, so for many the queue is deep enough for MANY_AHEAD_SECONDS.
 """
 
 import math
 
 LOOK_BACK_SECONDS = 180.0
 AHEAD_SECONDS = 120.0
+MANY_AHEAD_SECONDS = 20.0
 MIN_AHEAD_PAIRS = 4
 # What is believed before anybody has voted, and how many votes outweigh it.
 USUAL_SECONDS = 10.0
@@ -30,8 +32,12 @@ def demand(pairs: int, seconds: float) -> float:
 
 
 def pairs_ahead(demand: float, most: int) -> int:
-    """How many pairs the queue should hold: what people take in AHEAD_SECONDS, `most` at most."""
-    return min(most, max(MIN_AHEAD_PAIRS, math.ceil(demand * AHEAD_SECONDS)))
+    """How many pairs the queue should hold: what people take in AHEAD_SECONDS, `most` at most.
+
+    But always what they take in MANY_AHEAD_SECONDS.
+    """
+    for_few = min(most, max(MIN_AHEAD_PAIRS, math.ceil(demand * AHEAD_SECONDS)))
+    return max(for_few, math.ceil(demand * MANY_AHEAD_SECONDS))
 
 
 class Pace:

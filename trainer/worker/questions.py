@@ -12,7 +12,7 @@ from typing import Any
 from labeler.config.settings import Settings
 from labeler.domain.rules import D_OPTIMAL, Acquisition
 from labeler.store import Store
-from labeler.store.rating.queue import AT_RANDOM
+from labeler.store.rating.next_pairs import AT_RANDOM
 from labeler.store.records import NewPair
 from trainer.judge.acquisition import pick, worths
 from trainer.sampling.samples import Sample, worth_asking

@@ -26,7 +26,8 @@ class Loop(Part):
     queue_pairs: Annotated[int, Mark.SERVE_ONLY] = Field(
         24,
         ge=2,
-        description="Most pairs kept ready for raters; fewer if they take fewer in two minutes.",
+        description="Pairs kept ready for raters: fewer if they take fewer in two minutes, more if "
+        "they take more in twenty seconds.",
     )
     acquisition: Annotated[Acquisition, Mark.POLICY_MAY_SET, Mark.SERVE_ONLY] = Field(
         "d_optimal",

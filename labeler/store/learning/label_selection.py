@@ -23,7 +23,7 @@ from labeler.domain.labels import (
 )
 from labeler.domain.rules import DueRules
 from labeler.domain.states import Choice, LabelRole, PairState, Source, UpdateState
-from labeler.store.live_version import versions_up_to_age
+from labeler.store.live_version import ages
 from labeler.store.tables import Pair, Update, UpdateLabel, Vote
 
 # An update stays short however fast people vote: the oldest labels first, the rest in the next; and
@@ -250,7 +250,7 @@ def _replayed(
     """Used votes of young versions to train on again, not of pairs that are listed anyway."""
     if not rules.replay_share:
         return []
-    young = versions_up_to_age(session, rules.replay_max_age_versions)
+    young = ages(session, rules.replay_max_age_versions)
     used = col(Vote.used_in_update).is_not(None), col(Pair.version_id).in_(young)
     here = {vote.pair_id for vote in listed}
     older = [

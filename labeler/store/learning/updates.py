@@ -17,14 +17,14 @@ from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from labeler.domain.labels import VoteRules
-from labeler.domain.rules import DueRules
+from labeler.domain.rules import ONLY_LIVE, DueRules, QueueRules
 from labeler.domain.states import LabelRole, UpdateState, VersionState
 from labeler.store.database import Database
 from labeler.store.learning.label_selection import ALL_ALIKE, listed_labels, new_votes, write_list
 from labeler.store.learning.rounds import is_over, pairs_left
 from labeler.store.learning.versions import new_row
 from labeler.store.live_version import last_move, live_id, move_to
-from labeler.store.rating.pairs import add_pairs, retire_old_pairs
+from labeler.store.rating.pairs import add_pairs, retire_replaced, retire_too_old
 from labeler.store.records import Claim, ClaimLostError, NewPair, NewVersion
 from labeler.store.tables import (
     FilledPair,
@@ -165,11 +165,13 @@ class Updates:
         trained_on: Sequence[str],
         now: float,
         votes_wanted: int = 1,
+        queue: QueueRules = ONLY_LIVE,
     ) -> None:
-        """Make the version live and its labels used, retire older pairs and queue its first ones.
+        """Make the version live and its labels used, and queue its first pairs.
 
-        All in one transaction. `trained_on` are vote ids; those replayed were used before, and stay
-        with the update that used them. Raises ClaimLostError.
+        All in one transaction. Older pairs that nobody holds stay as the rules of the `queue` say.
+        `trained_on` are vote ids; those replayed were used before, and stay with the update that
+        used them. Raises ClaimLostError.
         """
         with self._database.write() as session:
             update = _held(session, claim)
@@ -177,8 +179,9 @@ class Updates:
                 row = new_row(version, VersionState.CANDIDATE, parent=claim.parent, now=now)
                 move_to(session, row, now=now)
                 _use(session, claim.update_id, [*trained_on, *claim.weightless])
-                retire_old_pairs(session)
                 add_pairs(session, pairs, now=now, votes_wanted=votes_wanted)
+                retire_too_old(session, queue.max_staleness)
+                retire_replaced(session, queue.pairs)
                 _note(session, update, version, claim)
                 _finish(update, UpdateState.PROMOTED, now)
                 return

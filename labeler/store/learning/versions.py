@@ -12,7 +12,7 @@ from labeler.domain.states import LabelRole, UpdateState, VersionState
 from labeler.store.database import Database
 from labeler.store.learning.pruning import prunable
 from labeler.store.live_version import live_id, live_version, move_to
-from labeler.store.rating.pairs import retire_old_pairs
+from labeler.store.rating.pairs import retire_of
 from labeler.store.records import NewVersion
 from labeler.store.tables import PolicyVersion, Service, Update, UpdateLabel, Vote
 
@@ -143,10 +143,11 @@ class Versions:
     ) -> int:
         """Make another version live: a retired one, a candidate, or one that the gate refused.
 
-        Retires the live one, whose number is returned, and the pairs of other versions that nobody
-        holds. Votes stay. The labels of a refused version were learnt by it, and count as used from
-        now on. An update that trains meanwhile starts again from here. `by` is recorded as who did
-        it; `live`, if given, is the version that must still be live. Raises BadInput.
+        Retires the live one, whose number is returned. Whoever goes back does away with it, so its
+        pairs that nobody holds go too. Votes stay. The labels of a refused version were learnt by
+        it, and count as used from now on. An update that trains meanwhile starts again from here.
+        `by` is recorded as who did it; `live`, if given, is the version that must still be live.
+        Raises BadInput.
         """
         with self._database.write() as session:
             _expect(session, live)
@@ -157,7 +158,8 @@ class Versions:
                 _use_labels_of(session, version.id)
             _note(version, "made live", by=by, now=now)
             move_to(session, version, now=now)
-            retire_old_pairs(session)
+            if version.id < previous:
+                retire_of(session, previous)
             return previous
 
     def reject(self, version_id: int, *, now: float, by: str | None = None) -> int | None:
@@ -173,7 +175,7 @@ class Versions:
                 parent = _find(session, None)
                 _note(parent, "made live", by=by, now=now)
                 move_to(session, parent, now=now)
-                retire_old_pairs(session)
+                retire_of(session, version.id)
             elif version.state is not VersionState.CANDIDATE:
                 raise BadInput(
                     f"Version {version_id} is {version.state} already; only a candidate and the "

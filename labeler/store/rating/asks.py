@@ -24,9 +24,10 @@ from labeler.domain.states import AskState, Choice, PairState, Purpose, Source
 from labeler.domain.thought import without_thought
 from labeler.store.database import Database
 from labeler.store.live_version import live_id
+from labeler.store.rating.leases import leased_pair, new_lease
 from labeler.store.rating.pairs import free_slot, wait_again
 from labeler.store.rating.prompts import unpooled
-from labeler.store.rating.queue import is_disabled, leased_pair, new_lease
+from labeler.store.rating.queue import is_disabled
 from labeler.store.records import LeasedPair, NewPair
 from labeler.store.tables import Ask, Lease, Pair, Prompt, Rater, Vote
 

@@ -19,6 +19,7 @@ from labeler.domain.labels import VoteRules, trainable
 from labeler.domain.rules import CheckRules
 from labeler.domain.states import Choice, PairState, Purpose, Source
 from labeler.store.database import Database
+from labeler.store.rating.pairs import of_live
 from labeler.store.rating.prompts import unpooled
 from labeler.store.records import Gold
 from labeler.store.tables import Lease, Pair, PolicyVersion, Prompt, Update, Vote
@@ -110,8 +111,9 @@ def check_for(
 def free_slots(session: Session) -> int:
     """How many pairs could be handed out, each as often as it wants votes that nobody is to give.
 
-    Of the pairs that anybody may have. Each hand-out takes one, whoever gets the pair and however
-    many have voted on it: a rater could tell by it which pairs check them otherwise.
+    Of the pairs of the live version that anybody may have. Each hand-out takes one, whoever gets
+    the pair and however many have voted on it: a rater could tell by it which pairs check them
+    otherwise.
     """
     held = select(sa.func.count()).where(
         col(Lease.pair_id) == Pair.id, col(Lease.ended_at).is_(None)
@@ -123,7 +125,7 @@ def free_slots(session: Session) -> int:
     )
     free = col(Pair.votes_wanted) - held.scalar_subquery() - voted.scalar_subquery()
     waiting = select(sa.func.coalesce(sa.func.sum(free), 0)).where(
-        col(Pair.state) == PairState.READY, col(Pair.for_rater_id).is_(None)
+        col(Pair.state) == PairState.READY, col(Pair.for_rater_id).is_(None), of_live()
     )
     return int(session.exec(waiting).one())  # to some databases a sum of counts is a decimal
 

@@ -1,20 +1,22 @@
 """What becomes of a pair: its slots, its state, and how many pairs wait.
 
 A pair with `votes_wanted` = k has k slots. A slot is taken by an active lease or by a vote; a
-partial unique index makes two active leases on one slot impossible. Pairs that nobody holds are
-retired when a newer version goes live; held ones, when they are given back. A judge's label takes
-no slot: it ends the wait of a pair that nobody holds, and a person may still overrule it.
+partial unique index makes two active leases on one slot impossible. Pairs of earlier versions go as
+new ones take their place, or once they are too old to count; those that somebody holds, after that.
+A judge's label takes no slot: it ends the wait of a pair that nobody holds, and a person may still
+overrule it.
 """
 
 from collections.abc import Sequence
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
-from labeler.domain.states import Choice, PairState, Source
-from labeler.store.live_version import live_id
+from labeler.domain.states import Choice, PairState, Source, VersionState
+from labeler.store.live_version import ages
 from labeler.store.records import NewPair
-from labeler.store.tables import Lease, Pair, Vote
+from labeler.store.tables import Lease, LiveChange, Pair, PolicyVersion, Vote
 
 
 def pair_id(pair: Pair) -> int:
@@ -44,7 +46,13 @@ def count_ready(session: Session, *conditions: sa.ColumnElement[bool]) -> int:
     return session.exec(select(sa.func.count()).select_from(Pair).where(*waiting)).one()
 
 
-def count_new(session: Session) -> int:
+def of_live() -> sa.ColumnElement[bool]:
+    """Whether a pair is of the live version."""
+    live = select(PolicyVersion.id).where(col(PolicyVersion.state) == VersionState.LIVE)
+    return col(Pair.version_id) == live.scalar_subquery()
+
+
+def count_new(session: Session, *conditions: sa.ColumnElement[bool]) -> int:
     """Ready pairs that nobody holds or voted on.
 
     Those that wait for further raters are left out: whoever has voted on them would wait for other
@@ -55,15 +63,35 @@ def count_new(session: Session) -> int:
         col(Vote.superseded_by).is_(None),
         col(Vote.source) == Source.HUMAN,
     )
-    return count_ready(session, sa.or_(col(Pair.votes_wanted) == 1, ~voted.exists()))
+    return count_ready(session, sa.or_(col(Pair.votes_wanted) == 1, ~voted.exists()), *conditions)
 
 
-def retire_old_pairs(session: Session) -> None:
-    """Retire the pairs of versions that are not live and that nobody holds."""
-    old = col(Pair.state) == PairState.READY, col(Pair.version_id) != live_id(session)
-    held = select(Lease.pair_id).where(col(Lease.ended_at).is_(None))
-    for pair in session.exec(select(Pair).where(*old, col(Pair.id).not_in(held))):
-        pair.state = _final_state(session, pair)
+def retire_replaced(session: Session, pairs: int) -> None:
+    """Retire pairs of earlier versions, the oldest first, while more than `pairs` are ready.
+
+    Not what a rater asked for themselves: nothing takes its place.
+    """
+    surplus = count_ready(session) - pairs
+    if surplus > 0:
+        anybodys = col(Pair.for_rater_id).is_(None)
+        old = _unheld(~of_live(), anybodys)
+        oldest = old.order_by(_last_live(), col(Pair.id)).limit(surplus)
+        _retire(session, oldest)
+
+
+def retire_too_old(session: Session, max_staleness: int) -> None:
+    """Retire the pairs that are more than so many versions old."""
+    _retire(session, too_old(session, max_staleness))
+
+
+def retire_of(session: Session, version_id: int) -> None:
+    """Retire the pairs of a version that a person has done away with."""
+    _retire(session, _unheld(col(Pair.version_id) == version_id))
+
+
+def too_old(session: Session, max_staleness: int) -> SelectOfScalar[Pair]:
+    """The ready pairs that are more than so many versions old and that nobody holds."""
+    return _unheld(col(Pair.version_id).not_in(ages(session, max_staleness)))
 
 
 def settle(session: Session, pair: Pair) -> None:
@@ -72,11 +100,9 @@ def settle(session: Session, pair: Pair) -> None:
         return
     votes = _votes(session, pair)
     held = active_leases(session, col(Lease.pair_id) == pair.id)
-    stale = pair.version_id != live_id(session) and not held
     judged = len(votes) > len(_people(votes)) and not held
     full = len(_people(votes)) >= pair.votes_wanted
-    done = full or stale or judged
-    pair.state = _final_state(session, pair) if done else PairState.READY
+    pair.state = _final_state(session, pair) if full or judged else PairState.READY
 
 
 def close(session: Session, pair: Pair) -> None:
@@ -106,6 +132,26 @@ def active_leases(session: Session, *conditions: sa.ColumnElement[bool]) -> list
     """The leases that hold a slot, oldest first."""
     rows = select(Lease).where(col(Lease.ended_at).is_(None), *conditions)
     return list(session.exec(rows.order_by(col(Lease.leased_at), col(Lease.pair_id))))
+
+
+def _unheld(*conditions: sa.ColumnElement[bool]) -> SelectOfScalar[Pair]:
+    """Ready pairs that no lease holds."""
+    held = select(Lease.pair_id).where(col(Lease.ended_at).is_(None))
+    ready = col(Pair.state) == PairState.READY, col(Pair.id).not_in(held)
+    return select(Pair).where(*ready, *conditions)
+
+
+def _last_live() -> sa.ScalarSelect[int | None]:
+    """When the version of a pair was last live, as a number that grows."""
+    last = select(sa.func.max(LiveChange.id)).where(
+        col(LiveChange.version_id) == col(Pair.version_id)
+    )
+    return last.scalar_subquery()
+
+
+def _retire(session: Session, which: SelectOfScalar[Pair]) -> None:
+    for pair in session.exec(which).all():
+        pair.state = _final_state(session, pair)
 
 
 def _final_state(session: Session, pair: Pair) -> PairState:

@@ -5,7 +5,6 @@ What a lease or its end makes of a pair is said in `labeler.store.rating.pairs`.
 
 import itertools
 import random
-import uuid
 from collections.abc import Iterable, Sequence
 
 import sqlalchemy as sa
@@ -13,26 +12,28 @@ from sqlmodel import Session, col, select
 
 from labeler.domain import sides
 from labeler.domain.response_stats import Said
-from labeler.domain.rules import D_OPTIMAL, CheckRules
-from labeler.domain.states import PairState, Purpose, Source
+from labeler.domain.rules import D_OPTIMAL, CheckRules, QueueRules
+from labeler.domain.states import PairState, Purpose
 from labeler.store.database import Database
-from labeler.store.live_version import live_at, live_id
+from labeler.store.live_version import live_id
 from labeler.store.rating.checks import check_for
+from labeler.store.rating.leases import by_age, end, leased_pair, new_lease, prolong, take_up_again
+from labeler.store.rating.next_pairs import Free, exchanged, next_pairs, places
 from labeler.store.rating.pairs import (
     active_leases,
     add_pairs,
     count_new,
     free_slot,
-    pair_id,
-    settle,
-    wait_again,
+    of_live,
+    retire_replaced,
+    retire_too_old,
+    too_old,
 )
 from labeler.store.records import Answered, LeasedPair, NewPair
 from labeler.store.tables import Lease, Pair, Prompt, Rater, Vote
 
 LAST_PAIRS = 64
 MAX_HELD = 64  # leases of one rater, over all their pages
-AT_RANDOM = 0.25  # of the pairs that people get: what is measured on them holds for all
 
 
 class Queue:
@@ -41,21 +42,36 @@ class Queue:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, pairs: Sequence[NewPair], *, now: float, votes_wanted: int = 1) -> int:
+    def add(
+        self,
+        pairs: Sequence[NewPair],
+        *,
+        now: float,
+        votes_wanted: int = 1,
+        queue: QueueRules | None = None,
+    ) -> int:
         """Queue the pairs of the live version; those of an older one are stale, and dropped.
 
-        Returns how many were queued.
+        They take the place of old ones as the rules of the `queue` say. Returns how many were
+        queued.
         """
         with self._database.write() as session:
             live = live_id(session)
             current = [pair for pair in pairs if pair.version_id == live]
             add_pairs(session, current, now=now, votes_wanted=votes_wanted)
+            if current and queue is not None:
+                retire_replaced(session, queue.pairs)
         return len(current)
 
     def ready(self) -> int:
         """Pairs that wait for their first rater, with nobody on them."""
         with self._database.read() as session:
             return count_new(session)
+
+    def ready_of_live(self) -> int:
+        """Those of them that are of the live version."""
+        with self._database.read() as session:
+            return count_new(session, of_live())
 
     def taken(self, *, since: float) -> tuple[int, float | None]:
         """How many pairs people have voted on since then, and when the first of these votes came.
@@ -127,59 +143,72 @@ class Queue:
         rater_id: int,
         holder: str,
         wanted: int,
-        shown: Iterable[str] = (),
+        spare: int = 0,
+        shown: Sequence[str] = (),
+        give_back: Sequence[str] = (),
         seconds: float,
         now: float,
         rng: random.Random,
+        max_staleness: int,
         checks: CheckRules | None = None,
     ) -> list[LeasedPair]:
         """Hand pairs to a page until it holds `wanted`, and prolong those it shows.
 
-        `shown` are the lease ids that the page has; those that ran out are taken up again where
-        their slot is still free. Leases of the same holder that it does not name (it was reloaded,
-        or the answer got lost) come back first, then pairs from the queue, in whose place a check
-        may come now and then, by lot. A rater holds MAX_HELD at most, so that nobody can keep the
-        queue from others; one whose account is disabled gets none.
+        `shown` are the lease ids that the page has, the most urgent first; those that ran out are
+        taken up again where their slot is still free. Leases of the same holder that it does not
+        name (it was reloaded, or the answer got lost) come back first, then pairs from the queue,
+        in whose place a check may come now and then, by lot. Where there are plenty, it gets up to
+        `spare` more for an outage; these go back sooner once the page is gone. What it would
+        `give_back` comes back, too, if there is nothing newer in its place, unless it is more than
+        `max_staleness` versions old: a vote on it would not count.
+
+        A rater holds MAX_HELD at most, so that nobody can keep the queue from others; one whose
+        account is disabled gets none.
         """
-        named = set(shown)
+        named, given_back = set(shown), set(give_back)
         own = col(Lease.holder) == holder, col(Lease.rater_id) == rater_id
         with self._database.write() as session:
             if is_disabled(session, rater_id):
                 return []
             may_hold = MAX_HELD - len(active_leases(session, col(Lease.rater_id) == rater_id))
-            may_hold -= _take_up_again(session, may_hold, *own, col(Lease.id).in_(named))
-            mine = active_leases(session, *own)
-            for lease in mine:
-                lease.expires_at = now + seconds
-            lost = [lease for lease in mine if lease.id not in named]
-            free = _free_slots(session, rater_id, min(wanted - len(mine), may_hold), rng)
-            for pair, slot in free:
-                # The pair that this rater asked for themselves is never kept back.
-                if checks is not None and pair.for_rater_id is None:
-                    check = check_for(session, rater_id, checks, now=now, rng=rng)
-                    if check is not None:
-                        pair, slot = check, free_slot(session, check) or 0
-                left, until = sides.shown_left(rng), now + seconds
-                lost.append(
+            may_hold -= take_up_again(session, may_hold, *own, col(Lease.id).in_(named))
+            theirs = active_leases(session, *own)
+            aged = by_age(session, (lease for lease in theirs if lease.id in given_back))
+            given = [each for each in aged if each[0] <= max_staleness]
+            mine = [lease for lease in theirs if lease.id not in given_back]
+            most = places(
+                session, rater_id, held=len(mine), given=len(given), wanted=wanted, spare=spare
+            )
+            most = min(most, may_hold + len(given))
+            free = next_pairs(session, rater_id, most, rng, max_staleness=max_staleness)
+            taken, kept = exchanged(free, [age for age, _ in given], most)
+            end(session, [lease for _, lease in aged[kept:]], now)
+            mine += [lease for _, lease in aged[:kept]]
+            for each in free[:taken]:
+                pair, slot = _or_check(session, rater_id, each, checks, now=now, rng=rng)
+                mine.append(
                     new_lease(
                         session,
                         pair,
                         slot,
                         rater_id=rater_id,
                         holder=holder,
-                        shown_left=left,
+                        shown_left=sides.shown_left(rng),
                         leased_at=now,
-                        expires_at=until,
+                        expires_at=now,
                     )
                 )
+            prolong(mine, shown, wanted=wanted, seconds=seconds, now=now)
             session.flush()
-            return [leased_pair(session, lease) for lease in lost]
+            return [leased_pair(session, lease) for lease in mine if lease.id not in named]
 
-    def give_back(self, lease_ids: Sequence[str], *, rater_id: int, now: float) -> None:
-        """End leases of a rater that were not voted on."""
+    def retire_too_old(self, *, max_staleness: int) -> None:
+        """Retire what waits in vain: pairs of versions that are too old for a vote to count."""
+        with self._database.read() as session:
+            if session.exec(too_old(session, max_staleness).limit(1)).first() is None:
+                return
         with self._database.write() as session:
-            mine = col(Lease.id).in_(lease_ids), col(Lease.rater_id) == rater_id
-            _end(session, active_leases(session, *mine), now)
+            retire_too_old(session, max_staleness)
 
     def end_expired_leases(self, *, now: float) -> int:
         """Give back what ran out; returns how many leases that were."""
@@ -188,18 +217,18 @@ class Queue:
                 return 0
         with self._database.write() as session:
             expired = active_leases(session, col(Lease.expires_at) <= now)
-            _end(session, expired, now)
+            end(session, expired, now)
         return len(expired)
 
     def end_all_leases(self, *, now: float) -> None:
         """Give everything back, as at a clean stop; a page that votes later takes it up again."""
         with self._database.write() as session:
-            _end(session, active_leases(session), now)
+            end(session, active_leases(session), now)
 
 
 def end_leases_of(session: Session, rater_id: int, *, now: float) -> None:
     """Give back all that a rater holds."""
-    _end(session, active_leases(session, col(Lease.rater_id) == rater_id), now)
+    end(session, active_leases(session, col(Lease.rater_id) == rater_id), now)
 
 
 def is_disabled(session: Session, rater_id: int) -> bool:
@@ -208,135 +237,25 @@ def is_disabled(session: Session, rater_id: int) -> bool:
     return rater is not None and rater.disabled_at is not None
 
 
-def leased_pair(session: Session, lease: Lease) -> LeasedPair:
-    """What the page that holds this lease shows."""
-    pair = session.get_one(Pair, lease.pair_id)
-    prompt = session.get_one(Prompt, pair.prompt_id)
-    a, b = (pair.response_a, pair.finish_a), (pair.response_b, pair.finish_b)
-    left, right = (a, b) if lease.shown_left == "a" else (b, a)
-    return LeasedPair(
-        lease_id=lease.id,
-        version_id=_version_shown(session, lease, pair),
-        messages=prompt.messages,
-        left=left[0],
-        right=right[0],
-        left_unfinished=left[1] == "length",
-        right_unfinished=right[1] == "length",
-    )
-
-
-def _version_shown(session: Session, lease: Lease, pair: Pair) -> int:
-    """The pair's version; a check's is the one that was live when it was handed out."""
-    if pair.state is not PairState.CHECK:
-        return pair.version_id
-    version = live_at(session, lease.leased_at)
-    assert version is not None  # there was a pair to hand out
-    return version
-
-
-def _free_slots(
-    session: Session, rater_id: int, count: int, rng: random.Random
-) -> list[tuple[Pair, int]]:
-    """Up to `count` pairs that this rater neither holds nor has voted on.
-
-    Those that others have voted on come first, then those that tell most. In place of a share of
-    these, AT_RANDOM, come some that were not chosen for anything, the oldest first.
-    """
-    if count <= 0:
-        return []
-    active = col(Lease.ended_at).is_(None)
-    counted = sa.and_(col(Vote.superseded_by).is_(None), col(Vote.source) == Source.HUMAN)
-    leases = sa.select(sa.func.count()).where(col(Lease.pair_id) == Pair.id, active)
-    votes = sa.select(sa.func.count()).where(col(Vote.pair_id) == Pair.id, counted)
-    mine = col(Lease.pair_id) == Pair.id, col(Lease.rater_id) == rater_id
-    held = select(Lease.id).where(active, *mine).exists()
-    voted = (
-        select(Vote.id)
-        .where(counted, col(Vote.pair_id) == Pair.id, col(Vote.rater_id) == rater_id)
-        .exists()
-    )
-    candidates = (
-        select(Pair)
-        .where(
-            col(Pair.state) == PairState.READY,
-            sa.or_(col(Pair.for_rater_id).is_(None), col(Pair.for_rater_id) == rater_id),
-            leases.scalar_subquery() + votes.scalar_subquery() < col(Pair.votes_wanted),
-            ~held,
-            ~voted,
-        )
-        .limit(count)
-    )
-    begun, worth, age = votes.scalar_subquery().desc(), col(Pair.worth), col(Pair.id)
-    by_worth = list(session.exec(candidates.order_by(begun, worth.desc().nulls_last(), age)))
-    by_lot = list(session.exec(candidates.order_by(begun, worth.is_not(None), age)))
-    pairs: list[Pair] = []
-    for _ in by_worth:
-        order = by_lot if rng.random() < AT_RANDOM else by_worth
-        pairs.append(next(pair for pair in order if pair not in pairs))
-    return [(pair, slot) for pair in pairs if (slot := free_slot(session, pair)) is not None]
-
-
-def new_lease(
+def _or_check(
     session: Session,
-    pair: Pair,
-    slot: int,
-    *,
     rater_id: int,
-    holder: str,
-    shown_left: str,
-    leased_at: float,
-    expires_at: float,
-) -> Lease:
-    """Let a page hold a free slot of a pair."""
-    lease = Lease(
-        id=uuid.uuid4().hex,
-        pair_id=pair_id(pair),
-        rater_id=rater_id,
-        holder=holder,
-        slot=slot,
-        shown_left=shown_left,
-        leased_at=leased_at,
-        expires_at=expires_at,
-    )
-    session.add(lease)
-    return lease
+    free: Free,
+    checks: CheckRules | None,
+    *,
+    now: float,
+    rng: random.Random,
+) -> tuple[Pair, int]:
+    """The free pair, or by lot a check in its place; with the slot.
 
-
-def _take_up_again(session: Session, most: int, *conditions: sa.ColumnElement[bool]) -> int:
-    """Revive ended leases whose slot is free and whose rater neither holds nor voted on the pair.
-
-    Returns how many they were, `most` at most.
-
-    Otherwise a page that outlived its leases (a restart, a long break) would be handed the pairs
-    that it shows a second time, and the votes on the first ones would be refused.
+    The pair that this rater asked for themselves is never kept back. A check is said to be of the
+    live version, so none comes in the place of an older pair, among which it would stand out.
     """
-    voted = select(Vote.id).where(
-        col(Vote.pair_id) == col(Lease.pair_id),
-        col(Vote.rater_id) == col(Lease.rater_id),
-        col(Vote.superseded_by).is_(None),
-    )
-    ended = select(Lease).where(col(Lease.ended_at).is_not(None), ~voted.exists(), *conditions)
-    revived = 0
-    for lease in session.exec(ended.order_by(col(Lease.leased_at))):
-        if revived >= most:
-            break
-        pair = session.get_one(Pair, lease.pair_id)
-        same = col(Lease.pair_id) == pair.id, col(Lease.rater_id) == lease.rater_id
-        slot = free_slot(session, pair)
-        if slot is not None and not active_leases(session, *same):
-            lease.slot, lease.ended_at = slot, None
-            wait_again(pair)
-            session.flush()
-            revived += 1
-    return revived
-
-
-def _end(session: Session, leases: Sequence[Lease], now: float) -> None:
-    for lease in leases:
-        lease.ended_at = now
-    session.flush()
-    for number in {lease.pair_id for lease in leases}:
-        settle(session, session.get_one(Pair, number))
+    if checks is not None and free.pair.for_rater_id is None and free.age == 0:
+        check = check_for(session, rater_id, checks, now=now, rng=rng)
+        if check is not None:
+            return check, free_slot(session, check) or 0
+    return free.pair, free.slot
 
 
 def _responses(pairs: Iterable[Pair]) -> list[Said]:

@@ -16,8 +16,9 @@ from labeler.domain.states import Source
 from labeler.store.database import Database
 from labeler.store.live_version import versions_since
 from labeler.store.rating.edits import add_edit, edited_text, take_edit_back
+from labeler.store.rating.leases import leased_pair, new_lease
 from labeler.store.rating.pairs import free_slot, settle, wait_again
-from labeler.store.rating.queue import is_disabled, leased_pair, new_lease
+from labeler.store.rating.queue import is_disabled
 from labeler.store.rating.used import trained_by
 from labeler.store.records import Ballot, Receipt, Undone
 from labeler.store.tables import Lease, Pair, Vote

@@ -16,7 +16,7 @@ from labeler.store.imported_pair import ImportedPair
 from labeler.store.learning.judge_report import ROLE as JUDGE_ROLE
 from labeler.store.learning.judge_report import judge_labels, judge_report
 from labeler.store.learning.label_selection import cast_votes, fresh_votes
-from labeler.store.live_version import live_id
+from labeler.store.live_version import ages, live_id
 from labeler.store.rating.asks import open_asks
 from labeler.store.rating.checks import free_slots, outstanding, standing_votes
 from labeler.store.rating.pairs import count_ready
@@ -139,6 +139,7 @@ class Reports:
             processes = list(session.exec(select(ProcessState)))
             return {
                 "live": live_id(session),
+                "counting": _counting(session, rules),
                 "fresh": _progress_shown(session, rules),
                 "ready": max(0, free_slots(session) - outstanding(session)),
                 "update": _update_view(session),
@@ -290,6 +291,12 @@ def _progress_shown(session: Session, rules: DueRules) -> int:
         seen = len({vote.pair_id for vote in cast if vote.version_id == live})
     seen += standing_votes(session, rules.votes)
     return max(due, min(seen, rules.labels_per_update - 1))
+
+
+def _counting(session: Session, rules: DueRules) -> list[int]:
+    """The versions on whose pairs a vote counts, the newest first; in rounds the live one."""
+    found = ages(session, rules.max_staleness if rules.mode == "streaming" else 0)
+    return sorted(found, key=found.__getitem__)
 
 
 def _ended(update: Update) -> EndedUpdate:

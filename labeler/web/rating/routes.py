@@ -22,6 +22,7 @@ from labeler.domain.rules import CheckRules
 from labeler.domain.thought import without_thought
 from labeler.store import Store
 from labeler.store.rating.edits import MAX_EDIT_CHARS
+from labeler.store.rating.queue import MAX_HELD
 from labeler.store.records import Ballot, LeasedPair, PastVote, Undone
 from labeler.web.body import Body
 from labeler.web.rating.guidelines import guidelines_html
@@ -32,6 +33,7 @@ from labeler.web.rating.told import told
 
 Id = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{1,64}$")]
 MAX_PAIRS = 8
+MAX_SPARE = MAX_HELD - MAX_PAIRS
 MAX_LEASES = 64
 MAX_VOTES = 50
 MAX_SECONDS = 7 * 24 * 3600.0
@@ -68,12 +70,16 @@ class Explained(Body):
 
 
 class PairsBody(Body):
-    """`wanted`: how many pairs the page wants to hold; `shown`: the leases that it has already."""
+    """`wanted`: how many pairs the page wants to hold, and `spare` more for an outage; `shown`: the
+    leases that it has already, the most urgent first; `give_back`: those that it would rather have
+    newer ones for.
+    """
 
     holder: Id
     shown: list[Id] = Field(default=[], max_length=MAX_LEASES)
     give_back: list[Id] = Field(default=[], max_length=MAX_LEASES)
     wanted: int = Field(ge=0, le=MAX_PAIRS)
+    spare: int = Field(0, ge=0, le=MAX_SPARE)
 
 
 class VoteBody(Explained):
@@ -142,17 +148,13 @@ def rating_routes(settings: Settings, store: Store, rater: Callable[..., int]) -
 
     @routes.post("/pairs")
     def pairs(body: PairsBody, rater_id: RaterId) -> dict[str, Any]:
-        now = time.time()
-        if body.give_back:
-            store.queue.give_back(body.give_back, rater_id=rater_id, now=now)
         leased = store.queue.lease(
+            **body.model_dump(),
             rater_id=rater_id,
-            holder=body.holder,
-            wanted=body.wanted,
-            shown=body.shown,
             seconds=settings.lease_seconds,
-            now=now,
+            now=time.time(),
             rng=rng,
+            max_staleness=settings.served_staleness,
             checks=checks,
         )
         state = state_of(rater_id, leased)

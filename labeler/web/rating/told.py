@@ -20,8 +20,9 @@ def told(shown: dict[str, Any], labels_per_update: int) -> dict[str, Any]:
         steps_total=running["steps_total"] if running else 0,
         says=shown["processes"].get("worker", ""),
     )
+    same = ("live", "counting", "fresh", "ready", "votes", "asks", "alarms")
     return {
-        **{name: shown[name] for name in ("live", "fresh", "ready", "votes", "asks", "alarms")},
+        **{name: shown[name] for name in same},
         "update": shown["update"],
         "labels_per_update": labels_per_update,
         "progress": {

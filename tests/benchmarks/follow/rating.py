@@ -94,7 +94,13 @@ class Rating(Loop):
         while self.voted < until:
             self._work()
             for pair in self.store.queue.lease(
-                rater_id=rater, holder="f", wanted=1, seconds=1e6, now=self.now, rng=self.rng
+                rater_id=rater,
+                holder="f",
+                wanted=1,
+                seconds=1e6,
+                now=self.now,
+                rng=self.rng,
+                max_staleness=self.settings.served_staleness,
             ):
                 self.now += SECONDS_A_VOTE
                 ballot = Ballot(pair.lease_id, pair.lease_id, self._choice(pair))

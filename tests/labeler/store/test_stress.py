@@ -14,7 +14,7 @@ from labeler.store.database import Database
 from labeler.store.records import Ballot, Claim, ClaimLostError
 from labeler.store.tables import Rater
 from tests.support.patience import PATIENCE_SECONDS
-from tests.support.store import add, live, promote
+from tests.support.store import add, give_back, live, promote
 from tests.support.tiny import add_pairs, made_up_pair
 
 RATERS = 4
@@ -36,7 +36,13 @@ def rate(url: str, rater_id: int, done: Event, results: "Queue[object]") -> None
         while True:
             finished = done.is_set()
             leased = store.queue.lease(
-                rater_id=rater_id, holder=holder, wanted=2, seconds=600, now=1001.0, rng=rng
+                rater_id=rater_id,
+                holder=holder,
+                wanted=2,
+                seconds=600,
+                now=1001.0,
+                rng=rng,
+                max_staleness=MOVES + UPDATES,
             )
             for pair in leased:
                 ballot = Ballot(f"{rater_id}-{pair.lease_id}", pair.lease_id, "left")
@@ -61,7 +67,7 @@ def undo(store: Store, rater_id: int, holder: str, *, undo_id: str) -> bool:
         undo_id=undo_id, rater_id=rater_id, holder=holder, seconds=600, now=1002.5
     ).pair
     if pair is not None:
-        store.queue.give_back([pair.lease_id], rater_id=rater_id, now=1002.5)
+        give_back(store, pair.lease_id, rater=rater_id, holder=holder, now=1002.5)
     return pair is not None
 
 

@@ -30,7 +30,7 @@ from trainer.worker.jobs.fill import BATCH_PROMPTS, DRAWING, FillJob
 PROMPTS = [[{"role": "user", "content": f"how do you make good tea {n}?"}] for n in range(90)]
 N = 20
 FILL = 2
-LOT = 4
+LOT = 18
 
 
 @pytest.fixture

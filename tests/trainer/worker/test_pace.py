@@ -7,6 +7,7 @@ import pytest
 
 from trainer.worker.pace import (
     AHEAD_SECONDS,
+    MANY_AHEAD_SECONDS,
     MAX_BATCH_PAIRS,
     MIN_AHEAD_PAIRS,
     MIN_BATCH_PAIRS,
@@ -32,6 +33,13 @@ def test_the_queue_holds_what_people_take_in_two_minutes_within_its_bounds() -> 
     assert pairs_ahead(0.4, QUEUE_PAIRS) == QUEUE_PAIRS
     assert pairs_ahead(1 / 600, QUEUE_PAIRS) == MIN_AHEAD_PAIRS
     assert pairs_ahead(1 / 600, 2) == 2
+
+
+def test_for_many_people_the_queue_is_as_deep_as_they_take_in_twenty_seconds() -> None:
+    """Fifty people, a vote in seven seconds each; so few as three take no more than the bound."""
+    assert MANY_AHEAD_SECONDS == 20
+    assert pairs_ahead(50 / 7, QUEUE_PAIRS) == 143
+    assert pairs_ahead(3 / 7, QUEUE_PAIRS) == QUEUE_PAIRS
 
 
 def test_the_queue_is_filled_to_the_brim_and_then_again_once_half_is_gone() -> None:

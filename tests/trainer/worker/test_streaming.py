@@ -184,7 +184,7 @@ def test_between_the_steps_of_an_update_pairs_come_before_people_run_out(
     assert store.queue.ready() > ready
     took = worker.clock() - began
     lease_all(store)
-    job.refill(took / 2)
-    assert store.queue.ready() == 0, "the update goes on for as long as the batch took"
+    job.refill(took / 4)
+    assert store.queue.ready() == 0, "the update goes on for a third as long as the batch took"
     job.refill(took)
     assert store.queue.ready() > 0

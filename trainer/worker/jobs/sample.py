@@ -1,5 +1,7 @@
 """Keeps pairs of the live version ready: as many as people need in the next minutes.
 
+Pairs of earlier versions do not count as ready here, but people are handed them before they wait.
+
     SampleJob.step  =  look how many pairs are missing; sample a batch of them, and hand over what
                        is complete: at once where people wait, else every few seconds
 
@@ -9,11 +11,13 @@ log-probabilities under the reference, at the same time.
 
 from collections.abc import Callable
 
+from labeler.domain.rules import ONLY_LIVE, QueueRules
 from trainer.worker.pace import LOOK_BACK_SECONDS, Pace, demand, pairs_ahead
 from trainer.worker.workplace import Workplace
 
 UNATTENDED_PAIRS = 128
 HAND_OVER_SECONDS = 5.0
+REFILL_SECONDS = 5.0  # what people take in less is little: whoever comes may take it all
 
 
 class SampleJob:
@@ -28,7 +32,7 @@ class SampleJob:
 
     def step(self, now: float) -> bool:
         """Sample a batch; false if there are enough pairs, or no prompt gives any."""
-        unattended, ready = self._place.settings.unattended, self._place.store.queue.ready()
+        unattended, ready = self._place.settings.unattended, self._place.store.queue.ready_of_live()
         count = self._for_the_judge(ready) if unattended else self._for_people(ready, now)
         if count <= 0:
             self._place.say("Enough pairs are ready.")
@@ -38,17 +42,17 @@ class SampleJob:
     def refill(self, seconds: float) -> None:
         """In the middle of an update: a batch, if people would run out in so many `seconds`.
 
-        The update has worked for as long since the last time. It gets half of the time at least:
-        it must end, however fast people are.
+        The update has worked for as long since the last time. It gets a quarter of the time at
+        least: it must end, however fast people are.
         """
         if self._in_rounds or self._place.settings.unattended:
             return
         self._owed = max(0.0, self._owed - seconds)
         began = self._place.clock()
         demanded, ready = self._demand(began), self._place.store.queue.ready()
-        if not self._owed and ready < max(1.0, demanded * seconds):
+        if not self._owed and ready < max(1.0, demanded * max(seconds, REFILL_SECONDS)):
             self.top_up(self._pace.batch(ready, demanded))
-            self._owed = self._place.clock() - began
+            self._owed = (self._place.clock() - began) / 3
 
     def top_up(self, count: int) -> bool:
         """Sample so many pairs of the live version into the queue; false if none came of it."""
@@ -58,12 +62,20 @@ class SampleJob:
         with place.stopwatch.timing("sampling"):
             for samples in place.supply.flow(count, version, is_due=self._hand_over(began)):
                 pairs = place.supply.pairs(samples, version)
+                now, queue = place.clock(), self.rules()
                 place.store.queue.add(
-                    pairs, now=place.clock(), votes_wanted=place.settings.votes_per_pair
+                    pairs, now=now, votes_wanted=place.settings.votes_per_pair, queue=queue
                 )
                 added += len(pairs)
         self._pace.took(count, place.clock() - began)
         return added > 0
+
+    def rules(self) -> QueueRules:
+        """Which pairs of earlier versions stay in the queue now."""
+        settings = self._place.settings
+        if not settings.served_staleness:
+            return ONLY_LIVE
+        return QueueRules(self._full(self._demand(self._place.clock())), settings.served_staleness)
 
     def _hand_over(self, began: float) -> Callable[[], bool]:
         """Whether what is complete is to be handed over now; nobody waits where nobody is."""
@@ -82,18 +94,24 @@ class SampleJob:
 
     def _for_people(self, ready: int, now: float) -> int:
         """The size of a batch for people: what they lack, or as much of it as they can wait for."""
-        settings, full = self._place.settings, self._place.settings.queue_pairs
+        settings = self._place.settings
         if self._in_rounds:  # pairs beyond those of the round would be in vain
             left = self._place.store.updates.round_left(settings.due_rules)
-            return min(full - ready, left, self._pace.batch(ready, self._demand(now)))
+            batch = self._pace.batch(ready, self._demand(now))
+            return min(settings.queue_pairs - ready, left, batch)
         if ready == self._enough_at:
             return 0
         demanded = self._demand(now)
-        if settings.judge_after is None:  # or a judge labels from the queue, too
-            full = pairs_ahead(demanded, full)
-        lacking = self._pace.lacking(ready, full)
+        lacking = self._pace.lacking(ready, self._full(demanded))
         self._enough_at = None if lacking else ready
-        return min(lacking, self._pace.batch(ready, demanded))
+        has = self._place.store.queue.ready()
+        return min(lacking, self._pace.batch(has, demanded))
+
+    def _full(self, demanded: float) -> int:
+        """How many pairs the queue should hold; a judge may label from it, too."""
+        settings = self._place.settings
+        ahead = pairs_ahead(demanded, settings.queue_pairs)
+        return ahead if settings.judge_after is None else max(settings.queue_pairs, ahead)
 
     def _for_the_judge(self, ready: int) -> int:
         """The size of a batch where a judge labels everything at once.

@@ -236,7 +236,13 @@ class UpdateJob:
         trained_on = [vote for label in claim.labels for vote in label.vote_ids]
         now, wanted = place.clock(), settings.votes_per_pair
         place.store.updates.promote(
-            claim, row, pairs, trained_on=trained_on, now=now, votes_wanted=wanted
+            claim,
+            row,
+            pairs,
+            trained_on=trained_on,
+            now=now,
+            votes_wanted=wanted,
+            queue=self._sample.rules(),
         )
         place.live.promoted(version)
         log.info("Version %s is live.", row.id)

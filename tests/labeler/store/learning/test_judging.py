@@ -14,7 +14,7 @@ from labeler.domain.states import Source
 from labeler.store import Store
 from labeler.store.learning.judging import MAX_TRIES, RETRY_SECONDS
 from labeler.store.records import Ballot
-from tests.support.store import RULES, claim, lease, open_update, promote, undo, vote_on
+from tests.support.store import RULES, claim, give_back, lease, open_update, promote, undo, vote_on
 from tests.support.tiny import fill, made_up_pair
 
 AFTER = 100.0
@@ -60,7 +60,7 @@ def test_a_pair_that_somebody_holds_is_left_to_them_and_the_wait_begins_anew(
     fill(store, 1, now=MADE_AT)
     held = lease(store, now=MADE_AT)[0].lease_id
     assert waiting(store) == []
-    store.queue.give_back([held], rater_id=1, now=LATER)
+    give_back(store, held, rater=1, now=LATER)
     assert waiting(store, now=LATER + AFTER - 1) == []
     assert waiting(store, now=LATER + AFTER + 1) == [1]
 

@@ -22,6 +22,7 @@ from tests.support.store import (
     N,
     add,
     claim,
+    give_back,
     lease,
     make_version,
     only_writer,
@@ -238,7 +239,7 @@ def test_a_pair_whose_only_vote_was_undone_stays_with_it(store: Store, database:
     rater = store.raters.local(now=1.0)
     again = undo(store, rater=rater).pair
     assert again is not None
-    store.queue.give_back([again.lease_id], rater_id=rater, now=1004.0)
+    give_back(store, again.lease_id, rater=rater, now=1004.0)
     expire(database)
     assert tidy(database, now=NOW, max_expired=0) == 39
     assert [row.superseded_by for row in store.reports.votes()] == ["u"]

@@ -113,15 +113,6 @@ def test_a_held_pair_of_an_old_version_still_counts_and_its_age_is_recorded(stor
     assert store.reports.status(max_staleness=0)["labels"]["fresh"] == 0
 
 
-def test_an_old_pair_that_is_given_back_is_retired(store: Store) -> None:
-    vote(store, N)
-    [held] = lease(store, holder="late", now=1003.0)
-    open_update(store)
-    promote(store, claim(store), 1)
-    store.queue.give_back([held.lease_id], rater_id=1, now=1030.0)
-    assert store.queue.ready() == 0
-
-
 def test_a_label_undone_while_its_update_is_open_is_not_trained_on(store: Store) -> None:
     vote(store, N)
     open_update(store)

@@ -9,7 +9,7 @@ from labeler.domain.finding import Finding
 from labeler.domain.states import UpdateState, VersionState
 from labeler.store import Store
 from labeler.store.database import Database
-from labeler.store.live_version import versions_since, versions_up_to_age
+from labeler.store.live_version import ages, versions_since
 from labeler.store.records import Claim, ClaimLostError
 from labeler.store.tables import LiveChange
 from tests.support.store import (
@@ -136,8 +136,8 @@ def test_the_age_of_a_pair_is_the_moves_of_the_live_pointer_since_its_version_wa
     rollback(store, 1)
     with database.read() as session:
         assert [versions_since(session, number) for number in range(4)] == [4, 0, 2, 1]
-        assert versions_up_to_age(session, 1) == {1, 3}
-        assert versions_up_to_age(session, 9) == {0, 1, 2, 3}
+        assert ages(session, 1) == {1: 0, 3: 1}
+        assert ages(session, 9) == {0: 4, 1: 0, 2: 2, 3: 1}
 
 
 def test_a_vote_on_a_pair_of_a_version_that_is_live_again_is_not_stale(store: Store) -> None:

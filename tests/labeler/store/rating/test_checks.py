@@ -17,6 +17,7 @@ from tests.support.store import (
     RULES,
     change,
     claim,
+    give_back,
     lease,
     make_version,
     open_update,
@@ -79,7 +80,7 @@ def test_a_gold_pair_that_was_never_voted_on_comes_again_and_one_whose_vote_was_
 ) -> None:
     add_gold(store, 1)
     (first,) = lease(store, checks=GOLD)
-    store.queue.give_back([first.lease_id], rater_id=rater, now=1001.0)
+    give_back(store, first.lease_id, rater=rater, now=1001.0)
     (again,) = lease(store, checks=GOLD)
     assert is_gold(first)
     assert is_gold(again)
@@ -88,7 +89,7 @@ def test_a_gold_pair_that_was_never_voted_on_comes_again_and_one_whose_vote_was_
     assert undone.pair is not None
     assert (undone.pair.left, undone.pair.right) == (again.left, again.right)
     assert lease(store) == [undone.pair]  # a reloaded page gets it back
-    store.queue.give_back([undone.pair.lease_id], rater_id=rater, now=1004.0)
+    give_back(store, undone.pair.lease_id, rater=rater, now=1004.0)
     assert not is_gold(lease(store, checks=GOLD)[0])
 
 
@@ -242,7 +243,7 @@ def test_skips_are_not_repeated_and_a_repeat_handed_out_in_vain_comes_first(
     (first,) = lease(store, checks=REPEAT)
     source = pair_of(database, first).source_pair_id
     assert source in [pair_of(database, pair).id for pair in kept]
-    store.queue.give_back([first.lease_id], rater_id=rater, now=1003.0)
+    give_back(store, first.lease_id, rater=rater, now=1003.0)
     (again,) = lease(store, checks=REPEAT)
     assert pair_of(database, again).id == pair_of(database, first).id
 

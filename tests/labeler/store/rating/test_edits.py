@@ -11,6 +11,7 @@ from labeler.store.tables import Pair
 from tests.support.store import (
     change,
     claim,
+    give_back,
     lease,
     open_update,
     promote,
@@ -156,7 +157,7 @@ def test_the_history_tells_votes_by_side_newest_first_and_only_ones_own(store: S
     first, second, third = lease(store, 3)
     vote(store, first, "one", strength=2, reasons=["clear"], comment="Yes.")
     vote(store, second, "two", choice="skip")
-    store.queue.give_back([third.lease_id], rater_id=1, now=1003.0)
+    give_back(store, third.lease_id, rater=1, now=1003.0)
     (theirs,) = lease(store, rater=2, holder="other")
     store.votes.record(Ballot("x", theirs.lease_id, "left"), rater_id=2, now=1004.0)
     found = store.history.last(rater_id=1, limit=9, votes=VoteRules())

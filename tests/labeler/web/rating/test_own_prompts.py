@@ -175,7 +175,7 @@ def test_a_new_version_does_not_take_the_reply_from_the_page_that_waits_for_it(
     update(store, 1)
     screen.refresh()
     expect(screen.page.locator(".version")).to_have_text("Version 1")
-    wait_until(lambda: store.reports.status(max_staleness=2)["pairs"]["expired"] >= 9)
+    wait_until(lambda: store.queue.ready_of_live() < 9)
     screen.press("o")
     screen.expect_prompt("Mine?")
     expect(screen.page.locator("#prompt .note")).to_have_text("from version 0")

@@ -375,7 +375,7 @@ def test_a_new_version_replaces_the_prefetched_pairs_and_is_told(
     expect(screen.page.locator(".result .lead")).to_have_text(
         "13 labels, 1 of them yours, made version 1; it wins 61 % [52, 70] against version 0."
     )
-    wait_until(lambda: store.reports.status(max_staleness=2)["pairs"]["expired"] == 10)
+    wait_until(lambda: store.queue.ready_of_live() == 9 - 2)
     expect(screen.page.locator("#prompt .note")).to_have_text("from version 0")
     screen.vote("1")
     expect(screen.page.locator("#prompt .note")).to_have_text("from version 1")
