@@ -25,6 +25,9 @@ DRY_SECONDS = 20.0
 DRY_SAMPLING_SECONDS = 180.0
 SAMPLING = "Sampling pairs"
 MIN_REFUSED = 3
+MIN_UNDECIDED_VOTES = 12
+MIN_UNDECIDED_RISE = 0.2
+MAX_BY_CHANCE = 0.001  # it is looked at all the time
 MIN_FREE_SHARE = 0.05
 MIN_FREE_BYTES = 500_000_000
 
@@ -57,6 +60,27 @@ class Disk:
 
 
 @dataclass(frozen=True)
+class Undecided:
+    """How many of people's votes on the live version were skips or "both bad", and before it.
+
+    `by_chance`: how likely so many are if nothing has changed.
+    """
+
+    version: int
+    hits: int
+    votes: int
+    earlier_hits: int
+    earlier_votes: int
+    by_chance: float
+
+    @property
+    def shares(self) -> tuple[float, float]:
+        """Of the live version, and before; 0 of none."""
+        before = self.earlier_hits / self.earlier_votes if self.earlier_votes else 0.0
+        return self.hits / self.votes if self.votes else 0.0, before
+
+
+@dataclass(frozen=True)
 class Facts:
     """What the alarms are made of.
 
@@ -73,6 +97,7 @@ class Facts:
     moved_at: float | None = None
     in_rounds: bool = False
     unattended: bool = False
+    undecided: Undecided | None = None
 
 
 class Found(NamedTuple):
@@ -180,6 +205,17 @@ def _none_accepted(seen: Now) -> list[Found]:
     if refused < MIN_REFUSED:
         return []
     return [Found(sentences.none_accepted(refused))]
+
+
+def _undecided(seen: Now) -> list[Found]:
+    """People choose less often between the live version's replies than before."""
+    found = seen.facts.undecided
+    if found is None or min(found.votes, found.earlier_votes) < MIN_UNDECIDED_VOTES:
+        return []
+    share, before = found.shares
+    if share - before < MIN_UNDECIDED_RISE or found.by_chance > MAX_BY_CHANCE:
+        return []
+    return [Found(sentences.undecided(found.version, share, before))]
 
 
 def _dry(seen: Now) -> list[Found]:
@@ -318,6 +354,15 @@ CONDITIONS = (
         remedy="Check that there are usable prompts (`livedpo prompts list`), and raise "
         "--queue-pairs if people rate faster than it samples.",
         find=_dry,
+    ),
+    Condition(
+        "people cannot choose",
+        raised="skips and “both bad” are more by a fifth of the votes on the live version than on "
+        "those before, and not by chance",
+        ended="people choose again, or another version is live",
+        remedy="A policy can learn replies that nobody can judge. Read some of its pairs on the "
+        "labels page; if they are bad, `livedpo versions rollback` makes the version before live.",
+        find=_undecided,
     ),
     Condition(
         "the disk is nearly full",

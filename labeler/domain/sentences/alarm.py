@@ -45,6 +45,17 @@ def dry() -> str:
     return "No pair is ready although the worker is alive."
 
 
+def undecided(version: int, share: float, before: float) -> str:
+    """
+    >>> undecided(7, 0.5, 0.08)
+    'Of the votes on version 7 50 % are skips or “both bad”; before it were 8 %.'
+    """
+    return (
+        f"Of the votes on version {version} {percent(share)} are skips or “both bad”; "
+        f"before it were {percent(before)}."
+    )
+
+
 def full_disk(free_bytes: int, share: float) -> str:
     """A disk on which votes will soon find no room."""
     return f"The disk of the data dir has {free_bytes / 1e9:.1f} GB free ({percent(share)})."

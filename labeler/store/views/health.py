@@ -6,6 +6,7 @@ from labeler.domain.alarms import Facts, Sign
 from labeler.domain.states import UpdateState
 from labeler.store.rating.pairs import count_new
 from labeler.store.tables import Lease, Pair, ProcessState, Run, Update, Vote
+from labeler.store.views.undecided import undecided
 
 LAST_UPDATES = 20
 
@@ -24,6 +25,7 @@ def facts(session: Session) -> Facts:
         moved_at=_moved_at(session, newest),
         in_rounds=newest is not None and newest.mode == "iterative",
         unattended=run is not None,
+        undecided=undecided(session),
     )
 
 

@@ -13,6 +13,7 @@ from labeler.domain.alarms import (
     Disk,
     Facts,
     Sign,
+    Undecided,
     alarms,
 )
 from labeler.domain.states import UpdateState
@@ -115,6 +116,27 @@ def test_a_queue_that_stays_empty_is_one() -> None:
 
 
 @pytest.mark.parametrize(
+    ("hits", "votes", "earlier_hits", "earlier_votes", "by_chance", "count"),
+    [
+        (8, 16, 8, 100, 1e-5, 1),
+        (8, 16, 8, 100, 0.01, 0),
+        (8, 11, 8, 100, 1e-5, 0),
+        (8, 16, 0, 11, 1e-5, 0),
+        (100, 400, 40, 400, 1e-9, 0),
+        (0, 0, 0, 0, 1.0, 0),
+    ],
+)
+def test_a_rise_of_skips_and_both_bad_is_one(
+    hits: int, votes: int, earlier_hits: int, earlier_votes: int, by_chance: float, count: int
+) -> None:
+    """By a fifth of at least a dozen votes, against as many before, and not by chance."""
+    seen = Undecided(7, hits, votes, earlier_hits, earlier_votes, by_chance)
+    found = raised(replace(WELL, undecided=seen))
+    assert len(found) == count
+    assert all("50 % are skips or “both bad”; before it were 8 %." in each for each in found)
+
+
+@pytest.mark.parametrize(
     ("free", "total", "count"),
     [
         (6 * 10**9, 100 * 10**9, 0),
@@ -138,6 +160,7 @@ SEEN: dict[str, tuple[Facts, Disk | None]] = {
     "an update stands still": (replace(WELL, open_since=NOW - 900, heartbeat_at=NOW - 600), None),
     "no update goes live": (replace(WELL, ended=[REJECTED, FAILED, REJECTED]), None),
     "no pair is ready": (replace(WELL, ready=0, moved_at=NOW - 60), None),
+    "people cannot choose": (replace(WELL, undecided=Undecided(7, 8, 16, 8, 100, 1e-5)), None),
     "the disk is nearly full": (WELL, Disk(free=10**8, total=10**11)),
 }
 WORDS = "Something is wrong; `livedpo prompts list` says more"
