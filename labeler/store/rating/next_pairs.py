@@ -23,7 +23,7 @@ LEFT_READY = 4
 
 
 class Free(NamedTuple):
-    """A pair with a free slot, and how many versions old it is."""
+    """A pair with a free slot, and how many versions old it is; what the rater asked for is new."""
 
     pair: Pair
     slot: int
@@ -75,7 +75,7 @@ def next_pairs(
         order = by_lot if rng.random() < AT_RANDOM else by_worth
         pairs.append(next(pair for pair in order if pair not in pairs))
     return [
-        Free(pair, slot, young.get(pair.version_id, 0))
+        Free(pair, slot, 0 if pair.for_rater_id == rater_id else young[pair.version_id])
         for pair in pairs
         if (slot := free_slot(session, pair)) is not None
     ]

@@ -7,10 +7,11 @@ from hypothesis.stateful import precondition, rule
 
 from labeler.domain.errors import BadInput
 from labeler.domain.judging import PASSING, Cause, Judgement
-from labeler.domain.rules import JudgeRules
+from labeler.domain.rules import JudgeRules, QueueRules
 from labeler.domain.states import Choice, PairState, Purpose, Source
 from labeler.store.learning.pruning import tidy
 from labeler.store.records import Gold
+from tests.support.model.handing import make_room, retire_too_old
 from tests.support.model.rows import Pair, Verdict, Vote, rows_of
 from tests.support.model.rules import (
     DAY_SECONDS,
@@ -24,9 +25,18 @@ from tests.support.model.rules import (
     staleness,
     unheld_since,
 )
-from tests.support.model.world import World, choose, clocks, deaths, numbers, waits
+from tests.support.model.world import (
+    MAX_STALENESS,
+    World,
+    choose,
+    clocks,
+    deaths,
+    numbers,
+    queues,
+    waits,
+)
 
-JUDGE = JudgeRules("py:tests:judge", after_seconds=90.0, max_staleness=2)
+JUDGE = JudgeRules("py:tests:judge", after_seconds=90.0, max_staleness=MAX_STALENESS)
 judgements = st.sampled_from(
     [
         Judgement(0.9),
@@ -183,15 +193,27 @@ class Desk(World):
         )
         return verdicts[-1] if is_due else None
 
-    @rule(count=st.integers(2, 5), wanted=st.integers(1, 2), stale=numbers, death=deaths)
-    def sample(self, count: int, wanted: int, stale: int, death: int | None) -> None:
-        """New pairs come from the live version; those of another one are dropped."""
+    @rule(
+        count=st.integers(2, 5),
+        wanted=st.integers(1, 2),
+        stale=numbers,
+        death=deaths,
+        queue=st.one_of(st.none(), queues),
+    )
+    def sample(
+        self, count: int, wanted: int, stale: int, queue: QueueRules | None, death: int | None
+    ) -> None:
+        """New pairs come from the live version and take the place of old ones; those of another
+        version are dropped.
+        """
         version = choose(list(self.rows.versions), stale) if stale % 4 == 0 else live(self.rows)
         pairs, now = [self.new_pair(version) for _ in range(count)], self.time()
         with self.process(death) as call:
-            queued = call(self.store.queue.add, pairs, now=now, votes_wanted=wanted)
+            queued = call(self.store.queue.add, pairs, now=now, votes_wanted=wanted, queue=queue)
             assert queued == (count if version == live(self.rows) else 0)
             self._queue(version, wanted, now, queued)
+            if queued and queue is not None:
+                make_room(self.rows, queue.pairs)
 
     sample_more = sample
 
@@ -212,6 +234,12 @@ class Desk(World):
                 aside_at=None,
                 created_at=now,
             )
+
+    @rule(max_staleness=st.integers(0, MAX_STALENESS), death=deaths)
+    def retire_what_is_too_old(self, max_staleness: int, death: int | None) -> None:
+        with self.process(death) as call:
+            call(self.store.queue.retire_too_old, max_staleness=max_staleness)
+            retire_too_old(self.rows, max_staleness)
 
     @rule(keep=st.integers(0, 3), wait=waits, clock=clocks, death=deaths)
     def tidy_up(self, keep: int, wait: float, clock: float, death: int | None) -> None:

@@ -10,12 +10,14 @@ from labeler.domain.rules import CheckRules
 from labeler.domain.states import Choice, PairState, Purpose, Source
 from labeler.store import Store
 from labeler.store.database import Database
+from labeler.store.rating.leases import SPARE_SECONDS
 from labeler.store.records import Ballot
+from tests.support.model.handing import Wish, active, age, exchange, may_hide_a_check
 from tests.support.model.rows import Lease, Pair, Vote, rows_of
 from tests.support.model.rules import (
     can_revive,
+    end,
     has_room,
-    may_be_handed,
     may_check,
     settle,
     staleness,
@@ -24,6 +26,7 @@ from tests.support.model.rules import (
 )
 from tests.support.model.world import (
     LEASE_SECONDS,
+    MAX_STALENESS,
     World,
     choose,
     clocks,
@@ -34,7 +37,6 @@ from tests.support.model.world import (
     waits,
 )
 
-MAX_HELD = 64
 CHECKS = CheckRules(gold_share=0.4, repeat_share=0.2)
 choices = st.sampled_from(["left", "right", "left", "right", "tie", "both_bad", "skip"])
 
@@ -50,8 +52,12 @@ class Hands(World):
         who=raters,
         page=pages,
         wanted=st.integers(0, 3),
+        spare=st.sampled_from([0, 0, 2, 6]),
         knows=st.sampled_from(["all", "all", "none", "some"]),
+        gives=st.sampled_from(["none", "old", "old", "some", "all"]),
+        max_staleness=st.sampled_from([MAX_STALENESS, MAX_STALENESS, 1, 0]),
         checked=st.booleans(),
+        seconds=st.sampled_from([LEASE_SECONDS, LEASE_SECONDS, 2 * SPARE_SECONDS]),
         wait=waits,
         clock=clocks,
         death=deaths,
@@ -62,43 +68,59 @@ class Hands(World):
         who: int,
         page: int,
         wanted: int,
+        spare: int,
         knows: str,
+        gives: str,
+        max_staleness: int,
         checked: bool,
+        seconds: float,
         wait: float,
         clock: float,
         death: int | None,
         seed: int,
     ) -> None:
         rater, holder = self.raters[who], page_of(who, page)
-        own = [x for x in self.rows.leases.values() if (x.rater, x.holder) == (rater, holder)]
-        shown = {"all": own, "none": [], "some": own[::2]}[knows]
+        shown, given = self._named(rater, holder, knows, gives)
+        wish = Wish(rater, holder, wanted, spare, shown, given, max_staleness)
         now = self.time(wait, clock)
         with self.process(death) as call:
-            given = call(
+            handed = call(
                 self.store.queue.lease,
                 rater_id=rater,
                 holder=holder,
                 wanted=wanted,
-                shown=[lease.id for lease in shown],
-                seconds=LEASE_SECONDS,
+                spare=spare,
+                shown=shown,
+                give_back=given,
+                seconds=seconds,
                 now=now,
                 rng=random.Random(seed),
+                max_staleness=max_staleness,
                 checks=CHECKS if checked else None,
             )
             if rater in self.disabled:
-                assert not given
+                assert not handed
                 return
-            self._revive(shown)
-            self._hand_out(rater, holder, own, wanted, now)
-            active = {lease.id for lease in self._active(rater, holder)}
-            assert {pair.lease_id for pair in given} == active - {lease.id for lease in shown}
+            self._revive([self.rows.leases[number] for number in shown])
+            self._exchange(wish, checked, now)
+            self._prolong(wish, now, seconds)
+            held = {lease.id for lease in active(self.rows, rater, holder)}
+            assert {pair.lease_id for pair in handed} == held - set(shown)
 
-    def _active(self, rater: int, holder: str | None = None) -> list[Lease]:
-        return [
-            lease
-            for lease in self.rows.leases.values()
-            if lease.ended_at is None and lease.rater == rater and holder in (None, lease.holder)
-        ]
+    def _named(
+        self, rater: int, holder: str, knows: str, gives: str
+    ) -> tuple[list[str], list[str]]:
+        """The leases that a page shows, the most urgent first, and those that it would give back.
+
+        Others of its own it may have forgotten.
+        """
+        leases = self.rows.leases.values()
+        own = [x for x in leases if (x.rater, x.holder) == (rater, holder)]
+        old = [x for x in own if age(self.rows, x)]
+        given = {"none": [], "old": old, "some": own[1::3], "all": own}[gives]
+        shown = {"all": own, "none": [], "some": own[::2]}[knows]
+        back = [lease.id for lease in given]
+        return [lease.id for lease in shown[::-1] if lease.id not in back], back
 
     def _revive(self, shown: list[Lease]) -> None:
         """Take up again what ran out and the page still shows."""
@@ -110,24 +132,37 @@ class Hands(World):
                 wait_again(self.rows.pairs[lease.pair])
         assert not any(can_revive(self.rows, lease) for lease in shown)
 
-    def _hand_out(self, rater: int, holder: str, own: list[Lease], wanted: int, now: float) -> None:
-        """New leases, as many as there can be, each on a pair that this rater may have."""
-        mine = [lease for lease in own if lease.ended_at is None]
-        for lease in mine:
-            lease.expires_at = now + LEASE_SECONDS
-        free = [p for p in self.rows.pairs.values() if may_be_handed(self.rows, p, rater)]
-        most = min(wanted - len(mine), MAX_HELD - len(self._active(rater)), len(free))
+    def _exchange(self, wish: Wish, checked: bool, now: float) -> None:
+        """New leases on the pairs that come next, or on checks in their place; others end."""
+        due = exchange(self.rows, wish)
+        end(self.rows, due.ended, now)
         there = rows_of(self.database)
         new = [lease for number, lease in there.leases.items() if number not in self.rows.leases]
-        assert len(new) == max(0, most)
+        assert len(new) == len(due.handed)
+        left = {pair.id: pair for pair in due.handed}
         for lease in new:
-            pair = self.rows.pairs.setdefault(lease.pair, there.pairs[lease.pair])
-            ordinary = may_be_handed(self.rows, pair, rater)
-            assert ordinary or may_check(self.rows, pair, rater)
-            until = now + LEASE_SECONDS
+            if left.pop(lease.pair, None) is None:
+                pair = self.rows.pairs.setdefault(lease.pair, there.pairs[lease.pair])
+                assert checked
+                assert may_check(self.rows, pair, wish.rater)
             self.rows.leases[lease.id] = Lease(
-                lease.id, pair.id, rater, holder, lease.shown_left, now, until
+                lease.id, lease.pair, wish.rater, wish.holder, lease.shown_left, now, now
             )
+        assert all(may_hide_a_check(self.rows, pair) for pair in left.values())
+
+    def _prolong(self, wish: Wish, now: float, seconds: float) -> None:
+        """What is shown next stays longest; what was put by goes back sooner."""
+        there = rows_of(self.database).leases
+        mine = {lease.id: lease for lease in active(self.rows, wish.rater, wish.holder)}
+        long, short = now + seconds, now + min(seconds, SPARE_SECONDS)
+        shown = [mine.pop(number) for number in wish.shown if number in mine]
+        for place, lease in enumerate(shown):
+            lease.expires_at = long if place < wish.wanted else short
+        for lease in mine.values():  # in which order is the store's to choose
+            lease.expires_at = there[lease.id].expires_at
+        longest = min(len(mine), max(0, wish.wanted - len(shown)))
+        until = sorted(lease.expires_at for lease in mine.values())
+        assert until == [short] * (len(mine) - longest) + [long] * longest
 
     @rule(
         who=raters,
@@ -149,9 +184,22 @@ class Hands(World):
         death: int | None,
     ) -> None:
         """Pairs, and a vote on each that the page has."""
-        taken = {"wanted": len(said), "knows": "all", "checked": edited, "seed": self.calls}
-        self.take_pairs(who=who, page=page, wait=wait, clock=clock, death=None, **taken)
-        held = self._active(self.raters[who], page_of(who, page))
+        self.take_pairs(
+            who=who,
+            page=page,
+            wanted=len(said),
+            spare=0,
+            knows="all",
+            gives="old",
+            max_staleness=MAX_STALENESS,
+            checked=edited,
+            seconds=LEASE_SECONDS,
+            wait=wait,
+            clock=clock,
+            death=None,
+            seed=self.calls,
+        )
+        held = active(self.rows, self.raters[who], page_of(who, page))
         for lease, choice in zip(held, said, strict=False):
             self._cast(lease.rater, lease, choice, edited, self.time(1.0, clock), death)
 

@@ -1,20 +1,19 @@
-"""What scheduler, worker and admins do: open, claim, end updates; make versions live; prune."""
+"""What scheduler and worker do: open, claim and end updates, and make versions live."""
 
 from collections.abc import Callable
-from contextlib import suppress
 
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from labeler.domain.errors import BadInput
 from labeler.domain.finding import Finding
 from labeler.domain.labels import NO_TIES
-from labeler.domain.rules import DueRules
+from labeler.domain.rules import DueRules, QueueRules
 from labeler.domain.states import LabelRole, UpdateState, VersionState
 from labeler.store import Store
 from labeler.store.database import Database
 from labeler.store.records import Claim, ClaimLostError, NewVersion
 from tests.support.model.desk import Desk
+from tests.support.model.handing import make_room, retire_too_old
 from tests.support.model.rows import Update, Version, rows_of
 from tests.support.model.rules import (
     fresh,
@@ -23,14 +22,20 @@ from tests.support.model.rules import (
     live,
     may_open_at,
     opened,
-    prunable,
     teaches,
     untried,
 )
-from tests.support.model.world import Call, choose, clocks, deaths, numbers, waits
+from tests.support.model.world import (
+    MAX_STALENESS,
+    Call,
+    choose,
+    clocks,
+    deaths,
+    queues,
+    waits,
+)
 
 N = 2
-MAX_STALENESS = 2
 MAX_ATTEMPTS = 3
 SILENT_SECONDS = 300.0
 DUE = DueRules(
@@ -123,10 +128,19 @@ class Loop(Desk):
         worker=workers,
         passed=st.sampled_from([True, True, True, False]),
         pairs=st.integers(0, 2),
+        queue=queues,
         wait=waits,
         death=deaths,
     )
-    def turn(self, worker: str, passed: bool, pairs: int, wait: float, death: int | None) -> None:
+    def turn(
+        self,
+        worker: str,
+        passed: bool,
+        pairs: int,
+        queue: QueueRules,
+        wait: float,
+        death: int | None,
+    ) -> None:
         """A whole update, as nearly all of them go."""
         self.open_an_update(wait=wait, clock=0.0, death=None)
         before = len(self.claims)
@@ -134,7 +148,7 @@ class Loop(Desk):
         if len(self.claims) > before:
             self.go_on_or_give_up(claim=0, what="beat", wait=1.0, death=death)
             ending = {"passed": passed, "pairs": pairs, "whole": True, "number": "next"}
-            self.promote_or_reject(claim=0, wait=1.0, death=death, **ending)
+            self.promote_or_reject(claim=0, queue=queue, wait=1.0, death=death, **ending)
 
     turn_again = turn_once_more = turn
 
@@ -185,6 +199,7 @@ class Loop(Desk):
         whole=st.sampled_from([True, True, False]),
         pairs=st.integers(0, 2),
         number=st.sampled_from(["next", "next", "next", "taken"]),
+        queue=queues,
         wait=waits,
         death=deaths,
     )
@@ -195,6 +210,7 @@ class Loop(Desk):
         whole: bool,
         pairs: int,
         number: str,
+        queue: QueueRules,
         wait: float,
         death: int | None,
     ) -> None:
@@ -208,7 +224,15 @@ class Loop(Desk):
 
             def verb() -> None:
                 if passed:
-                    call(updates.promote, held, version, sampled, trained_on=trained_on, now=now)
+                    call(
+                        updates.promote,
+                        held,
+                        version,
+                        sampled,
+                        trained_on=trained_on,
+                        now=now,
+                        queue=queue,
+                    )
                 else:
                     call(updates.reject, held, version, reason="worse", now=now)
 
@@ -221,8 +245,10 @@ class Loop(Desk):
             update.state = UpdateState.PROMOTED if passed else UpdateState.REJECTED
             if passed:
                 self._use(update.id, set(trained_on))
-                go_live(self.rows, row.id)
+                go_live(self.rows, row.id, now)
                 self._queue(row.id, 1, now, pairs)
+                retire_too_old(self.rows, queue.max_staleness)
+                make_room(self.rows, queue.pairs)
 
     def _use(self, update: int, trained_on: set[str]) -> None:
         """A label is used once."""
@@ -258,94 +284,6 @@ class Loop(Desk):
         assert is_holder
         assert not overtaken, "the update started from a version that is live no more"
         return True
-
-    @rule(version=numbers, back=st.booleans(), death=deaths)
-    def make_live(self, version: int, back: bool, death: int | None) -> None:
-        """By hand: an older version, or one that the gate refused; by default the parent."""
-        number = None if back else choose(list(self.rows.versions), version)
-        target = self.rows.versions[live(self.rows)].parent if back else number
-        row, now = None if target is None else self.rows.versions[target], self.time()
-        with self.process(death) as call:
-            try:
-                found = self.store.versions.find(number).id
-                call(self.store.versions.make_live_again, found, now=now, by="admin")
-            except BadInput:
-                assert row is None or row.state is VersionState.LIVE or row.pruned_at is not None
-                return
-            assert row is not None
-            assert row.pruned_at is None, "a version without a folder is live"
-            if row.state is VersionState.REJECTED:
-                self._use_labels_of(row)
-            go_live(self.rows, row.id)
-
-    def _use_labels_of(self, version: Version) -> None:
-        """A version that the gate refused, made live after all, has learnt from its labels."""
-        for update in self.rows.updates.values():
-            if update.version == version.id and update.state is UpdateState.REJECTED:
-                for number in listed(self.rows, update.id, TRAIN):
-                    vote = self.rows.votes[number]
-                    if vote.used is None and vote.undone is None:
-                        vote.used = update.id
-
-    @rule(version=numbers, death=deaths)
-    def refuse(self, version: int, death: int | None) -> None:
-        row, now = choose(list(self.rows.versions.values()), version), self.time()
-        parent = None if row.parent is None else self.rows.versions[row.parent]
-        was_live = row.state is VersionState.LIVE
-        possible = row.pruned_at is None and (
-            row.state is VersionState.CANDIDATE
-            or (was_live and parent is not None and parent.pruned_at is None)
-        )
-        with self.process(death) as call:
-            try:
-                call(self.store.versions.reject, row.id, now=now, by="admin")
-            except BadInput:
-                assert not possible
-                return
-            assert possible
-            if was_live and parent is not None:
-                go_live(self.rows, parent.id)
-            row.state = VersionState.REJECTED
-
-    @rule(
-        what=st.sampled_from(["train apart", "keep", "let go", "prune", "prune"]),
-        version=numbers,
-        death=deaths,
-    )
-    def manage_versions(self, what: str, version: int, death: int | None) -> None:
-        """A version of `livedpo train`, folders that stay, and folders that go."""
-        now, versions = self.time(), self.store.versions
-        row, parent, keep = (
-            choose(list(self.rows.versions.values()), version),
-            live(self.rows),
-            version % 3,
-        )
-        may_go = prunable(self.rows, keep)
-        with self.process(death) as call:
-            if what == "train apart":
-                number = call(
-                    versions.add_candidate,
-                    folder="apart",
-                    sha256="x",
-                    finding=Finding(labels=1),
-                    parent=parent,
-                    now=now,
-                )
-                assert number not in self.rows.versions
-                self.rows.versions[number] = Version(number, parent, VersionState.CANDIDATE)
-            elif what == "prune":
-                call(versions.prune, keep=keep, now=now)
-                there = rows_of(self.database).versions
-                gone = {number for number in may_go if there[number].pruned_at == now}
-                assert gone == may_go or opened(self.rows) is not None
-                for number in gone:
-                    self.rows.versions[number].pruned_at = now
-            else:
-                with suppress(BadInput):
-                    call(versions.keep, row.id, kept=what == "keep")
-                    assert row.id != 0
-                    assert row.pruned_at is None
-                    row.kept = what == "keep"
 
 
 def _version(number: int) -> NewVersion:

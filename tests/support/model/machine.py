@@ -2,13 +2,14 @@
 
 from hypothesis.stateful import rule
 
-from tests.support.model.loop import DUE, Loop
+from tests.support.model.admins import Admins
+from tests.support.model.loop import DUE
 from tests.support.model.people import People
 from tests.support.model.views import check_views
 from tests.support.model.world import RATERS
 
 
-class StoreMachine(People, Loop):
+class StoreMachine(People, Admins):
     """Everybody at once on one store."""
 
     @rule()

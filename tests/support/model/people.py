@@ -1,4 +1,4 @@
-"""What raters do besides: undo, give pairs back, leave, and ask prompts of their own."""
+"""What raters do besides: undo, leave, and ask prompts of their own."""
 
 from typing import Any
 
@@ -117,8 +117,7 @@ class People(Hands):
 
     @rule(
         who=raters,
-        leases=st.lists(numbers, max_size=3),
-        how=st.sampled_from(["give back", "run out", "run out", "stop", "shut out"]),
+        how=st.sampled_from(["run out", "run out", "stop", "shut out"]),
         wait=waits,
         clock=clocks,
         death=deaths,
@@ -126,22 +125,16 @@ class People(Hands):
     def leave(
         self,
         who: int,
-        leases: list[int],
         how: str,
         wait: float,
         clock: float,
         death: int | None,
     ) -> None:
-        """Pairs go back: by hand, as their time is over, at a stop, or with a disabled account."""
+        """Pairs go back: as their time is over, at a stop, or with a disabled account."""
         now, rater = self.time(wait, clock), self.raters[who]
-        known = list(self.rows.leases.values())
-        named = {choose(known, number).id for number in leases} if known else set()
-        active = [lease for lease in known if lease.ended_at is None]
+        active = [lease for lease in self.rows.leases.values() if lease.ended_at is None]
         with self.process(death) as call:
-            if how == "give back":
-                call(self.store.queue.give_back, sorted(named), rater_id=rater, now=now)
-                gone = [lease for lease in active if lease.rater == rater and lease.id in named]
-            elif how == "run out":
+            if how == "run out":
                 gone = [lease for lease in active if lease.expires_at <= now]
                 assert call(self.store.queue.end_expired_leases, now=now) == len(gone)
             elif how == "stop":

@@ -103,8 +103,8 @@ class Version:
 
 @dataclass
 class Rows:
-    """All that is compared. `lists` says what each update does with each vote on its list, and
-    `moves` which versions became live, in that order.
+    """All that is compared. `lists` says what each update does with each vote on its list, `moves`
+    which versions became live, in that order, and `moved_at` when.
     """
 
     pairs: dict[int, Pair] = field(default_factory=dict)
@@ -115,6 +115,7 @@ class Rows:
     versions: dict[int, Version] = field(default_factory=dict)
     lists: dict[tuple[int, str], LabelRole] = field(default_factory=dict)
     moves: list[int] = field(default_factory=list)
+    moved_at: list[float] = field(default_factory=list)
 
 
 def rows_of(database: Database) -> Rows:
@@ -132,7 +133,8 @@ def rows_of(database: Database) -> Rows:
         updates={row[0]: Update(*row) for row in updates},
         versions={row[0]: Version(*row) for row in versions},
         lists={(update, vote): role for update, vote, role in lists},
-        moves=[version for (version,) in moves],
+        moves=[version for version, _ in moves],
+        moved_at=[at for _, at in moves],
     )
 
 
@@ -176,5 +178,5 @@ _ALL = (
     ),
     _columns("policy_version", "id parent_id state kept pruned_at", "id"),
     _columns("update_label", "update_id vote_id role", "update_id vote_id"),
-    _columns("live_change", "version_id", "id"),
+    _columns("live_change", "version_id at", "id"),
 )

@@ -32,6 +32,12 @@ def staleness(rows: Rows, version: int) -> int:
     return rows.moves[::-1].index(version) if version in rows.moves else len(rows.moves)
 
 
+def live_at(rows: Rows, at: float) -> int:
+    """The version that was live at a moment, by the clocks of whoever moved the pointer."""
+    until = [n for n, moved_at in enumerate(rows.moved_at) if moved_at <= at]
+    return rows.moves[until[-1] if until else 0]
+
+
 def held(rows: Rows, pair: int) -> list[Lease]:
     """The leases on a pair that have not ended."""
     return [each for each in rows.leases.values() if each.pair == pair and each.ended_at is None]
@@ -46,18 +52,31 @@ def standing(rows: Rows, pair: int, source: Source | None = None) -> list[Vote]:
     ]
 
 
+def waiting(rows: Rows) -> list[Pair]:
+    """The ready pairs that nobody holds and anybody may have."""
+    return [
+        pair
+        for pair in rows.pairs.values()
+        if pair.state is PairState.READY and pair.for_rater is None and not held(rows, pair.id)
+    ]
+
+
 def has_room(rows: Rows, pair: Pair) -> bool:
     """Whether one more person may have the pair. A check is there for everybody."""
     taken = len(held(rows, pair.id)) + len(standing(rows, pair.id, Source.HUMAN))
     return pair.state is PairState.CHECK or taken < pair.wanted
 
 
-def may_be_handed(rows: Rows, pair: Pair, rater: int) -> bool:
-    """Whether this rater may get the pair now, not as a check."""
+def may_be_handed(rows: Rows, pair: Pair, rater: int, *, max_staleness: int) -> bool:
+    """Whether this rater may get the pair now, not as a check.
+
+    Nobody gets one that is too old, but for what they asked for themselves.
+    """
+    young = staleness(rows, pair.version) <= max_staleness
     mine: list[Lease | Vote] = [*held(rows, pair.id), *standing(rows, pair.id, Source.HUMAN)]
     return (
         pair.state is PairState.READY
-        and pair.for_rater in (None, rater)
+        and (pair.for_rater == rater or (pair.for_rater is None and young))
         and has_room(rows, pair)
         and all(each.rater != rater for each in mine)
     )
@@ -92,8 +111,7 @@ def settle(rows: Rows, pair: Pair) -> None:
         return
     people = standing(rows, pair.id, Source.HUMAN)
     judged = standing(rows, pair.id, Source.JUDGE)
-    given_up = not held(rows, pair.id) and (bool(judged) or pair.version != live(rows))
-    if len(people) >= pair.wanted or given_up:
+    if len(people) >= pair.wanted or (judged and not held(rows, pair.id)):
         close(rows, pair)
     else:
         pair.state = PairState.READY
@@ -120,15 +138,12 @@ def end(rows: Rows, leases: Iterable[Lease], now: float) -> None:
         settle(rows, rows.pairs[number])
 
 
-def go_live(rows: Rows, version: int) -> None:
-    """Move the live pointer, and retire the waiting pairs of other versions that nobody holds."""
+def go_live(rows: Rows, version: int, now: float) -> None:
+    """Move the live pointer."""
     rows.versions[live(rows)].state = VersionState.RETIRED
     rows.versions[version].state = VersionState.LIVE
     rows.moves.append(version)
-    for pair in rows.pairs.values():
-        old = pair.state is PairState.READY and pair.version != version
-        if old and not held(rows, pair.id):
-            close(rows, pair)
+    rows.moved_at.append(now)
 
 
 def a_person_spoke(rows: Rows, pair: int) -> bool:

@@ -7,7 +7,7 @@ from labeler.domain.states import Choice, PairState, Source, UpdateState
 from labeler.files.export.formats import FORMATS, Wanted
 from labeler.store import Store
 from tests.support.model.rows import Rows, Vote
-from tests.support.model.rules import fresh, held, live, opened, standing, untried
+from tests.support.model.rules import fresh, live, opened, standing, untried, waiting
 
 
 def check_views(store: Store, rows: Rows, due: DueRules, *, raters: int, now: float) -> None:
@@ -20,13 +20,8 @@ def check_views(store: Store, rows: Rows, due: DueRules, *, raters: int, now: fl
 def _check_status(store: Store, rows: Rows, due: DueRules, raters: int) -> None:
     status = store.reports.status(max_staleness=due.max_staleness)
     states = Counter(pair.state for pair in rows.pairs.values())
-    ready = [
-        pair
-        for pair in rows.pairs.values()
-        if pair.state is PairState.READY and pair.for_rater is None and not held(rows, pair.id)
-    ]
     assert status["pairs"] == {
-        "ready": len(ready),
+        "ready": len(waiting(rows)),
         "leased": _leased(rows),
         "labelled": states[PairState.LABELLED],
         "expired": states[PairState.EXPIRED],

@@ -11,6 +11,7 @@ from typing import ParamSpec, Protocol, TypeVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
+from labeler.domain.rules import ONLY_LIVE, QueueRules
 from labeler.domain.states import RaterRole
 from labeler.store import Store
 from labeler.store.database import Database
@@ -28,6 +29,7 @@ RATERS = 3
 PROMPTS = 4
 FIRST_PAIRS = 6
 LEASE_SECONDS = 60.0
+MAX_STALENESS = 2
 START = 1_000_000.0
 # A power of two, so that times are exact; no two verbs have the same one.
 TICK = 2.0**-10
@@ -37,6 +39,9 @@ numbers = st.integers(0, 999)
 raters = st.integers(0, RATERS - 1)
 pages = st.integers(0, 1)
 waits = st.sampled_from([1.0, 1.0, 1.0, 20.0, 100.0, 400.0, 5_000.0, 100_000.0, 700_000.0])
+queues = st.sampled_from(
+    [ONLY_LIVE, QueueRules(4, MAX_STALENESS), QueueRules(9, MAX_STALENESS), QueueRules(9, 1)]
+)
 # Clocks of other processes, and clocks that were set.
 clocks = st.sampled_from([0.0, 0.0, 0.0, 0.0, 3_600.0, -3_600.0])
 # Mostly a process lives; else it dies at this statement of the verb, if there are so many.
