@@ -9,6 +9,7 @@ from starlette.responses import Response
 from labeler.domain.alarms import SILENT_SECONDS
 from labeler.store.people.accounts import MAX_NAME_CHARS
 from labeler.store.rating.edits import MAX_EDIT_CHARS
+from labeler.store.rating.next_pairs import ON_HAND
 from labeler.store.views.search import MAX_SEARCH_CHARS
 from labeler.web.labels.routes import MAX_REASON_CHARS
 from labeler.web.rating.asks import MAX_TEXT_CHARS
@@ -18,6 +19,7 @@ from labeler.web.rating.routes import (
     MAX_LEASES,
     MAX_PAIRS,
     MAX_SECONDS,
+    MAX_SPARE,
     MAX_VOTES,
 )
 
@@ -31,8 +33,10 @@ BOUNDS = {
     "MAX_REASON_CHARS": MAX_REASON_CHARS,
     "MAX_SEARCH_CHARS": MAX_SEARCH_CHARS,
     "MAX_SECONDS": MAX_SECONDS,
+    "MAX_SPARE": MAX_SPARE,
     "MAX_TEXT_CHARS": MAX_TEXT_CHARS,
     "MAX_VOTES": MAX_VOTES,
+    "ON_HAND": ON_HAND,
     "SILENT_SECONDS": SILENT_SECONDS,
 }
 

@@ -79,6 +79,6 @@ export class Service {
   }
 
   #state() {
-    return { live: 1, ready: 8, votes: this.votes.filter((vote) => !vote.undoneBy).length };
+    return { live: 1, ready: 8, counting: [1], votes: this.votes.filter((vote) => !vote.undoneBy).length };
   }
 }

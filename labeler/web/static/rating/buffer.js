@@ -1,40 +1,51 @@
 // @ts-check
-// The pairs that this page holds: the one on screen, and those that wait behind it.
+// The pairs that this page holds: the one on screen, and those that wait behind it. ON_HAND are needed
+// at any time; what the rater gets through in an outage is put by, where there are plenty.
 
-import { MAX_LEASES, MAX_PAIRS } from "../shared/bounds.js";
+import { MAX_LEASES, MAX_PAIRS, MAX_SPARE, ON_HAND } from "../shared/bounds.js";
 
-const ON_HAND = 3; // pairs held: one on screen, two behind it
+const OUTAGE_SECONDS = 300;
+const MAX_AT_ONCE = 8; // to put by, of an answer: the page is busy while it takes them in
 const RENEW_MS = 60_000; // leases of a page in sight are prolonged this often
 
 /** @typedef {import("./view.js").Pair} Pair */
 /** @typedef {import("./pump.js").Ask} Ask */
-/** @typedef {Pick<import("./server.js").State, "live" | "ready">} Live */
+/** @typedef {import("./server.js").State} State */
+/** @typedef {Pick<State, "live" | "ready" | "counting">} Live */
 
 export class Buffer {
   #holder;
   #server;
   #prepare;
+  #pace;
   /** @type {Pair | null} */
   #shown = null;
   /** @type {Pair[]} */
   #waiting = [];
   #renewedAt = -Infinity;
 
-  /** `prepare`: makes what is shown of a leased pair.
+  /** `prepare`: makes what is shown of a leased pair. `pace`: how fast this rater votes.
    *
    * @param {object} parts
    * @param {string} parts.holder
    * @param {Pick<import("./server.js").Server, "pairs">} parts.server
-   * @param {(pair: import("./server.js").LeasedPair) => Pair} parts.prepare */
-  constructor({ holder, server, prepare }) {
+   * @param {(pair: import("./server.js").LeasedPair) => Pair} parts.prepare
+   * @param {Pick<import("./pace.js").Pace, "pairs">} parts.pace */
+  constructor({ holder, server, prepare, pace }) {
     this.#holder = holder;
     this.#server = server;
     this.#prepare = prepare;
+    this.#pace = pace;
   }
 
   /** The pair on screen, or null. */
   get shown() {
     return this.#shown;
+  }
+
+  /** How many pairs wait. */
+  get behind() {
+    return this.#waiting.length;
   }
 
   /** Whether more pairs are needed. */
@@ -84,13 +95,18 @@ export class Buffer {
     this.#shown = pair;
   }
 
-  /** Waiting pairs of a version that is no longer live, as many as can be replaced now. Those that
-   *  the rater has seen or asked for stay.
+  /** Waiting pairs to give back: those on which a vote would not count any more, or else the oldest
+   *  ones, in exchange for pairs of the live version that are ready, until enough wait behind the one
+   *  on screen. Those that the rater has seen or asked for stay.
    *
    * @param {Live} state */
-  outdated({ live, ready }) {
-    const old = this.#waiting.filter((pair) => !pair.seen && !pair.own && pair.version !== live);
-    return old.slice(0, Math.min(ready, MAX_LEASES));
+  outdated({ live, ready, counting }) {
+    const old = this.#waiting.filter((pair) => !isBound(pair) && pair.version !== live);
+    const tooOld = old.filter((pair) => !counting.includes(pair.version));
+    if (tooOld.length) return tooOld;
+    const missing = ON_HAND - 1 - (this.#waiting.length - old.length);
+    const count = Math.max(0, Math.min(ready, missing, old.length));
+    return old.slice(old.length - count);
   }
 
   /** Ask for what is missing, give back what is outdated, and prolong the rest, unless there is
@@ -101,9 +117,10 @@ export class Buffer {
    * @param {() => string[]} unsent */
   async refill(ask, state, unsent) {
     const stale = state ? this.outdated(state) : [];
-    if (!this.isShort && !stale.length && !this.isDue(performance.now())) return;
+    const isComplete = this.#pairs.length >= ON_HAND + this.#spare;
+    if (isComplete && !stale.length && !this.isDue(performance.now())) return;
     this.#drop(stale);
-    const { pairs } = await ask(() => this.#server.pairs(this.#wants(stale, unsent))).catch((error) => {
+    const { pairs, state: now } = await ask(() => this.#server.pairs(this.#wants(stale, unsent))).catch((error) => {
       this.#waiting.push(...stale); // better old ones than none
       throw error;
     });
@@ -111,6 +128,7 @@ export class Buffer {
     const held = [...unsent(), ...this.leaseIds];
     const fresh = pairs.filter((pair) => !held.includes(pair.lease_id));
     this.#waiting.push(...fresh.map((pair) => this.#prepare(pair)));
+    this.#waiting.sort((one, other) => rank(other, now.live) - rank(one, now.live));
   }
 
   /**
@@ -123,7 +141,13 @@ export class Buffer {
       shown: held.slice(-MAX_LEASES), // the one on screen and those behind it are the last
       give_back: stale.map((pair) => pair.leaseId),
       wanted: Math.min(ON_HAND + unsent().length, MAX_PAIRS),
+      spare: Math.min(this.#spare, Math.max(0, this.#pairs.length - ON_HAND) + MAX_AT_ONCE),
     };
+  }
+
+  /** How many pairs more than needed this page would like to hold. */
+  get #spare() {
+    return Math.max(0, Math.min(this.#pace.pairs(OUTAGE_SECONDS) - ON_HAND, MAX_SPARE));
   }
 
   /** @param {Pair[]} pairs */
@@ -134,4 +158,20 @@ export class Buffer {
   get #pairs() {
     return this.#shown ? [this.#shown, ...this.#waiting] : this.#waiting;
   }
+}
+
+/** Whether the rater has seen a pair or asked for it: then it stays, and where it is.
+ *
+ * @param {Pair} pair */
+function isBound(pair) {
+  return pair.seen || pair.own;
+}
+
+/** What comes first: bound pairs, then those of the live version, then the newest.
+ *
+ * @param {Pair} pair
+ * @param {State["live"]} live */
+function rank(pair, live) {
+  if (isBound(pair)) return Number.MAX_SAFE_INTEGER;
+  return pair.version === live ? Number.MAX_SAFE_INTEGER - 1 : pair.version;
 }

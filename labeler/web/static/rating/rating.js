@@ -10,6 +10,7 @@ import { newId } from "../shared/dom.js";
 import { Buffer } from "./buffer.js";
 import { Delivery } from "./delivery.js";
 import { keepDraft } from "./edit.js";
+import { Pace } from "./pace.js";
 import { Pump } from "./pump.js";
 import { Undo } from "./undo.js";
 
@@ -39,6 +40,7 @@ export class Rating {
   #reasons;
   #seen;
   #view;
+  #pace = new Pace();
   #buffer;
   #delivery;
   #pump;
@@ -66,7 +68,7 @@ export class Rating {
     this.#reasons = reasons;
     this.#seen = seen;
     this.#view = view;
-    this.#buffer = new Buffer({ holder, server, prepare: (pair) => view.prepare(pair) });
+    this.#buffer = new Buffer({ holder, server, prepare: (pair) => view.prepare(pair), pace: this.#pace });
     this.#delivery = new Delivery({ server, outbox, reasons, view, stored: this.#wasStored });
     this.#undo = new Undo({ holder, server });
     this.#pump = new Pump({ turn: () => this.#turn(), view, onState: (state) => this.#see(state) });
@@ -148,6 +150,7 @@ export class Rating {
     const pair = this.shown;
     if (!pair) return;
     const seconds = Math.min(pair.watch.seconds(), MAX_SECONDS);
+    this.#pace.voted(seconds);
     /** @type {Vote} */
     const vote = { vote_id: newId(), lease_id: pair.leaseId, choice, strength, seconds };
     if (edit !== null) vote.edit = edit;
@@ -291,7 +294,7 @@ export class Rating {
       pair.seen = true;
       pair.watch.start();
     }
-    this.#view.show(pair);
+    this.#view.show(pair, this.#buffer.behind);
     this.#seen.shows(Boolean(pair), by);
     if (pair) this.#listener?.shown(pair.leaseId);
   }

@@ -7,7 +7,8 @@ import { send } from "../shared/send.js";
  *
  * @typedef {object} State
  * @property {number | null} live
- * @property {number} ready
+ * @property {number} ready Pairs of the live version.
+ * @property {number[]} counting Versions on whose pairs a vote counts.
  * @property {number} votes
  * @property {string} activity
  * @property {string[]} alarms
@@ -71,7 +72,7 @@ import { send } from "../shared/send.js";
  * @property {string | null} [edit]
  * @property {number | null} [trained] */
 
-/** @typedef {{ holder: string, shown: string[], give_back: string[], wanted: number }} PairsBody */
+/** @typedef {{ holder: string, shown: string[], give_back: string[], wanted: number, spare: number }} PairsBody */
 
 /** A vote of the past.
  *
@@ -100,7 +101,7 @@ import { send } from "../shared/send.js";
 /** The functions of this module: what the rating path knows of the service.
  *
  * @typedef {object} Server
- * @property {(body: PairsBody) => Promise<{ pairs: LeasedPair[] }>} pairs
+ * @property {(body: PairsBody) => Promise<{ pairs: LeasedPair[], state: State }>} pairs
  * @property {(votes: Vote[]) => Promise<{ receipts: Receipt[] }>} votes
  * @property {(body: Reasons) => Promise<{ receipt: Receipt }>} reasons
  * @property {(body: UndoBody) => Promise<Undone>} undo

@@ -8,7 +8,7 @@ import { Header } from "./header.js";
 import { Panel } from "./panel.js";
 import { Replies, prose } from "./replies.js";
 import { Stopwatch } from "./stopwatch.js";
-import { choiceText, waiting } from "./words.js";
+import { choiceText, offline, waiting } from "./words.js";
 
 const COMPLAINT_MS = 12_000;
 const FLASH_MS = 450;
@@ -49,6 +49,7 @@ export class View {
   #waitingVotes = 0;
   #undoing = false;
   #taken = "";
+  #pairsBehind = 0;
   #shownPairs = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #complaintTimer;
@@ -93,10 +94,12 @@ export class View {
     };
   }
 
-  /** Put a pair on screen; null: there is none, so say what goes on.
+  /** Put a pair on screen; null: there is none, so say what goes on. `behind`: how many wait.
    *
    * @param {Pair | null} pair */
-  show(pair) {
+  show(pair, behind = 0) {
+    this.#pairsBehind = behind;
+    if (this.#lost) this.#showMark();
     document.body.classList.toggle("is-waiting", !pair);
     enableVotes(Boolean(pair));
     if (!pair) return this.#explainWaiting();
@@ -260,7 +263,7 @@ export class View {
     if (kind === "lost") {
       const what = this.#trouble ?? "Connection lost.";
       if (this.#undoing) return `The undo is waiting for the server. ${what}`;
-      return this.#waitingVotes ? `${votes} waiting. ${what}` : what;
+      return `${what} ${offline(this.#waitingVotes, this.#pairsBehind)}`;
     }
     if (kind === "saving") return this.#waitingVotes > 1 ? `Saving ${votes}…` : "Saving…";
     return kind === "saved" ? `Saved: ${this.#taken}` : "";

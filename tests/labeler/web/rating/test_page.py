@@ -219,7 +219,7 @@ def test_votes_outlive_a_dead_server_and_a_reload_and_count_once(
     service.stop()
     screen.vote("1")
     screen.vote("2")
-    screen.expect_mark("2 votes waiting. Connection lost.")
+    screen.expect_mark("Connection lost. 2 votes waiting here. No more pairs at hand.")
     service.start()
     wait_until(lambda: len(standing(store)) == 2)
     screen.wait_saved()
