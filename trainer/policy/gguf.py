@@ -42,11 +42,12 @@ from labeler.domain.adapter_folder import file_sha256
 from labeler.domain.errors import BadInput, LivedpoError, first_line
 from labeler.domain.sentences.figures import percent
 from trainer.policy.folders import cache, written_whole
+from trainer.policy.positions import name_positions
 
 log = logging.getLogger(__name__)
 
 # Raise it when something else is made of the same file: folders of before are not used then.
-EDITION = 1
+EDITION = 2
 CARD = "README.md"
 SAY_SECONDS = 1.0
 BLANK = "▁"
@@ -134,6 +135,7 @@ def _unpack(content: Content, policy: str, folder: Path, say: Say) -> None:
     say(f"Loading the model: what was read of {name} is written.")
     with written_whole(folder) as unfinished:
         model.save_pretrained(unfinished)
+        name_positions(unfinished)
         tokenizer.save_pretrained(unfinished)
         (unfinished / CARD).write_text(_card(content), encoding="utf-8")
         for own in (CARD, POLICY_FILE):

@@ -1,6 +1,7 @@
 """Policies from GGUF files: tiny ones, written on the spot; and SmolLM2, where its package is."""
 
 import importlib.util
+import json
 import logging
 import shutil
 import threading
@@ -138,6 +139,12 @@ def test_a_file_is_unpacked_once_and_again_when_it_changes(tmp_path: Path) -> No
     assert said == []
     write_gguf(file, packing="F16")
     assert unpacked(str(file), said.append) != first
+
+
+def test_programs_that_know_older_names_find_the_positions(tmp_path: Path) -> None:
+    config = json.loads((folder_of(write_gguf(tmp_path / "tiny.gguf")) / "config.json").read_text())
+    assert config["rope_theta"] == config["rope_parameters"]["rope_theta"]
+    assert "rope_scaling" not in config
 
 
 def test_what_a_killed_process_left_is_not_taken_for_whole(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from gguf import GGUFReader
-from transformers import GenerationConfig
+from transformers import AutoModelForCausalLM, GenerationConfig
 
 from labeler.config.load import as_environment
 from labeler.config.settings import Settings
@@ -173,12 +174,41 @@ def test_a_modelfile_writes_conversations_in_the_words_of_ollama_and_stops_them(
     assert 'PARAMETER stop "<|end|>"' in lines
 
 
-@pytest.mark.skipif(
+def test_a_merged_model_names_its_positions_as_older_programs_know_them(tmp_path: Path) -> None:
+    bench_of("llama", tmp_path, rope_parameters=LLAMA_3).export(tmp_path / "out", "merged")
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert (config["rope_theta"], config["rope_scaling"]) == (LLAMA_3["rope_theta"], LLAMA_3)
+    assert config["rope_parameters"] == LLAMA_3
+
+
+needs_mlx = pytest.mark.skipif(
     importlib.util.find_spec("mlx_lm") is None, reason="mlx and mlx-lm are not installed"
 )
+
+
+@needs_mlx
 def test_an_adapter_for_mlx_is_read_by_mlx(bench: Bench, tmp_path: Path) -> None:
     [line] = bench.export(tmp_path / "out", "mlx").checked
     assert line.startswith("mlx-lm")
+
+
+@needs_mlx
+def test_a_base_that_mlx_reads_otherwise_is_told_with_what_it_reads_rightly(tmp_path: Path) -> None:
+    """mlx-lm takes 10,000 for a theta that only `rope_parameters` has."""
+    import mlx.core as mx
+    from mlx_lm import load
+
+    theta = {"rope_type": "default", "rope_theta": 10.0}
+    bench = bench_of("llama", tmp_path, rope_parameters=theta)
+    with pytest.raises(LivedpoError, match=r"apart, .* A model of --to merged is whole") as it:
+        bench.export(tmp_path / "out", "mlx")
+    assert it.value.exit_code == 1
+    bench.export(tmp_path / "out", "merged")
+    tokens = [list(range(2, 42))]
+    theirs = torch.tensor(load(str(tmp_path / "out"))[0](mx.array(tokens)).tolist())
+    with torch.no_grad():
+        ours = AutoModelForCausalLM.from_pretrained(tmp_path / "out")(torch.tensor(tokens)).logits
+    assert torch.allclose(ours, theirs, atol=1e-4)
 
 
 def test_a_file_that_cannot_tell_all_of_a_model_is_thrown_away(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from labeler.domain.errors import BadInput
 from trainer.policy.adapters import write_config
 from trainer.policy.merging import head_of_its_own
 from trainer.policy.policy import LIVE, Policy
+from trainer.policy.positions import name_positions
 from trainer.programs.outgoing import read_llama_cpp
 from trainer.programs.outgoing.mlx import write_mlx_adapter
 from trainer.programs.outgoing.ollama import modelfile, turns_of
@@ -88,6 +89,7 @@ def write_merged(folder: Path, policy: Policy, dtype: str, drawing: Drawing | No
         model = model.to(policy.stored_dtype)
     model.generation_config = generation_config(policy, drawing)
     model.save_pretrained(folder)
+    name_positions(folder)
     for path in (own_folder(policy.name) / name for name in BESIDE):
         if path.is_file():
             shutil.copy(path, folder)
