@@ -148,6 +148,7 @@ def _written(
     told = Told(
         version=version.id,
         target=target,
+        policy=policy.name,
         base=policy.base_name,
         commands=commands(
             target, out, base=policy.base_name, rank=rank, variables=policy.chat.variables

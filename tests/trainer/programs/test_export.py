@@ -22,6 +22,7 @@ from tests.support.architectures import save_policy, tiny_of
 from tests.support.chats import tokenizer_of
 from tests.support.command import fails, run
 from tests.support.empty_store import new_store
+from tests.support.gguf_file import write_gguf
 from tests.trainer.conftest import disturb
 from trainer.policy.adapters import write_adapter
 from trainer.policy.load import load_policy
@@ -64,10 +65,10 @@ def bench_of_family(name: str, folder: Path) -> Bench:
     return tuned(folder)
 
 
-def tuned(folder: Path) -> Bench:
+def tuned(folder: Path, policy_name: str = "policy") -> Bench:
     """A version with random adapters on the policy that is in this folder."""
     settings = Settings(
-        policy=str(folder / "policy"),
+        policy=str(folder / policy_name),
         data_dir=folder / "data",
         device="cpu",
         lora_rank=4,
@@ -106,6 +107,15 @@ def test_an_adapter_goes_out_with_its_tokenizer_its_end_of_turn_and_its_evidence
     told += ("It passed the gate.", "Raters agree: unknown", "0 raters", line)
     assert [words for words in told if words not in card] == []
     assert re.search(r"sha256 of `model.safetensors`: `[0-9a-f]{64}`", card)
+
+
+def test_a_card_names_the_file_of_a_policy_and_its_command_the_folder_of_the_weights(
+    tmp_path: Path,
+) -> None:
+    file = write_gguf(tmp_path / "tiny.gguf")
+    [command] = tuned(tmp_path, file.name).export(tmp_path / "out", "vllm").commands
+    assert f"\n# Version 1 of {file}\n" in (tmp_path / "out" / "README.md").read_text()
+    assert command.startswith(f"vllm serve {tmp_path / 'cache'}")
 
 
 def test_an_adapter_for_vllm_names_its_base_to_the_letter(bench: Bench, tmp_path: Path) -> None:

@@ -16,10 +16,14 @@ LIBRARIES = {"adapter": "peft", "vllm": "peft", "mlx": "mlx", "gguf": "gguf", "o
 
 @dataclass(frozen=True)
 class Told:
-    """What a card tells. `ends` are the tokens that end a reply, spelled out."""
+    """What a card tells. `policy` is the base's name here, and `base` what plain peft loads.
+
+    `ends` are the tokens that end a reply, spelled out.
+    """
 
     version: int
     target: str
+    policy: str
     base: str
     commands: Sequence[str]
     notes: Sequence[str]
@@ -30,7 +34,7 @@ def card(told: Told, evidence: Evidence, probe: Probe, compared: Sequence[Compar
     """The whole text."""
     parts = [
         f"---\n{_facts(told)}\n---",
-        f"# Version {told.version} of {told.base}",
+        f"# Version {told.version} of {told.policy}",
         f"Tuned by livedpo, with Online DPO on votes. This folder holds {TARGETS[told.target]}.",
         "## Serve it",
         "```sh\n" + "\n".join(told.commands) + "\n```",
