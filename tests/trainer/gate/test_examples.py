@@ -101,7 +101,8 @@ def test_the_live_version_is_not_asked_again_what_it_said_is_compared_with(
     said = {text for pair in pairs for text in (pair.response_a, pair.response_b)}
     examples = last_update(store).finding.examples
     assert {example.before for example in examples} <= said
-    assert store.queue.ready() == settings.gate_prompts, "the prompts of before are not asked again"
+    asked = store.queue.ready_of_live()
+    assert asked == settings.gate_prompts, "the prompts of before are not asked again"
 
 
 def test_a_judge_that_goes_by_the_place_prefers_neither_version(

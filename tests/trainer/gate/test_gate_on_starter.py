@@ -29,6 +29,12 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
         "labels_per_update": 48,
         "judge": "starter",
         "gate_prompts": 32,
+        # Far enough for a fault to show, in one update of votes alone.
+        "fill": 0,
+        "learning_rate": 3e-3,
+        "passes": 4,
+        "batch_pairs": 32,
+        "beta": 0.3,
     }
     running = Loop(load_settings(flags, {}), sure)
     running.label()

@@ -144,10 +144,10 @@ def test_fast_votes_are_flagged_and_votes_without_a_time_are_not(
     store: Store, raters: list[int]
 ) -> None:
     ann, bob, cem = raters
-    rate(store, ann, 5, good, seconds=0.4)
-    rate(store, ann, 5, good, seconds=4.0, now=NOW - 50)
-    rate(store, bob, 5, good, seconds=None)
     rate(store, cem, 2, good, seconds=3.0, now=NOW - 100_000)
+    rate(store, ann, 5, good, seconds=4.0, now=NOW - 50)
+    rate(store, ann, 5, good, seconds=0.4)
+    rate(store, bob, 5, good, seconds=None)
     found = report(store)
     fast = figure(found, "too_fast")
     assert (fast["value"], fast["count"]) == (round(5 / 12, 4), 12)
