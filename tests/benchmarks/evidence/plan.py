@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from labeler.config.settings import Settings
 from labeler.config.starter import STARTER_POLICY
@@ -28,17 +28,7 @@ ArmName = Literal[
     "rloo",
 ]
 Choice = Literal["random", "widest", "unsure"]
-TRAINED: tuple[ArmName, ...] = (
-    "online",
-    "online_fill",
-    "reinforce",
-    "best_of",
-    "iterative",
-    "offline",
-    "static",
-    "simpo",
-    "rloo",
-)
+TRAINED: tuple[ArmName, ...] = tuple(arm for arm in get_args(ArmName) if arm != "start")
 # Searched, and run up to all labels. The others are for few labels: an update costs them more.
 COMPARED: tuple[ArmName, ...] = ("online", "iterative", "offline", "static", "simpo", "rloo")
 MAX_FEW = 256  # labels
