@@ -199,6 +199,8 @@ class FillModel:
 
         None where it reads one only. It labels something: `weight` is not 0.
         """
+        if not asked:
+            return []
         read = [(texts, *self._scores(messages, texts)) for messages, texts in asked]
         lengths = [
             torch.tensor([len(texts[place]) for place in places], dtype=torch.float64)

@@ -117,6 +117,9 @@ def test_empty_replies_are_never_in_a_pair(policy: Policy) -> None:
     [[some], none] = model.choose([(asked, ["", "tea.", " ", "tea?"]), (asked, ["", "tea."])])
     assert (some.best, some.worst) == (3, 1)
     assert not none
+    model.start_length = 1.0
+    assert model.choose([(asked, ["", " "])]) == [[]]
+    assert model.choose([]) == []
 
 
 def test_a_leaning_to_length_is_kept_as_far_as_the_votes_prove_it() -> None:
