@@ -16,13 +16,12 @@ from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundEr
 from huggingface_hub.utils.tqdm import tqdm
 
 from labeler.domain.errors import BadInput, first_line
-from labeler.domain.sentences.policy import unloadable, unreachable
+from labeler.domain.sentences.policy import NO_SAFETENSORS, unloadable, unreachable
 
 HUB_SECONDS = 5.0
 SAY_SECONDS = 2.0
-# What models are made of; weights in an older format are fetched only where there are no others.
+# What models are made of. Weights in other formats can run code, and are not even fetched.
 FILES = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt", "*.tiktoken", "*.toml", "*.py"]
-OLDER = ["*.bin"]
 # What a model says of itself.
 FACTS = ["config.json", "adapter_config.json", "tokenizer_config.json", "*chat_template*"]
 # What data sets are made of.
@@ -45,10 +44,12 @@ def facts_folder(name: str) -> Path:
 def hub_folder(name: str, say: Say) -> Path:
     """The model's newest files, downloaded unless they are there; `say` hears how far that is.
 
-    Raises BadInput if it is neither on the hub nor here.
+    Raises BadInput if it is neither on the hub nor here, and if it has no weights as safetensors.
     """
     folder = _fetched(name, FILES, say)
-    return folder if any(folder.glob("*.safetensors")) else _fetched(name, OLDER, say)
+    if not any(folder.glob("*.safetensors")):
+        raise BadInput(unloadable(name, NO_SAFETENSORS))
+    return folder
 
 
 def dataset_folder(name: str) -> Path:

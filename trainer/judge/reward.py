@@ -7,6 +7,7 @@ own tokenizer and chat template. Only differences between two scores for one pro
 import logging
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from labeler.domain.messages import Messages
 from trainer.judge.fence import neutral
 from trainer.judge.rows import budget, by_length, right_padded, without_control
 from trainer.policy.chat import Chat, Refused
+from trainer.policy.folders import refuse_pickles
 
 log = logging.getLogger(__name__)
 
@@ -117,8 +119,14 @@ class RewardModel:
 def _load(name: str, dtype: torch.dtype) -> tuple[Any, Any]:
     """Model and tokenizer. Raises BadInput."""
     try:
+        refuse_pickles(Path(name))
         model, info = AutoModelForSequenceClassification.from_pretrained(
-            name, num_labels=1, dtype=dtype, output_loading_info=True, trust_remote_code=False
+            name,
+            num_labels=1,
+            dtype=dtype,
+            output_loading_info=True,
+            trust_remote_code=False,
+            use_safetensors=True,
         )
         tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:

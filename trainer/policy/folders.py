@@ -6,12 +6,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from labeler.domain.sentences.policy import UNSAFE_WEIGHTS
+
 TEMPORARY = ".writing-"
+PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
 
 def cache() -> Path:
     """Where models are kept that can be made again."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "livedpo"
+
+
+def refuse_pickles(folder: Path) -> None:
+    """Raise ValueError, in words that follow a colon, for weights that only a pickle holds.
+
+    Loading one may run what its author put into it.
+    """
+    if any(folder.glob("*.safetensors")):
+        return
+    found = sorted(path.name for ending in PICKLES for path in folder.glob(ending))
+    if found:
+        raise ValueError(UNSAFE_WEIGHTS.format(found[0]))
 
 
 @contextmanager

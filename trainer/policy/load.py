@@ -35,7 +35,7 @@ from labeler.domain.sentences.policy import (
     untemplated,
 )
 from trainer.fast.precision import rounding_pays
-from trainer.policy.folders import written_whole
+from trainer.policy.folders import refuse_pickles, written_whole
 from trainer.policy.gguf import unpacked
 from trainer.policy.memory import what_it_takes
 from trainer.policy.merging import is_adapter, place_of, with_adapter
@@ -128,6 +128,7 @@ def _model_folder(name: str, settings: Model, say: Say) -> tuple[Path, str]:
 
 def _merged(adapter: Path, settings: Model, say: Say) -> Path:
     """The adapter as a whole model. The reference is "adapter off", so it must be in the base."""
+    refuse_pickles(adapter)
     parent_name = PeftConfig.from_pretrained(str(adapter)).base_model_name_or_path
     if not parent_name:
         raise ValueError("its adapter_config.json names no base")
@@ -179,11 +180,13 @@ def _whole_model(
     config = _config(folder, settings)
     if config.is_encoder_decoder:
         raise ValueError(encoder_decoder(config.model_type))
+    refuse_pickles(folder)
     model, info = _class_of(config).from_pretrained(
         folder,
         dtype=dtype,
         trust_remote_code=settings.trust_remote_code,
         output_loading_info=True,
+        use_safetensors=True,
         **how,
     )
     if info["missing_keys"]:

@@ -40,6 +40,15 @@ def brings_code(policy: str) -> str:
     )
 
 
+NO_SAFETENSORS = (
+    "the hub has no safetensors of it; weights in other formats can run code and are not read"
+)
+UNSAFE_WEIGHTS = (
+    "its weights are in a format that can run code ({}); only safetensors are read, and its makers "
+    "or save_pretrained of transformers can write them"
+)
+
+
 def missing(policy: str) -> str:
     """It is a path, and nothing is there."""
     return f"There is no policy folder '{policy}'; give a model folder or a hub id."

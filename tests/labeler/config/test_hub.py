@@ -58,13 +58,15 @@ def test_what_it_says_of_itself_comes_without_its_weights() -> None:
     assert names(facts_folder(NAME)) == {"config.json", "chat_template.jinja"}
 
 
-def test_older_weights_are_fetched_where_there_are_no_others(
+def test_weights_that_can_run_code_are_never_fetched(
     files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (files / "model.safetensors").unlink()
     with hub_with(NAME, files) as address:
         use(address, tmp_path, monkeypatch)
-        assert "pytorch_model.bin" in names(hub_folder(NAME, print))
+        with pytest.raises(BadInput, match="the hub has no safetensors of it"):
+            hub_folder(NAME, print)
+        assert "pytorch_model.bin" not in names(facts_folder(NAME))
 
 
 def test_what_was_downloaded_serves_when_the_hub_is_gone(
