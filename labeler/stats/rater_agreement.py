@@ -19,7 +19,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import krippendorff
 import numpy as np
 from numpy.typing import NDArray
 
@@ -172,11 +171,8 @@ def _beyond_chance(observed: Floats, by_chance: Floats) -> Floats:
 
 
 def _figure(statistic: Callable[[Floats, Floats], Floats], kinds: Kinds, count: int) -> Estimate:
-    """A statistic of the pairs with its interval. Alpha's value is the `krippendorff` package's."""
+    """A statistic of the pairs with its interval."""
     value = float(statistic(kinds.said, kinds.pairs))
-    if statistic is alpha and not math.isnan(value):
-        repeated = np.repeat(kinds.said, kinds.pairs.astype(int), axis=0)
-        value = float(krippendorff.alpha(value_counts=repeated, level_of_measurement="nominal"))
     said, at_random = _answered_at_random(kinds.said.shape[1])
     every = np.vstack([kinds.said, said])
     drawn = _drawn(np.concatenate([kinds.pairs, at_random]), int(kinds.pairs.sum()))
