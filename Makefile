@@ -12,7 +12,7 @@ PROCESSES := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 PARALLEL := -n $(PROCESSES) --maxprocesses 5 --dist loadfile --no-loadscope-reorder
 
 .PHONY: serve test check lint format starter bench bench-update bench-sampling bench-loop bench-real bench-gpu bench-gate \
-	bench-judge bench-learned bench-asking bench-steps bench-load evidence follow soak-store soak-outbox fuzz browser newest audit lock licences clean
+	bench-judge bench-learned bench-asking bench-steps bench-load evidence follow soak soak-store soak-outbox fuzz browser newest audit lock licences clean
 
 # `make serve POLICY=smollm2` starts a real model. A named policy gets a data dir of its own.
 serve: .venv/.serve $(if $(filter smollm2,$(POLICY)),.venv/.smollm2)
@@ -94,6 +94,11 @@ evidence: .venv/.test
 # Whether a policy follows five simple tastes, after how many votes. Hours on a real model, resumable.
 follow: .venv/.test
 	$(BIN)/python -m tests.benchmarks.follow $(ARGS)
+
+# Two hours of the real thing: five raters over HTTP and one in Chromium, while roles are killed and
+# versions rolled back. ARGS="--minutes 10" is a short one.
+soak: .venv/.test browser
+	$(BIN)/python -m tests.faults.soak $(ARGS)
 
 # A million steps of the store beside its model: hours, resumable, with its failing seeds kept.
 soak-store: .venv/.test

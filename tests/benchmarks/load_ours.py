@@ -85,8 +85,8 @@ class PageRater:
         ballot = {
             "vote_id": uuid.uuid4().hex,
             "lease_id": pair["lease_id"],
-            "choice": self._rng.choice(CHOICES),
             "seconds": 5.0,
+            **self._opinion(pair),
         }
         self.tally.sent.add(ballot["vote_id"])
         begin = time.perf_counter()
@@ -110,6 +110,10 @@ class PageRater:
         self._ask("GET", "/rating/state")
         if self._hand and self._old():
             self._refill()
+
+    def _opinion(self, _pair: dict[str, Any]) -> dict[str, Any]:
+        """What this rater says of a pair: anything."""
+        return {"choice": self._rng.choice(CHOICES)}
 
     def _refill(self) -> None:
         old = self._old()
@@ -177,7 +181,12 @@ class Keyboard:
         self._rater = RaterAtPage(context.new_page(), url, lambda *_: self._rng.random())
         self._rng = random.Random(0)
 
-    def rate(self, seconds: float) -> dict[str, Any]:
+    @property
+    def votes(self) -> int:
+        """How many it has cast."""
+        return len(self._rater.seen)
+
+    def rate(self, seconds: float, pace: Pace = KEY_PACE) -> dict[str, Any]:
         """Press keys for so long. Milliseconds from key to the next pair, painted; and how many of
         those pairs were not there yet.
         """
@@ -185,11 +194,11 @@ class Keyboard:
         while time.monotonic() < ends:
             self._rater.vote()
             absent += page.evaluate("document.body.classList.contains('is-waiting')")
-            page.wait_for_timeout(1000 * KEY_PACE.draw(self._rng))
+            page.wait_for_timeout(1000 * pace.draw(self._rng))
         self._rater.wait_until_saved()
         found = spread([value / 1000 for value in page.evaluate(LATENCIES)])
         assert found is not None
-        return {**asdict(found), "next_pair_absent": absent, "votes": len(self._rater.seen)}
+        return {**asdict(found), "next_pair_absent": absent, "votes": self.votes}
 
 
 def measure(plan: Plan, browser: Browser | None) -> Figures:
@@ -198,11 +207,10 @@ def measure(plan: Plan, browser: Browser | None) -> Figures:
         tempfile.TemporaryDirectory() as folder,
         _running(plan, Path(folder)) as (store, port),
     ):
-        invites = [_invite(store, number) for number in range(plan.raters + 1)]
+        invites = [invite(store, number) for number in range(plan.raters + 1)]
         url = f"http://127.0.0.1:{port}"
         raters = [
-            PageRater(port, _accept(url, invite), number)
-            for number, invite in enumerate(invites[1:])
+            PageRater(port, accept(url, each), number) for number, each in enumerate(invites[1:])
         ]
         keyboard = Keyboard(browser.new_context(), url, invites[0]) if browser else None
         before, busy = _pairs(store), cpu_seconds(store)
@@ -258,12 +266,12 @@ def _answers(port: int) -> bool:
         return False
 
 
-def _invite(store: Store, number: int) -> str:
+def invite(store: Store, number: int) -> str:
     role = RaterRole.RATER if number else RaterRole.ADMIN
     return str(store.raters.invite(f"rater {number}", role, now=time.time()))
 
 
-def _accept(url: str, invite: str) -> str:
+def accept(url: str, invite: str) -> str:
     """Set a password; the cookie that comes of it."""
     body = {"invite": invite, "password": PASSWORD}
     answer = httpx.post(f"{url}/door/accept", json=body, headers={"origin": url}, timeout=60)
