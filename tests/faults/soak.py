@@ -41,6 +41,7 @@ from tests.support.browser import chromium
 from tests.support.service import Service
 
 RATERS = 5
+TOO_SHORT = "It was too short to tell whether anything drifts."
 OF_TASTE = "judge: "  # that it agrees too little with these people is no fault
 ROLES = ("web", "scheduler", "worker")
 LOOK_SECONDS = 60.0
@@ -199,7 +200,7 @@ def report(
 ) -> None:
     """Write the plot and the verdict; a drift is one more sentence of what is wrong."""
     found = trends(rows)
-    wrong += [f"{each.name} drifts." for each in found if each.drifts(len(found))]
+    drifting = [f"{each.name} drifts." for each in found if each.drifts(len(found))]
     errors: Counter[str] = Counter()
     for rater in raters:
         errors += rater.tally.errors
@@ -213,11 +214,13 @@ def report(
         f"What was done to it: {events or 'nothing'}.",
         "Answers that were none: "
         + ("; ".join(f"{count} x {what}" for what, count in errors.most_common(12)) or "none"),
-        *(wrong or ["Every vote is there once, one version was live at each look, no drift."]),
+        *(list(wrong) or ["Every vote is there once, and one version was live at each look."]),
+        "Nothing drifts." if found and not drifting else " ".join(drifting) or TOO_SHORT,
     ]
     text = "\n\n".join([*sentences, table(found)])
     (out / "verdict.md").write_text(text + "\n")
-    title = f"{sentences[0]} {sentences[-1] if not wrong else ' '.join(wrong)}"
+    wrong += drifting
+    title = " ".join([sentences[0], *sentences[3:]])
     plot(rows, tormentor.events, title, out / "soak.png")
     print(text, flush=True)
 
