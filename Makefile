@@ -12,7 +12,7 @@ PROCESSES := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 PARALLEL := -n $(PROCESSES) --maxprocesses 5 --dist loadfile --no-loadscope-reorder
 
 .PHONY: serve test check lint format starter bench bench-update bench-sampling bench-loop bench-real bench-gpu bench-gate \
-	bench-judge bench-learned bench-asking bench-steps bench-load evidence follow soak soak-store soak-outbox fuzz browser newest audit lock licences clean
+	bench-judge bench-learned bench-asking bench-steps bench-load evidence follow soak soak-store soak-outbox fuzz faults browser newest audit lock licences clean
 
 # `make serve POLICY=smollm2` starts a real model. A named policy gets a data dir of its own.
 serve: .venv/.serve $(if $(filter smollm2,$(POLICY)),.venv/.smollm2)
@@ -103,6 +103,10 @@ soak: .venv/.test browser
 # A million steps of the store beside its model: hours, resumable, with its failing seeds kept.
 soak-store: .venv/.test
 	$(BIN)/python -m tests.faults.soak_store $(ARGS)
+
+# Each fault of each process in each state. Hours, resumable; ARGS="--only web voting" takes some.
+faults: .venv/.test
+	$(BIN)/python -m tests.faults.matrix $(ARGS)
 
 # A hundred thousand files and requests of all kinds; `make fuzz ARGS="--examples 1000"` takes fewer.
 fuzz: .venv/.test

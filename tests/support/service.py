@@ -37,13 +37,15 @@ def settings_environment(**settings: object) -> dict[str, str]:
 class Service:
     """`livedpo serve` with these settings; `lines` is what it has printed so far."""
 
-    def __init__(self, data_dir: Path, **settings: object) -> None:
+    def __init__(
+        self, data_dir: Path, *, program: str = "labeler.cli.main", **settings: object
+    ) -> None:
         self.data_dir = data_dir
         self.settings = {"data_dir": data_dir, "port": free_port()} | settings
         self.url = f"http://127.0.0.1:{self.settings['port']}"
         self.lines: list[str] = []
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "labeler.cli.main", "serve"],
+            [sys.executable, "-m", program, "serve"],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
