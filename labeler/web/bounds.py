@@ -1,10 +1,7 @@
-"""The bounds that the pages keep to as well: their module `/page/shared/bounds.js`, made from ours.
+"""The bounds that the pages keep to as well: their module `shared/bounds.js`, made from ours.
 
 So none is typed twice.
 """
-
-from fastapi import APIRouter
-from starlette.responses import Response
 
 from labeler.domain.alarms import SILENT_SECONDS
 from labeler.store.people.accounts import MAX_NAME_CHARS
@@ -44,15 +41,3 @@ BOUNDS = {
 def bounds_module() -> str:
     """The module as text."""
     return "".join(f"export const {name} = {bound};\n" for name, bound in BOUNDS.items())
-
-
-def bounds_routes() -> APIRouter:
-    """GET /page/shared/bounds.js."""
-    routes = APIRouter()
-    module = bounds_module()
-
-    @routes.get("/page/shared/bounds.js")
-    def bounds() -> Response:
-        return Response(module, media_type="text/javascript")
-
-    return routes

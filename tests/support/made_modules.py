@@ -6,14 +6,12 @@ Run: `python -m tests.support.made_modules FOLDER`.
 import sys
 from pathlib import Path
 
-from labeler.web.bounds import bounds_module
-from labeler.web.dashboard.downloads import formats_module
+from labeler.web.app import made_modules
 
 
 def write_made_modules(folder: Path) -> None:
-    """Write them where they lie below /page/."""
-    made = {"shared/bounds.js": bounds_module(), "dashboard/formats.js": formats_module()}
-    for name, text in made.items():
+    """Write them where they lie among the pages' files."""
+    for name, text in made_modules().items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
 

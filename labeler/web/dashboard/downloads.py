@@ -18,7 +18,7 @@ from typing import Annotated, BinaryIO, Literal
 
 from fastapi import APIRouter
 from fastapi import Path as PathParameter
-from fastapi.responses import Response, StreamingResponse
+from fastapi.responses import StreamingResponse
 
 from labeler.config.load import PREFIX
 from labeler.config.settings import Settings
@@ -35,7 +35,7 @@ Labels = Literal["human", "judge", "all"]
 
 
 def formats_module() -> str:
-    """The module `/page/dashboard/formats.js` as text: each format, and what is said of it."""
+    """The module `dashboard/formats.js` as text: each format, and what is said of it."""
     offered = json.dumps([[name, form.title, form.about] for name, form in FORMATS.items()])
     return f"export const FORMATS = {offered};\n"
 
@@ -44,11 +44,6 @@ def download_routes(settings: Settings) -> APIRouter:
     """The routes. One export is made at a time."""
     routes = APIRouter()
     turn = threading.Lock()
-    module = formats_module()
-
-    @routes.get("/page/dashboard/formats.js")
-    def formats() -> Response:
-        return Response(module, media_type="text/javascript")
 
     @routes.get("/export/{format}")
     def download(format: Format, labels: Labels = "all") -> StreamingResponse:

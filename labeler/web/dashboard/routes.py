@@ -1,11 +1,10 @@
 """The dashboard's routes: its document, its figures, and what an admin may do to versions."""
 
 import time
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
-from fastapi.responses import FileResponse
+from fastapi.responses import HTMLResponse
 
 from labeler.config.settings import Settings
 from labeler.roles import promotion
@@ -13,10 +12,9 @@ from labeler.store import Store
 from labeler.web.body import Body
 from labeler.web.dashboard.figures import Figures
 from labeler.web.door.person import Id, PersonHere
+from labeler.web.page_files import PageFiles
 
-PAGE = Path(__file__).parents[1] / "static" / "dashboard" / "dashboard.html"
 MAX_AHEAD_SECONDS = 15 * 3600
-NO_CACHE = {"cache-control": "no-cache"}
 
 Range = Literal["hour", "day", "week", "month", "all"]
 Offset = Annotated[int, Query(ge=-MAX_AHEAD_SECONDS, le=MAX_AHEAD_SECONDS)]
@@ -28,14 +26,14 @@ class ChangeBody(Body):
     live: Id | None = None
 
 
-def dashboard_routes(settings: Settings, store: Store) -> APIRouter:
+def dashboard_routes(settings: Settings, store: Store, files: PageFiles) -> APIRouter:
     """The routes."""
     routes = APIRouter()
     figures = Figures(settings, store)
 
     @routes.get("/dashboard", include_in_schema=False)
-    def page() -> FileResponse:
-        return FileResponse(PAGE, headers=NO_CACHE)
+    def page() -> HTMLResponse:
+        return files.document("dashboard/dashboard.html")
 
     @routes.get("/dashboard/figures")
     def all_figures(range: Range = "day", offset: Offset = 0) -> dict[str, Any]:

@@ -8,9 +8,10 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import Message, Send
 
 from labeler.web.door import document
+from labeler.web.page_files import IMMUTABLE
 
 GRADIO_DOCUMENT = "/"
-IMMUTABLE = "private, max-age=31536000, immutable"  # Gradio's file names hold their hash
+HASHED = ("/assets/", "/theme.css")  # Gradio asks for its files by their hashes
 HSTS = "max-age=31536000"
 
 HEADERS = {
@@ -35,7 +36,7 @@ class Answer:
     def __init__(self, send: Send, path: str, *, https: bool) -> None:
         self._send = send
         self._collects = path == GRADIO_DOCUMENT
-        self._caching = IMMUTABLE if path.startswith("/assets/") else "no-store"
+        self._caching = IMMUTABLE if path.startswith(HASHED) else "no-store"
         self._https = https
         self._start: Message = {}
         self._body = b""

@@ -9,11 +9,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import ceil
-from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Request
-from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 from pydantic import Field
 
 from labeler.config.settings import Settings
@@ -30,8 +29,8 @@ from labeler.store.people.logins import Attempt, Secret
 from labeler.web.body import Body, NoBody
 from labeler.web.door.person import PersonHere
 from labeler.web.door.sessions import Sessions
+from labeler.web.page_files import PageFiles
 
-LOGIN_PAGE = Path(__file__).parents[1] / "static" / "door" / "login.html"
 MAX_HASHES = 2  # at once: each takes a core and 64 MiB
 MAX_WAITING = 8  # people with them: the other threads are for those who rate
 
@@ -66,7 +65,7 @@ class PasswordBody(Body):
     new_password: Password
 
 
-def door_routes(settings: Settings, store: Store) -> APIRouter:
+def door_routes(settings: Settings, store: Store, files: PageFiles) -> APIRouter:
     """The routes of the door."""
     routes = APIRouter()
     sessions = Sessions(settings, store)
@@ -98,8 +97,8 @@ def door_routes(settings: Settings, store: Store) -> APIRouter:
         return answer
 
     @routes.get("/login")
-    def login_page() -> FileResponse:
-        return FileResponse(LOGIN_PAGE)
+    def login_page() -> HTMLResponse:
+        return files.document("door/login.html")
 
     @routes.post("/door/login")
     def log_in(body: LoginBody, request: Request) -> Response:

@@ -28,6 +28,7 @@ from labeler.web.door.access import MIN_ROLE, Rule, may, rules_of
 from labeler.web.door.answer import GRADIO_DOCUMENT, Answer
 from labeler.web.door.person import Person
 from labeler.web.door.sessions import Sessions
+from labeler.web.page_files import PageFiles
 
 MAX_BODY_BYTES = 256 * 1024
 MAX_LENGTH_DIGITS = 20  # as HTTP servers have it; Python reads no number of thousands
@@ -54,7 +55,7 @@ _REFUSED = """<!doctype html>
 class Guard:
     """ASGI middleware around the whole app."""
 
-    def __init__(self, app: ASGIApp, *, settings: Settings, store: Store) -> None:
+    def __init__(self, app: ASGIApp, *, settings: Settings, store: Store, files: PageFiles) -> None:
         self._app = app
         self._sessions = Sessions(settings, store)
         self._hosts = _Hosts(settings)
@@ -62,6 +63,7 @@ class Guard:
         self._prefix = settings.prefix
         token = settings.metrics_token
         self._bearer = f"Bearer {token}".encode() if token else None
+        self._refused = files.with_addresses(_REFUSED)
         self._lookups: anyio.CapacityLimiter | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -146,8 +148,14 @@ class Guard:
         if headers.get(PERSON_HEADER, str(person.rater_id)) != str(person.rater_id):
             return None, _no(401, SOMEONE_ELSE)
         if not may(rule, person.role):
-            return None, _not_for(rule, rule.least)
+            return None, self._not_for(rule, rule.least)
         return person, None
+
+    def _not_for(self, rule: Rule, least: RaterRole) -> Response:
+        sentence = f"This needs the role {MIN_ROLE[least]}."
+        if rule.is_page:
+            return HTMLResponse(self._refused.format(sentence=escape(sentence)), 403)
+        return _no(403, sentence)
 
     def _has_token(self, headers: Headers) -> bool:
         """Whether a program has sent the token of the settings, if there is one."""
@@ -203,13 +211,6 @@ def _name(host: str) -> str:
 
 def _no(status: int, sentence: str) -> JSONResponse:
     return JSONResponse({"error": sentence}, status)
-
-
-def _not_for(rule: Rule, least: RaterRole) -> Response:
-    sentence = f"This needs the role {MIN_ROLE[least]}."
-    if rule.is_page:
-        return HTMLResponse(_REFUSED.format(sentence=escape(sentence)), 403)
-    return _no(403, sentence)
 
 
 def _to_login(scope: Scope, headers: Headers, *, proxied: bool) -> Response:

@@ -1,11 +1,10 @@
 """The routes of the labels page: search, one pair with all that was said of it, set aside."""
 
 import time
-from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from fastapi.responses import FileResponse
+from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, Field, StringConstraints
 
 from labeler.config.settings import Settings
@@ -18,10 +17,9 @@ from labeler.store.views.search import MAX_SEARCH_CHARS, Flag, PairLine, Wanted,
 from labeler.web.body import Body
 from labeler.web.door.person import Id, PersonHere
 from labeler.web.kept import Kept
+from labeler.web.page_files import PageFiles
 from labeler.web.rating.render import render_prompt, render_reply
 
-PAGE = Path(__file__).parents[1] / "static" / "labels" / "labels.html"
-NO_CACHE = {"cache-control": "no-cache"}
 MAX_REASON_CHARS = 500
 MAX_SNIPPET_CHARS = 160
 MAX_CURSOR_CHARS = 200
@@ -55,15 +53,15 @@ class AsideBody(Body):
     reason: str = Field("", max_length=MAX_REASON_CHARS)
 
 
-def labelled_routes(settings: Settings, store: Store) -> APIRouter:
+def labelled_routes(settings: Settings, store: Store, files: PageFiles) -> APIRouter:
     """The routes."""
     routes = APIRouter()
     fast = settings.min_reading_seconds
     facets = Kept[dict[str, Any]](FACETS_SECONDS)  # counting them passes over all votes
 
     @routes.get("/labels", include_in_schema=False)
-    def page() -> FileResponse:
-        return FileResponse(PAGE, headers=NO_CACHE)
+    def page() -> HTMLResponse:
+        return files.document("labels/labels.html")
 
     @routes.get("/labels/pairs")
     def pairs(filters: Annotated[Filters, Query()]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ it compiles its template in the browser, which needs 'unsafe-eval'.)
 
 from fastapi import FastAPI
 
+from labeler.web.page_files import PageFiles
 from labeler.web.rating.stubs import without_stubs
 
 with without_stubs():
@@ -36,14 +37,14 @@ class _Layout(gr.Blocks):  # type: ignore[misc]
         self.is_running = True
 
 
-async def mount_layout(app: FastAPI) -> None:
+async def mount_layout(app: FastAPI, files: PageFiles) -> None:
     """Put the rating page at `/`. Outside of a loop, Gradio makes loops and leaves them open."""
     gr.mount_gradio_app(
         app,
         rating_page(),
         path="/",
         theme=theme(),
-        head=HEAD,
+        head=files.with_addresses(HEAD),
         footer_links=[],
         allowed_paths=[],
         run_history=False,

@@ -6,13 +6,11 @@ import httpx
 
 from labeler.domain.passwords import SHORTEST
 from labeler.store.people.accounts import MAX_NAME_CHARS
-from labeler.web.bounds import BOUNDS
+from labeler.web.bounds import BOUNDS, bounds_module
 
 
-def test_the_pages_get_the_servers_bounds(shared: httpx.Client) -> None:
-    answer = shared.get("/page/shared/bounds.js")
-    assert answer.headers["content-type"].startswith("text/javascript")
-    found = dict(re.findall(r"export const (\w+) = ([\d.]+);", answer.text))
+def test_the_pages_get_the_servers_bounds() -> None:
+    found = dict(re.findall(r"export const (\w+) = ([\d.]+);", bounds_module()))
     assert {name: float(value) for name, value in found.items()} == BOUNDS
 
 

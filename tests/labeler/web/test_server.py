@@ -36,7 +36,7 @@ def test_the_web_role_is_light_says_that_it_lives_and_stops_cleanly(
     with subprocess.Popen([sys.executable, "-m", "labeler.web.server"], env=environment) as process:
         try:
             wait_until(lambda: answers(url), "the page")
-            for path in ("/", "/page/rating/page.js"):
+            for path in ("/", "/login"):
                 assert httpx.get(url + path, **PLAIN).status_code == 200
             assert psutil.Process(process.pid).memory_info().rss < 400 * 2**20
             (web,) = (state for state in store.processes.all() if state.name == "web")

@@ -2,7 +2,8 @@
 // Where this service is: at the root of its host, or under a path that a proxy gave it. Addresses in
 // scripts are the service's own, "/dashboard"; the pages' documents name theirs relatively.
 
-const BASE = new URL("../../", import.meta.url).pathname; // "/", or "/label/"
+// From /page/VERSION/shared/: "/", or "/label/".
+const BASE = new URL("../../../", import.meta.url).pathname;
 
 /** What the names of all that is kept in the browser begin with: services under other paths of the
  *  same host share its storage. */
