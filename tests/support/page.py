@@ -26,6 +26,15 @@ def cast(page: Page, key: str, *, after: str | None = None) -> None:
     page.keyboard.press(key)
 
 
+def leave(page: Page) -> None:
+    """Show nothing. By itself: a page that is told to go there goes on in a new process, which
+    compiles all anew.
+    """
+    if page.url != "about:blank":
+        page.evaluate("location.replace('about:blank')")
+        page.wait_for_url("about:blank")
+
+
 @dataclass(frozen=True)
 class Shown:
     """A pair as it stands on screen."""

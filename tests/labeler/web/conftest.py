@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize
 
 from labeler.store import Store
 from labeler.web.rating import page as layout_module
+from tests.support.page import leave
 from tests.support.people import client_of
 from tests.support.service import free_port
 from tests.support.web import Screen, WebServer, add_questions, open_test_store, serving
@@ -87,10 +88,9 @@ def tab(profile: BrowserContext, kept_tab: Page) -> Iterator[Page]:
     """A tab of the profile, left as a new one is."""
     yield kept_tab
     kept_tab.unroute_all(behavior="ignoreErrors")
-    # By itself: if it is told to go there, it goes on in a new process, which compiles all anew.
-    kept_tab.evaluate("location.replace('about:blank')")
-    kept_tab.wait_for_url("about:blank")
+    leave(kept_tab)
     kept_tab.evaluate("localStorage.clear(); sessionStorage.clear()")
+    profile.clear_cookies()
     kept_tab.set_viewport_size(SIZE)
     kept_tab.emulate_media(color_scheme="null")
     for page in profile.pages:

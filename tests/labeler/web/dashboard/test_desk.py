@@ -1,11 +1,11 @@
 """The dashboard and the labels page in a real browser, by keyboard, light and dark."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Dialog, Page, expect
 
 from labeler.domain.drawing import Drawing
 from labeler.store import Store
@@ -14,27 +14,37 @@ from labeler.store.tables import Pair, PolicyVersion, Rater, Vote
 from tests.support.adapter import write_folder
 from tests.support.axe import faults_by_scheme
 from tests.support.busy import fill_busy
+from tests.support.page import leave
 from tests.support.store import change
 from tests.support.web import Screen, WebServer, serving
 
 
 @pytest.fixture
-def busy(store: Store, database: Database, tmp_path: Path) -> Iterator[WebServer]:
+def busy(store: Store, database: Database, tmp_path: Path, port: int) -> Iterator[WebServer]:
     """A service of some days, whose version 8 is live and whose version 7 is whole on disk."""
     fill_busy(database, votes=260, now=time.time())
     digest = write_folder(tmp_path / "adapters" / "v0007")
     change(database, PolicyVersion, 7, sha256=digest)
-    with serving(store, tmp_path) as running:
+    with serving(store, tmp_path, port=port) as running:
         yield running
 
 
 @pytest.fixture
-def screen(browser: Browser, busy: WebServer) -> Iterator[Screen]:
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
-    shown = Screen(context.new_page(), busy.url)
+def screen(busy: WebServer, tab: Page) -> Iterator[Screen]:
+    shown = Screen(tab, busy.url)
     yield shown
-    context.close()
+    shown.leave()
     shown.assert_clean()
+
+
+def dismissing(screen: Screen) -> Callable[[Dialog], None]:
+    """Notes what a dialog says, and is done with it."""
+
+    def note(dialog: Dialog) -> None:
+        screen.complaints.append(dialog.message)
+        dialog.dismiss()
+
+    return note
 
 
 def go(page: Page, url: str) -> None:
@@ -95,7 +105,7 @@ def test_an_admin_rolls_back_after_a_question_and_invites_people(
     link = page.locator("#invite-url").input_value()
     assert link.startswith(f"{screen.url}/login#invite=")
     assert len(link.partition("=")[2]) > 30
-    page.goto("about:blank")
+    leave(page)
     screen.complaints.clear()  # from now on everybody logs in, and the page was told so
 
 
@@ -143,7 +153,7 @@ def test_a_link_leads_to_a_pair_and_a_hostile_one_does_nothing(
     change(database, Vote, "vote-2", comment="<b>bold</b>\u202e")
     change(database, Rater, 1, name="<script>alert(1)</script>")
     page = screen.page
-    page.on("dialog", lambda dialog: screen.complaints.append(dialog.message))
+    page.on("dialog", complain := dismissing(screen))
     go(page, f"{screen.url}/labels?flag=set_aside#pair=3")
     expect(page.locator("#opened h2")).to_have_text("Pair 3")
     expect(page.locator(".response-a td").first).to_have_css("text-align", "right")
@@ -153,4 +163,5 @@ def test_a_link_leads_to_a_pair_and_a_hostile_one_does_nothing(
     expect(page.locator("a.line")).to_have_count(50)
     page.goto(f"{screen.url}/labels#pair=99999")
     expect(page.locator("#opened [role=alert]")).to_contain_text("There is no pair 99999")
+    page.remove_listener("dialog", complain)
     screen.complaints = [text for text in screen.complaints if "422" not in text]

@@ -10,7 +10,7 @@ from labeler.domain.passwords import hash_password
 from labeler.domain.states import RaterRole
 from labeler.store import Store
 from tests.support.axe import faults
-from tests.support.page import cast
+from tests.support.page import cast, leave
 from tests.support.patience import wait_until
 from tests.support.people import member
 from tests.support.web import WebServer, standing
@@ -27,14 +27,8 @@ def people(store: Store) -> None:
 
 
 @pytest.fixture
-def context(profile: BrowserContext) -> Iterator[BrowserContext]:
+def page(tab: Page) -> Iterator[Page]:
     """A browser in which nobody is logged in."""
-    yield profile
-    profile.clear_cookies()
-
-
-@pytest.fixture
-def page(context: BrowserContext, tab: Page) -> Iterator[Page]:
     yield tab
     tab.set_extra_http_headers({})
 
@@ -110,7 +104,7 @@ def test_an_invite_leaves_the_address_bar_and_lets_in_once(
     names = page.locator(".who-pages a")
     expect(names).to_have_text(["Rate", "Dashboard", "Labels"])
     expect(page.locator(".who summary")).to_have_text("Zoë")
-    page.goto("about:blank")
+    leave(page)
     page.goto(link)
     expect(page.get_by_role("alert")).to_contain_text("has been used")
     expect(page.locator("#name")).to_be_editable()
@@ -161,7 +155,7 @@ def test_a_password_that_is_sent_before_the_script_is_there_goes_nowhere(
 
 @pytest.mark.usefixtures("people")
 def test_votes_wait_for_the_login_of_the_person_who_cast_them(
-    service: WebServer, store: Store, page: Page, context: BrowserContext
+    service: WebServer, store: Store, page: Page, profile: BrowserContext
 ) -> None:
     """Ann's login ends while she rates; Boss logs in in her browser; then she does again."""
     page.goto(service.url)
@@ -170,7 +164,7 @@ def test_votes_wait_for_the_login_of_the_person_who_cast_them(
     cast(page, "1")
     wait_until(lambda: stored_by(store) == ["Ann"])
 
-    (cookie,) = context.cookies()
+    (cookie,) = profile.cookies()
     store.logins.log_out(cookie.get("value", ""), now=time.time())
     cast(page, "2")
     bar = page.locator(".who-out")
@@ -178,7 +172,7 @@ def test_votes_wait_for_the_login_of_the_person_who_cast_them(
     expect(bar.get_by_role("link", name="Log in again")).to_be_visible()
     assert faults(page) == []
 
-    other = context.new_page()
+    other = profile.new_page()
     other.goto(service.url)
     log_in(other, "Boss")
     wait_for_pair(other)

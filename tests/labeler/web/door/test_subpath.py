@@ -4,7 +4,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Page, Response, expect
 
 from labeler.config.settings import Settings
 from labeler.domain.passwords import hash_password
@@ -12,6 +12,7 @@ from labeler.domain.states import RaterRole
 from labeler.roles.address import home_of, url_of
 from labeler.store import Store
 from labeler.web.door.sessions import Sessions
+from tests.support.page import leave
 from tests.support.people import member
 from tests.support.proxy import proxied
 from tests.support.service import free_port
@@ -29,14 +30,17 @@ def kept() -> str:
 
 @pytest.mark.parametrize("strips", [True, False], ids=["stripping", "keeping the path"])
 def test_people_log_in_rate_and_look_behind_a_proxy_with_a_path(
-    browser: Browser, store: Store, tmp_path: Path, kept: str, strips: bool
+    tab: Page, store: Store, tmp_path: Path, kept: str, strips: bool
 ) -> None:
     add_questions(store, 6)
     member(store, "Ann", RaterRole.ADMIN, kept)
-    context = browser.new_context()
-    page, outer = context.new_page(), free_port()
-    answers: list[str] = []
-    page.on("response", lambda answer: answers.append(f"{answer.status} {answer.url}"))
+    page, outer, refused = tab, free_port(), list[str]()
+
+    def look(answer: Response) -> None:
+        if answer.status >= 400:
+            refused.append(f"{answer.status} {answer.url}")
+
+    page.on("response", look)
     public_url = f"http://127.0.0.1:{outer}/label/"
     with (
         serving(store, tmp_path, public_url=public_url) as service,
@@ -67,11 +71,13 @@ def test_people_log_in_rate_and_look_behind_a_proxy_with_a_path(
         page.goto(f"{url}/labels")
         page.wait_for_selector("#list li")
         assert page.get_by_role("link", name="Labels").first.get_attribute("aria-current")
-        (cookie,) = context.cookies()
+        (cookie,) = page.context.cookies()
         assert cookie.get("path") == "/label/"
-        page.context.close()
+        screen.leave()
+        page.remove_listener("response", look)
+        leave(page)
     assert len(standing(store)) == 1
-    assert [answer for answer in answers if int(answer[:3]) >= 400] == []
+    assert refused == []
     screen.assert_clean()
 
 
