@@ -84,10 +84,27 @@ BUTTONS = """() => {
     return { x: left.x, y: left.y, width: right.right - left.x, height: left.height };
 }"""
 SHADES = 8  # of 256
-IS_NEXT = """() => {
-    const shown = document.querySelector("body:not(.is-waiting) #reply-left .text");
-    return shown && shown !== window.seen;
-}"""
+# Both wait in the page, so that a pair costs three questions. Until a vote by another key counts.
+UNTIL_SEEN = """() => new Promise((found) => {
+    window.seen = document.querySelector("#reply-left .text");
+    const look = () => document.body.matches("[data-takes]") && found(watch.disconnect());
+    const watch = new MutationObserver(look);
+    watch.observe(document.body, { attributes: true });
+    look();
+})"""
+# Until another pair is on screen, and has been painted.
+UNTIL_NEXT = """() => new Promise((found) => {
+    const look = () => {
+        const shown = document.querySelector("body:not(.is-waiting) #reply-left .text");
+        if (!shown || shown === window.seen) return;
+        watch.disconnect();
+        requestAnimationFrame(() => setTimeout(found));
+    };
+    const watch = new MutationObserver(look);
+    watch.observe(document.body, { attributes: true, childList: true, subtree: true });
+    look();
+})"""
+NEXT = f"async (told) => {{ await ({UNTIL_NEXT})(); return ({LOOK})(told); }}"
 
 
 class Watch:
@@ -102,9 +119,8 @@ class Watch:
         self.page.on("dialog", self._dismiss)
         self.page.on("download", lambda download: self.noted.append(f"download {download.url}"))
         self.screen = Screen(self.page, url)
-        self._keys = cycle(
-            "sb"
-        )  # a pair counts as seen sooner if the vote before was by another key
+        # A pair counts as seen sooner if the vote before was by another key.
+        self._keys = cycle("sb")
 
     def _stop(self, route: Route) -> None:
         self.noted.append(f"request {route.request.url}")
@@ -118,17 +134,12 @@ class Watch:
         self.screen.open()
         self.page.on("framenavigated", lambda frame: self.noted.append(f"went to {frame.url}"))
 
-    def faults(self, hostile: Hostile) -> list[str]:
-        """All that is wrong with the pair on screen, which is made of this text."""
+    def faults_of_next(self, hostile: Hostile) -> list[str]:
+        """Vote, and tell all that is wrong with the next pair, which is made of this text."""
+        self.page.evaluate(UNTIL_SEEN)
+        self.page.keyboard.press(next(self._keys))
         told = {"cards": CARDS, "tags": TAGS, "legible": hostile.legible}
-        found = list(self.page.evaluate(LOOK, told))
-        return [f"{hostile.name}: {fault}" for fault in found]
-
-    def next(self) -> None:
-        """Be done with the pair on screen."""
-        self.page.evaluate("window.seen = document.querySelector('#reply-left .text')")
-        self.screen.vote(next(self._keys))
-        self.page.wait_for_function(IS_NEXT, polling=20)
+        return [f"{hostile.name}: {fault}" for fault in self.page.evaluate(NEXT, told)]
 
     def buttons(self) -> Image.Image:
         """The pixels of the two large buttons."""
@@ -190,8 +201,7 @@ def test_the_corpus_on_the_rating_page(
         watch.open()
         faults, plain = [], watch.buttons()
         for hostile in corpus:
-            watch.next()
-            faults += watch.faults(hostile)
+            faults += watch.faults_of_next(hostile)
             if hostile.paints and are_different(plain, watch.buttons()):
                 faults.append(f"{hostile.name}: our buttons look different")
         assert not faults, "\n".join(faults)
