@@ -4,6 +4,8 @@ BIN := .venv/bin
 # The versions that were tried. `make LOCKED= serve` takes any that pyproject.toml allows.
 LOCK := labeler/requirements.lock
 LOCKED := -c $(LOCK)
+# Compiled modules are kept, which some systems switch off: the tests start many processes.
+export PYTHONDONTWRITEBYTECODE :=
 NODE := $(BIN)/node
 SCRIPTS := .venv/scripts/node_modules
 # A file's tests share a process; in the order of the folders, so that the longest come first. Two
