@@ -1,6 +1,5 @@
-"""The web app: Gradio's layout at `/`, the rating routes, their files, and the guard in front."""
+"""The web app: the pages, their routes and files, and the guard in front."""
 
-import asyncio
 import logging
 
 from fastapi import FastAPI, Request
@@ -25,7 +24,7 @@ from labeler.web.metrics import metrics_routes
 from labeler.web.page_files import PageFiles
 from labeler.web.rating.asks import asks_routes
 from labeler.web.rating.changes import changes_routes
-from labeler.web.rating.page import mount_layout
+from labeler.web.rating.page import page_routes
 from labeler.web.rating.routes import rating_routes
 
 log = logging.getLogger(__name__)
@@ -35,6 +34,7 @@ def create_app(settings: Settings, store: Store) -> FastAPI:
     """The whole app, ready for a server."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     files = PageFiles(made_modules())
+    app.include_router(page_routes(files))
     app.include_router(door_routes(settings, store, files))
     app.include_router(rating_routes(settings, store, rater_of))
     app.include_router(asks_routes(settings, store))
@@ -51,7 +51,6 @@ def create_app(settings: Settings, store: Store) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _explain_body)
     app.add_exception_handler(Exception, _apologise)
     app.add_middleware(Guard, settings=settings, store=store, files=files)
-    asyncio.run(mount_layout(app, files))
     return app
 
 

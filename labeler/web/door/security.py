@@ -2,8 +2,7 @@
 
     host known -> address in the table -> the page's own request -> who is it -> may they -> route
 
-Nothing is there that `labeler.web.door.access` does not name: Gradio brings routes for uploads,
-files, logs and its own API, and this service needs none of them. On a loopback host only loopback
+Nothing is there that `labeler.web.door.access` does not name. On a loopback host only loopback
 names are served, which stops DNS rebinding; a request that changes something must be JSON of this
 very page, which stops other sites from voting.
 """
@@ -25,7 +24,7 @@ from labeler.domain.states import RaterRole
 from labeler.roles.address import is_https
 from labeler.store import Store
 from labeler.web.door.access import MIN_ROLE, Rule, may, rules_of
-from labeler.web.door.answer import GRADIO_DOCUMENT, Answer
+from labeler.web.door.answer import Answer
 from labeler.web.door.person import Person
 from labeler.web.door.sessions import Sessions
 from labeler.web.page_files import PageFiles
@@ -72,7 +71,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         scope = self._without_prefix(scope)
-        answer = Answer(send, scope["path"], https=self._https)
+        answer = Answer(send, https=self._https)
         headers = Headers(scope=scope)
         rule = self._rule(scope, headers)
         person, refused = (
@@ -81,7 +80,7 @@ class Guard:
         if refused is not None:
             await refused(scope, receive, answer)
         elif scope["type"] == "http":
-            await self._app(_prepared(scope, person), receive, answer)
+            await self._app(_known(scope, person), receive, answer)
 
     def _without_prefix(self, scope: Scope) -> Scope:
         """With the path as it is here: a proxy may leave in front what the public address has."""
@@ -224,10 +223,6 @@ def _to_login(scope: Scope, headers: Headers, *, proxied: bool) -> Response:
     return RedirectResponse(to, 303)
 
 
-def _prepared(scope: Scope, person: Person | None) -> Scope:
-    """With the person; and a document that is rewritten on its way out must come uncompressed."""
-    scope = {**scope, "state": {**scope.get("state", {}), "person": person}}
-    if scope["path"] == GRADIO_DOCUMENT:
-        headers = [(key, value) for key, value in scope["headers"] if key != b"accept-encoding"]
-        scope["headers"] = headers
-    return scope
+def _known(scope: Scope, person: Person | None) -> Scope:
+    """With the person, for `labeler.web.door.person`."""
+    return {**scope, "state": {**scope.get("state", {}), "person": person}}

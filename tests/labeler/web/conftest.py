@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 import httpx
@@ -10,21 +9,12 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize
 
 from labeler.store import Store
-from labeler.web.rating import page as layout_module
 from tests.support.page import leave
 from tests.support.people import client_of
 from tests.support.service import free_port
 from tests.support.web import Screen, WebServer, add_questions, open_test_store, serving
 
 SIZE: ViewportSize = {"width": 1280, "height": 800}
-
-
-@pytest.fixture(scope="session", autouse=True)
-def layout() -> Iterator[None]:
-    """Gradio's layout, which depends on no setting, is made once for all the apps of a process."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(layout_module, "rating_page", cache(layout_module.rating_page))
-        yield
 
 
 @pytest.fixture
@@ -79,7 +69,7 @@ def profile(browser: Browser) -> BrowserContext:
 
 @pytest.fixture(scope="session")
 def kept_tab(profile: BrowserContext) -> Page:
-    """One tab for all tests: in a new one, Gradio's scripts are compiled anew."""
+    """One tab for all tests: in a new one, scripts are compiled anew."""
     return profile.new_page()
 
 

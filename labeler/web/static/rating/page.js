@@ -4,12 +4,10 @@
 //   keys.js, buttons -> rating.js -> buffer.js (pairs), outbox.js and delivery.js (votes), undo.js
 //                           |           \-> pump.js (one request at a time) -> server.js
 //                           \-> view.js, panel.js (what is on screen)
-//
-// Gradio only lays the page out; nothing here waits for its events.
 
 import { Changes } from "./changes.js";
 import { isBusy } from "../shared/dialog.js";
-import { byId, element, whenPresent } from "../shared/dom.js";
+import { byId, element } from "../shared/dom.js";
 import { Editor } from "./edit.js";
 import { Guide } from "./guide.js";
 import { Help } from "./help.js";
@@ -27,7 +25,6 @@ import { whoAmI } from "../shared/who.js";
 import { Why } from "./why.js";
 
 const TICK_MS = 500;
-const PLACES = ["top", "alarms", "pair", "prompt", "reply-left", "reply-right", "choices", "saved", "panel", "guidelines", "ask"];
 /** @typedef {Record<import("./keys.js").Command, () => void>} Commands */
 /** What a button does, the keys that do the same, and its name.
  *
@@ -42,12 +39,11 @@ const BUTTONS = {
   "vote-tie": { vote: ["tie", 1], keys: ["T"], name: "Tie" },
   "vote-both-bad": { vote: ["both_bad", 1], keys: ["B"], name: "Both bad" },
   "vote-skip": { vote: ["skip", 1], keys: ["S"], name: "Skip this pair" },
+  "open-edit": { command: "edit", keys: ["E"], name: "Edit the better reply" },
   undo: { command: "undo", keys: ["U"], name: "Undo the last vote" },
 };
 
 async function start() {
-  await whenPresent([...PLACES, ...Object.keys(BUTTONS)]);
-  document.documentElement.lang = "en";
   const me = await whoAmI();
   const commands = /** @type {Commands} */ ({}); // filled below, before there is a pair
   const view = new View({ me, onWhy: () => commands.why() });
@@ -118,11 +114,9 @@ function editPair(rating, editor) {
  * @param {Rating} rating
  * @param {Commands} commands */
 function listenToButtons(rating, commands) {
-  byId("vote-skip").after(element("button", { type: "button", id: "open-edit" }, "Edit"));
   /** @type {Record<string, Button>} */
   const named = {
     ...BUTTONS,
-    "open-edit": { command: "edit", keys: ["E"], name: "Edit the better reply" },
     "open-history": { command: "history", keys: ["H"], name: "Your last votes" },
     "open-changes": { command: "changes", keys: ["C"], name: "See what changed" },
     "open-help": { command: "help", keys: ["?"], name: "Help and keys" },

@@ -72,8 +72,6 @@ export class View {
     byId("pair").prepend(wait);
     byId("saved").append(element("div", { class: "line" }, this.#mark, this.#why), this.#complaint, this.#count);
     this.#why.hidden = true;
-    byId("choices").setAttribute("role", "group");
-    byId("choices").setAttribute("aria-label", "Your vote");
     fillWindow();
     this.show(null);
   }

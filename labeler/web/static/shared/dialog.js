@@ -32,7 +32,7 @@ export class Dialog {
       event.preventDefault(); // the back gesture of a phone
       this.close();
     });
-    (document.querySelector(".gradio-container") ?? document.body).append(this.#dialog);
+    document.body.append(this.#dialog);
   }
 
   get isOpen() {

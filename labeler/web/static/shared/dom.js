@@ -42,23 +42,6 @@ export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-/** Resolve once Gradio has put all of these ids into the page.
- *
- * @param {string[]} ids
- * @returns {Promise<void>} */
-export function whenPresent(ids) {
-  const present = () => ids.every((id) => document.getElementById(id));
-  return new Promise((resolve) => {
-    if (present()) return resolve();
-    const observer = new MutationObserver(() => {
-      if (!present()) return;
-      observer.disconnect();
-      resolve();
-    });
-    observer.observe(document.body, { childList: true, subtree: true });
-  });
-}
-
 /** A random id. (crypto.randomUUID exists on secure origins only.) */
 export function newId() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));

@@ -1,6 +1,6 @@
 // @ts-check
 // A classic script that runs before the first paint: light or dark, as the system says, and as it
-// changes. For pages without Gradio, which does the same for the rating page.
+// changes.
 
 (() => {
   const dark = matchMedia("(prefers-color-scheme: dark)");

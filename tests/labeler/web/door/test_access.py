@@ -20,11 +20,10 @@ from tests.support.web import WebServer, add_questions, open_test_store, serving
 
 TABLE = {
     "everybody": """
-        GET /login · POST /door/login · POST /door/accept · GET /page/* · GET /favicon.ico
+        GET /login · POST /door/login · POST /door/accept · GET /page/*
     """,
     "rater": """
-        GET / · GET /assets/* · GET /theme.css
-        GET /door/me · POST /door/logout · POST /door/password
+        GET / · GET /door/me · POST /door/logout · POST /door/password
         POST /rating/pairs · POST /rating/votes · POST /rating/undo · POST /rating/reasons
         GET /rating/state · GET /rating/history · GET /rating/changes · GET /rating/guidelines
         POST /rating/asks · GET /rating/asks/{id}
@@ -133,9 +132,7 @@ def filled(template: str) -> str:
 @pytest.fixture(scope="module")
 def routes(house: WebServer) -> set[tuple[str, str]]:
     assert house.app is not None
-    found = set(routes_of(house.app.routes))
-    assert len(found) > len(RULES)  # ours, and Gradio's
-    return found
+    return set(routes_of(house.app.routes))
 
 
 def test_the_table_is_the_one_that_is_written_here() -> None:
@@ -190,17 +187,6 @@ def _fits(answer: httpx.Response, rule: Rule | None, rank: int) -> bool:
     if rank == 0 and rule.is_page:
         return status == 303 and answer.headers["location"].startswith("login?to=")
     return status == (401 if rank == 0 else 403)
-
-
-def test_the_page_has_no_gradio_function_to_call(house: WebServer) -> None:
-    assert house.app is not None
-    (page,) = [app.blocks for route in house.app.routes if hasattr(app := _app_of(route), "blocks")]
-    assert page.fns == {}
-    assert page.config["dependencies"] == []
-
-
-def _app_of(route: Any) -> Any:
-    return getattr(route, "app", None)
 
 
 @pytest.mark.parametrize("person", PEOPLE)
