@@ -24,6 +24,7 @@ from labeler.web.metrics import metrics_routes
 from labeler.web.page_files import PageFiles
 from labeler.web.rating.asks import asks_routes
 from labeler.web.rating.changes import changes_routes
+from labeler.web.rating.desk import Desk
 from labeler.web.rating.page import page_routes
 from labeler.web.rating.routes import rating_routes
 
@@ -36,7 +37,7 @@ def create_app(settings: Settings, store: Store) -> FastAPI:
     files = PageFiles(made_modules())
     app.include_router(page_routes(files))
     app.include_router(door_routes(settings, store, files))
-    app.include_router(rating_routes(settings, store, rater_of))
+    app.include_router(rating_routes(settings, store, Desk(settings, store), rater_of))
     app.include_router(asks_routes(settings, store))
     app.include_router(changes_routes(settings, store))
     app.include_router(dashboard_routes(settings, store, files))

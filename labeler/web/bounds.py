@@ -10,8 +10,7 @@ from labeler.store.rating.next_pairs import ON_HAND
 from labeler.store.views.search import MAX_SEARCH_CHARS
 from labeler.web.labels.routes import MAX_REASON_CHARS
 from labeler.web.rating.asks import MAX_TEXT_CHARS
-from labeler.web.rating.render import MAX_LINE_CHARS
-from labeler.web.rating.routes import (
+from labeler.web.rating.bodies import (
     MAX_COMMENT_CHARS,
     MAX_LEASES,
     MAX_PAIRS,
@@ -19,6 +18,7 @@ from labeler.web.rating.routes import (
     MAX_SPARE,
     MAX_VOTES,
 )
+from labeler.web.rating.render import MAX_LINE_CHARS
 
 BOUNDS = {
     "MAX_COMMENT_CHARS": MAX_COMMENT_CHARS,

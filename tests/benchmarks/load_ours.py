@@ -27,7 +27,7 @@ from playwright.sync_api import Browser, BrowserContext
 from labeler.domain.states import RaterRole
 from labeler.store import Store, open_store
 from labeler.store.rating.next_pairs import ON_HAND
-from labeler.web.rating.routes import MAX_SPARE
+from labeler.web.rating.bodies import MAX_SPARE
 from tests.benchmarks.crowd import (
     LOST,
     Connection,

@@ -12,7 +12,8 @@ from labeler.store import Store
 from labeler.store.rating.asks import AskView
 from labeler.web.body import Body
 from labeler.web.door.person import RaterId
-from labeler.web.rating.routes import Id, on_screen
+from labeler.web.rating.bodies import Id
+from labeler.web.rating.routes import on_screen
 
 MAX_TEXT_CHARS = 8_000
 Text = Annotated[

@@ -9,8 +9,8 @@ from labeler.config.settings import Settings
 from labeler.domain.errors import BadInput, LivedpoError
 from labeler.domain.sides import SCREEN_CHOICES
 from labeler.store import Store
+from labeler.web.rating.bodies import VoteBody
 from labeler.web.rating.guidelines import guidelines_html
-from labeler.web.rating.routes import VoteBody
 from tests.support.people import client_of
 from tests.support.web import add_questions, serving, standing
 
