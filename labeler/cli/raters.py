@@ -106,6 +106,50 @@ def invite(settings: Settings, name: str) -> None:
     _print_link(settings, token)
 
 
+@raters.command("key", cls=SectionedCommand)
+@click.argument("name")
+@click.option(
+    "--for",
+    "purpose",
+    default="script",
+    show_default=True,
+    help="What the key is for, to know it by in the list of keys.",
+)
+@settings_options(*STORE)
+def key(settings: Settings, name: str, purpose: str) -> None:
+    """Print a new API key of an account.
+
+    A program that has it may do what the account may. It is shown this once.
+    """
+    store = existing_store(settings)
+    account = store.raters.find(name)
+    made = store.keys.make(account.id, purpose, now=time.time())
+    tell(f"An API key of '{account.name}', which is shown only now:")
+    tell(made)
+    tell(
+        "Whoever has it may do what the account may, until `livedpo raters revoke`, another "
+        "password or `livedpo raters disable` ends it."
+    )
+
+
+@raters.command("keys", cls=SectionedCommand)
+@settings_options(*STORE)
+def keys(settings: Settings) -> None:
+    """List the API keys that are good: number, account, purpose, since when."""
+    for made in existing_store(settings).keys.all():
+        since = time.strftime("%Y-%m-%d", time.localtime(made.created_at))
+        tell(f"{made.id:4}  {made.owner:20}  {made.name:20}  {since}")
+
+
+@raters.command("revoke", cls=SectionedCommand)
+@click.argument("number", type=int)
+@settings_options(*STORE)
+def revoke(settings: Settings, number: int) -> None:
+    """End an API key at once, by its number in `livedpo raters keys`."""
+    ended = existing_store(settings).keys.revoke(number, now=time.time())
+    tell(f"The key '{ended.name}' of '{ended.owner}' is revoked.")
+
+
 def _print_link(settings: Settings, token: str) -> None:
     """The token stands behind a #, which browsers send to nobody."""
     from labeler.store.people.accounts import INVITE_SECONDS

@@ -16,6 +16,7 @@ from labeler.store.learning.pruning import tidy
 from labeler.store.learning.updates import Updates
 from labeler.store.learning.versions import Versions
 from labeler.store.people.accounts import Accounts
+from labeler.store.people.keys import Keys
 from labeler.store.people.logins import Logins
 from labeler.store.processes import Processes
 from labeler.store.rating.asks import Asks
@@ -54,6 +55,7 @@ class Store:
         self.versions = Versions(database)
         self.raters = Accounts(database)
         self.logins = Logins(database)
+        self.keys = Keys(database)
         self.processes = Processes(database)
         self.judging = Judging(database)
         self.imported = Imported(database)

@@ -1,4 +1,4 @@
-"""The pages: rating, login, dashboard, labels. Their scripts are in `static/`. No torch in here."""
+"""The pages: rating, login, dashboard, labels; and the endpoints for programs. No torch in here."""
 
 import os
 

@@ -1,6 +1,8 @@
-"""The web app: the pages, their routes and files, and the guard in front."""
+"""The web app: the pages, their routes and files, the endpoints, and the guard in front."""
 
+import asyncio
 import logging
+from inspect import signature
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -10,8 +12,11 @@ from starlette.exceptions import HTTPException
 from labeler.config.settings import Settings
 from labeler.domain.errors import BadInput, LivedpoError
 from labeler.store import Store
+from labeler.web.api.calls import Calls
+from labeler.web.api.endpoints import Endpoints
+from labeler.web.api.mount import mount_api
 from labeler.web.bounds import bounds_module
-from labeler.web.dashboard.downloads import download_routes, formats_module
+from labeler.web.dashboard.downloads import Exporter, download_routes, formats_module
 from labeler.web.dashboard.people import people_routes
 from labeler.web.dashboard.routes import dashboard_routes
 from labeler.web.dashboard.trust import trust_routes
@@ -27,6 +32,7 @@ from labeler.web.rating.changes import changes_routes
 from labeler.web.rating.desk import Desk
 from labeler.web.rating.page import page_routes
 from labeler.web.rating.routes import rating_routes
+from labeler.web.said import sentence_of
 
 log = logging.getLogger(__name__)
 
@@ -35,15 +41,16 @@ def create_app(settings: Settings, store: Store) -> FastAPI:
     """The whole app, ready for a server."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     files = PageFiles(made_modules())
+    desk, exporter = Desk(settings, store), Exporter(settings)
     app.include_router(page_routes(files))
     app.include_router(door_routes(settings, store, files))
-    app.include_router(rating_routes(settings, store, Desk(settings, store), rater_of))
+    app.include_router(rating_routes(settings, store, desk, rater_of))
     app.include_router(asks_routes(settings, store))
     app.include_router(changes_routes(settings, store))
     app.include_router(dashboard_routes(settings, store, files))
     app.include_router(labelled_routes(settings, store, files))
     app.include_router(people_routes(store))
-    app.include_router(download_routes(settings))
+    app.include_router(download_routes(exporter))
     app.include_router(trust_routes(settings, store))
     app.include_router(metrics_routes(settings, store))
     app.include_router(files.routes())
@@ -51,7 +58,10 @@ def create_app(settings: Settings, store: Store) -> FastAPI:
     app.add_exception_handler(HTTPException, _refuse)
     app.add_exception_handler(RequestValidationError, _explain_body)
     app.add_exception_handler(Exception, _apologise)
+    endpoints = Endpoints(desk, exporter).all
+    app.add_middleware(Calls, takes=[len(signature(one).parameters) - 1 for one in endpoints])
     app.add_middleware(Guard, settings=settings, store=store, files=files)
+    asyncio.run(mount_api(app, endpoints))
     return app
 
 
@@ -72,9 +82,7 @@ async def _refuse(_request: Request, error: Exception) -> JSONResponse:
 
 async def _explain_body(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"] if part != "body") or "the body"
-    return _sentence(f"The request is invalid: {where}: {first['msg']}.", 422)
+    return _sentence(sentence_of(error.errors()), 422)
 
 
 async def _apologise(request: Request, error: Exception) -> JSONResponse:

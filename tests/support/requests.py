@@ -78,6 +78,7 @@ GOOD_BODIES: Mapping[str, Mapping[str, Any]] = {
     "/people/{id}/enable": {},
     "/people/{id}/invite": {},
     "/people/{id}/role": {"role": "rater"},
+    "/gradio_api/queue/join": {"data": [], "fn_index": 3, "session_hash": "s"},
 }
 QUERIES = (
     *("range", "offset", "search", "source", "choice", "state", "purpose", "rater", "version"),

@@ -18,6 +18,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from labeler.domain.errors import BadInput
 from labeler.domain.states import RaterRole
+from labeler.store.api_key import ApiKey
 from labeler.store.database import Database
 from labeler.store.rating.queue import end_leases_of
 from labeler.store.tables import Login, Rater
@@ -170,9 +171,10 @@ def person_named(session: Session, name: str) -> Rater | None:
 
 
 def end_logins(session: Session, rater_id: int, *, now: float) -> None:
-    """Log an account out everywhere."""
-    running = (col(Login.rater_id) == rater_id) & col(Login.ended_at).is_(None)
-    session.exec(sa.update(Login).where(running).values(ended_at=now))
+    """Log an account out everywhere, its programs too."""
+    for table in (Login, ApiKey):
+        running = (col(table.rater_id) == rater_id) & col(table.ended_at).is_(None)
+        session.exec(sa.update(table).where(running).values(ended_at=now))
 
 
 def new_token() -> str:

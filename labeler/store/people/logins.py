@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from sqlmodel import Session, col, delete, func, select, update
 
 from labeler.domain.states import RaterRole
+from labeler.store.api_key import ApiKey
 from labeler.store.database import Database
 from labeler.store.people.accounts import end_logins, hashed, new_token, person_named, plain
 from labeler.store.tables import FailedLogin, Login, Rater
@@ -171,9 +172,10 @@ class Logins:
             _end(session, token, now)
 
     def end_all(self) -> None:
-        """Nobody is logged in any more, and no invite is open."""
+        """Nobody is logged in any more, no key opens anything, and no invite is open."""
         with self._database.write() as session:
             session.execute(delete(Login))
+            session.execute(delete(ApiKey))
             session.execute(update(Rater).values(invite=None, invite_expires_at=None))
 
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Annotated, BinaryIO, Literal
 
 from fastapi import APIRouter
-from fastapi import Path as PathParameter
 from fastapi.responses import StreamingResponse
+from pydantic import Field
 
 from labeler.config.load import PREFIX
 from labeler.config.settings import Settings
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 PATIENCE_SECONDS = 600
 CHUNK_BYTES = 256 * 1024
 
-Format = Annotated[str, PathParameter(pattern=f"^({'|'.join(FORMATS)})$")]
+Format = Annotated[str, Field(pattern=f"^({'|'.join(FORMATS)})$")]
 Labels = Literal["human", "judge", "all"]
 
 
@@ -40,19 +40,30 @@ def formats_module() -> str:
     return f"export const FORMATS = {offered};\n"
 
 
-def download_routes(settings: Settings) -> APIRouter:
-    """The routes. One export is made at a time."""
+class Exporter:
+    """Makes exports, one at a time."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._turn = threading.Lock()
+
+    def make(self, format_name: str, labels: str) -> tuple[BinaryIO, int]:
+        """The export as an open file without a name, and its bytes. Raises LivedpoError."""
+        if not self._turn.acquire(blocking=False):
+            raise BadInput("Another export is running. Try again in a moment.")
+        try:
+            return _exported(self._settings, format_name, labels)
+        finally:
+            self._turn.release()
+
+
+def download_routes(exporter: Exporter) -> APIRouter:
+    """The routes."""
     routes = APIRouter()
-    turn = threading.Lock()
 
     @routes.get("/export/{format}")
     def download(format: Format, labels: Labels = "all") -> StreamingResponse:
-        if not turn.acquire(blocking=False):
-            raise BadInput("Another export is running. Try again in a moment.")
-        try:
-            file, size = _exported(settings, format, labels)
-        finally:
-            turn.release()
+        file, size = exporter.make(format, labels)
         name = f"livedpo-{format}-{labels}{FORMATS[format].ending}"
         headers = {
             "content-disposition": f'attachment; filename="{name}"',
@@ -66,7 +77,6 @@ def download_routes(settings: Settings) -> APIRouter:
 
 
 def _exported(settings: Settings, format_name: str, labels: str) -> tuple[BinaryIO, int]:
-    """The export as an open file without a name, and its bytes. Raises LivedpoError."""
     with tempfile.TemporaryDirectory(dir=settings.data_dir, prefix=".export-") as folder:
         out = Path(folder) / f"labels{FORMATS[format_name].ending}"
         command = [sys.executable, "-m", "labeler.cli.main", "export", str(out)]

@@ -29,7 +29,8 @@ class Rule:
     """Who may ask for a path: from the role `least` on (None: everybody). `is_page`: a document.
 
     Who may not is sent to the login from a page, and gets a sentence as JSON elsewhere.
-    `by_token`: so may a program that has the token of the settings.
+    `by_token`: so may a program that has the token of the settings. `by_key`: so may one with an
+    API key, as its account may.
     """
 
     method: str
@@ -37,6 +38,7 @@ class Rule:
     least: RaterRole | None
     is_page: bool = False
     by_token: bool = False
+    by_key: bool = False
 
     def fits(self, path: str) -> bool:
         """Whether a path is of this rule."""
@@ -84,7 +86,12 @@ RULES = (
     Rule("POST", "/people/{id}/enable", ADMIN),
     Rule("POST", "/people/{id}/invite", ADMIN),
     Rule("POST", "/people/{id}/role", ADMIN),
-    Rule("GET", "/export/{format}", ADMIN),
+    Rule("GET", "/export/{format}", ADMIN, by_key=True),
+    # The endpoints for programs: what each may do is for its handler to say.
+    Rule("GET", "/config", RATER, by_key=True),
+    Rule("GET", "/gradio_api/info", RATER, by_key=True),
+    Rule("POST", "/gradio_api/queue/join", RATER, by_key=True),
+    Rule("GET", "/gradio_api/queue/data", RATER, by_key=True),
 )
 
 

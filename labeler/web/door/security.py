@@ -26,7 +26,7 @@ from labeler.store import Store
 from labeler.web.door.access import MIN_ROLE, Rule, may, rules_of
 from labeler.web.door.answer import Answer
 from labeler.web.door.person import Person
-from labeler.web.door.sessions import Sessions
+from labeler.web.door.sessions import Sessions, key_of
 from labeler.web.page_files import PageFiles
 
 MAX_BODY_BYTES = 256 * 1024
@@ -38,6 +38,7 @@ UNTOLD_PROXY = (
     "This request came through a proxy the service does not know of, and there are no accounts. "
     "Create accounts with `livedpo raters add`, and start `livedpo serve` with --public-url."
 )
+VOID_KEY = "This API key is not valid, or not any more."
 SOMEONE_ELSE = "Someone else has logged in with this browser since. Reload the page."
 
 _REFUSED = """<!doctype html>
@@ -134,11 +135,13 @@ class Guard:
         if rule.least is None or (rule.by_token and self._has_token(headers)):
             return None, None
         self._lookups = self._lookups or anyio.CapacityLimiter(MAX_LOOKUPS)
-        look = partial(self._sessions.person, headers)
+        look = partial(self._sessions.person, headers, by_key=rule.by_key)
         try:
             person = await anyio.to_thread.run_sync(look, limiter=self._lookups)
         except LivedpoError as error:
             return None, _no(503, str(error))
+        if person is None and rule.by_key and key_of(headers) is not None:
+            return None, _no(401, VOID_KEY)
         if person is None:
             proxied = self._sessions.is_proxied(headers)
             if rule.is_page:

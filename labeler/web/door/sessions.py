@@ -59,8 +59,14 @@ class Sessions:
         """How long a login lasts."""
         return self._seconds
 
-    def person(self, headers: Headers) -> Person | None:
-        """Who asks; None if nobody is logged in. Reads the database."""
+    def person(self, headers: Headers, *, by_key: bool = False) -> Person | None:
+        """Who asks; None if nobody is logged in. Reads the database.
+
+        `by_key`: an API key says it as well; one that is not valid is nobody's.
+        """
+        if by_key and (key := key_of(headers)) is not None:
+            owner = self._store.keys.owner(key)
+            return Person(owner.rater_id, owner.name, owner.role) if owner else None
         token = self.token_of(headers)
         owner = self._store.logins.person_of_token(token, now=time.time()) if token else None
         if owner is not None:
@@ -119,6 +125,12 @@ class Sessions:
             samesite="strict",
             secure=self._secure,
         )
+
+
+def key_of(headers: Headers) -> str | None:
+    """The API key that a request has, as `Authorization: Bearer KEY`; None if it has none."""
+    kind, _, key = headers.get("authorization", "").partition(" ")
+    return key.strip() if kind.lower() == "bearer" else None
 
 
 def _subscriber(address: str) -> str:

@@ -1,5 +1,6 @@
 """`livedpo raters`, in this process: its words, and what they do to the accounts."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from click.testing import CliRunner, Result
 
 from labeler.cli.main import cli
 from labeler.domain.errors import BadInput
+from labeler.domain.states import RaterRole
 from labeler.store import Store, open_store
 from tests.support.people import accept
 
@@ -70,12 +72,28 @@ def test_accounts_are_listed_disabled_enabled_and_invited_again(
     assert "ran out" not in raters(tmp_path, "list").output
 
 
+def test_a_key_is_printed_once_listed_and_revoked(store: Store, tmp_path: Path) -> None:
+    store.raters.invite("Ann", RaterRole.RATER, now=1.0)
+    (key,) = re.findall(r"^livedpo_\S+$", raters(tmp_path, "key", "ann").output, re.MULTILINE)
+    owner = store.keys.owner(key)
+    assert owner is not None
+    assert owner.name == "Ann"
+    listed = raters(tmp_path, "keys").output
+    assert listed.split()[1:3] == ["Ann", "script"]
+    assert key not in listed
+    assert "revoked" in raters(tmp_path, "revoke", listed.split()[0]).output
+    assert store.keys.owner(key) is None
+    assert raters(tmp_path, "keys").output == ""
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
         (("add", "Boss"), "already an account 'Boss'"),
         (("add", "starter"), "reserved for the service"),
         (("disable", "Nobody"), "no account 'Nobody'"),
+        (("key", "Nobody"), "no account 'Nobody'"),
+        (("revoke", "7"), "no API key 7"),
         (("disable", "Boss"), "last admin"),
     ],
 )

@@ -87,7 +87,11 @@ FILLED = """
 INSERT INTO filled_pair (id, update_id, prompt_id, version_id, first, second, target, weight)
     VALUES (1, 1, 1, 0, 'Long.', 'Short.', 0.75, 0.5);
 """
-REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008"]
+IMPORTED = """
+INSERT INTO imported_pair (id, file, digest, messages, first, second, target, tie, weight,
+    created_at) VALUES (1, 'f.jsonl', 'd', '[]', 'Long.', 'Short.', 0.75, 0.0, 1.0, 1);
+"""
+REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009"]
 RENAMED = {("ask", "most_tokens"): "max_tokens"}
 # No inspector can see an index on an expression, and two of them say so.
 BLIND = pytest.mark.filterwarnings(
@@ -134,6 +138,7 @@ def make_database(url: str, revision: str) -> dict[str, list[tuple[object, ...]]
         later["0004"] = f"{later['0003']};{ACCOUNTS}"
         later["0005"] = later["0006"] = later["0004"].replace("most_tokens", "max_tokens")
         later["0007"] = later["0008"] = f"{later['0006']};{FILLED}"
+        later["0009"] = f"{later['0008']};{IMPORTED}"
         for statement in (part for part in (ROWS + later[revision]).split(";") if part.strip()):
             connection.exec_driver_sql(statement)
         assert connection.exec_driver_sql("PRAGMA foreign_key_check").all() == []

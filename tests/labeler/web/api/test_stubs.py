@@ -6,7 +6,7 @@ from pathlib import Path
 import gradio as gr
 import pytest
 
-from labeler.web.rating.stubs import without_stubs
+from labeler.web.api.stubs import without_stubs
 
 COMPONENT = """
 import gradio

@@ -1,0 +1,1 @@
+"""The endpoints for programs: what raters do, for `gradio_client`."""
