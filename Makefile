@@ -14,7 +14,7 @@ PROCESSES := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 PARALLEL := -n $(PROCESSES) --maxprocesses 5 --dist loadfile --no-loadscope-reorder
 
 .PHONY: serve test check lint format starter bench bench-update bench-sampling bench-loop bench-real bench-gpu bench-gate \
-	bench-judge bench-learned bench-asking bench-steps bench-load simulate evidence follow soak soak-store soak-outbox fuzz faults browser newest audit lock licences clean
+	bench-judge bench-learned bench-asking bench-steps bench-load bench-ranks simulate evidence follow soak soak-store soak-outbox fuzz faults browser newest audit lock licences clean
 
 # `make serve POLICY=smollm2` starts a real model. A named policy gets a data dir of its own.
 serve: .venv/.serve $(if $(filter smollm2,$(POLICY)),.venv/.smollm2)
@@ -87,6 +87,10 @@ bench-steps: .venv/.test .venv/.smollm2
 # Fifty raters at once; with --peer-env FOLDER beside Label Studio, installed there. 10 minutes a run.
 bench-load: .venv/.test browser
 	$(BIN)/python -m tests.benchmarks.load $(ARGS)
+
+# An update by two processes of one thread beside one process of two, in a model of 0.5 billion.
+bench-ranks: .venv/.test
+	$(BIN)/python -m tests.benchmarks.ranks $(ARGS)
 
 # Waiting, staleness and pairs in vain at 10 to 100,000 people; ARGS=--check beside the real loop.
 simulate: .venv/.test

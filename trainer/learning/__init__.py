@@ -1,1 +1,1 @@
-"""The DPO update: losses, objective, steps. No database, no files."""
+"""The DPO update: losses, objective, steps. No database; files only between processes."""

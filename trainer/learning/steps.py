@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from trainer.fast.layout import TokenPair
+from trainer.learning.team import ALONE, Team
 from trainer.policy.logps import response_logps
 from trainer.policy.policy import CANDIDATE, Policy
 
@@ -54,11 +55,16 @@ class MeasuredSteps:
         *,
         kl: float,
         go_on: Callable[[], None] | None = None,
+        team: Team = ALONE,
     ) -> None:
-        """`go_on` is called before each measurement of a pair, and may raise to end it all."""
+        """`go_on` is called before each measurement of a pair, and may raise to end it all.
+
+        Each of the `team` measures a share of the probe, and all come to the same distance.
+        """
         self._policy = policy
         self._optimizer = optimizer
-        self._probe = list(probe)
+        self._team = team
+        self._probe = [probe[place] for place in team.share([sum(map(len, p)) for p in probe])]
         self._goal = math.sqrt(2 * kl)
         self._go_on = go_on
         self._weights = policy.parameters(CANDIDATE)
@@ -67,13 +73,13 @@ class MeasuredSteps:
 
     def step(self, *, left: int) -> float:
         """One step of its share of what is left to go; the rate that it came to."""
-        goal = max(0.0, self._goal - _distance(self._start, self._now)) / left
+        goal = max(0.0, self._goal - self._distance(self._start, self._now)) / left
         before = [weight.detach().clone() for weight in self._weights]
         self._optimizer.step()
         near = NEAR_ENOUGH if left == 1 else NEARLY
         for _ in range(TRIES):
             logps = self._logps()
-            factor = self._factor(goal, _distance(self._now, logps))
+            factor = self._factor(goal, self._distance(self._now, logps))
             if 1 / near <= factor <= near:
                 break
             self._scale(before, factor)
@@ -99,17 +105,20 @@ class MeasuredSteps:
 
     def _logps(self) -> Tensor:
         with torch.no_grad(), self._policy.adapter(CANDIDATE):
-            return torch.cat([self._logps_of(pair) for pair in self._probe])
+            found = [self._logps_of(pair) for pair in self._probe]
+        return torch.cat(found) if found else torch.zeros(0)
 
     def _logps_of(self, pair: TokenPair) -> Tensor:
         if self._go_on is not None:
             self._go_on()
         return response_logps(self._policy, [pair])
 
-
-def _distance(old: Tensor, new: Tensor) -> float:
-    """sqrt(2 KL) between two policies, from log-probabilities (T,) of the same tokens."""
-    return math.sqrt(value) if (value := (new - old).square().mean().item()) >= 0 else math.nan
+    def _distance(self, old: Tensor, new: Tensor) -> float:
+        """sqrt(2 KL) between two policies, from log-probabilities (T,) of the same tokens."""
+        squares = (new - old).cpu().double().square()
+        sums = torch.tensor([squares.sum(), len(squares)], dtype=torch.float64)
+        total, tokens = self._team.summed(sums).tolist()
+        return math.sqrt(total / tokens) if total >= 0 else math.nan
 
 
 def _rate(optimizer: torch.optim.Optimizer) -> float:

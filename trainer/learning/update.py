@@ -4,13 +4,13 @@
 something else (a sign of life, a few fresh pairs) before it goes on. A step's pairs are computed in
 micro-batches of so many tokens that they fit into memory; their gradients add up to exactly that of
 the whole batch: the mean of its weighted losses, a weight being relative to the mean weight of all
-labels of the update.
+labels of the update. A team of processes (`trainer.learning.team`) shares the pairs of each step.
 """
 
 import logging
 import math
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,6 +25,7 @@ from trainer.fast.layout import TokenPair
 from trainer.fast.memory import fits_at_once, is_out_of_memory, row_tokens, training_tokens
 from trainer.learning.objective import Objective, PairLogps
 from trainer.learning.steps import FIRST_RATE, PROBE_PAIRS, GivenRate, MeasuredSteps
+from trainer.learning.team import ALONE, Team
 from trainer.policy.logps import logps_under, pair_logps, parts_of
 from trainer.policy.policy import CANDIDATE, LIVE, Policy
 
@@ -94,14 +95,16 @@ def train(
     probe: Sequence[TokenPair] = (),
     filled: Sequence[TrainingLabel] = (),
     go_on: Callable[[], None] | None = None,
-) -> Iterator[Step]:
+    team: Team = ALONE,
+) -> Generator[Step, None, None]:
     """Train the candidate, from the live adapter on, over `passes` shuffles of the labels.
 
     AdamW starts afresh; how large its steps are is told in `trainer.learning.steps`, which measures
     them on the pairs of the `probe` as far as it goes. Pairs that nobody rated, `filled`, are
     shuffled in among the labels, so they make steps of their own: dealt out to the steps of the
     labels they taught the starter half as much. The `seed` orders the labels. `go_on` is
-    called between passes, and may raise to end it all. Raises LivedpoError if a label
+    called between passes, and may raise to end it all. Everyone in the `team` calls this with the
+    same arguments and gets the same steps and the same candidate. Raises LivedpoError if a label
     cannot be trained on, or if not even a single pair fits into memory.
     """
     labels = [*labels, *filled]
@@ -109,12 +112,12 @@ def train(
     batches = _batches(len(labels), settings, seed)
     policy.copy_adapter(LIVE, CANDIDATE)
     weights = policy.parameters(CANDIDATE)
-    examples = _examples(policy, labels, settings)
+    examples = _examples(policy, labels, settings, team)
     # At random, for replies that are sampled together come in the order of their length.
     some = random.Random(seed).sample(list(probe), min(len(probe), PROBE_PAIRS))
-    steps = _steps(policy, weights, [*some, *examples.pairs], settings, go_on)
+    steps = _steps(policy, weights, [*some, *examples.pairs], settings, go_on, team)
     mean_weight = sum(label.weight for label in labels) / len(labels)
-    micro = _MicroBatches(policy, settings, mean_weight, go_on)
+    micro = _MicroBatches(policy, settings, mean_weight, go_on, team)
     for done, places in enumerate(batches, start=1):
         outcome = micro.accumulate(examples[places])
         norm = torch.nn.utils.clip_grad_norm_(weights, settings.max_grad_norm).item()
@@ -137,6 +140,7 @@ def _steps(
     probe: Sequence[TokenPair],
     settings: Training,
     go_on: Callable[[], None] | None,
+    team: Team,
 ) -> GivenRate | MeasuredSteps:
     """AdamW, afresh, at the rate that is set or in steps of measured size."""
     rate = settings.learning_rate
@@ -144,7 +148,7 @@ def _steps(
     if rate is not None:
         return GivenRate(optimizer)
     some = probe[:PROBE_PAIRS]
-    return MeasuredSteps(policy, optimizer, some, kl=settings.update_kl, go_on=go_on)
+    return MeasuredSteps(policy, optimizer, some, kl=settings.update_kl, go_on=go_on, team=team)
 
 
 def decayed(settings: Training, used: int) -> Training:
@@ -229,7 +233,9 @@ def _batches(labels: int, settings: Training, seed: int) -> list[list[int]]:
     ]
 
 
-def _examples(policy: Policy, labels: Sequence[TrainingLabel], settings: Training) -> Examples:
+def _examples(
+    policy: Policy, labels: Sequence[TrainingLabel], settings: Training, team: Team = ALONE
+) -> Examples:
     """The labels with the reference log-probabilities that the settings ask for.
 
     Those of labels from another temperature are computed anew.
@@ -239,13 +245,27 @@ def _examples(policy: Policy, labels: Sequence[TrainingLabel], settings: Trainin
     if not settings.loss.traits.needs_reference:
         return examples
     if settings.reference == "previous":
-        with torch.no_grad(), policy.adapter(LIVE):
-            return Examples(labels, pair_logps(policy, examples.pairs))
+        return Examples(labels, _shared_logps(policy, LIVE, examples.pairs, team))
     others = [n for n, label in enumerate(labels) if label.temperature != policy.temperature]
     if others:
-        logps = logps_under(policy, None, examples[others].pairs)
-        examples.reference[others] = logps.to(policy.device)
+        logps = _shared_logps(policy, None, examples[others].pairs, team)
+        examples.reference[others] = logps
     return examples
+
+
+def _shared_logps(
+    policy: Policy, adapter: str | None, pairs: Sequence[TokenPair], team: Team
+) -> Tensor:
+    """As `logps_under`, on the policy's device, with everyone in the team computing some."""
+    logps_B2 = torch.zeros(len(pairs), 2)
+    mine = team.share(list(map(_size, pairs)))
+    logps_B2[mine] = logps_under(policy, adapter, [pairs[place] for place in mine])
+    return team.summed(logps_B2).to(policy.device)
+
+
+def _size(pair: TokenPair) -> int:
+    """Tokens of a pair."""
+    return sum(map(len, pair))
 
 
 class _MicroBatches:
@@ -257,22 +277,33 @@ class _MicroBatches:
         settings: Training,
         mean_weight: float,
         go_on: Callable[[], None] | None,
+        team: Team,
     ) -> None:
         self._policy = policy
         self._go_on = go_on
+        self._team = team
         self._mean_weight = max(mean_weight, torch.finfo(torch.float32).tiny)
         self._objective = Objective(settings)
         self._base = policy.model.get_base_model()
         self._tokens = settings.micro_tokens or training_tokens(self._base)
 
     def accumulate(self, examples: Examples) -> _Outcome:
-        """Add up the gradients of a batch, in smaller parts if memory runs out."""
-        longest = max(sum(map(len, pair)) for pair in examples.pairs)
+        """Add up the gradients of a batch, each of the team those of its share."""
+        mine = examples[self._team.share(list(map(_size, examples.pairs)))]
+        total = self._mean_weight * len(examples.labels)
+        loss, right = self._share(mine, total) if mine.labels else (0.0, 0.0)
+        weights = self._policy.parameters(CANDIDATE)
+        loss, right = self._team.sum_gradients(weights, [loss, right])
+        return _Outcome(loss, right / len(examples.labels))
+
+    def _share(self, examples: Examples, total_weight: float) -> tuple[float, float]:
+        """Loss and right ones of this process's pairs, in smaller parts if memory runs out."""
+        longest = max(map(_size, examples.pairs))
         if not (self._policy.computes_twice or fits_at_once(self._base, longest)):
             self._compute_twice(f"{longest} tokens at once would not fit into the memory")
         while True:
             parts = parts_of(examples.pairs, self._tokens)
-            outcome = self._try(examples, parts)
+            outcome = self._try(examples, parts, total_weight)
             if outcome is not None:
                 return outcome
             if all(len(part) == 1 for part in parts):
@@ -293,23 +324,24 @@ class _MicroBatches:
         log.warning("Training computes each layer twice, which is slower: %s.", reason)
         return True
 
-    def _try(self, examples: Examples, parts: Sequence[Sequence[int]]) -> _Outcome | None:
+    def _try(
+        self, examples: Examples, parts: Sequence[Sequence[int]], total_weight: float
+    ) -> tuple[float, float] | None:
         """One attempt; None, with no gradient left behind, if memory ran out."""
-        total = self._mean_weight * len(examples.labels)
         loss = right = 0.0
         try:
             with torch.enable_grad(), self._policy.adapter(CANDIDATE, trains=True):
                 for part in parts:
                     if self._go_on is not None:
                         self._go_on()
-                    some, several = self._backward(examples[part], total)
+                    some, several = self._backward(examples[part], total_weight)
                     loss += some
                     right += several
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
         else:
-            return _Outcome(loss, right / len(examples.labels))
+            return loss, right
         for weight in self._policy.parameters(CANDIDATE):
             weight.grad = None
         return None

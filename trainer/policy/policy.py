@@ -79,6 +79,11 @@ class Policy:
         self.packs: bool | None = None  # whether it computes packed rows; None: not tried yet
         self.pads: bool | None = None  # whether it computes rows padded on the left, likewise
 
+    def multiply_in(self, products: torch.dtype) -> None:
+        """From now on multiply in this dtype when an adapter trains."""
+        make_lean(self.model, products)
+        self.products = products
+
     @property
     def device(self) -> torch.device:
         """Where the model computes."""

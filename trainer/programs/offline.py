@@ -14,8 +14,9 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -39,6 +40,7 @@ from labeler.store import Store, open_store
 from trainer.fast.layout import TokenPair
 from trainer.gate.examine import Candidate, Examiner
 from trainer.judge.load import load_judge
+from trainer.learning.ranks.launch import JOBS, refuse_missing_launcher, train_apart
 from trainer.learning.update import Step, train
 from trainer.policy.chat import Refused
 from trainer.policy.logps import logps_under
@@ -72,6 +74,7 @@ class Offline:
     def start(self) -> Version:
         """Register the base, take up the live version, and return it."""
         refuse_small_context(self._settings, self._policy)
+        refuse_missing_launcher(self._settings)
         self._store.versions.adopt_base(
             base=self._policy.name, fingerprint=self._policy.fingerprint, now=time.time()
         )
@@ -181,15 +184,27 @@ class Offline:
         stop: threading.Event,
     ) -> list[Step]:
         steps = []
-        with tqdm(desc="training", unit="step", disable=_quiet()) as bar:
-            for step in train(self._policy, labels, training, seed=seed, probe=probe):
-                if stop.is_set():
-                    raise LivedpoError("Stopped before the end; nothing was written.")
+        settings = self._settings
+        if settings.nproc:
+            jobs = settings.data_dir / JOBS
+            how = partial(train_apart, settings=settings, jobs=jobs, go_on=partial(_go_on, stop))
+        else:
+            how = partial(train, go_on=partial(_go_on, stop))
+        learning = how(self._policy, labels, training, seed=seed, probe=probe)
+        with closing(learning), tqdm(desc="training", unit="step", disable=_quiet()) as bar:
+            for step in learning:
+                _go_on(stop)
                 steps.append(step)
                 bar.total = step.total
                 bar.set_postfix(loss=f"{step.loss:.3f}", right=f"{step.accuracy:.0%}")
                 bar.update()
         return steps
+
+
+def _go_on(stop: threading.Event) -> None:
+    """Raise LivedpoError if told to stop."""
+    if stop.is_set():
+        raise LivedpoError("Stopped before the end; nothing was written.")
 
 
 def as_many_updates(settings: Settings, labels: int) -> Training:

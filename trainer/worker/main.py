@@ -30,6 +30,7 @@ from trainer.gate.examine import Examiner
 from trainer.judge.features import Features
 from trainer.judge.learned import LearnedJudge
 from trainer.judge.load import load_judge
+from trainer.learning.ranks.launch import refuse_missing_launcher
 from trainer.policy.adapters import remove_unfinished
 from trainer.policy.policy import Policy
 from trainer.policy.turn_end import NO_END
@@ -78,6 +79,7 @@ def make_worker(
     """
     store.versions.adopt_base(base=policy.name, fingerprint=policy.fingerprint, now=clock())
     refuse_small_context(settings, policy)
+    refuse_missing_launcher(settings)
     settings, drawing = as_recommended(settings, policy.shipped_generation_config)
     store.versions.note_drawing(drawing)
     policy.temperature = settings.temperature

@@ -2,9 +2,9 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from labeler.config.parts.part import Mark, Part
@@ -77,3 +77,23 @@ class Model(Part):
         ge=0,
         description="Torch threads of the worker; 0: one a core, but for a small policy one less.",
     )
+    nproc: int = Field(
+        0,
+        ge=0,
+        le=1024,
+        description="Processes that share the pairs of an update (torchrun starts them), with the "
+        "worker's threads or one GPU each; 0: the worker learns by itself.",
+    )
+    launcher: str | None = Field(
+        None,
+        min_length=1,
+        description="What starts them in place of torchrun on this machine: a command that is "
+        "given --nproc-per-node, as in: srun torchrun --nnodes 2 --rdzv-endpoint node1:29500.",
+    )
+
+    @model_validator(mode="after")
+    def _a_launcher_is_told_how_many(self) -> Self:
+        """Refuse a launcher that would start nothing."""
+        if self.launcher is not None and not self.nproc:
+            raise ValueError("--launcher needs --nproc, the number of processes on each node.")
+        return self

@@ -111,6 +111,8 @@ CHANGED: dict[str, Any] = {
     "dtype": "bfloat16",
     "sampling_dtype": "float32",
     "threads": 2,
+    "nproc": 4,
+    "launcher": "srun torchrun --nnodes 2",
     "keep_versions": 6,
 }
 EMPTY = {"bool": "false", "int": "0", "float": "0", "str": "", "Path": ""}

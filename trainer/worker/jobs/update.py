@@ -8,7 +8,7 @@ crash say, is removed like those of old versions.
 import contextlib
 import logging
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
 
 from labeler.config.parts.training import Training
@@ -19,6 +19,7 @@ from labeler.store.records import Claim, ClaimLostError, NewVersion
 from labeler.store.views.trust import Weights
 from trainer.fast.layout import TokenPair
 from trainer.gate.examine import Candidate, Examiner
+from trainer.learning.ranks.launch import JOBS, train_apart
 from trainer.learning.update import Step, decayed, made_up, slowed, train, weighted
 from trainer.policy.adapters import read_adapter, remove_folders, remove_leftovers
 from trainer.sampling.sampler import Version
@@ -176,23 +177,51 @@ class UpdateJob:
 
     def _steps(self, claim: Claim, training: Training, filled: Filled) -> Iterator[Step]:
         """Train; between the steps people get what they wait for. Ends early if told to stop."""
-        seed = batch_seed(self._place.settings.seed, claim.update_id)
-        learning = train(
-            self._place.policy,
+        step: Step | None = None
+        apart = self._place.settings.nproc > 0
+
+        def go_on() -> None:
+            if apart:  # this process is free meanwhile
+                self._pause(claim, UpdateState.TRAINING, step)
+            else:
+                self._place.go_on()
+
+        with contextlib.closing(self._learning(claim, training, filled, go_on)) as learning:
+            while True:
+                with self._place.stopwatch.timing("training"):
+                    step = next(learning, None)
+                if step is None or self._stop.is_set():
+                    return
+                self._pause(claim, UpdateState.TRAINING, step)
+                yield step
+
+    def _learning(
+        self, claim: Claim, training: Training, filled: Filled, go_on: Callable[[], None]
+    ) -> Generator[Step, None, None]:
+        """The optimiser steps, taken here or by processes of their own."""
+        settings, policy = self._place.settings, self._place.policy
+        seed, probe = batch_seed(settings.seed, claim.update_id), self._probe(claim)
+        if settings.nproc:
+            return train_apart(
+                policy,
+                filled.votes,
+                training,
+                settings=settings,
+                jobs=settings.data_dir / JOBS,
+                seed=seed,
+                probe=probe,
+                filled=filled.labels,
+                go_on=go_on,
+            )
+        return train(
+            policy,
             filled.votes,
             training,
             seed=seed,
-            probe=self._probe(claim),
+            probe=probe,
             filled=filled.labels,
-            go_on=self._place.go_on,
+            go_on=go_on,
         )
-        while True:
-            with self._place.stopwatch.timing("training"):
-                step = next(learning, None)
-            if step is None or self._stop.is_set():
-                return
-            self._pause(claim, UpdateState.TRAINING, step)
-            yield step
 
     def _probe(self, claim: Claim) -> list[TokenPair]:
         """What steps are measured on: pairs of the live version that the update does not train on.
