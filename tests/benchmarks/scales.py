@@ -209,9 +209,9 @@ class RealLoop:
         )
 
 
-def check(seconds: float) -> None:
+def check(seconds: float, sizes: Sequence[int]) -> None:
     """Print the real loop beside the simulated one, of the same rates."""
-    for people in CHECKED:
+    for people in sizes:
         with tempfile.TemporaryDirectory() as folder:
             loop = RealLoop(people, Path(folder))
             real, rates = loop.run(seconds)
@@ -241,9 +241,10 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--seconds", type=float, default=150.0)
+    parser.add_argument("--people", type=int, nargs="+", default=CHECKED)
     asked = parser.parse_args()
     torch.set_num_threads(1)
     if asked.check:
-        check(asked.seconds)
+        check(asked.seconds, asked.people)
     else:
         scales(list(SCALES))
