@@ -6,6 +6,7 @@ package never imports the trainer.
 
 from __future__ import annotations
 
+from labeler.cli.hiding import hide_passwords
 from labeler.roles.interrupt import (
     INTERRUPTED,
     hold_back,
@@ -15,6 +16,7 @@ from labeler.roles.interrupt import (
 
 if __name__ == "__main__":
     leave_at_once()
+    hide_passwords()
 
 import json
 import os

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from labeler.store import Store
 
 ALL = tuple(FIELDS)
-STORE = ("data_dir", "database")
+STORE = ("data_dir", "database", "database_file")
 
 
 class SectionedCommand(click.Command):

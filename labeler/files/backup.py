@@ -27,6 +27,7 @@ from tqdm import tqdm
 
 from labeler.config.settings import Settings
 from labeler.domain.adapter_folder import DamagedCheckpointError, verify
+from labeler.domain.database_url import without_password
 from labeler.domain.errors import BadInput, LivedpoError
 from labeler.files.kept_settings import SETTINGS
 from labeler.store import Store, objection_to, open_store
@@ -127,7 +128,8 @@ def _prepared(
     Raises LivedpoError if the database is damaged.
     """
     if (objection := objection_to(_url(database.parent))) is not None:
-        raise LivedpoError(f"The database {settings.database_url} cannot be kept: {objection}.")
+        shown = without_password(settings.database_url)
+        raise LivedpoError(f"The database {shown} cannot be kept: {objection}.")
     with closing(open_store(_url(database.parent), create=False)) as copy:
         copy.logins.end_all()
         if not every_version:

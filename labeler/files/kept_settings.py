@@ -10,7 +10,7 @@ from labeler.config.settings import FIELDS, Settings
 from labeler.domain.errors import LivedpoError
 
 SETTINGS = "settings.toml"
-LEFT_OUT = {"data_dir", "database", "metrics_token"}
+LEFT_OUT = {"data_dir", "database", "database_file", "metrics_token"}
 HEAD = "# The settings that this service was last started with. `--config` reads them."
 
 

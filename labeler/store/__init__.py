@@ -4,9 +4,8 @@ store = open_store(settings.database_url)
 store.votes.record(ballot, rater_id=1, now=time.time())
 """
 
+from contextlib import AbstractContextManager
 from pathlib import Path
-
-from filelock import BaseFileLock
 
 from labeler.domain.errors import BadInput
 from labeler.store.database import Database
@@ -75,7 +74,7 @@ class Store:
         """A number that changes with every commit, for whoever polls for news."""
         return self._database.change_mark()
 
-    def worker_lock(self) -> BaseFileLock | None:
+    def worker_lock(self) -> AbstractContextManager[object] | None:
         """Held by the one worker of this database; None if this kind of database has no locks."""
         return self._database.lock("worker")
 
@@ -99,10 +98,15 @@ def open_store(url: str, *, create: bool = True) -> Store:
     """
     database = Database(url, create=create)
     if not database.is_current():
+        if not create and database.is_empty():
+            raise BadInput(
+                f"There is nothing in the database {database.shown} yet; start `livedpo serve` "
+                "first."
+            )
         if not create:
             raise BadInput(
-                f"The database {url} is of another version of livedpo; use that one, or let "
-                "`livedpo serve` bring an older one up to date."
+                f"The database {database.shown} is of another version of livedpo; use that one, "
+                "or let `livedpo serve` bring an older one up to date."
             )
         database.migrate()
         database.checkpoint()  # so that a copy of the file alone has the tables at least

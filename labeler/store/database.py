@@ -4,7 +4,7 @@ What differs from one kind of database to another is in `labeler.store.engines`;
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -13,11 +13,13 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
-from filelock import BaseFileLock
-from sqlalchemy.exc import ArgumentError, DatabaseError
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlmodel import Session
 
-from labeler.domain.errors import BadInput
+from labeler.domain.database_url import without_password
+from labeler.domain.errors import BadInput, LivedpoError
+from labeler.store.engines.postgres import Postgres
 from labeler.store.engines.sqlite import Sqlite
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -27,15 +29,19 @@ class Database:
     """An engine, and the only two ways to use it. Without `create` the database must be there."""
 
     def __init__(self, url: str, *, create: bool = True) -> None:
-        self.url = url
+        self.shown = without_password(url)
         self._engine = _engine(url, create=create)
 
     @contextmanager
-    def write(self) -> Iterator[Session]:
-        """A transaction that alone may write until it ends; rolled back on any exception."""
+    def write(self, *, alone: bool = True) -> Iterator[Session]:
+        """A transaction that alone may write until it ends; rolled back on any exception.
+
+        One that need not be `alone` writes beside others of its kind where the database can do
+        that. What it rests on it must lock, and the unique indexes have the last word.
+        """
         with (
             self._explained(),
-            self._engine.writing() as connections,
+            self._engine.writing(alone=alone) as connections,
             Session(connections, expire_on_commit=False) as session,
             session.begin(),
         ):
@@ -68,7 +74,7 @@ class Database:
                     command.upgrade(config, "head")
                 except CommandError as error:
                     raise BadInput(
-                        f"The database {self.url} was made by another version of livedpo; "
+                        f"The database {self.shown} was made by another version of livedpo; "
                         "use that version, or another --data-dir."
                     ) from error
 
@@ -77,12 +83,24 @@ class Database:
         with self._explained():
             return self._revision() == _scripts().get_current_head()
 
-    def lock(self, name: str) -> BaseFileLock | None:
+    def is_empty(self) -> bool:
+        """Whether there are no tables in it."""
+        with self._explained(), self._engine.connections.connect() as connection:
+            return not sa.inspect(connection).get_table_names()
+
+    def lock(self, name: str) -> AbstractContextManager[object] | None:
         """A lock that one process of all that use this database can hold, if there is one.
 
         It ends with its process, however that ends, and goes along when the database is moved.
+        Raises `filelock.Timeout` when it is entered while another one holds it.
         """
-        return self._engine.lock(name)
+        lock = self._engine.lock(name)
+        return None if lock is None else self._held(lock)
+
+    @contextmanager
+    def _held(self, lock: AbstractContextManager[object]) -> Iterator[None]:
+        with self._explained(), lock:
+            yield
 
     def checkpoint(self) -> None:
         """Make the database's files small again, where it has a log beside it."""
@@ -107,6 +125,10 @@ class Database:
             return "it is not one of livedpo, or of a newer version of it"
         return None
 
+    def number_on(self, connection: sa.Connection) -> None:
+        """Let new rows be numbered after those that were added with their numbers."""
+        self._engine.number_on(connection)
+
     def close(self) -> None:
         """Give the connections back."""
         self._engine.close()
@@ -115,7 +137,9 @@ class Database:
         with self._engine.connections.connect() as connection:
             tables = sa.inspect(connection).get_table_names()
         if tables and "alembic_version" not in tables:
-            raise BadInput(f"The database {self.url} belongs to another program; choose a new one.")
+            raise BadInput(
+                f"The database {self.shown} belongs to another program; choose a new one."
+            )
 
     def _revision(self) -> str | None:
         """The number of the last change to its tables; None if it is not ours."""
@@ -129,11 +153,15 @@ class Database:
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except DatabaseError as error:
-            trouble = self._engine.trouble(str(error.orig))
+        except DBAPIError as error:
+            trouble = self._engine.trouble(error.orig or error)
             if trouble is None:
                 raise
             raise trouble from error
+        except NoConnectionFree as error:
+            raise LivedpoError(
+                f"The database {self.shown} is busy: all connections are in use."
+            ) from error
 
 
 @cache
@@ -142,12 +170,22 @@ def _scripts() -> ScriptDirectory:
     return ScriptDirectory(str(MIGRATIONS))
 
 
-def _engine(url: str, *, create: bool) -> Sqlite:
+def _engine(url: str, *, create: bool) -> Sqlite | Postgres:
     """The engine for this kind of database. Raises BadInput if this project cannot use it."""
+    shown = without_password(url)
     try:
-        kind = sa.make_url(url).get_backend_name()
-    except ArgumentError as error:
-        raise BadInput(f"'{url}' is not a database URL, such as sqlite:///file.sqlite.") from error
-    if kind != "sqlite":
-        raise BadInput(f"The database '{kind}' is not supported yet; use sqlite:///FILE.")
-    return Sqlite(url, create=create)
+        parsed = sa.make_url(url)
+        kind, driver = parsed.get_backend_name(), parsed.drivername
+    except (ArgumentError, ValueError) as error:
+        raise BadInput(
+            f"'{shown}' is not a database URL, such as sqlite:///file.sqlite or "
+            "postgresql+psycopg://user@host/name."
+        ) from error
+    if kind == "sqlite":
+        return Sqlite(url, create=create)
+    if driver in ("postgresql", "postgresql+psycopg"):
+        return Postgres(url)
+    raise BadInput(
+        f"The database '{driver}' is not supported; use sqlite:///FILE or "
+        "postgresql+psycopg://USER@HOST/NAME."
+    )

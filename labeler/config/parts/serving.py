@@ -7,6 +7,7 @@ from urllib.parse import quote, urlsplit
 from pydantic import Field
 
 from labeler.config.parts.part import Mark, Part
+from labeler.domain.errors import BadInput
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -18,7 +19,15 @@ class Serving(Part):
         Path("data/run"), description="Folder for the database, the adapters and the logs."
     )
     database: str | None = Field(
-        None, description="Database URL. Default: an SQLite file in the data dir."
+        None,
+        repr=False,
+        description="Database URL, such as postgresql+psycopg://USER@HOST/NAME. Default: an SQLite "
+        "file in the data dir.",
+    )
+    database_file: Path | None = Field(
+        None,
+        description="File whose first line is the database URL, so that its password stands on no "
+        "command line. --database comes before it. Default: none.",
     )
     keep_versions: int = Field(
         20,
@@ -73,10 +82,22 @@ class Serving(Part):
 
     @property
     def database_url(self) -> str:
-        """The database, with the default filled in."""
+        """The database, with the default filled in. Raises BadInput if its file has none."""
+        if self.database is None and self.database_file is not None:
+            return _first_line(self.database_file)
         return self.database or "sqlite:///" + quote(str(self.data_dir / "livedpo.sqlite"))
 
     @property
     def adapters_dir(self) -> Path:
         """Folder that holds one folder for each policy version."""
         return self.data_dir / "adapters"
+
+
+def _first_line(file: Path) -> str:
+    try:
+        url = file.read_text(encoding="utf-8").partition("\n")[0].strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"The file {file} of --database-file cannot be read: {error}.") from error
+    if not url:
+        raise BadInput(f"The first line of {file} is empty; write the database URL there.")
+    return url

@@ -58,9 +58,9 @@ class Sqlite:
         self._watching: sa.Connection | None = None
 
     @contextmanager
-    def writing(self) -> Iterator[sa.Engine]:
-        """Connections whose transactions write. Threads wait here: SQLite would poll for the lock,
-        and hold a connection meanwhile.
+    def writing(self, *, alone: bool) -> Iterator[sa.Engine]:
+        """Connections whose transactions write, one at a time whether they want to be `alone` or
+        not. Threads wait here: SQLite would poll for the lock, and hold a connection meanwhile.
         """
         with self._turn:
             yield self._writers
@@ -113,14 +113,18 @@ class Sqlite:
                 return str(error)
         return None if found == "ok" else " ".join(found.split())
 
+    def number_on(self, connection: sa.Connection) -> None:
+        """It numbers after the last row by itself."""
+
     def close(self) -> None:
         """Give the connections back."""
         if self._watching is not None:
             self._watching.close()
         self.connections.dispose()
 
-    def trouble(self, message: str) -> LivedpoError | None:
+    def trouble(self, error: BaseException) -> LivedpoError | None:
         """What a user must know of a database's trouble; None for what would be a bug of ours."""
+        message = str(error)
         if "not a database" in message:
             return LivedpoError(f"The file of {self._url} is not a database; name another one.")
         if "malformed" in message:
@@ -156,7 +160,7 @@ class Sqlite:
             try:
                 yield raw.driver_connection
             except sqlite3.DatabaseError as error:
-                raise self.trouble(str(error)) or error from error
+                raise self.trouble(error) or error from error
 
     def _migration_lock(self) -> AbstractContextManager[object]:
         return self.lock("migrate", timeout=BUSY_SECONDS) or nullcontext()

@@ -29,6 +29,7 @@ CHANGED: dict[str, Any] = {
     "template_kwargs": {"enable_thinking": False},
     "data_dir": Path("elsewhere"),
     "database": "sqlite:///other.sqlite",
+    "database_file": Path("database.url"),
     "report_to": "tensorboard",
     "host": "0.0.0.0",
     "port": 8001,

@@ -57,7 +57,9 @@ def test_one_process_can_hold_the_lock_of_a_database_by_whatever_path_it_came(
     assert wanted is not None
     with held, pytest.raises(Timeout), wanted:
         pass
-    with wanted:
+    again = other.worker_lock()
+    assert again is not None
+    with again:
         pass
 
 
