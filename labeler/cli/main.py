@@ -31,6 +31,7 @@ from labeler.cli.backup import backup, restore
 from labeler.cli.export import export
 from labeler.cli.gold import gold
 from labeler.cli.imported import imported, keep_for_judge
+from labeler.cli.migrate import migrate
 from labeler.cli.options import (
     ALL,
     STORE,
@@ -215,6 +216,7 @@ cli.add_command(gold)
 cli.add_command(prompts)
 cli.add_command(pull)
 cli.add_command(imported)
+cli.add_command(migrate)
 
 
 @cli.group()

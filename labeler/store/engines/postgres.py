@@ -121,7 +121,7 @@ class Postgres:
         """Raises BadInput: the server's own tools do that."""
         raise BadInput(
             f"A backup copies the file of an SQLite database. Use pg_dump for {self._shown}, and "
-            "copy the adapters in the data dir."
+            "copy the adapters in the data dir; `livedpo migrate` copies it to an SQLite file."
         )
 
     def damage(self) -> None:
