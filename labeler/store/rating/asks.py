@@ -25,9 +25,9 @@ from labeler.domain.thought import without_thought
 from labeler.store.database import Database
 from labeler.store.live_version import live_id
 from labeler.store.rating.leases import leased_pair, new_lease
+from labeler.store.rating.locks import is_disabled, lock_rater
 from labeler.store.rating.pairs import free_slot, wait_again
 from labeler.store.rating.prompts import unpooled
-from labeler.store.rating.queue import is_disabled
 from labeler.store.records import LeasedPair, NewPair
 from labeler.store.tables import Ask, Lease, Pair, Prompt, Rater, Vote
 
@@ -80,7 +80,7 @@ class Asks:
         the rater has as many open asks, or replies without a vote, as one may.
         """
         with self._database.write() as session:
-            if is_disabled(session, rater_id):
+            if is_disabled(lock_rater(session, rater_id)):
                 raise BadInput("This account is disabled; ask whoever runs this service.")
             known = session.get(Ask, ask_id)
             if known is None:

@@ -19,6 +19,7 @@ from labeler.domain.labels import VoteRules, trainable
 from labeler.domain.rules import CheckRules
 from labeler.domain.states import Choice, PairState, Purpose, Source
 from labeler.store.database import Database
+from labeler.store.rating.locks import lock_if_free
 from labeler.store.rating.pairs import of_live
 from labeler.store.rating.prompts import unpooled
 from labeler.store.records import Gold
@@ -319,7 +320,10 @@ def _repeat_for(session: Session, rater_id: int, now: float, rng: random.Random)
 def _drawn(
     session: Session, rater_id: int, rng: random.Random, *which: sa.ColumnElement[bool]
 ) -> Pair | None:
-    """One of these checks by lot that the rater neither holds nor ever voted on, undone or not."""
+    """One of these checks by lot that the rater neither holds nor ever voted on, undone or not.
+
+    None if another page gets it at this moment.
+    """
     numbers = list(session.exec(select(Pair.id).where(*which).order_by(col(Pair.id))))
     # By pair, of which there are few: by rater it would be all that they have ever voted on.
     voted = select(Vote.pair_id).where(
@@ -330,4 +334,4 @@ def _drawn(
     )
     known = {*session.exec(voted), *session.exec(held)}
     left = [number for number in numbers if number not in known]
-    return session.get_one(Pair, rng.choice(left)) if left else None
+    return lock_if_free(session, rng.choice(left)) if left else None

@@ -31,7 +31,13 @@ class Free(NamedTuple):
 
 
 def next_pairs(
-    session: Session, rater_id: int, count: int, rng: random.Random, *, max_staleness: int
+    session: Session,
+    rater_id: int,
+    count: int,
+    rng: random.Random,
+    *,
+    max_staleness: int,
+    again: bool = False,
 ) -> list[Free]:
     """Up to `count` pairs that this rater neither holds nor has voted on.
 
@@ -65,6 +71,9 @@ def next_pairs(
             ~voted,
         )
         .limit(count)
+        # What another page gets at this moment is passed by.
+        .with_for_update(skip_locked=True, key_share=True, of=Pair)
+        .execution_options(populate_existing=True)
     )
     age = sa.case((theirs, 0), *((version == number, old) for number, old in young.items()))
     first, worth, number = (votes.scalar_subquery().desc(), age), col(Pair.worth), col(Pair.id)
@@ -73,12 +82,15 @@ def next_pairs(
     pairs: list[Pair] = []
     for _ in by_worth:
         order = by_lot if rng.random() < AT_RANDOM else by_worth
-        pairs.append(next(pair for pair in order if pair not in pairs))
-    return [
+        pairs.append(next(pair for pair in (*order, *by_worth) if pair not in pairs))
+    free = [
         Free(pair, slot, 0 if pair.for_rater_id == rater_id else young[pair.version_id])
         for pair in pairs
         if (slot := free_slot(session, pair)) is not None
     ]
+    if len(free) < len(pairs) and not again:  # another page got one just before it was locked
+        return next_pairs(session, rater_id, count, rng, max_staleness=max_staleness, again=True)
+    return free
 
 
 def places(

@@ -18,6 +18,7 @@ from labeler.store.database import Database
 from labeler.store.live_version import live_id
 from labeler.store.rating.checks import check_for
 from labeler.store.rating.leases import by_age, end, leased_pair, new_lease, prolong, take_up_again
+from labeler.store.rating.locks import is_disabled, lock_pairs, lock_rater
 from labeler.store.rating.next_pairs import Free, exchanged, next_pairs, places
 from labeler.store.rating.pairs import (
     active_leases,
@@ -30,7 +31,7 @@ from labeler.store.rating.pairs import (
     too_old,
 )
 from labeler.store.records import Answered, LeasedPair, NewPair
-from labeler.store.tables import Lease, Pair, Prompt, Rater, Vote
+from labeler.store.tables import Lease, Pair, Prompt, Vote
 
 LAST_PAIRS = 64
 MAX_HELD = 64  # leases of one rater, over all their pages
@@ -167,9 +168,10 @@ class Queue:
         """
         named, given_back = set(shown), set(give_back)
         own = col(Lease.holder) == holder, col(Lease.rater_id) == rater_id
-        with self._database.write() as session:
-            if is_disabled(session, rater_id):
+        with self._database.write(alone=False) as session:
+            if is_disabled(lock_rater(session, rater_id)):
                 return []
+            _lock_pairs_of_page(session, named, *own)
             may_hold = MAX_HELD - len(active_leases(session, col(Lease.rater_id) == rater_id))
             may_hold -= take_up_again(session, may_hold, *own, col(Lease.id).in_(named))
             theirs = active_leases(session, *own)
@@ -231,10 +233,10 @@ def end_leases_of(session: Session, rater_id: int, *, now: float) -> None:
     end(session, active_leases(session, col(Lease.rater_id) == rater_id), now)
 
 
-def is_disabled(session: Session, rater_id: int) -> bool:
-    """Whether an account was shut out, perhaps after its request had passed the door."""
-    rater = session.get(Rater, rater_id)
-    return rater is not None and rater.disabled_at is not None
+def _lock_pairs_of_page(session: Session, named: set[str], *own: sa.ColumnElement[bool]) -> None:
+    """Lock the pairs of its leases, which may end or come back."""
+    here = sa.or_(col(Lease.ended_at).is_(None), col(Lease.id).in_(named))
+    lock_pairs(session, session.exec(select(Lease.pair_id).where(here, *own)))
 
 
 def _or_check(

@@ -17,8 +17,8 @@ from labeler.store.database import Database
 from labeler.store.live_version import versions_since
 from labeler.store.rating.edits import add_edit, edited_text, take_edit_back
 from labeler.store.rating.leases import leased_pair, new_lease
+from labeler.store.rating.locks import is_disabled, lock_pairs, lock_rater
 from labeler.store.rating.pairs import free_slot, settle, wait_again
-from labeler.store.rating.queue import is_disabled
 from labeler.store.rating.used import trained_by
 from labeler.store.records import Ballot, Receipt, Undone
 from labeler.store.tables import Lease, Pair, Vote
@@ -50,12 +50,14 @@ class Votes:
         thinks for long, or a service that was restarted, loses no vote. An edit of the chosen
         response is saved with it, as a pair of its own.
         """
-        with self._database.write() as session:
+        with self._database.write(alone=False) as session:
+            rater = lock_rater(session, rater_id)
             if (known := session.get(Vote, ballot.vote_id)) is not None:
                 return _known(ballot, known, rater_id)
-            if is_disabled(session, rater_id):
+            if is_disabled(rater):
                 return Receipt(ballot.vote_id, saved=False, reason=DISABLED)
             lease = session.get(Lease, ballot.lease_id)
+            lock_pairs(session, [lease.pair_id] if lease else [])
             refusal = _refusal(session, lease, rater_id)
             if refusal is not None or lease is None:
                 return Receipt(ballot.vote_id, saved=False, reason=refusal)
@@ -77,7 +79,8 @@ class Votes:
         A vote does not change in what it says: reasons that are there stay. The same ones sent
         twice are saved once.
         """
-        with self._database.write() as session:
+        with self._database.write(alone=False) as session:
+            lock_rater(session, rater_id)
             vote = session.get(Vote, vote_id)
             if vote is None or vote.rater_id != rater_id or vote.lease_id is None:
                 return Receipt(vote_id, saved=False, reason=NOT_YOURS)
@@ -108,7 +111,8 @@ class Votes:
         vote. A used vote is left out of every later update and export. `rules` say which votes
         updates learn from.
         """
-        with self._database.write() as session:
+        with self._database.write(alone=False) as session:
+            rater = lock_rater(session, rater_id)
             done = select(Vote).where(
                 col(Vote.superseded_by) == undo_id,
                 col(Vote.rater_id) == rater_id,
@@ -116,12 +120,13 @@ class Votes:
             )
             if (vote := session.exec(done).first()) is not None:
                 return _undone(session, vote, _lease_after(session, vote), rules)
-            if is_disabled(session, rater_id):
+            if is_disabled(rater):
                 return Undone(None, reason=SHUT_OUT)
             row = _to_undo(session, rater_id=rater_id, holder=holder, vote_id=vote_id)
             if row is None:
                 return Undone(None, reason=NOTHING_LEFT if vote_id is None else NO_SUCH_VOTE)
             vote, lease = row
+            lock_pairs(session, [vote.pair_id])
             vote.superseded_by = undo_id
             session.flush()
             pair = session.get_one(Pair, vote.pair_id)

@@ -13,9 +13,11 @@ from labeler.domain.errors import BadInput, LivedpoError
 from labeler.domain.finding import Finding
 from labeler.store import Store, open_store
 from labeler.store.database import Database
+from labeler.store.rating.locks import lock_pairs, lock_rater
 from labeler.store.records import Ballot
-from labeler.store.tables import Run
+from labeler.store.tables import Lease, Run
 from tests.support.command import fails, livedpo
+from tests.support.patience import wait_until
 from tests.support.postgres import GUARDED, Server
 from tests.support.store import lease, vote
 from tests.support.store import rows as rows_of
@@ -200,3 +202,28 @@ def test_a_backup_names_the_tool_of_the_server(url: str, tmp_path: Path) -> None
 def test_a_number_that_no_column_can_hold_is_wrong_use(store: Store) -> None:
     with pytest.raises(BadInput, match="smaller"):
         store.gold.remove(2**40, now=1.0)
+
+
+def test_a_page_passes_by_a_pair_that_another_page_gets_at_this_moment(
+    store: Store, database: Database
+) -> None:
+    fill(store, 2)
+    rater = store.raters.local(now=1.0)
+    with database.write(alone=False) as other:
+        lock_pairs(other, [1])
+        assert len(lease(store, 2, rater=rater)) == 1
+    assert [held.pair_id for held in rows_of(database, Lease)] == [2]
+
+
+def test_what_must_be_alone_waits_for_those_that_write_beside_each_other(
+    store: Store, database: Database
+) -> None:
+    waiting = sa.text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+    with ThreadPoolExecutor() as threads:
+        with database.write(alone=False) as session:
+            lock_rater(session, 1)  # only now does it begin
+            said = threads.submit(store.processes.say, "web", "Serving.", pid=1, now=1.0)
+            wait_until(lambda: session.execute(waiting).scalar_one() == 1)
+            assert not said.done()
+        said.result()
+    assert [each.says for each in store.processes.all()] == ["Serving."]
