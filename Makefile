@@ -14,7 +14,7 @@ PROCESSES := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 PARALLEL := -n $(PROCESSES) --maxprocesses 5 --dist loadfile --no-loadscope-reorder
 
 .PHONY: serve test check lint format starter bench bench-update bench-sampling bench-loop bench-real bench-gpu bench-gate \
-	bench-judge bench-learned bench-asking bench-steps bench-load bench-ranks simulate evidence follow soak soak-store soak-outbox fuzz faults browser newest audit lock licences clean
+	bench-judge bench-learned bench-asking bench-steps bench-load bench-ranks simulate evidence follow soak soak-store soak-outbox fuzz faults browser newest audit lock licences clean bench-store
 
 # `make serve POLICY=smollm2` starts a real model. A named policy gets a data dir of its own.
 serve: .venv/.serve $(if $(filter smollm2,$(POLICY)),.venv/.smollm2)
@@ -95,6 +95,10 @@ bench-ranks: .venv/.test
 # Waiting, staleness and pairs in vain at 10 to 100,000 people; ARGS=--check beside the real loop.
 simulate: .venv/.test
 	$(BIN)/python -m tests.benchmarks.scales $(ARGS)
+
+# Leases and votes a second on SQLite and PostgreSQL; ARGS="--rows 1000000" has a million votes before.
+bench-store: .venv/.test
+	$(BIN)/python -m tests.benchmarks.store $(ARGS)
 
 # Whether online beats offline, with how many labels, at what cost: some three hours, resumable.
 # `make evidence ARGS=--quick` takes minutes.
