@@ -147,15 +147,14 @@ def show_plans(url: str) -> set[str]:
 def databases(folder: Path, names: list[str]) -> Iterator[dict[str, str]]:
     """A new one of each kind."""
     found = {"sqlite": f"sqlite:///{folder}/store.sqlite"}
-    with tempfile.TemporaryDirectory(prefix="livedpo-pg-") as place:
-        server = Server(Path(place), **ON_DISK) if "postgres" in names else None
+    server = Server(**ON_DISK) if "postgres" in names else None
+    if server is not None:
+        found["postgres"] = server.url()
+    try:
+        yield {name: found[name] for name in names}
+    finally:
         if server is not None:
-            found["postgres"] = server.url()
-        try:
-            yield {name: found[name] for name in names}
-        finally:
-            if server is not None:
-                server.stop()
+            server.stop()
 
 
 def main() -> int:

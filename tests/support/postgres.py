@@ -21,6 +21,7 @@ from labeler.store import open_store
 
 TEMPLATE = "migrated"
 GUARDED = "guarded"
+END = 'cat; "$0" -D "$1/data" stop -s -m immediate; rm -rf "$1"'
 SETTINGS = {
     "fsync": "off",
     "synchronous_commit": "off",
@@ -50,8 +51,9 @@ def programs() -> Path | None:
 class Server:
     """A server in a folder of its own, started. It refuses to be root, so it is somebody else."""
 
-    def __init__(self, folder: Path, **settings: str) -> None:
-        self.folder = folder
+    def __init__(self, **settings: str) -> None:
+        # Not in the folder of a test: the path of a socket is short, and others must get to it.
+        self.folder = folder = Path(tempfile.mkdtemp(prefix="livedpo-pg-"))
         self.user = _user()
         if self.user is not None:
             shutil.chown(folder, self.user)
@@ -63,6 +65,14 @@ class Server:
         (folder / "data" / "pg_hba.conf").write_text(doors)
         options = " ".join(f"-c {name}={value}" for name, value in (SETTINGS | settings).items())
         self._run("pg_ctl", "start", "-w", "-l", folder / "log", "-o", f"-k {folder} {options}")
+        # However this process ends, the pipe closes, and the server ends too.
+        self._watch = subprocess.Popen(
+            ["sh", "-c", END, _program("pg_ctl"), folder],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            user=self.user,
+            start_new_session=True,
+        )
 
     def url(self, database: str = "postgres", *, user: str = "postgres") -> str:
         """Where a database of this server is."""
@@ -78,7 +88,7 @@ class Server:
         """The URL of a new database, with the tables of this version and nothing in them."""
         name = f"test_{next(_numbers)}"
         self._template()
-        self.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY FILE_COPY")
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
         return self.url(name)
 
     @cache  # noqa: B019  (there is one server a process)
@@ -87,14 +97,12 @@ class Server:
         open_store(self.url(TEMPLATE)).close()
 
     def stop(self) -> None:
-        """End it at once, with whoever is connected."""
-        self._run("pg_ctl", "stop", "-m", "immediate")
+        """End it at once, with whoever is connected, and remove its folder."""
+        self._watch.communicate()
 
     def _run(self, program: str, *words: object) -> None:
-        where = programs()
-        assert where is not None
         subprocess.run(
-            [str(word) for word in (where / program, "-D", self.folder / "data", *words)],
+            [str(word) for word in (_program(program), "-D", self.folder / "data", *words)],
             stdout=subprocess.DEVNULL,
             user=self.user,
             cwd=self.folder,
@@ -104,17 +112,16 @@ class Server:
 
 @cache
 def server() -> Server:
-    """The server of this process; it ends with it."""
-    # Not in the folder of a test: the path of a socket is short, and others must be able to enter.
-    folder = Path(tempfile.mkdtemp(prefix="livedpo-pg-"))
-    started = Server(folder)
-    atexit.register(_remove, started)
+    """The server of this process."""
+    started = Server()
+    atexit.register(started.stop)
     return started
 
 
-def _remove(server: Server) -> None:
-    server.stop()
-    shutil.rmtree(server.folder, ignore_errors=True)
+def _program(name: str) -> Path:
+    folder = programs()
+    assert folder is not None
+    return folder / name
 
 
 def _user() -> str | None:
