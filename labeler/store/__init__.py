@@ -9,6 +9,7 @@ from pathlib import Path
 
 from labeler.domain.errors import BadInput
 from labeler.store.database import Database
+from labeler.store.learning.follow_ups import FollowUps
 from labeler.store.learning.imported import Imported
 from labeler.store.learning.judging import Judging
 from labeler.store.learning.pruning import tidy
@@ -60,6 +61,7 @@ class Store:
         self.imported = Imported(database)
         self.asks = Asks(database)
         self.changes = Changes(database)
+        self.follow_ups = FollowUps(database)
         self.runs = Runs(database)
         self.reports = Reports(database)
         self.exports = Exports(database)

@@ -30,6 +30,7 @@ from labeler.web.page_files import PageFiles
 from labeler.web.rating.asks import asks_routes
 from labeler.web.rating.changes import changes_routes
 from labeler.web.rating.desk import Desk
+from labeler.web.rating.follow_up import follow_up_routes
 from labeler.web.rating.page import page_routes
 from labeler.web.rating.routes import rating_routes
 from labeler.web.said import sentence_of
@@ -49,6 +50,7 @@ def create_app(settings: Settings, store: Store) -> FastAPI:
     app.include_router(changes_routes(settings, store))
     app.include_router(dashboard_routes(settings, store, files))
     app.include_router(labelled_routes(settings, store, files))
+    app.include_router(follow_up_routes(store))
     app.include_router(people_routes(store))
     app.include_router(download_routes(exporter))
     app.include_router(trust_routes(settings, store))

@@ -68,6 +68,7 @@ GOOD_BODIES: Mapping[str, Mapping[str, Any]] = {
     },
     "/rating/undo": {"undo_id": "u", "holder": "tab", "vote_id": "v"},
     "/rating/reasons": {"vote_id": "v", "reasons": ["clearer"], "comment": "so"},
+    "/rating/follow-up/seen": {"version": 1},
     "/rating/asks": {"ask_id": "a", "text": "What is tea?", "continues": "v"},
     "/labels/pairs/{id}/aside": {"aside": True, "reason": "odd"},
     "/versions/{id}/promote": {"live": 0},

@@ -40,6 +40,7 @@ from trainer.sampling.sampler import Sampler
 from trainer.worker.jobs.ask import AskJob
 from trainer.worker.jobs.edit import EditJob
 from trainer.worker.jobs.fill import FillJob
+from trainer.worker.jobs.follow_up import FollowUpJob
 from trainer.worker.jobs.judge import JudgeJob
 from trainer.worker.jobs.sample import SampleJob
 from trainer.worker.jobs.update import UpdateJob
@@ -131,7 +132,8 @@ def make_worker(
         fill=fill,
     )
     update.prune()
-    jobs: list[Job | None] = [ask, update, EditJob(place), judging, sample, fill]
+    shown = None if settings.unattended else FollowUpJob(place)
+    jobs: list[Job | None] = [ask, update, EditJob(place), judging, shown, sample, fill]
     closing = [update.spend, *([judging.close] if judging else [])]
     return Worker(live, [job for job in jobs if job is not None], news, closing)
 

@@ -13,6 +13,7 @@ from labeler.domain.standstill import Standstill
 from labeler.domain.states import PairState, RaterRole, Source, UpdateState
 from labeler.store.database import Database
 from labeler.store.imported_pair import ImportedPair
+from labeler.store.learning.follow_ups import unseen
 from labeler.store.learning.judge_report import ROLE as JUDGE_ROLE
 from labeler.store.learning.judge_report import judge_labels, judge_report
 from labeler.store.learning.label_selection import cast_votes, fresh_votes
@@ -179,6 +180,7 @@ class Reports:
                 "fresh": max(fresh, min(with_mine, rules.labels_per_update - 1)),
                 "votes": count(session, Vote, *mine),
                 "asks": open_asks(session, rater_id),
+                "follow_up": unseen(session, rater_id),
                 "result": result
                 and result | {"my_labels": labels_of(session, result["id"], rater_id, rules.votes)},
             }

@@ -67,6 +67,8 @@ RULES = (
     Rule("GET", "/rating/state", RATER),
     Rule("GET", "/rating/history", RATER),
     Rule("GET", "/rating/changes", RATER),
+    Rule("GET", "/rating/follow-up", RATER),
+    Rule("POST", "/rating/follow-up/seen", RATER),
     Rule("POST", "/rating/asks", RATER),
     Rule("GET", "/rating/asks/{id}", RATER),
     Rule("GET", "/dashboard", REVIEWER, is_page=True),

@@ -20,7 +20,7 @@ def told(shown: dict[str, Any], labels_per_update: int) -> dict[str, Any]:
         steps_total=running["steps_total"] if running else 0,
         says=shown["processes"].get("worker", ""),
     )
-    same = ("live", "counting", "fresh", "ready", "votes", "asks", "alarms")
+    same = ("live", "counting", "fresh", "ready", "votes", "asks", "follow_up", "alarms")
     return {
         **{name: shown[name] for name in same},
         "update": shown["update"],

@@ -1,10 +1,11 @@
 // @ts-check
-// What a rater's votes changed: the last updates, with the verdict on each, and two prompts with the
-// answers from before and after.
+// What a rater's votes changed: a prompt of theirs, before and after; and the last updates, with the
+// verdict on each, and two prompts with the answers from before and after.
 
 import { Dialog } from "../shared/dialog.js";
 import { markDifferences } from "./differences.js";
 import { counted, element, setText } from "../shared/dom.js";
+import { texts } from "./follow_up.js";
 import { intervalBar } from "../shared/interval.js";
 import { prose } from "./replies.js";
 
@@ -27,26 +28,36 @@ import { prose } from "./replies.js";
 export class Changes extends Dialog {
   #server;
   #lead = element("p", { class: "lead", role: "status" });
+  #own = element("section", { class: "own" });
   #list = element("ol", { class: "updates" });
 
-  /** @param {Pick<import("./server.js").Server, "changes">} server */
+  /** @param {Pick<import("./server.js").Server, "changes" | "followUp" | "sawFollowUp">} server */
   constructor(server) {
     super("changes", "What your votes changed");
     this.#server = server;
-    this.body.append(this.#lead, this.#list);
+    this.body.append(this.#lead, this.#own, this.#list);
   }
 
   async look() {
     this.#list.replaceChildren();
+    this.#own.replaceChildren();
     setText(this.#lead, "One moment…");
     this.open();
     try {
-      const { summary, changes } = await this.#server.changes();
+      const [{ summary, changes }, { follow_up: own }] = await Promise.all([this.#server.changes(), this.#server.followUp()]);
       setText(this.#lead, summary);
+      if (own) this.#showOwn(own);
       this.#list.replaceChildren(...changes.map((change, place) => update(change, place === 0)));
     } catch {
       setText(this.#lead, "The updates could not be loaded. Try again when the connection is back.");
     }
+  }
+
+  /** @param {import("./follow_up.js").Shown} own */
+  #showOwn(own) {
+    const text = element("p", {}, own.text);
+    this.#own.append(element("h3", {}, own.title), text, element("div", { class: "texts" }, ...texts(own)));
+    this.#server.sawFollowUp(own.version).catch(() => {}); // then it stays beside the pair
   }
 }
 

@@ -9,6 +9,7 @@ import { Changes } from "./changes.js";
 import { isBusy } from "../shared/dialog.js";
 import { byId, element } from "../shared/dom.js";
 import { Editor } from "./edit.js";
+import { FollowUp } from "./follow_up.js";
 import { Guide } from "./guide.js";
 import { Help } from "./help.js";
 import { History } from "./history.js";
@@ -58,6 +59,8 @@ async function start() {
   Object.assign(commands, dialogs(rating, view, me));
   const own = new OwnPrompts({ holder, server, rating, raterId: me.rater_id });
   const changes = new Changes(server);
+  const followUp = new FollowUp(server);
+  view.onState((state) => followUp.see(state));
   Object.assign(commands, { ask: () => own.open(), changes: () => changes.look() });
   listenToButtons(rating, commands);
   listenToKeys(rating, commands);

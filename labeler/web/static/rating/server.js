@@ -13,6 +13,7 @@ import { send } from "../shared/send.js";
  * @property {string} activity
  * @property {string[]} alarms
  * @property {string[]} [asks]
+ * @property {number | null} [follow_up] The version of a follow-up that the rater has not seen.
  * @property {[string, string] | null} [waiting]
  * @property {{ done: number, wanted: number, text: string, why: string }} progress
  * @property {{ runs: boolean, steps_done: number, steps_total: number } | null} [update]
@@ -110,7 +111,9 @@ import { send } from "../shared/send.js";
  * @property {() => Promise<{ html: string, reasons: string[], skip_reasons: string[] }>} guidelines
  * @property {(body: { ask_id: string, text: string, continues: string | null }) => Promise<Asked>} ask
  * @property {(id: string, holder: string, gone?: string) => Promise<Asked>} look
- * @property {() => Promise<{ summary: string, changes: import("./changes.js").Change[] }>} changes */
+ * @property {() => Promise<{ summary: string, changes: import("./changes.js").Change[] }>} changes
+ * @property {() => Promise<{ follow_up: import("./follow_up.js").Shown | null }>} followUp
+ * @property {(version: number) => Promise<object>} sawFollowUp */
 
 /** @type {Server} */
 export const server = {
@@ -126,6 +129,8 @@ export const server = {
   ask: (body) => call("asks", body),
   look: (id, holder, gone) => call(`asks/${id}?${new URLSearchParams(gone ? { holder, gone } : { holder })}`),
   changes: () => call("changes"),
+  followUp: () => call("follow-up"),
+  sawFollowUp: (version) => call("follow-up/seen", { version }),
 };
 
 /**

@@ -55,6 +55,8 @@ export class View {
   #complaintTimer;
   /** @type {((state: import("./server.js").State) => void) | null} */
   #tellFirst = null;
+  /** @type {((state: import("./server.js").State) => void) | null} */
+  #tellState = null;
   /** @type {(() => void) | null} */
   #tellVote = null;
 
@@ -187,6 +189,13 @@ export class View {
     this.#tellFirst = tell;
   }
 
+  /** `tell` gets every state of the loop.
+   *
+   * @param {(state: import("./server.js").State) => void} tell */
+  onState(tell) {
+    this.#tellState = tell;
+  }
+
   /** `tell` is called at each vote.
    *
    * @param {() => void} tell */
@@ -199,6 +208,7 @@ export class View {
     if (!this.#state) this.#tellFirst?.(state);
     this.#state = state;
     this.#panel.see(state);
+    this.#tellState?.(state);
     this.#explainWaiting();
   }
 

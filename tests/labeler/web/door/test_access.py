@@ -25,7 +25,8 @@ TABLE = {
     "rater": """
         GET / · GET /door/me · POST /door/logout · POST /door/password
         POST /rating/pairs · POST /rating/votes · POST /rating/undo · POST /rating/reasons
-        GET /rating/state · GET /rating/history · GET /rating/changes · GET /rating/guidelines
+        GET /rating/state · GET /rating/history · GET /rating/changes · GET /rating/follow-up
+        POST /rating/follow-up/seen · GET /rating/guidelines
         POST /rating/asks · GET /rating/asks/{id}
         GET /config · GET /gradio_api/info
         POST /gradio_api/queue/join · GET /gradio_api/queue/data
