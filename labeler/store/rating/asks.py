@@ -191,7 +191,7 @@ class Asks:
         """How far an ask of this rater is; once it is ready, its pair, held by this page.
 
         Looking again gives the same lease. A page that is `gone` (its tab was closed) hands it
-        over. None if there is no such ask of this rater.
+        over. None if there is no such ask of this rater. A disabled account holds nothing.
         """
         with self._database.read() as session:
             ask = session.get(Ask, ask_id)
@@ -200,6 +200,8 @@ class Asks:
             if ask.state is not AskState.READY:
                 return _view(ask)
         with self._database.write() as session:
+            if is_disabled(session, rater_id):
+                return _view(ask)
             pair = session.get_one(Pair, ask.pair_id)
             lease = _lease(session, pair, rater_id, holder, gone, now + seconds, now, rng)
             if lease is None:

@@ -272,3 +272,14 @@ def test_a_disabled_account_asks_nothing_and_its_asks_wait_until_it_is_enabled(
     assert [asked.id for asked in store.asks.take(8, now=1003.0)] == ["mine"]
     store.raters.enable(theirs)
     assert store.asks.take(8, now=1004.0)[0].id == "theirs"
+
+
+def test_a_disabled_account_holds_no_reply_until_it_is_enabled(store: Store) -> None:
+    fill(store, 12)
+    theirs = second_rater(store)
+    answered(store, theirs)
+    store.raters.disable(theirs, now=1002.0)
+    assert look(store, theirs, now=1003.0).pair is None
+    assert store.reports.status(max_staleness=2)["pairs"]["leased"] == 0
+    store.raters.enable(theirs)
+    assert look_at_pair(store, theirs, now=1004.0)
