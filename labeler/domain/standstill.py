@@ -7,10 +7,11 @@ from dataclasses import dataclass
 class Standstill:
     """While no update is open: `due` labels of the `wanted` ones bring the next one nearer.
 
-    `labels` are all that were given since the last one opened: `ties` (or both bad) that teach
-    nothing, `stale` ones on replies of versions that are too old, and `alone`, which wait for the
-    votes of others, are among them. The last `kept_back` updates were, for this `reason`. After one
-    that ended, another waits `seconds_left`; `has_failed` says that it is tried again then.
+    `labels` are all that were given since the last one opened. Among them are `ties` (or both bad)
+    that teach nothing, `stale` ones on replies of versions that are too old, `aside` ones on pairs
+    that a person set aside, and `alone`, which wait for the votes of others. The last `kept_back`
+    updates were, for this `reason`. After one that ended, another waits `seconds_left`;
+    `has_failed` says that it is tried again then.
     """
 
     wanted: int
@@ -18,6 +19,7 @@ class Standstill:
     labels: int = 0
     ties: int = 0
     stale: int = 0
+    aside: int = 0
     alone: int = 0
     kept_back: int = 0
     reason: str = ""

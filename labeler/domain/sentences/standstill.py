@@ -42,6 +42,9 @@ def _causes(still: Standstill) -> Iterator[str]:
         if still.stale:
             came = f"{still.stale} {of} came too late, on replies of older versions"
             yield f"{came} (--max-staleness)"
+        if still.aside:
+            was = "was" if still.aside == 1 else "were"
+            yield f"{still.aside} {of} {was} set aside by whoever looks after them"
     if still.kept_back == 1:
         yield f"the last update was kept back because {clause(still.reason)}"
     elif still.kept_back:

@@ -13,7 +13,7 @@ from labeler.store.learning.judge_report import ROLE as JUDGE_ROLE
 from labeler.store.learning.label_selection import cast_votes
 from labeler.store.learning.updates import MAX_LOOKED_BACK, may_open_at
 from labeler.store.rating.checks import standing_votes
-from labeler.store.tables import ProcessState, Update, Vote
+from labeler.store.tables import Pair, ProcessState, Update, Vote
 from labeler.store.views.counts import count, labels_to_update
 
 
@@ -54,12 +54,19 @@ def _labels(session: Session, rules: DueRules, ended: Sequence[Update]) -> dict[
     silent = [choice for choice in UNDECIDED if choice not in teaches]
     old = col(Vote.staleness) > rules.max_staleness, col(Vote.choice).in_(teaches)
     cast = cast_votes(session, rules.votes, rules.max_staleness)
-    ties, stale = (
-        count(session, Vote, *given, *which) for which in ([col(Vote.choice).in_(silent)], old)
+    is_aside = col(Vote.pair_id).in_(select(Pair.id).where(col(Pair.aside_at).is_not(None)))
+    ties, stale, aside = (
+        count(session, Vote, *given, *which)
+        for which in (
+            [col(Vote.choice).in_(silent)],
+            [*old, ~is_aside],
+            [is_aside, col(Vote.choice).in_(teaches)],
+        )
     )
     return {
-        "labels": len(cast) + standing_votes(session, rules.votes) + ties + stale,
+        "labels": len(cast) + standing_votes(session, rules.votes) + ties + stale + aside,
         "ties": ties,
         "stale": stale,
+        "aside": aside,
         "alone": sum(not vote.is_complete for vote in cast),
     }

@@ -78,6 +78,16 @@ def test_labels_that_came_too_late_are_named(store: Store) -> None:
     )
 
 
+def test_labels_that_somebody_set_aside_are_named(store: Store) -> None:
+    fill(store, 2 * N)
+    vote(store, N)
+    rater = store.raters.local(now=1.0)
+    for row in store.reports.votes()[:2]:
+        assert row.pair.id
+        store.labelled.set_aside(row.pair.id, reason="odd", by=rater, now=NOW)
+    assert line(store) == "2 of 4 labels were set aside by whoever looks after them."
+
+
 @pytest.mark.parametrize("times", [1, 2])
 def test_updates_that_were_kept_back_are_named_with_the_newest_reason(
     store: Store, times: int
