@@ -17,6 +17,7 @@ from labeler.roles import address
 from labeler.roles.address import is_https, listen, refuse_open_door, url_of, warning_of
 from labeler.store import open_store
 from labeler.web.server import run_web
+from tests.support.certificate import self_signed
 from tests.support.patience import wait_until
 
 
@@ -78,12 +79,9 @@ def test_passwords_in_the_clear_are_warned_of(tmp_path: Path) -> None:
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a certificate for this machine, its key, and the key once more, locked."""
     folder = tmp_path_factory.mktemp("tls")
-    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-subj", "/CN=localhost")
-    name = ("-addext", "subjectAltName=IP:127.0.0.1", "-days", "2")
-    make = ("req", "-x509", *curve, *name, "-noenc", "-keyout", "key.pem", "-out", "chain.pem")
+    self_signed(folder)
     lock = ("pkey", "-in", "key.pem", "-aes256", "-passout", "pass:secret", "-out", "locked.pem")
-    for words in (make, lock):
-        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
+    subprocess.run(["openssl", *lock], cwd=folder, check=True, capture_output=True)
     return folder
 
 
