@@ -21,6 +21,7 @@ from labeler.web.dashboard.people import people_routes
 from labeler.web.dashboard.routes import dashboard_routes
 from labeler.web.dashboard.trust import trust_routes
 from labeler.web.door.answer import ERROR_HEADERS
+from labeler.web.door.frames import Frames
 from labeler.web.door.person import rater_of
 from labeler.web.door.routes import door_routes
 from labeler.web.door.security import Guard
@@ -63,6 +64,8 @@ def create_app(settings: Settings, store: Store) -> FastAPI:
     endpoints = Endpoints(desk, exporter).all
     app.add_middleware(Calls, takes=[len(signature(one).parameters) - 1 for one in endpoints])
     app.add_middleware(Guard, settings=settings, store=store, files=files)
+    if settings.embed_in:
+        app.add_middleware(Frames, origins=settings.embed_in)
     asyncio.run(mount_api(app, endpoints))
     return app
 

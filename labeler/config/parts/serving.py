@@ -52,6 +52,12 @@ class Serving(Part):
         description="Address that people open if it is not host and port, for example behind an "
         "HTTPS proxy. It may have a path. Default: none.",
     )
+    embed_in: Annotated[str | None, Mark.SERVE_ONLY] = Field(
+        None,
+        pattern=r"^https?://[\w.-]+(:\d+)?( https?://[\w.-]+(:\d+)?)*$",
+        description="Addresses whose pages may show this service in a frame, separated by spaces, "
+        "as in https://intranet.example.org. Logins hold on the same site only. Default: none.",
+    )
     tls_certificate: Annotated[Path | None, Mark.SERVE_ONLY] = Field(
         None, description="File with the certificate chain (PEM), to serve HTTPS. Default: none."
     )

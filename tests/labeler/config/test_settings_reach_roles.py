@@ -34,6 +34,7 @@ CHANGED: dict[str, Any] = {
     "host": "0.0.0.0",
     "port": 8001,
     "public_url": "https://rate.example.org",
+    "embed_in": "https://lab.example.org",
     "tls_certificate": Path("chain.pem"),
     "tls_key": Path("key.pem"),
     "session_hours": 1.5,
