@@ -13,8 +13,10 @@ SCRIPTS := .venv/scripts/node_modules
 PROCESSES := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 PARALLEL := -n $(PROCESSES) --maxprocesses 5 --dist loadfile --no-loadscope-reorder
 
-.PHONY: serve test check lint format starter bench bench-update bench-sampling bench-loop bench-real bench-gpu bench-gate \
-	bench-judge bench-learned bench-asking bench-steps bench-load bench-ranks simulate evidence follow soak soak-store soak-outbox fuzz faults browser newest audit lock licences clean bench-store
+.PHONY: serve test check lint format starter bench bench-update bench-sampling bench-loop bench-real bench-gpu \
+	bench-gate bench-judge bench-learned bench-asking bench-steps bench-load bench-ranks simulate evidence \
+	follow soak soak-store soak-outbox fuzz faults browser newest audit lock licences clean bench-store \
+	bench-overhead
 
 # `make serve POLICY=smollm2` starts a real model. A named policy gets a data dir of its own.
 serve: .venv/.serve $(if $(filter smollm2,$(POLICY)),.venv/.smollm2)
@@ -99,6 +101,10 @@ simulate: .venv/.test
 # Leases and votes a second on SQLite and PostgreSQL; ARGS="--rows 1000000" has a million votes before.
 bench-store: .venv/.test
 	$(BIN)/python -m tests.benchmarks.store $(ARGS)
+
+# What a vote costs beside reading: here, and on a plain Gradio page.
+bench-overhead: .venv/.test browser
+	$(BIN)/python -m tests.benchmarks.overhead $(ARGS)
 
 # Whether online beats offline, with how many labels, at what cost: some three hours, resumable.
 # `make evidence ARGS=--quick` takes minutes.
