@@ -32,7 +32,7 @@ from labeler.files.prompts import read_prompts
 from tests.benchmarks.follow.tastes import TASTES, Taste
 from trainer.judge.acquisition import pick
 from trainer.judge.features import Features
-from trainer.judge.filling import MIN_DECIDED, REFIT, TRAIT_SHARE
+from trainer.judge.filling import MIN_DECIDED, REFIT, TRAIT_SHARES
 from trainer.judge.fitting import Fit, Material, decided, fit
 from trainer.policy.load import load_policy
 from trainer.policy.policy import LIVE
@@ -133,8 +133,8 @@ class Rater:
         self.asked.append(pair)
         self.examples.append(Example(len(self.asked), asked, said))
         if len(self.asked) % REFIT == 0 and self.decided >= MIN_DECIDED:
-            material = Material.of(self.bank.features, self.examples, trait_share=TRAIT_SHARE)
-            self.fit = fit(material, self.seed) if material else None
+            materials = Material.each(self.bank.features, self.examples, TRAIT_SHARES)
+            self.fit = fit(materials, self.seed)
 
     @property
     def decided(self) -> int:

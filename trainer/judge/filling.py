@@ -12,8 +12,9 @@ outweigh many soft ones. One member takes no part. It is the witness: a policy t
 others gains less with it (Coste et al. 2023, arXiv 2310.02743, on ensembles of reward models).
 
 Length is what a policy changes most easily, so a reward model's slight love of it goes a long way.
-Once replies are longer or shorter by MAX_STRETCH than at the start, what scores owe to that counts
-only as far as the votes prove it (`kept_of_length`).
+As replies become longer or shorter than at the start, by up to MAX_STRETCH, what scores owe to that
+fades out, and a leaning back to the first length grows. Both count only as far as the votes do not
+prove that length matters (`kept_of_length`).
 
 The judge `learned` must be sure before it speaks for people. Here a wrong label costs little, and
 one is among many, so the model acts from MIN_DECIDED votes on. Leaves out the drawing of responses.
@@ -46,7 +47,9 @@ from trainer.judge.turning import turned
 log = logging.getLogger(__name__)
 
 MIN_DECIDED = 4  # votes
-TRAIT_SHARE = 4.0  # of a trait, where a block of hidden states counts 1
+# Of a trait, where a block of hidden states counts 1. A simple taste is a trait, or nearly; where
+# none tells what people like, traits stand in the way.
+TRAIT_SHARES = (0.0, 4.0)
 MAX_LABELS = 1024  # the newest
 REFIT = 8  # votes that came or changed
 BASE_WEIGHT = 1.0  # of a pair, where a vote weighs 1
@@ -56,6 +59,9 @@ EXPECTED_RIGHT, EXPECTED_VOTES = 0.65, 32
 CHANCE, SURE = 0.55, 0.65  # of accuracy: where it teaches nothing, and where it is fully trusted
 GAMED_BY_CHANCE = 0.01  # one-sided
 MAX_STRETCH = 1.15  # of the length at the start, or as much shorter
+# Towards the first length at MAX_STRETCH: in standard deviations of a score, for one of length.
+LEAN_BACK = 0.5
+MOST_BACK = 2.0  # times that
 PEOPLE_LEAD = 256  # votes, by which a pair weighs half of that
 
 
@@ -163,8 +169,7 @@ class FillModel:
         self._asked = {example.pair_id: example.question for example in examples}
         self.fit = None
         if self._decided >= MIN_DECIDED:
-            material = Material.of(self._features, examples, trait_share=TRAIT_SHARE)
-            self.fit = fit(material, self._seed) if material else None
+            self.fit = fit(Material.each(self._features, examples, TRAIT_SHARES), self._seed)
             self._kept = _kept_of_length([one for one in examples if not one.imported])
 
     @property
@@ -252,13 +257,21 @@ class FillModel:
         return _gain(won[:-1].tolist(), won[-1].item())
 
     def _owed_to_length(self, lengths: Sequence[Tensor], scores: Sequence[Tensor]) -> Tensor:
-        """What each member's scores (M,) owe to a character of length and shall not count."""
-        slopes_M = _slopes(lengths, scores)
+        """What each member's scores (M,) owe to a character of length and shall not count.
+
+        Beyond what they owe, the longer lose while replies are longer than at the start, and the
+        shorter while they are shorter.
+        """
         if self.start_length is None:
-            return torch.zeros_like(slopes_M)
-        stretch = math.log(torch.cat([*lengths]).mean().item() / self.start_length)
-        beyond = torch.sign(slopes_M.mean()).item() * stretch / math.log(MAX_STRETCH)
-        return (1 - self._kept) * min(max(beyond, 0.0), 1.0) * slopes_M
+            return scores[0].new_zeros(scores[0].shape[1])
+        mean = torch.cat([*lengths]).mean().item()
+        stretch = math.log(mean / self.start_length) / math.log(MAX_STRETCH)
+        length, score = _within(lengths), _within(scores)
+        square = (length @ length).clamp(min=1e-9)
+        slopes_M, spread_M = length @ score / square, (score.square().sum(dim=0) / square).sqrt()
+        owed = min(max(torch.sign(slopes_M.mean()).item() * stretch, 0.0), 1.0)
+        back = LEAN_BACK * min(max(stretch, -MOST_BACK), MOST_BACK)
+        return (1 - self._kept) * (owed * slopes_M + back * spread_M)
 
     def _choices(self, places: Sequence[int], scores: Tensor) -> list[Choice]:
         ranked = scores[:, :-1].mean(dim=1).argsort(descending=True).tolist()
@@ -319,11 +332,9 @@ def _kept_of_length(examples: Sequence[Example]) -> float:
     return kept_of_length(torch.tensor(sides).sign(), torch.tensor(longer_by))
 
 
-def _slopes(lengths: Sequence[Tensor], scores: Sequence[Tensor]) -> Tensor:
-    """By how much scores rise with length among responses to one prompt: least squares, (M,)."""
-    length = torch.cat([one - one.mean() for one in lengths])
-    score = torch.cat([one - one.mean(dim=0) for one in scores])
-    return length @ score / (length @ length).clamp(min=1e-9)
+def _within(groups: Sequence[Tensor]) -> Tensor:
+    """Of each prompt's responses by how much they differ from their mean, one after the other."""
+    return torch.cat([one - one.mean(dim=0) for one in groups])
 
 
 def _mixed(label: TrainingLabel, thinks: float, share: float) -> TrainingLabel:

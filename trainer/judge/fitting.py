@@ -8,7 +8,7 @@ filled in do.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -31,12 +31,12 @@ class Material:
     pairs: Sequence[int]  # N of them
 
     @classmethod
-    def of(
-        cls, features: Features, examples: Sequence[Example], *, trait_share: float
-    ) -> "Material | None":
-        """Those of the examples that can be read; None if there are none.
+    def each(
+        cls, features: Features, examples: Sequence[Example], trait_shares: Sequence[float]
+    ) -> list["Material"]:
+        """Those of the examples that can be read, in each of several scales; none if none can.
 
-        A trait counts `trait_share`, where a block of hidden states counts 1.
+        A trait counts so much, where a block of hidden states counts 1.
         """
         found = features.of([example.question for example in examples])
         usable = [
@@ -45,21 +45,21 @@ class Material:
             if isinstance(both, Tensor)
         ]
         if not usable:
-            return None
+            return []
         both = torch.stack([read for _, read in usable])  # (N, 2, D)
         spread = both.flatten(0, 1).std(dim=0)
-        scale = torch.where(spread > 1e-6, features.scale(trait_share) / spread, 0)
         columns = [
             (one.said.target, one.said.tie, one.said.weight, float(not one.imported))
             for one, _ in usable
         ]
-        return cls(
-            (both[:, 0] - both[:, 1]) * scale,
-            scale,
-            Labels(*torch.tensor(columns, dtype=torch.float64).T),
-            [repr(example.question.messages) for example, _ in usable],
-            [example.pair_id for example, _ in usable],
-        )
+        labels = Labels(*torch.tensor(columns, dtype=torch.float64).T)
+        prompts = [repr(example.question.messages) for example, _ in usable]
+        pairs = [example.pair_id for example, _ in usable]
+        scales = [
+            torch.where(spread > 1e-6, features.scale(share) / spread, 0) for share in trait_shares
+        ]
+        differences = both[:, 0] - both[:, 1]
+        return [cls(differences * scale, scale, labels, prompts, pairs) for scale in scales]
 
     def without_newest(self, count: int) -> "Material":
         """The same but for so many of the last labels."""
@@ -76,6 +76,13 @@ class Material:
         """How good heads on it are; None if nothing can be learned from it."""
         return cross_validate(Span.of(self.differences), self.labels, self.prompts, seed)
 
+    def heads(self, skill: Skill, seed: int) -> Heads:
+        """An ensemble (D, M) on features as they are, of the strength that showed this skill."""
+        labels = self.labels.sharing(skill.imported)
+        span = Span.of(self.differences)
+        found = ensemble(span, labels, self.prompts, skill.strength, seed)
+        return Heads(self.scale[:, None] * found.weights, found.eta)
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -91,21 +98,30 @@ class Fit:
     each: Mapping[int, float]
 
 
-def fit(material: Material, seed: int) -> Fit | None:
-    """None if nothing can be learned from it."""
-    skill = material.skill(seed)
-    if skill is None:
+def fit(materials: Sequence[Material], seed: int) -> Fit | None:
+    """Heads on the same labels in several scales, averaged; None if nothing can be learned.
+
+    Each scale weighs exp(-loss), where the loss is that of cross-validation ("pseudo-BMA", Yao et
+    al. 2018, arXiv 1704.02030). To take the better one instead is to go by luck on few labels.
+    """
+    found = [(one, skill) for one in materials if (skill := one.skill(seed)) is not None]
+    if not found:
         return None
-    span = Span.of(material.differences)
-    labels = material.labels.sharing(skill.imported)
-    heads = ensemble(span, labels, material.prompts, skill.strength, seed)
-    each = zip(material.pairs, skill.each.tolist(), strict=True)
-    return Fit(
-        Heads(material.scale[:, None] * heads.weights, heads.eta),
-        skill.imported,
-        skill.right,
-        {pair: right for pair, right in each if not math.isnan(right)},
+    losses = torch.tensor([skill.loss for _, skill in found], dtype=torch.float64)
+    shares = torch.softmax(-losses, dim=0).tolist()
+    heads = [one.heads(skill, seed) for one, skill in found]
+    both = Heads(
+        _mean([one.weights for one in heads], shares), _mean([one.eta for one in heads], shares)
     )
+    _, best = found[int(losses.argmin())]
+    skill = replace(best, margins=_mean([one.margins for _, one in found], shares))
+    each = zip(materials[0].pairs, skill.each.tolist(), strict=True)
+    known = {pair: right for pair, right in each if not math.isnan(right)}
+    return Fit(both, best.imported, skill.right, known)
+
+
+def _mean(parts: Sequence[Tensor], shares: Sequence[float]) -> Tensor:
+    return torch.stack([share * part for share, part in zip(shares, parts, strict=True)]).sum(dim=0)
 
 
 def decided(said: Sequence[Preference]) -> int:

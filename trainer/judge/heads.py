@@ -91,16 +91,30 @@ class Heads:
 
 @dataclass(frozen=True)
 class Skill:
-    """How a head did on labels that it had not seen: `right` of those that were decided.
+    """What a head of this strength made of N labels, each of which it had not seen.
 
-    `each` is 1 where it was right, 0 where it was not, 1/2 where it could not tell, and NaN where
-    the label prefers neither, or was imported. `imported` is what an imported pair weighs.
+    `imported` is what an imported pair weighs, and `loss` by how much the labels surprised the
+    head, in nats.
     """
 
     strength: float
     imported: float
-    right: Estimate
-    each: Tensor  # (N,)
+    loss: float
+    margins: Tensor  # (N,)
+    sides: Tensor  # (N,), as of the labels, but 0 for those that were imported
+
+    @property
+    def each(self) -> Tensor:
+        """1 where it was right, 0 where it was not, 1/2 where it could not tell, and NaN where the
+        label prefers neither, or was imported, (N,).
+        """
+        return torch.where(self.sides != 0, 0.5 + self.margins.sign() * self.sides / 2, torch.nan)
+
+    @property
+    def right(self) -> Estimate:
+        """How often it was right, of the labels that were decided."""
+        wins, decided = self.each.nansum().item(), int((self.sides != 0).sum())
+        return Estimate.share(wins, decided, NONE_DECIDED)
 
 
 def fit(span: Span, labels: Labels, weights: Tensor, strengths: Tensor) -> Heads:
@@ -179,11 +193,8 @@ def cross_validate(span: Span, labels: Labels, groups: Sequence[str], seed: int)
     by_fold = torch.zeros(folds, len(grid), dtype=torch.float64).index_add_(0, fold_N, losses)
     elsewhere = (by_fold.sum(dim=0) - by_fold).argmin(dim=1)  # (F,)
     unseen = margins.gather(1, elsewhere[fold_N][:, None])[:, 0]
-    decided = sides != 0
-    each = torch.where(decided, 0.5 + unseen.sign() * sides / 2, torch.nan)
-    wins = each.nansum().item()
-    right = Estimate.share(wins, int(decided.sum()), NONE_DECIDED)
-    return Skill(*grid[int(by_fold.sum(dim=0).argmin())], right, each)
+    loss, best = by_fold.sum(dim=0).min(dim=0)
+    return Skill(*grid[int(best)], loss.item(), unseen, sides)
 
 
 def ensemble(

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 MARGIN = 0.05  # above 0.5
 MIN_DECIDED = 32  # labels
-TRAIT_SHARE = 0.0  # with traits it took more votes to learn what makes a good answer
+TRAIT_SHARES = (0.0,)  # with traits it took more votes to learn what makes a good answer
 MAX_LABELS = 1024  # the newest; two responses each fit into the cache of features
 REFIT = 8  # labels that came or changed, and
 REFIT_SHARE = 0.04  # at least this share of all
@@ -110,11 +110,11 @@ class LearnedJudge:
 
     def _fit(self, examples: Sequence[Example]) -> Fit | None:
         """None if too few of the examples can be read."""
-        material = Material.of(self.features, examples, trait_share=TRAIT_SHARE)
-        found = fit(material, self._seed) if material else None
-        if material is None or found is None:
+        materials = Material.each(self.features, examples, TRAIT_SHARES)
+        found = fit(materials, self._seed)
+        if found is None:
             return None
-        trusted = _is_good(found.right) and self._was_good(material)
+        trusted = _is_good(found.right) and self._was_good(materials[0])
         return Fit(found.heads, found.imported, found.right, trusted)
 
     def _was_good(self, material: Material) -> bool:

@@ -37,9 +37,6 @@ class Filler:
 
     def hear(self, pairs: Sequence[Pair], opinions: Sequence[Opinion], *, first: int) -> None:
         """Votes on pairs, which are numbered from `first` on."""
-        if self.model.start_length is None:
-            said = [text for pair in pairs for text in (pair.question.first, pair.question.second)]
-            self.model.start_length = statistics.fmean(map(len, said))
         for number, (pair, opinion) in enumerate(zip(pairs, opinions, strict=True), start=first):
             said = combine([opinion], TIES_TEACH)
             if said is not None:
@@ -69,6 +66,8 @@ class Filler:
             LIVE, prompts, world.settings, seed=seed, copies=run.fill_candidates
         )
         texts = [[response.text for response in some] for some in drawn]
+        if self.model.start_length is None:  # nothing has been trained yet
+            self.model.start_length = statistics.fmean(len(one) for some in texts for one in some)
         chosen = self.model.choose(list(zip(asked, texts, strict=True)))
         found = [
             TrainingLabel(

@@ -4,6 +4,7 @@ its word weighs.
 
 import math
 import random
+import statistics
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,10 +21,12 @@ from trainer.judge.filling import (
     BASE_WEIGHT,
     MIN_DECIDED,
     PEOPLE_LEAD,
+    TRAIT_SHARES,
     FillModel,
     kept_of_length,
     weight_of,
 )
+from trainer.judge.fitting import Material, fit
 from trainer.judge.traits import TRAITS, traits
 from trainer.policy.policy import Policy
 
@@ -88,9 +91,18 @@ def test_replies_that_please_those_who_labelled_and_not_the_witness_are_called_a
 
 
 def test_one_that_is_right_by_chance_labels_nothing_and_says_why(policy: Policy) -> None:
+    """Of two votes on the same pair that contradict each other it foretells one."""
     rng = random.Random(0)
     model = FillModel(Features(policy), seed=0)
-    model.learn([by_lot(number, rng) for number in range(128)])
+    one_way = [asking(2 * number, rng)._replace(said=Preference(1.0)) for number in range(48)]
+    both = [
+        vote
+        for one in one_way
+        for vote in (one, one._replace(pair_id=one.pair_id + 1, said=Preference(0.0)))
+    ]
+    model.learn(both)
+    assert model.fit is not None
+    assert model.fit.right.value == 0.5
     assert model.weight == 0
     assert not model.may_act
     assert model.why_not == model.says
@@ -131,19 +143,47 @@ def test_a_leaning_to_length_is_kept_as_far_as_the_votes_prove_it() -> None:
 
 
 def test_what_scores_owe_to_length_counts_no_more_once_replies_have_grown(policy: Policy) -> None:
-    """The reward model likes question marks, and here only long replies have them."""
+    """The reward model likes question marks, and here only long replies have them. Replies that
+    are shorter than at the start are led back: the long ones gain.
+    """
     rng = random.Random(0)
     model = FillModel(Features(policy), seed=0)
     model.learn([asking(number, rng) for number in range(40)])
     asked = [{"role": "user", "content": "tea?"}]
     texts = [sentence(rng, 2) + ".", sentence(rng, 6) + "?"]
     many = [(asked, [texts[0], texts[1], sentence(rng, 3) + ".", sentence(rng, 7) + "?"])]
-    targets = []
-    for start_length in (None, 100.0, 1.0):
+    targets, lengths = [], [len(text) for text in many[0][1]]
+    for start_length in (None, statistics.fmean(lengths), 1.0, 1000.0):
         model.start_length = start_length
         [[first, _]] = model.choose(many)
-        targets.append(first.target)
-    assert targets[0] == targets[1] > targets[2]
+        targets.append(first.target if lengths[first.best] > lengths[first.worst] else 0.0)
+    assert targets[0] == targets[1]
+    assert targets[2] < targets[1] < targets[3]
+
+
+def test_where_no_trait_tells_what_people_like_heads_without_traits_count_most(
+    policy: Policy,
+) -> None:
+    """And where one does, those with them do."""
+    rng = random.Random(0)
+    features = Features(policy)
+    votes = [asking(number, rng) for number in range(48)]
+    liked = features.of([one.question for one in votes])
+    unseen = [
+        one._replace(said=Preference(float((both[0] - both[1])[0] > 0)))
+        for one, both in zip(votes, liked, strict=True)
+        if isinstance(both, torch.Tensor)
+    ]
+    differences = torch.stack(
+        [both[0] - both[1] for both in liked if isinstance(both, torch.Tensor)]
+    )
+    for said, with_traits in ((votes, True), (unseen, False)):
+        materials = Material.each(features, said, TRAIT_SHARES)
+        fits = [fit(some, 0) for some in (materials, materials[:1], materials[1:])]
+        both, without, with_ = (
+            (differences @ one.heads.weights).mean(dim=1) for one in fits if one is not None
+        )
+        assert ((both - with_).norm() < (both - without).norm()) == with_traits
 
 
 def test_a_pair_weighs_nothing_at_chance_more_with_proof_and_less_as_votes_grow() -> None:

@@ -234,6 +234,13 @@ class FillJob:
             temperature=self._place.policy.temperature,
         )
 
+    def _start_length(self) -> float | None:
+        """Of what the first version has said, in characters; None if that is too little."""
+        texts = [text for said in self._place.store.queue.answers(0) for text in said.texts]
+        if self._place.live.version.number == 0:
+            texts += [reply.text for sample in self._of_live() for reply in sample.responses]
+        return statistics.fmean(map(len, texts)) if len(texts) >= MIN_TEXTS else None
+
     def _is_wanted(self) -> bool:
         """Whether somebody waits, an update does, or half of the queue is gone."""
         store = self._place.store
@@ -246,10 +253,8 @@ class FillJob:
     def _hear(self, *, at_least: int, update: int | None = None) -> None:
         """Let the reward model hear the votes, and say what has become of it."""
         place = self._place
-        if self._model.start_length is None:
-            texts = [text for answered in place.store.queue.answers(0) for text in answered.texts]
-            if len(texts) >= MIN_TEXTS:
-                self._model.start_length = statistics.fmean(map(len, texts))
+        if self._model.start_length is None or place.live.version.number == 0:
+            self._model.start_length = self._start_length()
         examples = place.store.judging.examples(
             by_judges=place.settings.unattended, but_held_out_of=update
         )
