@@ -200,7 +200,7 @@ class Asks:
             if ask.state is not AskState.READY:
                 return _view(ask)
         with self._database.write() as session:
-            if is_disabled(session, rater_id):
+            if is_disabled(lock_rater(session, rater_id)):
                 return _view(ask)
             pair = session.get_one(Pair, ask.pair_id)
             lease = _lease(session, pair, rater_id, holder, gone, now + seconds, now, rng)
