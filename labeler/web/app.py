@@ -76,7 +76,10 @@ def made_modules() -> dict[str, str]:
 
 
 async def _explain(_request: Request, error: Exception) -> JSONResponse:
-    return _sentence(str(error), 422 if isinstance(error, BadInput) else 503)
+    if isinstance(error, BadInput):
+        return _sentence(str(error), 422)
+    log.warning("%s", error)  # of the service, not of what was asked: whoever runs it is told
+    return _sentence(str(error), 503)
 
 
 async def _refuse(_request: Request, error: Exception) -> JSONResponse:

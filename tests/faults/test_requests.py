@@ -43,7 +43,7 @@ def test_no_request_makes_the_service_fail(house: House, caplog: pytest.LogCaptu
         ask()
 
 
-def test_the_largest_bodies_take_little_memory(house: House) -> None:
+def test_the_largest_bodies_take_little_memory(tmp_path: Path) -> None:
     """However they nest, and however much is wrong with them."""
     bodies = (
         b"[" * MAX_BODY_BYTES,
@@ -52,7 +52,7 @@ def test_the_largest_bodies_take_little_memory(house: House) -> None:
     )
     tracemalloc.start()
     try:
-        with asyncio.Runner() as runner:
+        with a_house(tmp_path) as house, asyncio.Runner() as runner:
             for body in bodies:
                 request = posted("/rating/votes", body, cookie=house.cookies["rater"])
                 assert runner.run(answer_to(house.app, request)).status in (400, 422)

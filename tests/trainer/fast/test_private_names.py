@@ -29,6 +29,7 @@ def test_every_private_name_is_listed_with_the_modules_that_use_it() -> None:
         and node.attr.startswith("_")
         and not node.attr.startswith("__")
         and ast.unparse(node.value) != "self"
+        and ast.unparse(node) != "os._exit"  # public, whatever it looks like
     }
     listed = {
         (name.split(".")[-1], module)

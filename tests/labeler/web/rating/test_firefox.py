@@ -22,7 +22,7 @@ def window(service: WebServer, tmp_path: Path) -> Iterator[Firefox]:
     folder.mkdir()
     with firefox(folder) as opened:
         opened.resize(1280, 800)
-        opened.open(f"{service.url}/page/shared/tokens.css")
+        opened.open(f"{service.url}/labels")
         opened.look("localStorage.setItem('livedpo.practised.local', '1')")
         opened.open(service.url)
         yield opened
