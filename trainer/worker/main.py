@@ -133,7 +133,7 @@ def make_worker(
     )
     update.prune()
     shown = None if settings.unattended else FollowUpJob(place)
-    jobs: list[Job | None] = [ask, update, EditJob(place), judging, sample, shown, fill]
+    jobs: list[Job | None] = [ask, update, EditJob(place), judging, shown, sample, fill]
     closing = [update.spend, *([judging.close] if judging else [])]
     return Worker(live, [job for job in jobs if job is not None], news, closing)
 
