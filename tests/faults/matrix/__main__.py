@@ -112,7 +112,10 @@ def main() -> int:
         with contextlib.suppress(FileNotFoundError):
             tried = json.loads(KEPT.read_text())
     cells = [c for c in wanted(asked.only) if not tried.get(c.name) or tried[c.name]["wrong"]]
-    run(cells, tried)
+    try:
+        run(cells, tried)
+    except KeyboardInterrupt:
+        print("Ended. The same command goes on where it was.", flush=True)
     text = HANDBOOK.read_text()
     new = f"{BEGIN}\n\n{table(tried)}\n\n{END}"
     HANDBOOK.write_text(re.sub(f"{BEGIN}.*{END}", lambda _: new, text, flags=re.DOTALL))
