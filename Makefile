@@ -13,10 +13,9 @@ SCRIPTS := .venv/scripts/node_modules
 PROCESSES := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 PARALLEL := -n $(PROCESSES) --maxprocesses 5 --dist loadfile --no-loadscope-reorder
 
-.PHONY: serve test check lint format starter bench bench-update bench-sampling bench-loop bench-real bench-gpu \
-	bench-gate bench-judge bench-learned bench-asking bench-steps bench-load bench-ranks simulate evidence \
-	follow soak soak-store soak-outbox fuzz faults browser newest audit lock licences clean bench-store \
-	bench-overhead
+.PHONY: serve test check lint format browser starter evidence follow simulate soak soak-store soak-outbox fuzz faults \
+	bench bench-update bench-sampling bench-loop bench-real bench-gpu bench-gate bench-judge bench-learned \
+	bench-asking bench-steps bench-load bench-ranks bench-store bench-overhead newest audit lock licences clean
 
 # `make serve POLICY=smollm2` starts a real model. A named policy gets a data dir of its own.
 serve: .venv/.serve $(if $(filter smollm2,$(POLICY)),.venv/.smollm2)

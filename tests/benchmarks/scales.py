@@ -29,7 +29,7 @@ from labeler.store import open_store
 from labeler.store.database import Database
 from labeler.store.records import Ballot, LeasedPair
 from labeler.store.tables import Pair
-from tests.benchmarks.simulation import WAITED_SECONDS, Found, Loop, Rates
+from tests.benchmarks.simulation import Found, Loop, Rates
 from tests.support.store import rows
 from tests.support.worker import HandTurned
 from trainer.policy.load import load_policy
@@ -161,20 +161,16 @@ class RealLoop:
         job.top_up = timed  # type: ignore[method-assign]
 
     def _found(self, start: float, seconds: float) -> Found:
-        waits = sorted(wait for at, wait in self._waits if at >= start)
-        ages = [age for at, age in self._ages if at >= start]
         pairs = rows(self._database, Pair, Pair.created_at >= start)
         done = [row for row in self.store.versions.all() if row.created_at >= start]
-        return Found(
-            votes_per_second=len(ages) / seconds,
-            wait_seconds=statistics.fmean(waits),
-            wait_p95=waits[int(0.95 * len(waits))],
-            waited=sum(wait >= WAITED_SECONDS for wait in waits) / len(waits),
-            staleness=statistics.fmean(ages),
-            too_old=sum(age > self._settings.max_staleness for age in ages) / len(ages),
+        return Found.of(
+            [wait for at, wait in self._waits if at >= start],
+            [age for at, age in self._ages if at >= start],
+            seconds=seconds,
+            max_staleness=self._settings.max_staleness,
             wasted=sum(pair.state is PairState.EXPIRED for pair in pairs) / len(pairs),
-            learned=sum(row.finding.labels or 0 for row in done) / len(ages),
-            updates_per_hour=3600 * len(done) / seconds,
+            learned=sum(row.finding.labels or 0 for row in done),
+            updates=len(done),
         )
 
     def _rates(self) -> Rates:

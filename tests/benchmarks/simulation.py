@@ -14,13 +14,12 @@ import math
 import random
 import statistics
 from collections import Counter, deque
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
-from trainer.worker.pace import LOOK_BACK_SECONDS, Pace, demand, pairs_ahead
+from trainer.worker.pace import LOOK_BACK_SECONDS, Pace, demand, pairs_ahead, runs_short
 
 LOOK_SECONDS = 0.5  # how often a process with nothing to do looks again
-REFILL_SECONDS = 5.0  # as `trainer.worker.jobs.sample` has it
 MAX_TIMES_DUE = 4  # an update takes so many times the labels that make it due, at most
 STEP_LABELS = 8  # after which an update lets people have pairs
 WAITED_SECONDS = 0.5
@@ -58,6 +57,32 @@ class Found:
     wasted: float  # share of sampled pairs that went without a vote
     learned: float  # votes that versions were trained on, as a share of those cast meanwhile
     updates_per_hour: float
+
+    @classmethod
+    def of(
+        cls,
+        waits: Sequence[float],
+        ages: Sequence[int],
+        *,
+        seconds: float,
+        max_staleness: int,
+        wasted: float,
+        learned: int,
+        updates: int,
+    ) -> "Found":
+        """From the seconds that each vote waited for its pair, and the versions that it was old."""
+        ranked = sorted(waits)
+        return cls(
+            votes_per_second=len(ages) / seconds,
+            wait_seconds=statistics.fmean(ranked),
+            wait_p95=ranked[int(0.95 * len(ranked))],
+            waited=sum(wait >= WAITED_SECONDS for wait in ranked) / len(ranked),
+            staleness=statistics.fmean(ages),
+            too_old=sum(age > max_staleness for age in ages) / len(ages),
+            wasted=wasted,
+            learned=learned / len(ages),
+            updates_per_hour=3600 * updates / seconds,
+        )
 
 
 class Loop:
@@ -126,7 +151,7 @@ class Loop:
             yield part
             owed = max(0.0, owed - part)
             ready, wanted = self._ready.total(), self._demand()
-            if alone and not owed and ready < max(1.0, wanted * max(part, REFILL_SECONDS)):
+            if alone and not owed and runs_short(ready, wanted, part):
                 began = self._now
                 yield from self._batch(self._pace.batch(ready, wanted))
                 owed = (self._now - began) / 3
@@ -217,15 +242,12 @@ class Loop:
         self._sampled = self._retired = self._updates = self._learned = 0
 
     def _found(self, seconds: float) -> Found:
-        waits, ages = sorted(self._waits), self._ages
-        return Found(
-            votes_per_second=len(ages) / seconds,
-            wait_seconds=statistics.fmean(waits),
-            wait_p95=waits[int(0.95 * len(waits))],
-            waited=sum(wait >= WAITED_SECONDS for wait in waits) / len(waits),
-            staleness=statistics.fmean(ages),
-            too_old=sum(age > self.rates.max_staleness for age in ages) / len(ages),
+        return Found.of(
+            self._waits,
+            self._ages,
+            seconds=seconds,
+            max_staleness=self.rates.max_staleness,
             wasted=self._retired / max(1, self._sampled),
-            learned=self._learned / len(ages),
-            updates_per_hour=3600 * self._updates / seconds,
+            learned=self._learned,
+            updates=self._updates,
         )

@@ -17,7 +17,7 @@ from labeler.domain.labels import TrainingLabel
 from labeler.files.prompts import add_first_prompts
 from labeler.roles.scheduler import open_due_update
 from labeler.store import open_store
-from labeler.store.records import Ballot
+from labeler.store.records import Ballot, LeasedPair
 from tests.support.worker import HandTurned
 from trainer.gate.examine import Candidate, Examiner
 from trainer.judge.load import load_judge
@@ -94,6 +94,18 @@ class Loop:
         self.label()
         self.worker.step()
 
+    def next_pair(self, rater: int) -> list[LeasedPair]:
+        """What this rater is handed now; none if there is none."""
+        return self.store.queue.lease(
+            rater_id=rater,
+            holder="bench",
+            wanted=1,
+            seconds=1e6,
+            now=self.now,
+            rng=self.rng,
+            max_staleness=self.settings.served_staleness,
+        )
+
     def label(self) -> None:
         """Vote until an update is open."""
         rater = self.store.raters.local(now=self.now)
@@ -105,15 +117,7 @@ class Loop:
                 return
             while self.store.queue.ready() == 0:
                 self.worker.step()
-            for pair in self.store.queue.lease(
-                rater_id=rater,
-                holder="bench",
-                wanted=1,
-                seconds=1e6,
-                now=self.now,
-                rng=self.rng,
-                max_staleness=self.settings.served_staleness,
-            ):
+            for pair in self.next_pair(rater):
                 question = pair.messages[-1]["content"]
                 margin = self._taste(question, pair.left) - self._taste(question, pair.right)
                 left = self.rng.random() < 1 / (1 + math.exp(-max(-50.0, min(50.0, margin))))

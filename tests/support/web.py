@@ -116,6 +116,14 @@ def standing(store: Store) -> Sequence[Any]:
     return [row for row in store.reports.votes() if row.vote.superseded_by is None]
 
 
+def log_in(page: Page, name: str, password: str) -> None:
+    """On the login page, which is open, by keyboard."""
+    page.locator("#go:enabled").wait_for()
+    page.fill("#name", name)
+    page.fill("#password", password)
+    page.keyboard.press("Enter")
+
+
 class Screen:
     """The rating page in a browser, with everything that it asked for and complained of."""
 

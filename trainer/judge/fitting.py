@@ -9,6 +9,7 @@ filled in do.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -74,14 +75,17 @@ class Material:
 
     def skill(self, seed: int) -> Skill | None:
         """How good heads on it are; None if nothing can be learned from it."""
-        return cross_validate(Span.of(self.differences), self.labels, self.prompts, seed)
+        return cross_validate(self._span, self.labels, self.prompts, seed)
 
     def heads(self, skill: Skill, seed: int) -> Heads:
         """An ensemble (D, M) on features as they are, of the strength that showed this skill."""
         labels = self.labels.sharing(skill.imported)
-        span = Span.of(self.differences)
-        found = ensemble(span, labels, self.prompts, skill.strength, seed)
+        found = ensemble(self._span, labels, self.prompts, skill.strength, seed)
         return Heads(self.scale[:, None] * found.weights, found.eta)
+
+    @cached_property
+    def _span(self) -> Span:
+        return Span.of(self.differences)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ LOOK_BACK_SECONDS = 180.0
 AHEAD_SECONDS = 120.0
 MANY_AHEAD_SECONDS = 20.0
 MIN_AHEAD_PAIRS = 4
+REFILL_SECONDS = 5.0  # what people take in less is little: whoever comes may take it all
 # What is believed before anybody has voted, and how many votes outweigh it.
 USUAL_SECONDS = 10.0
 USUAL_PAIRS = 2
@@ -29,6 +30,11 @@ def demand(pairs: int, seconds: float) -> float:
     vote, and after a pause it is as at the start.
     """
     return (USUAL_PAIRS + pairs) / (USUAL_PAIRS * USUAL_SECONDS + seconds)
+
+
+def runs_short(ready: int, demand: float, seconds: float) -> bool:
+    """Whether the queue would be empty after work that takes as long as the last part did."""
+    return ready < max(1.0, demand * max(seconds, REFILL_SECONDS))
 
 
 def pairs_ahead(demand: float, most: int) -> int:

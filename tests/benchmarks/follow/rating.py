@@ -93,15 +93,7 @@ class Rating(Loop):
         rater = self.store.raters.local(now=self.now)
         while self.voted < until:
             self._work()
-            for pair in self.store.queue.lease(
-                rater_id=rater,
-                holder="f",
-                wanted=1,
-                seconds=1e6,
-                now=self.now,
-                rng=self.rng,
-                max_staleness=self.settings.served_staleness,
-            ):
+            for pair in self.next_pair(rater):
                 self.now += SECONDS_A_VOTE
                 ballot = Ballot(pair.lease_id, pair.lease_id, self._choice(pair))
                 self.store.votes.record(ballot, rater_id=rater, now=self.now)

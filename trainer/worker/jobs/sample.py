@@ -12,12 +12,11 @@ log-probabilities under the reference, at the same time.
 from collections.abc import Callable
 
 from labeler.domain.rules import ONLY_LIVE, QueueRules
-from trainer.worker.pace import LOOK_BACK_SECONDS, Pace, demand, pairs_ahead
+from trainer.worker.pace import LOOK_BACK_SECONDS, Pace, demand, pairs_ahead, runs_short
 from trainer.worker.workplace import Workplace
 
 UNATTENDED_PAIRS = 128
 HAND_OVER_SECONDS = 5.0
-REFILL_SECONDS = 5.0  # what people take in less is little: whoever comes may take it all
 
 
 class SampleJob:
@@ -50,7 +49,7 @@ class SampleJob:
         self._owed = max(0.0, self._owed - seconds)
         began = self._place.clock()
         demanded, ready = self._demand(began), self._place.store.queue.ready()
-        if not self._owed and ready < max(1.0, demanded * max(seconds, REFILL_SECONDS)):
+        if not self._owed and runs_short(ready, demanded, seconds):
             self.top_up(self._pace.batch(ready, demanded))
             self._owed = (self._place.clock() - began) / 3
 

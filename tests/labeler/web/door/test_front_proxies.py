@@ -16,7 +16,7 @@ from tests.support.certificate import self_signed
 from tests.support.front_proxy import caddy, example, nginx, program
 from tests.support.people import member
 from tests.support.service import PLAIN, free_port
-from tests.support.web import Screen, add_questions, serving, standing
+from tests.support.web import Screen, add_questions, log_in, serving, standing
 
 PASSWORD = "correct horse battery"
 LOGIN = {"name": "Ann", "password": PASSWORD}
@@ -109,10 +109,7 @@ def test_a_person_rates_behind_the_nginx_of_the_handbook(
     with nginx_before(store, tmp_path, https=True, strips=True) as url:
         screen = Screen(page, url)
         page.goto(url)
-        page.locator("#go:enabled").wait_for()
-        page.fill("#name", "Ann")
-        page.fill("#password", PASSWORD)
-        page.keyboard.press("Enter")
+        log_in(page, "Ann", PASSWORD)
         page.wait_for_selector("#reply-left .text")
         assert page.url == url
         screen.vote("1")

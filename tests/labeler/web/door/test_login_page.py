@@ -13,7 +13,7 @@ from tests.support.axe import faults
 from tests.support.page import cast, leave
 from tests.support.patience import wait_until
 from tests.support.people import member
-from tests.support.web import WebServer, standing
+from tests.support.web import WebServer, log_in, standing
 
 PASSWORD = "correct horse battery"
 
@@ -31,13 +31,6 @@ def page(tab: Page) -> Iterator[Page]:
     """A browser in which nobody is logged in."""
     yield tab
     tab.set_extra_http_headers({})
-
-
-def log_in(page: Page, name: str, password: str = PASSWORD) -> None:
-    page.locator("#go:enabled").wait_for()
-    page.fill("#name", name)
-    page.fill("#password", password)
-    page.keyboard.press("Enter")
 
 
 def wait_for_pair(page: Page) -> None:
@@ -72,10 +65,10 @@ def test_the_login_leads_back_to_the_page_that_was_asked_for(
         "/login",
     ):
         page.goto(f"{service.url}/login?to={elsewhere}")
-        log_in(page, "Boss")
+        log_in(page, "Boss", PASSWORD)
         page.wait_for_url(f"{service.url}/")
     page.goto(f"{service.url}/login?to=/.//evil.example")  # a path of ours that begins with //
-    log_in(page, "Boss")
+    log_in(page, "Boss", PASSWORD)
     page.wait_for_url(f"{service.url}//evil.example")
 
 
@@ -113,7 +106,7 @@ def test_an_invite_leaves_the_address_bar_and_lets_in_once(
 @pytest.mark.usefixtures("people")
 def test_a_rater_sees_the_way_out_and_no_other_pages(service: WebServer, page: Page) -> None:
     page.goto(service.url)
-    log_in(page, "ann")
+    log_in(page, "ann", PASSWORD)
     wait_for_pair(page)
     assert page.locator(".who-pages").count() == 0
     page.click(".who summary")
@@ -159,7 +152,7 @@ def test_votes_wait_for_the_login_of_the_person_who_cast_them(
 ) -> None:
     """Ann's login ends while she rates; Boss logs in in her browser; then she does again."""
     page.goto(service.url)
-    log_in(page, "Ann")
+    log_in(page, "Ann", PASSWORD)
     wait_for_pair(page)
     cast(page, "1")
     wait_until(lambda: stored_by(store) == ["Ann"])
@@ -174,7 +167,7 @@ def test_votes_wait_for_the_login_of_the_person_who_cast_them(
 
     other = profile.new_page()
     other.goto(service.url)
-    log_in(other, "Boss")
+    log_in(other, "Boss", PASSWORD)
     wait_for_pair(other)
     cast(other, "t")
     wait_until(lambda: stored_by(store) == ["Ann", "Boss"])
@@ -183,7 +176,7 @@ def test_votes_wait_for_the_login_of_the_person_who_cast_them(
     assert stored_by(store) == ["Ann", "Boss"]
 
     bar.get_by_role("link", name="Log in again").click()
-    log_in(page, "Ann")
+    log_in(page, "Ann", PASSWORD)
     wait_until(lambda: stored_by(store) == ["Ann", "Boss", "Ann"])
     wait_for_pair(page)
     expect(bar).to_be_empty()

@@ -16,7 +16,7 @@ from tests.support.page import leave
 from tests.support.people import member
 from tests.support.proxy import proxied
 from tests.support.service import free_port
-from tests.support.web import Screen, add_questions, serving, standing
+from tests.support.web import Screen, add_questions, log_in, serving, standing
 
 PASSWORD = "correct horse battery"
 PUBLIC = "https://lab.example/label/"
@@ -48,10 +48,7 @@ def test_people_log_in_rate_and_look_behind_a_proxy_with_a_path(
     ):
         screen = Screen(page, url)
         page.goto(url)
-        page.locator("#go:enabled").wait_for()
-        page.fill("#name", "Ann")
-        page.fill("#password", PASSWORD)
-        page.keyboard.press("Enter")
+        log_in(page, "Ann", PASSWORD)
         page.wait_for_selector("#reply-left .text")
         assert page.url == f"{url}/"
         screen.vote("1")
