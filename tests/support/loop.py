@@ -146,7 +146,7 @@ def planted(loop: Loop, plant: Plant, *, prompts: int | None = None) -> Finding:
     folder = settings.adapters_dir / "planted"
     version, _ = write_candidate(loop.policy, number, folder)
     finding, _ = examine_candidate(
-        Candidate(number, claim.parent, steps, training, claim.held_out, claim.remembered),
+        Candidate(number, claim.parent, steps, training, labels, claim.held_out, claim.remembered),
         version,
         live=Version(claim.parent, None),  # its weights are in memory
         said=store.queue.answers(claim.parent),

@@ -22,6 +22,7 @@ from labeler.domain.judging import Judge, ask, question
 from labeler.domain.labels import TrainingLabel
 from labeler.domain.response_stats import Said, Style, style
 from labeler.stats.equal_length import at_equal_length
+from labeler.stats.length_leaning import length_leaning
 from trainer.gate.examples import examples_of, shortest_prompts
 from trainer.gate.gate import (
     Evidence,
@@ -46,14 +47,15 @@ SILENT_JUDGE = "the judge gave no answer"
 class Candidate:
     """What was trained: the number it may get, that of the live version, and how it learned.
 
-    `held_out` and `remembered` are labels that this update was not trained on: no version was, or
-    earlier ones were.
+    `taught` are the labels that it was trained on. `held_out` and `remembered` are others: no
+    version was trained on them, or earlier ones were.
     """
 
     number: int
     parent: int
     steps: Sequence[Step]
     training: Training
+    taught: Sequence[TrainingLabel]
     held_out: Sequence[TrainingLabel]
     remembered: Sequence[TrainingLabel] = ()
 
@@ -135,6 +137,7 @@ class Examiner:
             ),
             win_rate=win_rate,
             equal_length=equal_length,
+            length_leaning=_length_leaning([*candidate.taught, *candidate.held_out]),
         )
         learned = _learned(candidate)
         return replace(
@@ -194,6 +197,14 @@ def style_of(samples: Sequence[Sample]) -> Style:
             for r in sample.pair
         ]
     )
+
+
+def _length_leaning(labels: Sequence[TrainingLabel]) -> float:
+    """What people's votes prove of length, in tokens. A judge's love of length proves nothing."""
+    of_people = [label for label in labels if not label.judged]
+    won_by = [2 * label.target + label.tie - 1 for label in of_people]
+    longer_by = [len(label.tokens_a) - len(label.tokens_b) for label in of_people]
+    return length_leaning(won_by, longer_by)
 
 
 def _learned(candidate: Candidate) -> Finding:

@@ -50,7 +50,8 @@ class Evidence:
 
     `counts` are how many responses of the live version and of the candidate there were. `win_rate`
     is the share of the candidate's that the judge prefers to the live version's, `equal_length` the
-    same at equal length.
+    same at equal length. `length_leaning` is what the votes of this update prove, from -1 for
+    shorter to 1 for longer replies.
     """
 
     live: Style
@@ -61,6 +62,7 @@ class Evidence:
     agreement: Agreement | None = None
     win_rate: Estimate = NOT_COMPARED
     equal_length: Estimate = NOT_COMPARED
+    length_leaning: float = 0.0
 
     def as_finding(self) -> Finding:
         """The figures as they are stored with the version and shown on the page."""
@@ -98,7 +100,8 @@ def objections(evidence: Evidence, limits: Gate) -> list[str]:
     """Why this candidate must not go live, a phrase each; empty if it may."""
     return [
         *_too_far(evidence, limits),
-        *_style(evidence.live, evidence.candidate, limits),
+        *_length(evidence, limits),
+        *_repeats(evidence.live, evidence.candidate, limits),
         *_runs_on(evidence, limits),
         *_disagrees(evidence.agreement, limits),
         *_loses(evidence.win_rate, evidence.equal_length),
@@ -121,20 +124,24 @@ def _too_far(evidence: Evidence, limits: Gate) -> list[str]:
     return found
 
 
-def _style(live: Style, candidate: Style, limits: Gate) -> list[str]:
-    found = []
-    change = max(candidate.tokens, 1.0) / max(live.tokens, 1.0)
-    if not 1 / limits.gate_max_length_change <= change <= limits.gate_max_length_change:
-        found.append(
-            f"its responses have {candidate.tokens:.0f} tokens on average instead of "
-            f"{live.tokens:.0f}"
-        )
-    if candidate.repetition - live.repetition > limits.gate_max_repetition_rise:
-        found.append(
-            f"{candidate.repetition:.0%} of its four-token sequences repeat earlier ones, instead "
-            f"of {live.repetition:.0%}"
-        )
-    return found
+def _length(evidence: Evidence, limits: Gate) -> list[str]:
+    """Where the votes prove that people like it so, up to the limit squared in that direction."""
+    live, candidate = evidence.live.tokens, evidence.candidate.tokens
+    change = math.log(max(candidate, 1.0) / max(live, 1.0))
+    wanted = max(0.0, evidence.length_leaning * math.copysign(1.0, change))
+    if abs(change) <= (1 + wanted) * math.log(limits.gate_max_length_change):
+        return []
+    despite = ", more than the votes ask for" if wanted else ""
+    return [f"its responses have {candidate:.0f} tokens on average instead of {live:.0f}{despite}"]
+
+
+def _repeats(live: Style, candidate: Style, limits: Gate) -> list[str]:
+    if candidate.repetition - live.repetition <= limits.gate_max_repetition_rise:
+        return []
+    return [
+        f"{candidate.repetition:.0%} of its four-token sequences repeat earlier ones, instead "
+        f"of {live.repetition:.0%}"
+    ]
 
 
 def _runs_on(evidence: Evidence, limits: Gate) -> list[str]:

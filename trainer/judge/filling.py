@@ -14,7 +14,7 @@ others gains less with it (Coste et al. 2023, arXiv 2310.02743, on ensembles of 
 Length is what a policy changes most easily, so a reward model's slight love of it goes a long way.
 As replies become longer or shorter than at the start, by up to MAX_STRETCH, what scores owe to that
 fades out, and a leaning back to the first length grows. Both count only as far as the votes do not
-prove that length matters (`kept_of_length`).
+prove that length matters (`labeler/stats/length_leaning.py`).
 
 The judge `learned` must be sure before it speaks for people. Here a wrong label costs little, and
 one is among many, so the model acts from MIN_DECIDED votes on. Leaves out the drawing of responses.
@@ -40,6 +40,7 @@ from labeler.domain.sentences.fill import (
     too_few_votes,
 )
 from labeler.domain.thought import without_thought
+from labeler.stats.length_leaning import length_leaning
 from trainer.judge.features import Features
 from trainer.judge.fitting import Fit, Material, decided, fit
 from trainer.judge.turning import turned
@@ -112,24 +113,6 @@ def weight_of(right: Estimate, votes: int) -> float:
     return BASE_WEIGHT * trust * PEOPLE_LEAD / (PEOPLE_LEAD + votes)
 
 
-def kept_of_length(sides: Tensor, longer_by: Tensor) -> float:
-    """How much of a leaning to length (0 to 1) is kept, from who won (N,) and by how much the first
-    was longer (N,).
-
-    1 - 1 / z^2, the shrinkage of one effect (James and Stein 1961), where z is that of the
-    correlation; nothing where z is below 1.
-
-    >>> kept_of_length(torch.tensor([1.0, -1.0, 1.0, 1.0]), torch.tensor([1.0, 1.0, 2.0, -1.0]))
-    0.0
-    """
-    both = (sides.square().sum() * longer_by.square().sum()).item()
-    if not both:
-        return 0.0
-    r2 = min((sides * longer_by).sum().item() ** 2 / both, 1 - 1e-9)
-    z2 = int(sides.abs().sum()) * r2 / (1 - r2)
-    return max(0.0, 1 - 1 / z2) if z2 else 0.0
-
-
 class FillModel:
     """A reward model of people's votes, fitted anew as they come."""
 
@@ -170,7 +153,7 @@ class FillModel:
         self.fit = None
         if self._decided >= MIN_DECIDED:
             self.fit = fit(Material.each(self._features, examples, TRAIT_SHARES), self._seed)
-            self._kept = _kept_of_length([one for one in examples if not one.imported])
+            self._kept = abs(_leaning([one for one in examples if not one.imported]))
 
     @property
     def weight(self) -> float:
@@ -325,11 +308,11 @@ def _gain(taught: Sequence[float], witness: float) -> Gain:
     return Gain(mean, witness, float(by_chance))
 
 
-def _kept_of_length(examples: Sequence[Example]) -> float:
-    """`kept_of_length` of votes, in characters."""
-    sides = [2 * one.said.target + one.said.tie - 1 for one in examples]
-    longer_by = [float(len(one.question.first) - len(one.question.second)) for one in examples]
-    return kept_of_length(torch.tensor(sides).sign(), torch.tensor(longer_by))
+def _leaning(examples: Sequence[Example]) -> float:
+    """`length_leaning` of votes, in characters."""
+    won_by = [2 * one.said.target + one.said.tie - 1 for one in examples]
+    longer_by = [len(one.question.first) - len(one.question.second) for one in examples]
+    return length_leaning(won_by, longer_by)
 
 
 def _within(groups: Sequence[Tensor]) -> Tensor:

@@ -105,7 +105,7 @@ class Offline:
         with ExitStack() as failed:
             failed.callback(shutil.rmtree, folder, ignore_errors=True)
             finding, _ = examine_candidate(
-                Candidate(number, live.number, steps, training, held_out),
+                Candidate(number, live.number, steps, training, taught, held_out),
                 version,
                 live=live,
                 said=(),

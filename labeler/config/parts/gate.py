@@ -22,7 +22,8 @@ class Gate(Part):
     gate_max_length_change: float = Field(
         2.0,
         gt=1,
-        description="Largest factor by which an update may lengthen or shorten responses.",
+        description="Largest factor by which an update may lengthen or shorten responses; up to "
+        "its square where the votes prove that people like it so.",
     )
     gate_max_unfinished_rise: float = Field(
         0.15, ge=0, le=1, description="Largest rise in the share of responses cut at the limit."

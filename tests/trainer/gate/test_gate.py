@@ -55,6 +55,22 @@ def test_each_limit_fires_just_beyond_it(change: dict[str, object], says: str) -
     assert says in sentence
 
 
+@pytest.mark.parametrize(("tokens", "leaning"), [(20.0, -0.8), (180.0, 0.8), (31.0, -1.0)])
+def test_votes_that_prove_a_taste_for_length_let_it_change_further(
+    tokens: float, leaning: float
+) -> None:
+    """2 ^ 1.8 is 3.5."""
+    leans = replace(GOOD, candidate=replace(USUAL, tokens=tokens), length_leaning=leaning)
+    assert objections(leans, LIMITS) == []
+
+
+@pytest.mark.parametrize(("tokens", "leaning"), [(20.0, 0.8), (20.0, -0.4), (180.0, -0.8)])
+def test_not_against_the_taste_nor_further_than_it_is_proven(tokens: float, leaning: float) -> None:
+    far = replace(GOOD, candidate=replace(USUAL, tokens=tokens), length_leaning=leaning)
+    (sentence,) = objections(far, LIMITS)
+    assert ("more than the votes ask for" in sentence) == (tokens < 60 and leaning < 0)
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -23,7 +23,6 @@ from trainer.judge.filling import (
     PEOPLE_LEAD,
     TRAIT_SHARES,
     FillModel,
-    kept_of_length,
     weight_of,
 )
 from trainer.judge.fitting import Material, fit
@@ -132,14 +131,6 @@ def test_empty_replies_are_never_in_a_pair(policy: Policy) -> None:
     model.start_length = 1.0
     assert model.choose([(asked, ["", " "])]) == [[]]
     assert model.choose([]) == []
-
-
-def test_a_leaning_to_length_is_kept_as_far_as_the_votes_prove_it() -> None:
-    """Of 10 votes the longer won 9: r = 0.8, z^2 = 10 x 0.64 / 0.36. Of 4 it won 3: z^2 = 4/3."""
-    for won, lost, kept in ((9, 1, 1 - 0.36 / 6.4), (3, 1, 1 - 3 / 4), (1, 1, 0.0)):
-        sides = torch.tensor([1.0] * won + [-1.0] * lost)
-        assert kept_of_length(sides, torch.full((won + lost,), 30.0)) == pytest.approx(kept)
-    assert kept_of_length(torch.zeros(4), torch.ones(4)) == 0
 
 
 def test_what_scores_owe_to_length_counts_no_more_once_replies_have_grown(policy: Policy) -> None:

@@ -147,6 +147,7 @@ class UpdateJob:
             parent=claim.parent,
             steps=steps,
             training=training,
+            taught=claim.labels,
             held_out=claim.held_out,
             remembered=claim.remembered,
         )
