@@ -20,9 +20,10 @@ from labeler.domain.estimate import Estimate
 from labeler.domain.finding import Finding
 from labeler.domain.judging import Judge, ask, question
 from labeler.domain.labels import TrainingLabel
-from labeler.domain.response_stats import Said, Style, style
+from labeler.domain.response_stats import Said, Style, repetition, style
 from labeler.stats.equal_length import at_equal_length
 from labeler.stats.length_leaning import length_leaning
+from labeler.stats.permutation import as_high_by_chance
 from trainer.gate.examples import examples_of, shortest_prompts
 from trainer.gate.gate import (
     Evidence,
@@ -137,6 +138,7 @@ class Examiner:
             ),
             win_rate=win_rate,
             equal_length=equal_length,
+            repeats_by_chance=as_high_by_chance(_repetitions(samples), _repetitions(of_live)),
             length_leaning=_length_leaning([*candidate.taught, *candidate.held_out]),
         )
         learned = _learned(candidate)
@@ -197,6 +199,11 @@ def style_of(samples: Sequence[Sample]) -> Style:
             for r in sample.pair
         ]
     )
+
+
+def _repetitions(samples: Sequence[Sample]) -> list[float]:
+    """Of each response by itself."""
+    return [repetition(response.tokens) for sample in samples for response in sample.pair]
 
 
 def _length_leaning(labels: Sequence[TrainingLabel]) -> float:

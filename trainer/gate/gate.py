@@ -51,7 +51,8 @@ class Evidence:
     `counts` are how many responses of the live version and of the candidate there were. `win_rate`
     is the share of the candidate's that the judge prefers to the live version's, `equal_length` the
     same at equal length. `length_leaning` is what the votes of this update prove, from -1 for
-    shorter to 1 for longer replies.
+    shorter to 1 for longer replies, and `repeats_by_chance` how likely the candidate repeats itself
+    so much more by chance.
     """
 
     live: Style
@@ -63,6 +64,7 @@ class Evidence:
     win_rate: Estimate = NOT_COMPARED
     equal_length: Estimate = NOT_COMPARED
     length_leaning: float = 0.0
+    repeats_by_chance: float = 0.0
 
     def as_finding(self) -> Finding:
         """The figures as they are stored with the version and shown on the page."""
@@ -101,7 +103,7 @@ def objections(evidence: Evidence, limits: Gate) -> list[str]:
     return [
         *_too_far(evidence, limits),
         *_length(evidence, limits),
-        *_repeats(evidence.live, evidence.candidate, limits),
+        *_repeats(evidence, limits),
         *_runs_on(evidence, limits),
         *_disagrees(evidence.agreement, limits),
         *_loses(evidence.win_rate, evidence.equal_length),
@@ -135,12 +137,15 @@ def _length(evidence: Evidence, limits: Gate) -> list[str]:
     return [f"its responses have {candidate:.0f} tokens on average instead of {live:.0f}{despite}"]
 
 
-def _repeats(live: Style, candidate: Style, limits: Gate) -> list[str]:
-    if candidate.repetition - live.repetition <= limits.gate_max_repetition_rise:
+def _repeats(evidence: Evidence, limits: Gate) -> list[str]:
+    """The rise must be large, and more than chance: a few replies that go round make a mean."""
+    live, candidate = evidence.live.repetition, evidence.candidate.repetition
+    if candidate - live <= limits.gate_max_repetition_rise:
+        return []
+    if evidence.repeats_by_chance > CHANCE_OF_LOSS:
         return []
     return [
-        f"{candidate.repetition:.0%} of its four-token sequences repeat earlier ones, instead "
-        f"of {live.repetition:.0%}"
+        f"{candidate:.0%} of its four-token sequences repeat earlier ones, instead of {live:.0%}"
     ]
 
 

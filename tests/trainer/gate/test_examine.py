@@ -1,5 +1,7 @@
 """What the examiner makes of labels and answers, on a tiny policy."""
 
+from dataclasses import replace
+
 import pytest
 
 from labeler.config.parts.gate import Gate
@@ -9,6 +11,8 @@ from trainer.gate.examine import Answers, Candidate, Examiner
 from trainer.learning.update import Step
 from trainer.policy.policy import Policy
 from trainer.sampling.samples import Prompt, Response, Sample
+
+STEP = Step(1, 1, 0.69, 0.5, 1.0, 1e-4)
 
 
 def said(length: int) -> Sample:
@@ -55,11 +59,27 @@ def test_a_third_of_the_length_passes_only_where_people_asked_for_it(
     policy: Policy, taught: list[TrainingLabel], *, passes: bool
 ) -> None:
     examiner = Examiner(policy, Gate(gate_max_length_change=2.0), None)
-    step = Step(1, 1, 0.69, 0.5, 1.0, 1e-4)
-    candidate = Candidate(1, 0, [step], Training(), taught, [])
+    candidate = Candidate(1, 0, [STEP], Training(), taught, [])
     short, long = [said(20)] * 8, [said(60)] * 8
     finding = examiner.examine(candidate, short, Answers(short, long), long)
     if passes:
         assert not finding.objections
     else:
         assert "20 tokens on average instead of 60" in finding.objection
+
+
+@pytest.mark.parametrize(("looping", "passes"), [(2, True), (6, False)])
+def test_a_few_replies_that_go_round_are_chance(
+    policy: Policy, looping: int, *, passes: bool
+) -> None:
+    """Of 16 replies one or two always do; the mean of two is beyond the limit already."""
+    limits = Gate(gate_max_repetition_rise=0.1)
+    goes_round = Response("so so", [5] * 20, "stop", -1.0)
+    usual = [said(20)] * 8
+    loops = [replace(one, responses=(goes_round, goes_round)) for one in usual[: looping // 2]]
+    samples = [*loops, *usual[len(loops) :]]
+    candidate = Candidate(1, 0, [STEP], Training(), [], [])
+    finding = Examiner(policy, limits, None).examine(
+        candidate, samples, Answers(samples, usual), usual
+    )
+    assert ("repeat earlier ones" in "; ".join(finding.objections)) is not passes

@@ -96,6 +96,15 @@ def test_more_replies_that_do_not_end_count_when_they_are_more_than_chance() -> 
     assert as_many_by_chance(22, 32, 16, 32) == pytest.approx(0.10, abs=0.01)
 
 
+def test_more_repetition_counts_when_it_is_more_than_chance() -> None:
+    loops = replace(GOOD, candidate=replace(USUAL, repetition=0.2))
+    said = [
+        objections(replace(loops, repeats_by_chance=by_chance), LIMITS)
+        for by_chance in (0.049, 0.051)
+    ]
+    assert said == [["20% of its four-token sequences repeat earlier ones, instead of 2%"], []]
+
+
 def test_a_fall_in_agreement_counts_when_it_is_large_and_more_than_chance() -> None:
     """Six lost and none won is 1/64 by chance; five of eight is 219/256 or so, and means nothing.
 
