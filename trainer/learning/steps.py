@@ -59,12 +59,16 @@ class MeasuredSteps:
     ) -> None:
         """`go_on` is called before each measurement of a pair, and may raise to end it all.
 
-        Each of the `team` measures a share of the probe, and all come to the same distance.
+        Each of the `team` measures a share of the probe, or in step all of it, and all come to the
+        same distance.
         """
         self._policy = policy
         self._optimizer = optimizer
         self._team = team
-        self._probe = [probe[place] for place in team.share([sum(map(len, p)) for p in probe])]
+        self._probe = list(probe)
+        if not team.in_step:
+            sizes = [sum(map(len, pair)) for pair in probe]
+            self._probe = [probe[place] for place in team.share(sizes)]
         self._goal = math.sqrt(2 * kl)
         self._go_on = go_on
         self._weights = policy.parameters(CANDIDATE)

@@ -20,11 +20,15 @@ from torch import distributed as dist
 
 @dataclass(frozen=True)
 class Team:
-    """This process is `rank` of `size`, which meet in a `group` of torch.distributed."""
+    """This process is `rank` of `size`, which meet in a `group` of torch.distributed.
+
+    `in_step` says that the base is split among them: every pass of one needs a pass of all.
+    """
 
     rank: int = 0
     size: int = 1
     group: dist.ProcessGroup | None = None
+    in_step: bool = False
 
     def share(self, sizes: Sequence[int]) -> list[int]:
         """Places of what this process computes, in order, of things of these sizes.
@@ -38,6 +42,12 @@ class Team:
             if least == self.rank:
                 mine.append(place)
         return sorted(mine)
+
+    def most(self, count: int) -> int:
+        """The largest of everyone's counts."""
+        counts = torch.zeros(self.size)
+        counts[self.rank] = count
+        return int(self.summed(counts).max())
 
     def summed(self, values: Tensor) -> Tensor:
         """The sum of everyone's values, in place."""

@@ -256,7 +256,12 @@ def _examples(
 def _shared_logps(
     policy: Policy, adapter: str | None, pairs: Sequence[TokenPair], team: Team
 ) -> Tensor:
-    """As `logps_under`, on the policy's device, with everyone in the team computing some."""
+    """As `logps_under`, on the policy's device, with everyone in the team computing some.
+
+    In step everyone computes all.
+    """
+    if team.in_step:
+        return logps_under(policy, adapter, pairs).to(policy.device)
     logps_B2 = torch.zeros(len(pairs), 2)
     mine = team.share(list(map(_size, pairs)))
     logps_B2[mine] = logps_under(policy, adapter, [pairs[place] for place in mine])
@@ -291,7 +296,10 @@ class _MicroBatches:
         """Add up the gradients of a batch, each of the team those of its share."""
         mine = examples[self._team.share(list(map(_size, examples.pairs)))]
         total = self._mean_weight * len(examples.labels)
-        loss, right = self._share(mine, total) if mine.labels else (0.0, 0.0)
+        if self._team.in_step:
+            loss, right = self._in_step(mine, examples[[0]], total)
+        else:
+            loss, right = self._share(mine, total) if mine.labels else (0.0, 0.0)
         weights = self._policy.parameters(CANDIDATE)
         loss, right = self._team.sum_gradients(weights, [loss, right])
         return _Outcome(loss, right / len(examples.labels))
@@ -315,6 +323,32 @@ class _MicroBatches:
                 )
             self._tokens //= 2
             log.warning("Out of memory; going on with %s tokens at once.", self._tokens)
+
+    def _in_step(
+        self, examples: Examples, another: Examples, total_weight: float
+    ) -> tuple[float, float]:
+        """As `_share`, in as many passes as everyone makes. Those that are left count nothing.
+
+        They are passes over `another` example. Less cannot be computed at once by one alone.
+        """
+        parts = parts_of(examples.pairs, self._tokens)
+        passes = [(examples[part], total_weight) for part in parts]
+        idle = self._team.most(len(parts)) - len(parts)
+        loss = right = 0.0
+        try:
+            with torch.enable_grad(), self._policy.adapter(CANDIDATE, trains=True):
+                for some, weight in [*passes, *[(another, math.inf)] * idle]:
+                    share, several = self._backward(some, weight)
+                    loss += share
+                    right += several if math.isfinite(weight) else 0.0
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise LivedpoError(
+                f"The update ran out of memory on {self._tokens} tokens at once; set "
+                "--micro-tokens to fewer, or share the base among more processes (--nproc)."
+            ) from error
+        return loss, right
 
     def _compute_twice(self, reason: str) -> bool:
         """From now on keep less and compute more. False if the policy does already, or cannot."""

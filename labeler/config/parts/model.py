@@ -84,6 +84,11 @@ class Model(Part):
         description="Processes that share the pairs of an update (torchrun starts them), with the "
         "worker's threads or one GPU each; 0: the worker learns by itself.",
     )
+    shard: bool = Field(
+        False,
+        description="Split the layers of the base over these processes, where it does not fit one "
+        "device. They take the GPUs, if there is one for each, and the worker stays on --device.",
+    )
     launcher: str | None = Field(
         None,
         min_length=1,
@@ -96,4 +101,11 @@ class Model(Part):
         """Refuse a launcher that would start nothing."""
         if self.launcher is not None and not self.nproc:
             raise ValueError("--launcher needs --nproc, the number of processes on each node.")
+        return self
+
+    @model_validator(mode="after")
+    def _a_split_takes_two(self) -> Self:
+        """Refuse to split a base among processes that there are not."""
+        if self.shard and not self.nproc:
+            raise ValueError("--shard needs --nproc, the number of processes that share the base.")
         return self

@@ -114,6 +114,7 @@ CHANGED: dict[str, Any] = {
     "sampling_dtype": "float32",
     "threads": 2,
     "nproc": 4,
+    "shard": True,
     "launcher": "srun torchrun --nnodes 2",
     "keep_versions": 6,
 }

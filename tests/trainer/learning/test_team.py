@@ -1,8 +1,11 @@
 """A team of ranks trains what one process would: the same gradients, steps and candidate."""
 
 import itertools
+from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,6 +18,7 @@ from tests.support.team import in_a_team
 from tests.trainer.conftest import disturb, equal, load
 from trainer.learning.team import ALONE, Team
 from trainer.learning.update import Step, train
+from trainer.policy.logps import pair_logps
 from trainer.policy.policy import CANDIDATE, LIVE, Policy
 
 GIVEN = Training(learning_rate=1e-4, batch_pairs=4)
@@ -49,6 +53,38 @@ def gradients(policy: Policy, labels: Sequence[TrainingLabel], team: Team) -> Te
     finally:
         handle.remove()
     return found[-1]
+
+
+@pytest.mark.parametrize("training", [GIVEN, MEASURED.model_copy(update={"micro_tokens": 40})])
+def test_in_step_all_make_as_many_passes_and_learn_the_same(
+    policies: list[Policy],
+    labels: list[TrainingLabel],
+    training: Training,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Steps of fewer pairs than ranks are among them: one left over, or three of two parts."""
+    passes: dict[int, int] = defaultdict(int)
+
+    def counted(policy: Policy, *args: Any, **kwargs: Any) -> Tensor:
+        passes[policies.index(policy)] += 1
+        return pair_logps(policy, *args, **kwargs)
+
+    some = labels[: training.batch_pairs + 1]
+    alone = list(train(policies[0], some, training, seed=1))
+    learned = policies[0].adapter_state(CANDIDATE)
+    monkeypatch.setattr("trainer.learning.update.pair_logps", counted)
+
+    def work(team: Team) -> list[Step]:
+        in_step = replace(team, in_step=True)
+        return list(train(policies[team.rank], some, training, seed=1, team=in_step))
+
+    together = in_a_team(3, work)
+    assert len(set(passes.values())) == 1
+    for steps, policy in zip(together, policies, strict=True):
+        assert [step.accuracy for step in steps] == [step.accuracy for step in alone]
+        assert [step.loss for step in steps] == pytest.approx([step.loss for step in alone])
+        for name, weight in policy.adapter_state(CANDIDATE).items():
+            assert torch.allclose(weight, learned[name], atol=1e-6), name
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5])

@@ -34,7 +34,8 @@ Tokens = tuple[list[int], list[int], list[int]]
 class Job:
     """What `trainer.learning.update.train` takes, and how the policy that it takes is loaded.
 
-    `threads` are those of all ranks on one machine together. `products` as in `Policy`.
+    `threads` are those of all ranks on one machine together. `products` as in `Policy`. `shard`
+    says that the ranks share the base.
     """
 
     model: Model
@@ -46,6 +47,7 @@ class Job:
     temperature: float
     products: Literal["bfloat16"] | None
     threads: int
+    shard: bool = False
 
 
 _JOBS = TypeAdapter(Job)

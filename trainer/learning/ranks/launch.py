@@ -85,8 +85,9 @@ def train_apart(
         probe=[(list(prompt), list(a), list(b)) for prompt, a, b in probe],
         seed=seed,
         temperature=policy.temperature,
-        products=None if policy.products is None else "bfloat16",
+        products=None if policy.products is None or settings.shard else "bfloat16",
         threads=torch.get_num_threads(),
+        shard=settings.shard,
     )
     try:
         files.write_job(folder, job)
@@ -109,6 +110,7 @@ def _model(policy: Policy, settings: Model) -> Model:
         "lora_alpha": lora.lora_alpha,
         "launcher": None,
         "nproc": 0,
+        "shard": False,
     }
     return Model(**{name: getattr(settings, name) for name in Model.model_fields} | changed)
 

@@ -1,8 +1,8 @@
 """One rank: `torchrun ... -m trainer.learning.ranks.program FOLDER`, which `launch` starts.
 
 Reads the job folder, trains with the other ranks, and as rank 0 writes steps and candidate. Every
-rank has the whole base. They speak gloo on CPUs and NCCL on GPUs. A rank that waits for another
-gives up after MAX_WAIT_SECONDS.
+rank has the whole base, or a share of its layers (`shards`). They speak gloo on CPUs and NCCL on
+GPUs. A rank that waits for another gives up after MAX_WAIT_SECONDS.
 """
 
 import logging
@@ -22,6 +22,7 @@ from labeler.domain.errors import LivedpoError
 from trainer.learning.ranks import job as files
 from trainer.learning.ranks.job import Job
 from trainer.learning.ranks.launch import RANK, SUPERVISED
+from trainer.learning.ranks.shards import split
 from trainer.learning.team import Team
 from trainer.learning.update import train
 from trainer.policy.adapters import read_adapter, write_adapter
@@ -50,9 +51,15 @@ def main() -> None:
 def run(folder: Path) -> None:
     """Train as one of the ranks. Raises LivedpoError."""
     job = files.read_job(folder)
-    device = device_of(job.model.device, gpus=torch.cuda.device_count(), **_here())
-    with joined(device) as team:
-        policy = loaded(job, folder / files.LIVE, device)
+    gpus, here = torch.cuda.device_count(), _here()
+    kind = "cuda" if job.shard and gpus >= here["ranks"] else job.model.device
+    device = device_of(kind, gpus=gpus, **here)
+    with joined(device, in_step=job.shard) as team:
+        policy = loaded(job, folder / files.LIVE, "cpu" if job.shard else device)
+        if job.shard:
+            kept = split(policy, device)
+            if team.rank == 0:
+                sys.stdout.write(f"Each process keeps {kept:.0%} of the weights.\n")
         torch.set_num_threads(max(1, job.threads // _here()["ranks"]))
         steps = train(
             policy,
@@ -74,13 +81,13 @@ def run(folder: Path) -> None:
 
 
 @contextmanager
-def joined(device: str) -> Iterator[Team]:
+def joined(device: str, *, in_step: bool) -> Iterator[Team]:
     """The team of all ranks that the launcher has started. An error ends the process anyway."""
     backend = "cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo"
     if device.startswith("cuda"):
         torch.cuda.set_device(device)
     dist.init_process_group(backend, timeout=timedelta(seconds=MAX_WAIT_SECONDS))
-    yield Team(dist.get_rank(), dist.get_world_size(), dist.group.WORLD)
+    yield Team(dist.get_rank(), dist.get_world_size(), dist.group.WORLD, in_step)
     dist.destroy_process_group()
 
 

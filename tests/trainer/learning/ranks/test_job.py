@@ -31,6 +31,7 @@ def test_a_job_comes_back_to_the_last_bit(tmp_path: Path) -> None:
         temperature=0.7,
         products="bfloat16",
         threads=3,
+        shard=True,
     )
     files.write_job(tmp_path, job)
     assert files.read_job(tmp_path) == job
@@ -80,6 +81,11 @@ def test_more_ranks_than_gpus_are_refused() -> None:
 def test_a_launcher_that_is_no_command_is_refused(launcher: str, says: str) -> None:
     with pytest.raises(BadInput, match=says):
         refuse_missing_launcher(Model(launcher=launcher, nproc=2))
+
+
+def test_a_split_among_no_processes_is_refused() -> None:
+    with pytest.raises(ValueError, match="--shard needs --nproc"):
+        Settings(shard=True)
 
 
 def test_a_launcher_alone_is_refused() -> None:

@@ -1,5 +1,6 @@
 """An update by processes of their own: what goes in and out, and what becomes of it if one dies."""
 
+import re
 import signal
 import socket
 import sys
@@ -10,6 +11,7 @@ from typing import Any
 
 import psutil
 import pytest
+import torch
 
 from labeler.config.parts.model import Model
 from labeler.config.parts.training import Training
@@ -28,6 +30,7 @@ from trainer.policy.policy import CANDIDATE, LIVE, Policy
 from trainer.worker.life import Stopped
 
 MEASURED = Training(passes=2, batch_pairs=3)
+GIVEN = Training(learning_rate=1e-3, batch_pairs=4)
 
 
 def apart(
@@ -81,6 +84,29 @@ def test_one_process_apart_learns_what_this_one_would_to_the_last_bit(
     assert there == here
     assert equal(policy.adapter_state(CANDIDATE), candidate)
     assert not (tmp_path / JOBS).exists()
+
+
+def test_two_ranks_that_share_the_base_learn_what_this_process_would(
+    policy: Policy,
+    labels: list[TrainingLabel],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """An odd number of labels: in the last step one rank has none."""
+    disturb(policy, LIVE, scale=0.1)
+    here = list(train(policy, labels[:5], GIVEN, seed=3))
+    candidate = policy.adapter_state(CANDIDATE)
+    settings = Model(
+        policy=policy.name, device="cpu", lora_rank=4, lora_alpha=8.0, nproc=2, shard=True
+    )
+    caplog.set_level("INFO")
+    jobs = tmp_path / JOBS
+    there = list(train_apart(policy, labels[:5], GIVEN, settings=settings, jobs=jobs, seed=3))
+    [kept] = re.findall(r"Each process keeps (\d+)% of the weights", caplog.text)
+    assert int(kept) < 85, "half of the layers, and embedding, head and adapters as a whole"
+    assert [step.loss for step in there] == pytest.approx([step.loss for step in here], rel=1e-4)
+    for name, weight in policy.adapter_state(CANDIDATE).items():
+        assert torch.allclose(weight, candidate[name], atol=1e-6), name
 
 
 def test_a_rank_that_is_killed_fails_the_update_which_gives_its_labels_back(
