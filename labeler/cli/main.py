@@ -1,6 +1,6 @@
 """The command line. Every command is a few lines: settings in, one verb, a sentence out.
 
-The three roles are started as `python -m …` with their settings in the environment, so that this
+The roles are started as `python -m …` with their settings in the environment, so that this
 package never imports the trainer.
 """
 
@@ -118,6 +118,26 @@ def web(settings: Settings) -> None:
 def worker(settings: Settings) -> None:
     """Run only the model worker (serve runs all three roles)."""
     _become(MODULES["worker"], settings)
+
+
+@cli.command(cls=SectionedCommand)
+@settings_options(*ALL)
+def sampler(settings: Settings) -> None:
+    """Run a part of the worker: draw and judge pairs. There may be any number of samplers.
+
+    Together with a trainer it does what the worker does, on several machines.
+    """
+    _become(MODULES["sampler"], settings)
+
+
+@cli.command(cls=SectionedCommand)
+@settings_options(*ALL)
+def trainer(settings: Settings) -> None:
+    """Run the other part of the worker: learn from votes, and make versions live.
+
+    One trainer works at a time. Another one stands by, and takes over when the first one ends.
+    """
+    _become(MODULES["trainer"], settings)
 
 
 @cli.command(cls=SectionedCommand)

@@ -12,18 +12,19 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
+from labeler.domain.process_names import LEFT, ROLES, SAMPLING, TRAINING, process_of, role_of
 from labeler.domain.sentences import alarm as sentences
 from labeler.domain.states import UpdateState
 
-PROCESSES = ("web", "scheduler", "worker")
 SILENT_SECONDS = 30.0
 # A large model takes its time to load, and says little meanwhile.
 SILENT_STARTING_SECONDS = 300.0
 STARTING = ("Loading the model", "Merging the adapter", "Waiting for an earlier worker to end")
+STANDING_BY = "Standing by"
 DRY_SECONDS = 20.0
 # What the first pair of a batch may take with a large model.
 DRY_SAMPLING_SECONDS = 180.0
-SAMPLING = "Sampling pairs"
+SAMPLES = "Sampling pairs"
 MIN_REFUSED = 3
 MIN_UNDECIDED_VOTES = 12
 MIN_UNDECIDED_RISE = 0.2
@@ -31,9 +32,10 @@ MAX_BY_CHANCE = 0.001  # it is looked at all the time
 MIN_FREE_SHARE = 0.05
 MIN_FREE_BYTES = 500_000_000
 
-# The keys under which processes report. A role's own name is the supervisor's, for its deaths.
+# The keys under which processes report. A role's own name is the supervisor's, for its deaths. What
+# is filled in is the name of the process; what all that sample find alike is the worker's.
 TROUBLE = "{}: trouble"
-LOST_FOLDER = "worker: adapter"
+LOST_FOLDER = "{}: adapter"
 REFUSED_PROMPTS = "worker: prompts"
 NOTHING_TO_ASK = "worker: pairs"
 CUT_REPLIES = "worker: replies"
@@ -146,9 +148,8 @@ def _reported(condition: Condition, facts: Facts) -> list[Found]:
     found = []
     for key, sign in facts.processes.items():
         if sign.alarm and _condition_of(key) is condition:
-            role = key.partition(":")[0]
-            name = role if key in condition.keys else key
-            found.append(Found(sentences.of_process(name, sign.alarm), role))
+            name = key if "*" in condition.keys or condition.name == JOB_FAILS else process_of(key)
+            found.append(Found(sentences.of_process(name, sign.alarm), role_of(key)))
     return found
 
 
@@ -162,38 +163,45 @@ def _condition_of(key: str) -> Condition:
 
 
 def _silent(seen: Now) -> list[Found]:
-    """Processes that should be there and are not heard."""
+    """Processes that should be there and are not heard. One that was stopped is not missed."""
     facts, now, _ = seen
+    theirs = {
+        name: sign
+        for name, sign in facts.processes.items()
+        if name == process_of(name) and role_of(name) in ROLES and sign.at and sign.says != LEFT
+    }
     silent = {
         name: now - sign.at
-        for name in PROCESSES
-        if (sign := facts.processes.get(name)) and sign.at and now - sign.at > _patience(name, sign)
+        for name, sign in theirs.items()
+        if sign.at and now - sign.at > _patience(name, sign)
     }
-    heard = [name for name in PROCESSES if name not in silent and _at(facts, name) is not None]
-    if not heard:
+    if not theirs.keys() - silent.keys():
         return []
     if facts.unattended:
         silent.pop("web", None)
     if facts.heartbeat_at is not None and now - facts.heartbeat_at <= SILENT_SECONDS:
         silent.pop("worker", None)  # it trains, and says so there
     return [
-        Found(sentences.silent(name, seconds, facts.processes[name].says), name)
-        for name, seconds in silent.items()
+        Found(sentences.silent(name, silent[name], theirs[name].says), role_of(name))
+        for name in sorted(silent, key=lambda name: (ROLES.index(role_of(name)), name))
     ]
 
 
 def _patience(name: str, sign: Sign) -> float:
-    starts = name == "worker" and sign.says.startswith(STARTING)
-    return SILENT_STARTING_SECONDS if starts else SILENT_SECONDS
+    loads = role_of(name) in {*SAMPLING, *TRAINING} and sign.says.startswith(STARTING)
+    return SILENT_STARTING_SECONDS if loads else SILENT_SECONDS
 
 
 def _stalled_update(seen: Now) -> list[Found]:
     """An update that stands still although its worker is there."""
     facts, now, _ = seen
     since = facts.heartbeat_at if facts.heartbeat_at is not None else facts.open_since
-    if since is None or _worker_is_away(facts, now) or now - since <= SILENT_STARTING_SECONDS:
+    trainer = _heard_last(facts, TRAINING)
+    if since is None or trainer is None or now - since <= SILENT_STARTING_SECONDS:
         return []
-    return [Found(sentences.stalled(now - since), "worker")]
+    if _is_away(facts, trainer, now):
+        return []
+    return [Found(sentences.stalled(now - since), role_of(trainer))]
 
 
 def _none_accepted(seen: Now) -> list[Found]:
@@ -223,13 +231,16 @@ def _dry(seen: Now) -> list[Found]:
     facts, now, _ = seen
     if facts.ready or facts.in_rounds or facts.open_since is not None:
         return []
-    lost = facts.processes.get(LOST_FOLDER)
+    sampler = _heard_last(facts, SAMPLING)
+    if sampler is None or _is_away(facts, sampler, now):
+        return []
+    lost = facts.processes.get(LOST_FOLDER.format(sampler))
     if lost is not None and lost.alarm:
         return []
-    sign = facts.processes.get("worker")
-    if sign is None or sign.says.startswith(STARTING) or _worker_is_away(facts, now):
+    sign = facts.processes[sampler]
+    if sign.says.startswith(STARTING):
         return []
-    samples = sign.says.startswith(SAMPLING)
+    samples = sign.says.startswith(SAMPLES)
     if facts.moved_at is None:
         is_quiet = not samples
     else:
@@ -247,15 +258,23 @@ def _disk(seen: Now) -> list[Found]:
     return [Found(sentences.full_disk(disk.free, share))]
 
 
-def _worker_is_away(facts: Facts, now: float) -> bool:
-    at = _at(facts, "worker")
-    return at is None or now - at > SILENT_SECONDS
+def _heard_last(facts: Facts, roles: Sequence[str]) -> str | None:
+    """Of the processes that do this work, the one that was heard last; one that trains, if any."""
+    known = {
+        name: sign.at
+        for name, sign in facts.processes.items()
+        if sign.at and name == process_of(name) and role_of(name) in roles
+    }
+    busy = [name for name in known if not facts.processes[name].says.startswith(STANDING_BY)]
+    return max(busy or known, key=lambda name: known[name] or 0.0, default=None)
 
 
-def _at(facts: Facts, name: str) -> float | None:
-    sign = facts.processes.get(name)
-    return sign.at if sign else None
+def _is_away(facts: Facts, name: str, now: float) -> bool:
+    sign = facts.processes[name]
+    return sign.at is None or now - sign.at > SILENT_SECONDS or sign.says == LEFT
 
+
+JOB_FAILS = "a job of the scheduler fails"
 
 CONDITIONS = (
     Condition(
@@ -264,14 +283,14 @@ CONDITIONS = (
         ended="it works again",
         remedy="It is tried again every few seconds. If it stays, logs/{role}.log in the data dir "
         "has more.",
-        keys=tuple(TROUBLE.format(role) for role in PROCESSES),
+        keys=tuple(TROUBLE.format(name) for role in ROLES for name in (role, f"{role} *")),
     ),
     Condition(
         "a process keeps dying",
         raised="three deaths in five minutes",
         ended="it has lived for a minute",
         remedy="It is started again each time; logs/{role}.log in the data dir says why it ends.",
-        keys=PROCESSES,
+        keys=ROLES,
     ),
     Condition(
         "the live version's folder is lost",
@@ -279,7 +298,7 @@ CONDITIONS = (
         ended="they are back, or another version is live",
         remedy="Put the folder back from a backup, or make the newest complete version live with "
         "`livedpo versions repair`.",
-        keys=(LOST_FOLDER,),
+        keys=tuple(LOST_FOLDER.format(name) for role in ROLES for name in (role, f"{role} *")),
     ),
     Condition(
         "prompts are refused",
@@ -308,7 +327,7 @@ CONDITIONS = (
         keys=(NO_END_OF_TURN,),
     ),
     Condition(
-        "a job of the scheduler fails",
+        JOB_FAILS,
         raised="a run of it failed or was missed",
         ended="its next run succeeds, or the scheduler starts again",
         remedy="It is run again within seconds. If it stays, logs/{role}.log in the data dir has "

@@ -5,4 +5,6 @@ MODULES = {
     "web": "labeler.web.server",
     "scheduler": "labeler.roles.scheduler",
     "worker": "trainer.worker.main",
+    "sampler": "trainer.worker.as_sampler",
+    "trainer": "trainer.worker.as_trainer",
 }

@@ -1,18 +1,21 @@
-"""How a role (web, scheduler, worker) lives as a process: settings in, a stop flag, one exit code.
+"""How a role lives as a process: settings in, a stop flag, one exit code.
 
     startup -> body(settings, store, stop) -> exit
 
 Settings come from the environment, so that a supervisor and a shell start a role the same way.
 Signals only set the flag. A role started by a supervisor has a pipe as standard input and stops
 when it closes, however the supervisor ended. One that is told to be quiet logs to its file only.
+A role that was started by itself may be one of several, and is called by its machine and number.
 """
 
 import gc
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -21,6 +24,7 @@ from labeler.config.settings import Settings
 from labeler.domain.adapter_folder import DamagedCheckpointError
 from labeler.domain.alarms import LOST_FOLDER, TROUBLE
 from labeler.domain.errors import BadInput, LivedpoError, first_line
+from labeler.domain.process_names import one_of_several
 from labeler.roles.interrupt import let_through
 from labeler.roles.logs import log_to
 from labeler.roles.terminal import tell
@@ -46,8 +50,10 @@ def run_role(name: str, body: Body) -> None:
         settings = handed_down_settings(os.environ)
         store = open_store(settings.database_url)
         log_to(settings.data_dir / "logs", name, quiet=QUIET in sys.argv[1:])
-        with reported(name, store):
+        with reported(own_name(name), store):
             body(settings, store, stop)
+        with suppress(LivedpoError):
+            store.processes.leave(own_name(name), now=time.time())
     except BadInput as error:
         # A progress bar may stand on this line of a terminal.
         if QUIET in sys.argv[1:] and sys.stderr.isatty():
@@ -57,6 +63,16 @@ def run_role(name: str, body: Body) -> None:
     except LivedpoError as error:
         log.error("%s", error)
         sys.exit(error.exit_code)
+
+
+def own_name(role: str) -> str:
+    """What this process is called among all; the children of a supervisor by their role.
+
+    There is one worker, whoever starts it.
+    """
+    if role == "worker" or SUPERVISED in sys.argv[1:]:
+        return role
+    return one_of_several(role, socket.gethostname(), os.getpid())
 
 
 @contextmanager
@@ -72,7 +88,7 @@ def reported(role: str, store: Store) -> Iterator[None]:
 def report_trouble(role: str, store: Store, error: Exception) -> None:
     """Raise the alarm, unless it is the database that fails: whoever meets that one, tells it."""
     damaged = isinstance(error, DamagedCheckpointError)
-    key = LOST_FOLDER if damaged else TROUBLE.format(role)
+    key = (LOST_FOLDER if damaged else TROUBLE).format(role)
     with suppress(LivedpoError):
         store.processes.alarm(key, first_line(error))
 

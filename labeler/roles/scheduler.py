@@ -22,7 +22,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from labeler.config.settings import Settings
 from labeler.domain.alarms import JOB
 from labeler.domain.errors import LivedpoError, first_line
-from labeler.roles.process import run_role
+from labeler.roles.process import own_name, run_role
 from labeler.roles.reporting import Reporter, refuse_missing_client
 from labeler.store import Store
 
@@ -44,13 +44,15 @@ def open_due_update(settings: Settings, store: Store, now: float) -> None:
 
 
 def end_leases(settings: Settings, store: Store, now: float) -> None:
-    """End what waited too long: leases, pairs of old versions or for further votes. Say that this
-    role lives.
+    """End what waited too long: leases, pairs of old versions or for further votes. Forget
+    processes that are gone, and say that this one lives.
     """
     store.queue.end_expired_leases(now=now)
     store.queue.retire_too_old(max_staleness=settings.served_staleness)
     store.overlap.settle(wait_seconds=settings.lease_seconds, now=now)
-    store.processes.say(ROLE, "Watching for due updates.", pid=os.getpid(), now=now)
+    store.processes.forget_gone(now=now)
+    says = "Watching for due updates."
+    store.processes.say(own_name(ROLE), says, pid=os.getpid(), now=now)
 
 
 def run_scheduler(settings: Settings, store: Store, stop: threading.Event) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from labeler.domain.errors import BadInput
 from labeler.store.database import Database
+from labeler.store.holders import Holders
 from labeler.store.learning.follow_ups import FollowUps
 from labeler.store.learning.imported import Imported
 from labeler.store.learning.judging import Judging
@@ -57,6 +58,7 @@ class Store:
         self.logins = Logins(database)
         self.keys = Keys(database)
         self.processes = Processes(database)
+        self.holders = Holders(database)
         self.judging = Judging(database)
         self.imported = Imported(database)
         self.asks = Asks(database)

@@ -70,3 +70,18 @@ def ages(session: Session, most: int) -> dict[int, int]:
     newest = select(LiveChange.version_id).order_by(col(LiveChange.id).desc()).limit(most + 1)
     found = list(enumerate(session.exec(newest)))
     return {version: age for age, version in reversed(found)}
+
+
+def wanted_versions(session: Session, max_staleness: int) -> set[int]:
+    """The live version, and those it came of that are at most so many versions old.
+
+    A sampler that has not got the live one yet may draw from these: nobody has done away with them.
+    """
+    live = live_version(session)
+    if live is None:
+        return set()
+    young, found, version = ages(session, max_staleness), {live.id}, live
+    while version.parent_id is not None and version.parent_id in young:
+        version = session.get_one(PolicyVersion, version.parent_id)
+        found.add(version.id)
+    return found

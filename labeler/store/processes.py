@@ -1,13 +1,18 @@
 """Which processes of the service live: the state of each."""
 
+import sqlalchemy as sa
 from sqlmodel import col, select
 
+from labeler.domain.process_names import IN_PLACE_OF, LEFT, ROLES, process_of, role_of
 from labeler.store.database import Database
 from labeler.store.tables import ProcessState
 
+HEARD_SECONDS = 30.0
+GONE_SECONDS = 600.0
+
 
 class Processes:
-    """What web, scheduler and worker say of themselves."""
+    """What the processes say of themselves."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -35,6 +40,39 @@ class Processes:
             reported = col(ProcessState.name).startswith(f"{role}: ", autoescape=True)
             for process in session.exec(select(ProcessState).where(reported)):
                 process.alarm = None
+
+    def leave(self, name: str, *, now: float) -> None:
+        """A process ends as it was told: nobody is to wait for it, and what it reported is over.
+
+        One of several leaves no trace; of the others the last sign of life stays.
+        """
+        with self._database.write() as session:
+            if role_of(name) == name:
+                process = session.get(ProcessState, name) or ProcessState(name=name)
+                process.says, process.beat_at = LEFT, now
+                session.add(process)
+                return
+            key = col(ProcessState.name)
+            own = sa.or_(key == name, key.startswith(f"{name}: ", autoescape=True))
+            session.execute(sa.delete(ProcessState).where(own))
+
+    def forget_gone(self, *, now: float) -> None:
+        """Forget processes that have not been heard for ten minutes, where others do their work."""
+        with self._database.read() as session:
+            states = list(session.exec(select(ProcessState)))
+        beats = {each.name: each.beat_at for each in states if each.beat_at is not None}
+        heard = {role_of(name) for name, at in beats.items() if now - at <= HEARD_SECONDS}
+        gone = {
+            name
+            for name, at in beats.items()
+            if role_of(name) in ROLES
+            and now - at > GONE_SECONDS
+            and any(others <= heard for others in IN_PLACE_OF[role_of(name)])
+        }
+        keys = [each.name for each in states if process_of(each.name) in gone]
+        if keys:
+            with self._database.write() as session:
+                session.execute(sa.delete(ProcessState).where(col(ProcessState.name).in_(keys)))
 
     def clear_alarms(self) -> None:
         """Forget the alarms of a service that has ended."""

@@ -5,6 +5,7 @@ pair's own order (`a`, `b`), never in the order it was shown. `labeler/store/mig
 these tables; a test holds the two together.
 """
 
+import uuid
 from typing import Any
 
 import sqlalchemy as sa
@@ -28,13 +29,15 @@ from labeler.store.columns import enum_column, finding_column, json_column, only
 class Service(SQLModel, table=True):
     """One row: which base policy this database belongs to, and how its replies are drawn.
 
-    `drawing` is what the worker said last, a `Drawing`; None before it has.
+    `drawing` is what the worker said last, a `Drawing`; None before it has. `identity` tells this
+    service from every other one, wherever its rows are moved.
     """
 
     id: int = Field(default=1, primary_key=True)
     base: str
     fingerprint: str
     drawing: dict[str, Any] | None = Field(default=None, sa_column=json_column(nullable=True))
+    identity: str = Field(default_factory=lambda: uuid.uuid4().hex)
 
 
 class Prompt(SQLModel, table=True):
@@ -172,7 +175,8 @@ class Ask(SQLModel, table=True):
     """A rater's own prompt on its way to a pair. The page makes its id.
 
     `done_tokens` of at most `max_tokens` are sampled; `pair_id` is set when both responses are.
-    `tries` counts the times that a worker took it up.
+    `tries` counts the times that a worker took it up, `worker` is the one that did last, and
+    `beat_at` when that one last said how far it is.
     """
 
     id: str = Field(primary_key=True)
@@ -182,6 +186,8 @@ class Ask(SQLModel, table=True):
     done_tokens: int = 0
     max_tokens: int = 0
     tries: int = 0
+    worker: str | None = None
+    beat_at: float | None = None
     pair_id: int | None = Field(default=None, foreign_key="pair.id", index=True)
     reason: str | None = None
     created_at: float
@@ -386,3 +392,18 @@ class ProcessState(SQLModel, table=True):
     says: str = ""
     beat_at: float | None = None
     alarm: str | None = None
+
+
+class RoleLease(SQLModel, table=True):
+    """Which process has a role that one at a time may have; `token` is None if nobody has.
+
+    `holder` is its name, `beats` counts its signs of life, `beat_at` is when it gave the last one.
+    """
+
+    __tablename__ = "role_lease"
+
+    role: str = Field(primary_key=True)
+    token: str | None = None
+    holder: str = ""
+    beats: int = 0
+    beat_at: float = 0.0

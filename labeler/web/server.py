@@ -16,7 +16,7 @@ import uvicorn
 from labeler.config.settings import Settings
 from labeler.domain.errors import LivedpoError
 from labeler.roles.address import home_of, listen, refuse_open_door, warning_of
-from labeler.roles.process import run_role
+from labeler.roles.process import own_name, run_role
 from labeler.store import Store
 from labeler.web.app import create_app
 
@@ -50,7 +50,7 @@ def _beat_until(stop: threading.Event, thread: threading.Thread, store: Store, s
     """Say every few seconds that the role lives; raise if its server died by itself."""
     while True:
         try:
-            store.processes.say(ROLE, says, pid=os.getpid(), now=time.time())
+            store.processes.say(own_name(ROLE), says, pid=os.getpid(), now=time.time())
         except LivedpoError as error:  # a full disk: the page still shows pairs and keeps votes
             log.error("%s", error)
         if stop.wait(BEAT_SECONDS):

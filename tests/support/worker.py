@@ -15,7 +15,7 @@ from tests.support.tiny import Clock
 from trainer.policy.policy import Policy
 from trainer.sampling.local import LocalSampler
 from trainer.sampling.sampler import Sampler
-from trainer.worker.main import make_worker
+from trainer.worker.assembly import make_worker
 from trainer.worker.worker import Turn
 
 PROMPTS = [[{"role": "user", "content": f"how do you make good tea {n}?"}] for n in range(40)]

@@ -9,7 +9,7 @@ import contextlib
 import json
 import re
 import shutil
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from peft import LoraConfig
@@ -23,7 +23,7 @@ from trainer.policy.folders import TEMPORARY, written_whole
 
 DOOMED = ".removing-"
 # The names under which the worker and `livedpo train` write; what else lies there is a person's.
-OURS = re.compile(r"v\d{4,}|offline-\d+")
+OURS = re.compile(r"v\d{4,}(-[0-9a-f]{8})?|offline-\d+")
 
 
 def write_adapter(folder: Path, state: dict[str, Tensor], config: LoraConfig, *, base: str) -> str:
@@ -65,17 +65,17 @@ def remove_unfinished(parent: Path) -> None:
             shutil.rmtree(folder)
 
 
-def remove_leftovers(parent: Path, needed: Collection[str], *, since: float) -> None:
-    """Delete version folders that are not `needed`, as the database says. Raises LivedpoError.
+def version_folders(parent: Path, *, since: float) -> set[str]:
+    """The names of the version folders that lie there.
 
-    A crash left them: between the mark that a version is pruned and the end of its folder, or
-    between writing a folder and the row of its version. Hold the worker's lock, as all do who write
-    folders, so that none is just being registered. Folders from before `since` (when the database
-    was made) are of another database on the same data dir, and stay.
+    Those that no version needs are left over from a crash: between the mark that a version is
+    pruned and the end of its folder, or between writing a folder and the row of its version. Look
+    here before asking the database which ones are needed, as the one that alone may write folders,
+    so that none is just being registered. Folders from before `since` (when the database was made)
+    are of another database on the same data dir, and are left out.
     """
-    found = [path for path in parent.glob("*") if OURS.fullmatch(path.name)]
-    unknown = [path for path in found if path.name not in needed and path.is_dir()]
-    remove_folders(parent, [path.name for path in unknown if path.stat().st_mtime >= since])
+    found = (path for path in parent.glob("*") if OURS.fullmatch(path.name) and path.is_dir())
+    return {path.name for path in found if path.stat().st_mtime >= since}
 
 
 @contextlib.contextmanager

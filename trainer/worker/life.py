@@ -19,10 +19,13 @@ class Stopped(Exception):
 
 
 class SignOfLife:
-    """Says what the worker does: at once if it is news, else every few seconds."""
+    """Says what the process of this `name` does: at once if it is news, else every few seconds."""
 
-    def __init__(self, store: Store, clock: Clock, stop: threading.Event) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, stop: threading.Event, *, name: str = ROLE
+    ) -> None:
         self._store = store
+        self.name = name
         self._clock = clock
         self._stop = stop
         self._said = ""
@@ -62,5 +65,5 @@ class SignOfLife:
     def _say(self, says: str) -> None:
         now = self._clock()
         if says != self._said or now - self._said_at >= SAY_SECONDS:
-            self._store.processes.say(ROLE, says, pid=os.getpid(), now=now)
+            self._store.processes.say(self.name, says, pid=os.getpid(), now=now)
             self._said, self._said_at = says, now

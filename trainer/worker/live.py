@@ -1,4 +1,8 @@
-"""The live version: a pointer in the database that people move, and weights that follow it."""
+"""The live version: a pointer in the database that people move, and weights that follow it.
+
+One that may `lag` goes on with the version that it has, and whose weights it has verified, until
+the live one is there: a sampler whose folder of versions is behind. Others wait for it.
+"""
 
 import logging
 from pathlib import Path
@@ -13,6 +17,7 @@ from trainer.policy.adapters import read_adapter
 from trainer.policy.load import load_policy
 from trainer.policy.policy import CANDIDATE, LIVE, Policy
 from trainer.sampling.sampler import Version
+from trainer.worker.life import ROLE
 
 log = logging.getLogger(__name__)
 
@@ -42,9 +47,24 @@ def live_damage(store: Store, settings: Settings) -> DamagedCheckpointError | No
 class Live:
     """Keeps the weights of the live version in the policy's live adapter."""
 
-    def __init__(self, store: Store, policy: Policy, adapters_dir: Path) -> None:
-        """The base is registered: there is a live version."""
+    def __init__(
+        self,
+        store: Store,
+        policy: Policy,
+        adapters_dir: Path,
+        *,
+        may_lag: int | None = None,
+        name: str = ROLE,
+    ) -> None:
+        """The base is registered: there is a live version.
+
+        `may_lag`: how many versions old the one in place may be while the live one is not there;
+        None: it must be the live one. `name` is that of the process.
+        """
         self._store = store
+        self._may_lag = may_lag
+        self._name = name
+        self.lags: str | None = None  # why the version in place is not the live one, if it is not
         self._policy = policy
         self._adapters_dir = adapters_dir
         self._untrained = policy.adapter_state(LIVE)
@@ -65,20 +85,31 @@ class Live:
         live = self._store.versions.live()
         assert live is not None
         if self._version is not None and self._version.number == live.id:
+            self.lags = None
             self._notice_loss()
             return True
         folder = None if live.folder is None else self._adapters_dir / live.folder
-        if folder is not None and not self._policy.fits(folder):
-            return False
         try:
             weights = self._untrained if folder is None else read_adapter(folder, live.sha256)
         except DamagedCheckpointError as error:
+            if self._goes_on():
+                self.lags = str(error)
+                return True
             self._lost = str(error)  # whoever turns the worker tells it
             raise
+        if folder is not None and not self._policy.fits(folder):
+            return False
+        self.lags = None
         self._policy.set_adapter_state(LIVE, weights, version=live.id)
         self._version = Version(live.id, folder)
         self._notice_loss()
         return True
+
+    def _goes_on(self) -> bool:
+        """Whether the version in place may be drawn from although it is not the live one."""
+        if self._may_lag is None or self._version is None:
+            return False
+        return self._store.versions.goes_on(self._version.number, max_staleness=self._may_lag)
 
     def _notice_loss(self) -> None:
         """Say if the folder has gone since it was read, and if it is back."""
@@ -87,7 +118,7 @@ class Live:
         if folder is not None and not (folder / MANIFEST).is_file():
             lost = lost_folder(str(folder))
         if lost != self._lost:
-            self._store.processes.alarm(LOST_FOLDER, lost)
+            self._store.processes.alarm(LOST_FOLDER.format(self._name), lost)
             self._lost = lost
 
     def promoted(self, version: Version) -> None:

@@ -1,7 +1,11 @@
-"""The worker's process: one for each data dir, with one policy in memory. `livedpo worker` runs it.
+"""The processes of the model, with one policy in memory each: worker, sampler, trainer.
 
-run_worker  =  wait for the lock; load the policy, put the jobs together, turn until told to
-               stop; load anew if a version of another LoRA shape goes live
+    run_worker   =  wait for the locks and the role; load the policy, put the jobs together, turn
+                    until told to stop; load anew if a version of another LoRA shape goes live
+    run_sampler  =  the same without waiting
+    run_trainer  =  load the policy, wait for the role, turn until told to stop or the role is lost
+
+`trainer.worker.assembly` says which jobs each of them has. `livedpo worker` runs this module.
 """
 
 import contextlib
@@ -11,7 +15,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 
 import torch
@@ -19,38 +23,23 @@ from filelock import FileLock, Timeout
 from transformers.utils.logging import disable_progress_bar
 
 from labeler.config.settings import Settings
-from labeler.domain.alarms import JUDGE, NO_END_OF_TURN, TROUBLE
+from labeler.domain.alarms import STANDING_BY, TROUBLE
 from labeler.domain.errors import LivedpoError
 from labeler.domain.sentences.loop import WAITING_FOR_FOLDER
 from labeler.files.prompts import add_first_prompts
-from labeler.roles.process import QUIET, report_trouble, run_role
+from labeler.roles.holding import Holding, StopOrLost
+from labeler.roles.process import QUIET, own_name, report_trouble, run_role
 from labeler.roles.promotion import REMEDY
 from labeler.store import Store
-from trainer.gate.examine import Examiner
-from trainer.judge.features import Features
-from trainer.judge.learned import LearnedJudge
-from trainer.judge.load import load_judge
-from trainer.learning.ranks.launch import refuse_missing_launcher
-from trainer.policy.adapters import remove_unfinished
+from labeler.store.holders import SAMPLER, TRAINER
+from labeler.store.records import ClaimLostError
 from trainer.policy.policy import Policy
-from trainer.policy.turn_end import NO_END
-from trainer.sampling.local import LocalSampler, refuse_small_context
-from trainer.sampling.recommended import as_recommended
+from trainer.sampling.local import LocalSampler
 from trainer.sampling.sampler import Sampler
-from trainer.worker.jobs.ask import AskJob
-from trainer.worker.jobs.edit import EditJob
-from trainer.worker.jobs.fill import FillJob
-from trainer.worker.jobs.follow_up import FollowUpJob
-from trainer.worker.jobs.judge import JudgeJob
-from trainer.worker.jobs.sample import SampleJob
-from trainer.worker.jobs.update import UpdateJob
-from trainer.worker.life import ROLE, Clock, SignOfLife, Stopped
-from trainer.worker.live import Live, live_damage, load_live_policy
-from trainer.worker.news import News
-from trainer.worker.stopwatch import Stopwatch
-from trainer.worker.supply import Supply
-from trainer.worker.worker import Job, Turn, Worker
-from trainer.worker.workplace import Workplace
+from trainer.worker.assembly import make_sampler, make_trainer, make_worker
+from trainer.worker.life import ROLE, SignOfLife, Stopped
+from trainer.worker.live import live_damage, load_live_policy
+from trainer.worker.worker import Turn, Worker
 
 log = logging.getLogger(__name__)
 
@@ -64,78 +53,7 @@ NICE = 5
 TROUBLE_SECONDS = 5.0
 
 
-def make_worker(
-    store: Store,
-    policy: Policy,
-    sampler: Sampler,
-    settings: Settings,
-    *,
-    name: str,
-    stop: threading.Event,
-    clock: Clock = time.time,
-) -> Worker:
-    """Register the base policy, take up the live version, and put the jobs in order.
-
-    Raises LivedpoError.
-    """
-    store.versions.adopt_base(base=policy.name, fingerprint=policy.fingerprint, now=clock())
-    refuse_small_context(settings, policy)
-    refuse_missing_launcher(settings)
-    settings, drawing = as_recommended(settings, policy.shipped_generation_config)
-    store.versions.note_drawing(drawing)
-    policy.temperature = settings.temperature
-    store.prompts.reconsider()
-    remove_unfinished(settings.adapters_dir)
-    live = Live(store, policy, settings.adapters_dir)
-    live.follow()
-    store.processes.recovered(ROLE)
-    store.processes.alarm(JUDGE, None)
-    store.processes.alarm(NO_END_OF_TURN, None if policy.eos_token_ids else NO_END)
-    spent = store.judging.spent(settings.judge) if settings.judge else 0
-    judge = load_judge(settings, policy, requests_spent=spent)
-    life = SignOfLife(store, clock, stop)
-    place = Workplace(
-        store=store,
-        policy=policy,
-        settings=settings,
-        live=live,
-        supply=Supply(store, policy, sampler, settings, judge, go_on=life.go_on),
-        stopwatch=Stopwatch(),
-        say=life.say,
-        go_on=life.go_on,
-        clock=clock,
-    )
-    news = News(store)
-    ask, sample, judging = AskJob(place), SampleJob(place), None
-    if judge is not None:
-        judging = JudgeJob(
-            store,
-            judge,
-            settings,
-            clock=clock,
-            say=place.say,
-            stopwatch=place.stopwatch,
-            wake=news.wake.set,
-        )
-    fill = None
-    if settings.fill:
-        features = judge.features if isinstance(judge, LearnedJudge) else Features(policy)
-        fill = FillJob(place, features)
-    update = UpdateJob(
-        place,
-        Examiner(policy, settings, judge),
-        name=name,
-        stop=stop,
-        ask=ask,
-        sample=sample,
-        judge=judging,
-        fill=fill,
-    )
-    update.prune()
-    shown = None if settings.unattended else FollowUpJob(place)
-    jobs: list[Job | None] = [ask, update, EditJob(place), judging, shown, sample, fill]
-    closing = [update.spend, *([judging.close] if judging else [])]
-    return Worker(live, [job for job in jobs if job is not None], news, closing)
+Make = Callable[[Policy, Sampler], Worker]
 
 
 def run_worker(settings: Settings, store: Store, stop: threading.Event) -> None:
@@ -143,13 +61,67 @@ def run_worker(settings: Settings, store: Store, stop: threading.Event) -> None:
     add_first_prompts(settings, store, log.info)
     life = SignOfLife(store, time.time, stop)
     life.say("Waiting for an earlier worker to end.")
-    token = uuid.uuid4().hex
+    holding = Holding(store, TRAINER, holder=ROLE)
     while not stop.wait(LOCK_SECONDS):
         with contextlib.suppress(Timeout), alone(settings, store) as is_alone:
-            if is_alone:
-                take_over(store, token)
-            _work(settings, store, life, stop, token)
-            return
+            if holding.turn(time.time(), alone=is_alone):
+                _work_as(holding, settings, store, life, stop)
+            else:
+                life.say(f"{STANDING_BY}: {holding.elsewhere} is the trainer.")
+
+
+def _work_as(
+    holding: Holding, settings: Settings, store: Store, life: SignOfLife, stop: threading.Event
+) -> None:
+    """Be the worker while the role is ours."""
+    over, token = StopOrLost(stop, holding), holding.token
+
+    def make(policy: Policy, sampler: Sampler) -> Worker:
+        return make_worker(store, policy, sampler, settings, name=token, stop=over)
+
+    with holding.kept_up(stop):
+        take_over(store, token)
+        _work(settings, store, life, over, make)
+
+
+def run_sampler(settings: Settings, store: Store, stop: threading.Event) -> None:
+    """Be one of any number of samplers until `stop` is set. Raises LivedpoError."""
+    add_first_prompts(settings, store, log.info)
+    process = own_name("sampler")
+    life = SignOfLife(store, time.time, stop, name=process)
+    chores, name = Holding(store, SAMPLER, holder=process), uuid.uuid4().hex
+
+    def make(policy: Policy, sampler: Sampler) -> Worker:
+        return make_sampler(
+            store, policy, sampler, settings, process=process, name=name, chores=chores, stop=stop
+        )
+
+    with chores.kept_up(stop):
+        _work(settings, store, life, stop, make)
+
+
+def run_trainer(settings: Settings, store: Store, stop: threading.Event) -> None:
+    """Be the trainer, or stand by with the model loaded, until `stop` is set.
+
+    Raises LivedpoError.
+    """
+    process = own_name("trainer")
+    life = SignOfLife(store, time.time, stop, name=process)
+    holding = Holding(store, TRAINER, holder=process)
+
+    def make(policy: Policy, sampler: Sampler) -> Worker:
+        while not holding.is_held:
+            life.say(f"{STANDING_BY}: {holding.elsewhere} is the trainer.")
+            if stop.wait(LOCK_SECONDS):
+                raise Stopped
+        over = StopOrLost(stop, holding)
+        take_over(store, holding.token)
+        return make_trainer(
+            store, policy, sampler, settings, process=process, name=holding.token, stop=over
+        )
+
+    with holding.kept_up(stop):
+        _work(settings, store, life, stop, make)
 
 
 @contextlib.contextmanager
@@ -184,9 +156,10 @@ def rest_after(turn: Turn, rest: float) -> float:
 
 
 def _work(
-    settings: Settings, store: Store, life: SignOfLife, stop: threading.Event, token: str
+    settings: Settings, store: Store, life: SignOfLife, stop: threading.Event, make: Make
 ) -> None:
-    """Load the policy and work, again for each version of another shape that goes live.
+    """Load the policy and work, again for each version of another shape that goes live, and where
+    the role was lost.
 
     A live version that cannot be loaded is waited for.
     """
@@ -198,9 +171,16 @@ def _work(
             policy = load_live_policy(store, settings, life.say)
             torch.set_num_threads(settings.threads or threads_for(policy))
             sampler = LocalSampler(policy, dtype=settings.sampling_dtype)
-            worker = make_worker(store, policy, sampler, settings, name=token, stop=stop)
+            try:
+                worker = make(policy, sampler)
+            except Stopped:
+                return
+            except ClaimLostError as error:
+                log.warning("%s", error)
+                continue
         with contextlib.closing(worker):
-            _turn(worker, store, stop)
+            _turn(worker, store, life.name, stop)
+        del policy, sampler, worker  # the next ones need the memory
 
 
 def _wait_for_folder(
@@ -213,27 +193,30 @@ def _wait_for_folder(
     """
     while not stop.is_set() and (damage := live_damage(store, settings)) is not None:
         log.error("%s %s", damage, REMEDY)
-        report_trouble(ROLE, store, damage)
+        report_trouble(life.name, store, damage)
         life.say(WAITING_FOR_FOLDER)
         stop.wait(TROUBLE_SECONDS)
     return not stop.is_set()
 
 
-def _turn(worker: Worker, store: Store, stop: threading.Event) -> None:
-    """Turn until told to stop, or until the live version has another LoRA shape."""
+def _turn(worker: Worker, store: Store, name: str, stop: threading.Event) -> None:
+    """Turn until told to stop, until the role is lost, or until the live version has another shape.
+
+    `name` is that of the process.
+    """
     rest, in_trouble = FIRST_IDLE_SECONDS, False
-    while not stop.is_set():
+    while not (stop.is_set() or worker.is_over()):
         try:
             turn = worker.step(time.time())
             if in_trouble:
-                store.processes.alarm(TROUBLE.format(ROLE), None)
+                store.processes.alarm(TROUBLE.format(name), None)
             in_trouble = False
         except Stopped:
             return
         except (LivedpoError, FloatingPointError, OSError) as error:
             # A full disk, say: try again rather than load it all again.
             log.error("%s", error)
-            report_trouble(ROLE, store, error)
+            report_trouble(name, store, error)
             in_trouble = True
             stop.wait(TROUBLE_SECONDS)
             continue

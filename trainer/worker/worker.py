@@ -32,15 +32,23 @@ class Turn(Enum):
 
 
 class Worker:
-    """Does its jobs with one policy. `closing` ends what they leave running."""
+    """Does its jobs with one policy. `closing` ends what they leave running; `is_over` says when it
+    has lost the role that it has them for.
+    """
 
     def __init__(
-        self, live: Live, jobs: Sequence[Job], news: News, closing: Sequence[Callable[[], None]]
+        self,
+        live: Live,
+        jobs: Sequence[Job],
+        news: News,
+        closing: Sequence[Callable[[], None]],
+        is_over: Callable[[], bool] = lambda: False,
     ) -> None:
         self.jobs = jobs
         self._live = live
         self._news = news
         self._closing = closing
+        self.is_over = is_over
 
     def step(self, now: float) -> Turn:
         """One turn. Raises LivedpoError if the database or the live version cannot be used."""

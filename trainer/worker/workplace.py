@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from labeler.config.settings import Settings
 from labeler.store import Store
+from labeler.store.rating.asks import ONLY
 from trainer.policy.policy import Policy
 from trainer.worker.life import Clock
 from trainer.worker.live import Live
@@ -18,7 +19,8 @@ Say = Callable[[str], None]
 class Workplace:
     """`say` tells people what goes on; `clock` is for work that takes longer than a turn.
 
-    `go_on` is for the pauses of such work: it says so again, or raises Stopped.
+    `go_on` is for the pauses of such work: it says so again, or raises Stopped. `asker` is in whose
+    name asks are taken, `may_lag` how many versions old its pairs may be when they are queued.
     """
 
     store: Store
@@ -30,3 +32,5 @@ class Workplace:
     say: Say
     go_on: Callable[[], None]
     clock: Clock
+    asker: str = ONLY
+    may_lag: int = 0

@@ -62,6 +62,11 @@ class Postgres:
                     "prepare_threshold": None,
                     "connect_timeout": CONNECT_SECONDS,
                     "application_name": "livedpo",
+                    # A line that is cut says nothing: it is given up after as long as a busy one.
+                    "keepalives_idle": 10,
+                    "keepalives_interval": 5,
+                    "keepalives_count": 4,
+                    "tcp_user_timeout": 1000 * BUSY_SECONDS,
                 },
                 use_native_hstore=False,
                 json_serializer=_as_json,

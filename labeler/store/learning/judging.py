@@ -226,7 +226,10 @@ class Judging:
 
         Verdicts carry their own; what was asked for the gate, or lost on the way, is added to them.
         """
-        more = requests - self.spent(judge)
+        self.add_requests(judge, requests - self.spent(judge))
+
+    def add_requests(self, judge: str, more: int) -> None:
+        """Write down that the judge was asked so often for something else than a verdict."""
         if more <= 0:
             return
         with self._database.write() as session:

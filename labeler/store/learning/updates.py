@@ -20,6 +20,7 @@ from labeler.domain.labels import VoteRules
 from labeler.domain.rules import ONLY_LIVE, DueRules, QueueRules
 from labeler.domain.states import LabelRole, UpdateState, VersionState
 from labeler.store.database import Database
+from labeler.store.holders import TRAINER, refuse_other
 from labeler.store.learning.label_selection import ALL_ALIKE, listed_labels, new_votes, write_list
 from labeler.store.learning.rounds import is_over, pairs_left
 from labeler.store.learning.versions import new_row
@@ -100,13 +101,14 @@ class Updates:
         """Take the open update, or one whose worker died; None if there is none to take.
 
         `worker` is a token of the process. Another one's update is free once its heart has stopped,
-        or when the worker that knows itself to be alone has said so (`take_over`). `reliability` is
-        how much the votes of each rater weigh.
+        or when the one that has the role of the trainer has said so (`take_over`). `reliability` is
+        how much the votes of each rater weigh. Raises LeaseLostError if that role is another's.
         """
         with self._database.read() as session:
             if session.exec(_open()).first() is None:
                 return None
         with self._database.write() as session:
+            refuse_other(session, TRAINER, worker)
             update = session.exec(_open()).first()
             if update is None or not _is_free(update, worker, now):
                 return None
@@ -130,10 +132,11 @@ class Updates:
     def take_over(self, *, worker: str) -> int | None:
         """Free the update that another process holds; returns its number, None if there is none.
 
-        For a worker that holds the lock of this database: no other one lives. The attempt in which
-        that one died counts.
+        For a worker that holds the lock of this database, or has the role of the trainer: no other
+        one may write. The attempt in which that one died counts. Raises LeaseLostError.
         """
         with self._database.write() as session:
+            refuse_other(session, TRAINER, worker)
             update = session.exec(_open()).first()
             if update is None or update.worker in (None, worker):
                 return None
@@ -313,6 +316,7 @@ def _refusals(session: Session) -> int:
 
 
 def _held(session: Session, claim: Claim) -> Update:
+    refuse_other(session, TRAINER, claim.worker)
     update = session.get_one(Update, claim.update_id)
     holder = (update.worker, update.attempt, update.finished_at)
     if holder != (claim.worker, claim.attempt, None):

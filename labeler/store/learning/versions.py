@@ -10,8 +10,9 @@ from labeler.domain.errors import BadInput
 from labeler.domain.finding import Action, Finding
 from labeler.domain.states import LabelRole, UpdateState, VersionState
 from labeler.store.database import Database
+from labeler.store.holders import TRAINER, refuse_other
 from labeler.store.learning.pruning import prunable
-from labeler.store.live_version import live_id, live_version, move_to
+from labeler.store.live_version import live_id, live_version, move_to, wanted_versions
 from labeler.store.rating.pairs import retire_of
 from labeler.store.records import NewVersion
 from labeler.store.tables import PolicyVersion, Service, Update, UpdateLabel, Vote
@@ -89,29 +90,49 @@ class Versions:
                 raise BadInput(f"Version {version_id} is the base policy and has no folder.")
             version.kept = kept
 
-    def prune(self, *, keep: int, now: float) -> list[str]:
+    def prune(self, *, keep: int, now: float, worker: str | None = None) -> list[str]:
         """Mark all but the newest `keep` versions as pruned; returns their folders, to be deleted.
 
         `labeler.store.learning.pruning` says which ones stay anyway. None of these can be made live
         from now on, so the folders can go once this has returned; a crash before that leaves them
-        to `folders`.
+        to `folders`. Raises LeaseLostError if another process than `worker`, if given, is the
+        trainer.
         """
         with self._database.read() as session:
             if not prunable(session, keep):
                 return []
         with self._database.write() as session:
+            if worker is not None:
+                refuse_other(session, TRAINER, worker)
             pruned = prunable(session, keep)
             for version in pruned:
                 version.pruned_at = now
             return [version.folder for version in pruned if version.folder is not None]
 
-    def folders(self) -> set[str]:
-        """The folders that versions still need."""
-        needed = col(PolicyVersion.folder).is_not(None), col(PolicyVersion.pruned_at).is_(None)
+    def folders(self, worker: str) -> set[str]:
+        """The folders that versions still need. Raises LeaseLostError as `prune` does.
+
+        What is there and not among them nobody is writing: only the trainer does.
+        """
         with self._database.read() as session:
-            return {
-                name for name in session.exec(select(PolicyVersion.folder).where(*needed)) if name
-            }
+            refuse_other(session, TRAINER, worker)
+            return _folders(session, col(PolicyVersion.pruned_at).is_(None))
+
+    def pruned_folders(self) -> set[str]:
+        """The folders that no version needs any more."""
+        with self._database.read() as session:
+            return _folders(session, col(PolicyVersion.pruned_at).is_not(None))
+
+    def identity(self) -> str | None:
+        """What tells this service from every other one; None before the base was adopted."""
+        with self._database.read() as session:
+            service = session.get(Service, 1)
+            return service.identity if service else None
+
+    def goes_on(self, version_id: int, *, max_staleness: int) -> bool:
+        """Whether pairs of this version are still wanted: see `wanted_versions`."""
+        with self._database.read() as session:
+            return version_id in wanted_versions(session, max_staleness)
 
     def find(self, version_id: int | None) -> PolicyVersion:
         """The version that can be made live: this one, or by default the parent of the live one.
@@ -184,6 +205,11 @@ class Versions:
             _note(version, "rejected", by=by, now=now)
             version.state = VersionState.REJECTED
             return parent.id if parent else None
+
+
+def _folders(session: Session, *which: sa.ColumnElement[bool]) -> set[str]:
+    rows = select(PolicyVersion.folder).where(col(PolicyVersion.folder).is_not(None), *which)
+    return {name for name in session.exec(rows) if name}
 
 
 def new_row(

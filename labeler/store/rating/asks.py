@@ -23,7 +23,7 @@ from labeler.domain.messages import Messages, with_reply
 from labeler.domain.states import AskState, Choice, PairState, Purpose, Source
 from labeler.domain.thought import without_thought
 from labeler.store.database import Database
-from labeler.store.live_version import live_id
+from labeler.store.live_version import wanted_versions
 from labeler.store.rating.leases import leased_pair, new_lease
 from labeler.store.rating.locks import is_disabled, lock_rater
 from labeler.store.rating.pairs import free_slot, wait_again
@@ -34,6 +34,8 @@ from labeler.store.tables import Ask, Lease, Pair, Prompt, Rater, Vote
 MAX_OPEN = 3
 MAX_READY = 10
 MAX_TRIES = 3
+SILENT_SECONDS = 60.0  # after which what another one was answering is taken from it
+ONLY = "worker"  # the name of one that answers all
 OPEN = AskState.WAITING, AskState.SAMPLING
 KILLED = f"The worker stopped in each of {MAX_TRIES} tries; ask something shorter."
 
@@ -106,21 +108,22 @@ class Asks:
                 session.add(known)
             return _view(known) if known.rater_id == rater_id else None
 
-    def take(self, limit: int, *, now: float) -> list[Asked]:
-        """Up to `limit` asks for the worker to answer now, oldest first; quick if there is none.
+    def take(self, limit: int, *, now: float, worker: str = ONLY) -> list[Asked]:
+        """Up to `limit` asks for a worker to answer now, oldest first; quick if there is none.
 
-        There is one worker, so those that were being sampled were left by one that died. Any of
-        them may be why, so each is taken alone from then on.
+        Those that it or one that has gone silent was sampling were left by a process that died. Any
+        of them may be why, so each is taken alone from then on.
         """
-        if not self.any_waits():
+        if not self.any_waits(now=now, worker=worker):
             return []
         with self._database.write() as session:
             taken: list[Asked] = []
-            for ask in session.exec(_open_asks().limit(limit)):
+            for ask in session.exec(_open_asks(worker, now).limit(limit)):
                 if ask.tries and taken:
                     break
                 ask.tries += 1
                 ask.done_tokens = 0
+                ask.worker, ask.beat_at = worker, now
                 if ask.tries > MAX_TRIES:
                     _refuse(ask, KILLED, now)
                 else:
@@ -130,28 +133,39 @@ class Asks:
                         break
             return taken
 
-    def any_waits(self) -> bool:
-        """Whether somebody waits for an answer."""
+    def any_waits(self, *, now: float, worker: str = ONLY) -> bool:
+        """Whether somebody waits for an answer of this worker."""
         with self._database.read() as session:
-            return session.exec(_open_asks().limit(1)).first() is not None
+            return session.exec(_open_asks(worker, now).limit(1)).first() is not None
 
-    def progress(self, done: Mapping[str, int], *, most: int) -> None:
+    def progress(
+        self, done: Mapping[str, int], *, most: int, now: float, worker: str = ONLY
+    ) -> None:
         """Say how many tokens of at most `most` are sampled for these asks."""
         with self._database.write() as session:
             for ask in session.exec(select(Ask).where(col(Ask.id).in_(done))):
-                if ask.state is AskState.SAMPLING:
-                    ask.done_tokens, ask.max_tokens = done[ask.id], most
+                if _has(ask, worker):
+                    ask.done_tokens, ask.max_tokens, ask.beat_at = done[ask.id], most, now
 
-    def answer(self, ask_id: str, pair: NewPair, *, now: float) -> bool:
+    def answer(
+        self,
+        ask_id: str,
+        pair: NewPair,
+        *,
+        now: float,
+        worker: str = ONLY,
+        max_staleness: int = 0,
+    ) -> bool:
         """Queue the pair for the rater who asked; its `prompt_id` is filled in here.
 
-        False if its version is live no more; the ask then waits again.
+        False if its version is wanted no more (`wanted_versions`); the ask then waits again. An ask
+        that another worker has taken up meanwhile stays that one's.
         """
         with self._database.write() as session:
             ask = session.get_one(Ask, ask_id)
-            if ask.state is not AskState.SAMPLING:
+            if not _has(ask, worker):
                 return True
-            if pair.version_id != live_id(session):
+            if pair.version_id not in wanted_versions(session, max_staleness):
                 ask.state, ask.done_tokens = AskState.WAITING, 0
                 ask.tries -= 1
                 return False
@@ -170,11 +184,11 @@ class Asks:
             ask.done_tokens = len(pair.tokens_a) + len(pair.tokens_b)
         return True
 
-    def refuse(self, ask_id: str, reason: str, *, now: float) -> None:
+    def refuse(self, ask_id: str, reason: str, *, now: float, worker: str = ONLY) -> None:
         """End an ask that cannot be answered, with one sentence for the rater."""
         with self._database.write() as session:
             ask = session.get_one(Ask, ask_id)
-            if ask.state is AskState.SAMPLING:
+            if _has(ask, worker):
                 _refuse(ask, reason, now)
 
     def look(
@@ -244,11 +258,21 @@ def _unvoted(rater_id: int) -> SelectOfScalar[int]:
     )
 
 
-def _open_asks() -> SelectOfScalar[Ask]:
-    """Those that wait for the worker; a disabled rater's wait until the account is enabled."""
+def _has(ask: Ask, worker: str) -> bool:
+    return ask.state is AskState.SAMPLING and ask.worker in (worker, None)
+
+
+def _open_asks(worker: str, now: float) -> SelectOfScalar[Ask]:
+    """Those that wait for this worker; a disabled rater's wait until the account is enabled."""
+    is_others = (
+        col(Ask.state) == AskState.SAMPLING,
+        col(Ask.worker) != worker,
+        col(Ask.beat_at) >= now - SILENT_SECONDS,
+    )
     may_ask = col(Rater.id) == col(Ask.rater_id), col(Rater.disabled_at).is_(None)
     is_open = col(Ask.state).in_(OPEN), select(Rater.id).where(*may_ask).exists()
-    return select(Ask).where(*is_open).order_by(col(Ask.created_at), col(Ask.id))
+    free = sa.or_(col(Ask.worker).is_(None), ~sa.and_(*is_others))
+    return select(Ask).where(*is_open, free).order_by(col(Ask.created_at), col(Ask.id))
 
 
 def _view(ask: Ask) -> AskView:

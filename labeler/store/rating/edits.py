@@ -49,9 +49,11 @@ class Edits:
     def tokenise(
         self, pair_id: int, tokens: list[int], *, reference_logp: float, logp: float | None
     ) -> None:
-        """Give an edit its tokens and their summed log-probabilities (nats)."""
+        """Give an edit its tokens and their summed log-probabilities (nats), once."""
         with self._database.write() as session:
             pair = session.get_one(Pair, pair_id)
+            if not pair.needs_tokens:
+                return
             pair.tokens_a, pair.needs_tokens = tokens, False
             pair.reference_logp_a, pair.logp_a = reference_logp, logp
 

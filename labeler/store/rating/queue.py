@@ -15,7 +15,7 @@ from labeler.domain.response_stats import Said
 from labeler.domain.rules import D_OPTIMAL, CheckRules, QueueRules
 from labeler.domain.states import PairState, Purpose
 from labeler.store.database import Database
-from labeler.store.live_version import live_id
+from labeler.store.live_version import wanted_versions
 from labeler.store.rating.checks import check_for
 from labeler.store.rating.leases import by_age, end, leased_pair, new_lease, prolong, take_up_again
 from labeler.store.rating.locks import is_disabled, lock_pairs, lock_rater
@@ -50,15 +50,17 @@ class Queue:
         now: float,
         votes_wanted: int = 1,
         queue: QueueRules | None = None,
+        max_staleness: int = 0,
     ) -> int:
         """Queue the pairs of the live version; those of an older one are stale, and dropped.
 
-        They take the place of old ones as the rules of the `queue` say. Returns how many were
-        queued.
+        They take the place of old ones as the rules of the `queue` say. With a `max_staleness` only
+        those that are older still are dropped, and those that somebody has done away with: whoever
+        draws may not have got the live version yet. Returns how many were queued.
         """
         with self._database.write() as session:
-            live = live_id(session)
-            current = [pair for pair in pairs if pair.version_id == live]
+            wanted = wanted_versions(session, max_staleness)
+            current = [pair for pair in pairs if pair.version_id in wanted]
             add_pairs(session, current, now=now, votes_wanted=votes_wanted)
             if current and queue is not None:
                 retire_replaced(session, queue.pairs)
@@ -69,10 +71,10 @@ class Queue:
         with self._database.read() as session:
             return count_new(session)
 
-    def ready_of_live(self) -> int:
-        """Those of them that are of the live version."""
+    def ready_of_live(self, or_of: int | None = None) -> int:
+        """Those of them that are of the live version, or of this one."""
         with self._database.read() as session:
-            return count_new(session, of_live())
+            return count_new(session, sa.or_(of_live(), col(Pair.version_id) == or_of))
 
     def taken(self, *, since: float) -> tuple[int, float | None]:
         """How many pairs people have voted on since then, and when the first of these votes came.

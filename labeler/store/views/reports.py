@@ -137,7 +137,8 @@ class Reports:
     ) -> dict[str, Any]:
         """What everybody sees of the loop beside the pair; it takes most of the time."""
         with self._database.read() as session:
-            processes = list(session.exec(select(ProcessState)))
+            beats = func.coalesce(ProcessState.beat_at, 0.0)
+            processes = list(session.exec(select(ProcessState).order_by(beats)))
             return {
                 "live": live_id(session),
                 "counting": _counting(session, rules),

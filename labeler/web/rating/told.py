@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from labeler.domain.process_names import SAMPLING, role_of
 from labeler.domain.sentences import loop, update
 from labeler.domain.sentences.loop import Now
 from labeler.domain.sentences.standstill import why_none
@@ -18,7 +19,7 @@ def told(shown: dict[str, Any], labels_per_update: int) -> dict[str, Any]:
         update=UpdateState(running["state"]) if running else None,
         steps_done=running["steps_done"] if running else 0,
         steps_total=running["steps_total"] if running else 0,
-        says=shown["processes"].get("worker", ""),
+        says=_of_who_samples(shown["processes"]),
     )
     same = ("live", "counting", "fresh", "ready", "votes", "asks", "follow_up", "alarms")
     return {
@@ -35,6 +36,12 @@ def told(shown: dict[str, Any], labels_per_update: int) -> dict[str, Any]:
         "waiting": loop.waiting(now),
         "result": _result(shown["result"], shown["live"]) if shown["result"] else None,
     }
+
+
+def _of_who_samples(processes: dict[str, str]) -> str:
+    """What the one that was heard last said; `processes` are in the order of their last signs."""
+    said = (says for name, says in reversed(processes.items()) if role_of(name) in SAMPLING)
+    return next(said, "")
 
 
 def _result(ended: dict[str, Any], live: int | None) -> dict[str, Any]:

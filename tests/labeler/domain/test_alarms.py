@@ -110,7 +110,7 @@ def test_a_queue_that_stays_empty_is_one() -> None:
     assert raised(replace(samples, moved_at=None)) == [], "the first pair of all"
     assert "No pair is ready" in raised(replace(samples, moved_at=NOW - 181))[0]
     lost = Sign(alarm="the folder v0001 is gone")  # which explains it
-    assert len(raised(replace(dry, processes={**HEARD, LOST_FOLDER: lost}))) == 1
+    assert len(raised(replace(dry, processes={**HEARD, LOST_FOLDER.format("worker"): lost}))) == 1
     away = replace(dry, processes={**HEARD, "worker": Sign("Busy.", NOW - 40)})
     assert not any("No pair is ready" in sentence for sentence in raised(away))
 

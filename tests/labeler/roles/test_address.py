@@ -114,7 +114,7 @@ def test_https_is_served_with_cookies_for_it_only(certificate: Path, tmp_path: P
     thread = threading.Thread(target=run_web, args=(settings, store, stop))
     thread.start()
     try:
-        wait_until(lambda: any(role.name == "web" for role in store.processes.all()))
+        wait_until(lambda: any(role.name.startswith("web ") for role in store.processes.all()))
         with httpx.Client(base_url=url_of(settings), verify=trusted) as client:
             body = {"invite": invite, "password": "correct horse battery"}
             answer = client.post("/door/accept", json=body, headers={"origin": url_of(settings)})

@@ -39,7 +39,7 @@ def test_the_web_role_is_light_says_that_it_lives_and_stops_cleanly(
             for path in ("/", "/login"):
                 assert httpx.get(url + path, **PLAIN).status_code == 200
             assert psutil.Process(process.pid).memory_info().rss < 400 * 2**20
-            (web,) = (state for state in store.processes.all() if state.name == "web")
+            (web,) = (state for state in store.processes.all() if state.name.startswith("web"))
             assert (web.pid, web.says) == (process.pid, f"Serving {url}.")
             process.send_signal(signal.SIGTERM)
             assert process.wait(timeout=PATIENCE_SECONDS) == 0

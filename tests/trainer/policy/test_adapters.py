@@ -25,8 +25,8 @@ from trainer.policy.adapters import (
     DamagedCheckpointError,
     read_adapter,
     remove_folders,
-    remove_leftovers,
     remove_unfinished,
+    version_folders,
     write_adapter,
 )
 from trainer.policy.policy import CANDIDATE, LIVE, Policy
@@ -122,20 +122,18 @@ def test_a_folder_that_does_not_go_is_one_sentence(tmp_path: Path) -> None:
         remove_folders(tmp_path, ["v0001"])
 
 
-def test_version_folders_that_no_version_needs_are_removed_and_nothing_else(tmp_path: Path) -> None:
-    ours = ["v0001", "v0002", "v12345", "offline-1700000000000"]
+def test_version_folders_are_known_by_their_names_and_nothing_else_is(tmp_path: Path) -> None:
+    ours = ["v0001", "v0002", "v0002-0a1b2c3d", "v12345", "offline-1700000000000"]
     make_folders(tmp_path, *ours, "v0001-copy", "my adapter", "v3")
     (tmp_path / "v0004").write_text("a file")
-    remove_leftovers(tmp_path, {"v0002"}, since=0.0)
-    assert names_in(tmp_path) == ["my adapter", "v0001-copy", "v0002", "v0004", "v3"]
-    remove_leftovers(tmp_path / "nowhere", {"v0002"}, since=0.0)
+    assert version_folders(tmp_path, since=0.0) == set(ours)
+    assert version_folders(tmp_path / "nowhere", since=0.0) == set()
 
 
 def test_folders_of_an_older_database_on_the_same_data_dir_stay(tmp_path: Path) -> None:
     make_folders(tmp_path, "v0001", "v0002")
     os.utime(tmp_path / "v0001", (1000.0, 1000.0))
-    remove_leftovers(tmp_path, set(), since=1001.0)
-    assert names_in(tmp_path) == ["v0001"]
+    assert version_folders(tmp_path, since=1001.0) == {"v0002"}
 
 
 @pytest.mark.parametrize("done", ["nothing", "one folder", "half a folder", "all"])
@@ -156,7 +154,8 @@ def test_a_crash_between_the_mark_and_the_end_of_the_folders_is_healed(
     elif done != "nothing":
         remove_folders(parent, pruned[: 1 if done == "one folder" else None])
     remove_unfinished(parent)
-    remove_leftovers(parent, store.versions.folders(), since=store.versions.get(0).created_at)
+    found = version_folders(parent, since=store.versions.get(0).created_at)
+    remove_folders(parent, found - store.versions.folders("w"))
     assert names_in(parent) == ["v0004", "v0005"]
 
 

@@ -237,7 +237,7 @@ def test_drawing_ahead_stops_at_the_next_token_once_somebody_waits(
     assert tokens_after == []
     assert worker.job(FillJob).drawn <= BATCH_PROMPTS
     worker.step()
-    assert not store.asks.any_waits()
+    assert not store.asks.any_waits(now=0.0)
 
 
 def test_a_restart_loses_no_vote(

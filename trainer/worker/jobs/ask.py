@@ -36,7 +36,7 @@ class AskJob:
 
     def step(self, now: float) -> bool:
         """Answer what waits; false if nothing does."""
-        asked = self._asks.take(MAX_ASKS, now=now)
+        asked = self._asks.take(MAX_ASKS, now=now, worker=self._place.asker)
         if not asked:
             return False
         self._place.say("Answering a rater's own prompt.")
@@ -76,7 +76,13 @@ class AskJob:
         else:
             for place, sample in samples.items():
                 pair = self._place.supply.pair(sample, version)
-                self._asks.answer(ids[place], pair, now=self._place.clock())
+                self._asks.answer(
+                    ids[place],
+                    pair,
+                    now=self._place.clock(),
+                    worker=self._place.asker,
+                    max_staleness=self._place.may_lag,
+                )
             return [one for place, one in enumerate(asked) if place not in samples]
         if len(asked) > 1:
             return [left for one in asked for left in self._answer([one], attempt)]
@@ -100,7 +106,8 @@ class AskJob:
         return dict(zip(places, useful, strict=True))
 
     def _refuse(self, ask: Asked, reason: str) -> None:
-        self._asks.refuse(ask.id, reason, now=self._place.clock())
+        now, worker = self._place.clock(), self._place.asker
+        self._asks.refuse(ask.id, reason, now=now, worker=worker)
 
     def _teller(self, ask_ids: Sequence[str]) -> Progress:
         """What writes the progress down, at once and then every so often."""
@@ -113,7 +120,8 @@ class AskJob:
             if now - written >= PROGRESS_SECONDS:
                 written = now
                 done = {ask_id: drawn.get(place, 0) for place, ask_id in enumerate(ask_ids)}
-                self._asks.progress(done, most=most)
+                told_at, worker = self._place.clock(), self._place.asker
+                self._asks.progress(done, most=most, now=told_at, worker=worker)
 
         return tell
 

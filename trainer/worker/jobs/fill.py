@@ -55,8 +55,10 @@ class Filled:
 class FillJob:
     """Draws candidates of the live version while nobody needs the worker."""
 
-    def __init__(self, place: Workplace, features: Features) -> None:
+    def __init__(self, place: Workplace, features: Features, *, people_wait: bool = True) -> None:
+        """`people_wait`: this process also draws what people need, which comes first."""
         self._place = place
+        self._people_wait = people_wait
         self._model = FillModel(features, seed=place.settings.seed)
         self._heard: tuple[int, int, int] | None = None
         self._drawn: list[Sample] = []
@@ -247,7 +249,11 @@ class FillJob:
         before, self._mark = self._mark, store.change_mark()
         if self._mark == before:
             return False
-        waits = store.asks.any_waits() or store.updates.is_one_open()
+        if store.updates.is_one_open():
+            return True
+        if not self._people_wait:
+            return False
+        waits = store.asks.any_waits(now=self._place.clock(), worker=self._place.asker)
         return waits or 2 * store.queue.ready() <= self._ready
 
     def _hear(self, *, at_least: int, update: int | None = None) -> None:

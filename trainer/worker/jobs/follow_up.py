@@ -40,7 +40,7 @@ class FollowUpJob:
     def step(self, now: float) -> bool:
         """Do so for a few raters; false if all have been shown, or if people need pairs first."""
         version, store = self._place.live.version, self._place.store
-        if version.number == self._done or not store.queue.ready():
+        if version.number == self._done or self._place.live.lags or not store.queue.ready():
             return False
         waiting = store.follow_ups.waiting(version.number, MAX_RATERS)
         if not waiting:

@@ -17,7 +17,7 @@ from labeler.domain.judging import Cause, Judge, Judgement, Pause
 from labeler.domain.sentences.judge import paused
 from labeler.store import Store
 from labeler.store.records import Waiting
-from trainer.judge.learned import LearnedJudge
+from trainer.worker.hearing import Hearing
 from trainer.worker.life import Clock
 from trainer.worker.stopwatch import Stopwatch
 from trainer.worker.workplace import Say
@@ -72,7 +72,7 @@ class JudgeJob:
         self._silence: Pause | None = None
         self._looked_at = float("-inf")
         self._asked_at = float("-inf")
-        self._heard: tuple[int, int, int] | None = None
+        self._hearing = Hearing(store, judge)
         self._noted = judge.requests_spent
 
     def step(self, now: float) -> bool:
@@ -95,6 +95,12 @@ class JudgeJob:
             did = self._store.judging.settle(self._rules, now=now) > 0 or did
         return self._ask(now) or did
 
+    def take_up(self) -> None:
+        """Judge from now on, where another process did so: what it has asked is spent."""
+        self._judge.requests_spent = self._store.judging.spent(self._judge.spec)
+        self._noted = self._judge.requests_spent
+        self._store.processes.alarm(ROLE, None)
+
     def close(self) -> None:
         """Stop waiting for a server, and write down what it has cost."""
         self._judge.close()
@@ -110,13 +116,8 @@ class JudgeJob:
 
     def _learn(self, now: float) -> None:
         """Let a judge that learns from people hear what is new."""
-        if not isinstance(self._judge, LearnedJudge):
-            return
-        heard = self._store.judging.have_said()
-        if heard != self._heard:
-            self._heard = heard
-            self._judge.learn(self._store.judging.examples())
-            self._store.processes.say(ROLE, self._judge.says, pid=os.getpid(), now=now)
+        if (says := self._hearing.news()) is not None:
+            self._store.processes.say(ROLE, says, pid=os.getpid(), now=now)
             self._silence, self._asked_at = None, float("-inf")
 
     def _look(self, now: float) -> None:

@@ -17,6 +17,7 @@ from trainer.worker.workplace import Workplace
 
 UNATTENDED_PAIRS = 128
 HAND_OVER_SECONDS = 5.0
+SAYS = "Sampling pairs."
 
 
 class SampleJob:
@@ -31,10 +32,11 @@ class SampleJob:
 
     def step(self, now: float) -> bool:
         """Sample a batch; false if there are enough pairs, or no prompt gives any."""
-        unattended, ready = self._place.settings.unattended, self._place.store.queue.ready_of_live()
+        unattended, version = self._place.settings.unattended, self._place.live.version
+        ready = self._place.store.queue.ready_of_live(version.number)
         count = self._for_the_judge(ready) if unattended else self._for_people(ready, now)
         if count <= 0:
-            self._place.say("Enough pairs are ready.")
+            self._place.say(self._place.live.lags or "Enough pairs are ready.")
             return False
         return self.top_up(count)
 
@@ -48,7 +50,7 @@ class SampleJob:
             return
         self._owed = max(0.0, self._owed - seconds)
         began = self._place.clock()
-        demanded, ready = self._demand(began), self._place.store.queue.ready()
+        demanded, ready = _demand(self._place, began), self._place.store.queue.ready()
         if not self._owed and runs_short(ready, demanded, seconds):
             self.top_up(self._pace.batch(ready, demanded))
             self._owed = (self._place.clock() - began) / 3
@@ -56,14 +58,18 @@ class SampleJob:
     def top_up(self, count: int) -> bool:
         """Sample so many pairs of the live version into the queue; false if none came of it."""
         place, version, added = self._place, self._place.live.version, 0
-        place.say("Sampling pairs.")
+        place.say(f"Sampling pairs of version {version.number}." if place.live.lags else SAYS)
         began = place.clock()
         with place.stopwatch.timing("sampling"):
             for samples in place.supply.flow(count, version, is_due=self._hand_over(began)):
                 pairs = place.supply.pairs(samples, version)
                 now, queue = place.clock(), self.rules()
                 place.store.queue.add(
-                    pairs, now=now, votes_wanted=place.settings.votes_per_pair, queue=queue
+                    pairs,
+                    now=now,
+                    votes_wanted=place.settings.votes_per_pair,
+                    queue=queue,
+                    max_staleness=place.may_lag,
                 )
                 added += len(pairs)
         self._pace.took(count, place.clock() - began)
@@ -71,10 +77,7 @@ class SampleJob:
 
     def rules(self) -> QueueRules:
         """Which pairs of earlier versions stay in the queue now."""
-        settings = self._place.settings
-        if not settings.served_staleness:
-            return ONLY_LIVE
-        return QueueRules(self._full(self._demand(self._place.clock())), settings.served_staleness)
+        return queue_rules(self._place)
 
     def _hand_over(self, began: float) -> Callable[[], bool]:
         """Whether what is complete is to be handed over now; nobody waits where nobody is."""
@@ -96,21 +99,15 @@ class SampleJob:
         settings = self._place.settings
         if self._in_rounds:  # pairs beyond those of the round would be in vain
             left = self._place.store.updates.round_left(settings.due_rules)
-            batch = self._pace.batch(ready, self._demand(now))
+            batch = self._pace.batch(ready, _demand(self._place, now))
             return min(settings.queue_pairs - ready, left, batch)
         if ready == self._enough_at:
             return 0
-        demanded = self._demand(now)
-        lacking = self._pace.lacking(ready, self._full(demanded))
+        demanded = _demand(self._place, now)
+        lacking = self._pace.lacking(ready, _full(self._place, demanded))
         self._enough_at = None if lacking else ready
         has = self._place.store.queue.ready()
         return min(lacking, self._pace.batch(has, demanded))
-
-    def _full(self, demanded: float) -> int:
-        """How many pairs the queue should hold; a judge may label from it, too."""
-        settings = self._place.settings
-        ahead = pairs_ahead(demanded, settings.queue_pairs)
-        return ahead if settings.judge_after is None else max(settings.queue_pairs, ahead)
 
     def _for_the_judge(self, ready: int) -> int:
         """The size of a batch where a judge labels everything at once.
@@ -123,7 +120,23 @@ class SampleJob:
         left = store.judging.labels_left(settings.judge_rules)
         return min(missing - ready, left - ready, UNATTENDED_PAIRS)
 
-    def _demand(self, now: float) -> float:
-        """Pairs a second that people have taken of late."""
-        pairs, first = self._place.store.queue.taken(since=now - LOOK_BACK_SECONDS)
-        return demand(pairs, 0.0 if first is None else max(0.0, now - first))
+
+def queue_rules(place: Workplace) -> QueueRules:
+    """Which pairs of earlier versions stay in the queue now."""
+    settings = place.settings
+    if not settings.served_staleness:
+        return ONLY_LIVE
+    return QueueRules(_full(place, _demand(place, place.clock())), settings.served_staleness)
+
+
+def _full(place: Workplace, demanded: float) -> int:
+    """How many pairs the queue should hold; a judge may label from it, too."""
+    settings = place.settings
+    ahead = pairs_ahead(demanded, settings.queue_pairs)
+    return ahead if settings.judge_after is None else max(settings.queue_pairs, ahead)
+
+
+def _demand(place: Workplace, now: float) -> float:
+    """Pairs a second that people have taken of late."""
+    pairs, first = place.store.queue.taken(since=now - LOOK_BACK_SECONDS)
+    return demand(pairs, 0.0 if first is None else max(0.0, now - first))

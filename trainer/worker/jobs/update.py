@@ -1,12 +1,13 @@
 """Runs the update that is open: train, write, examine, then promote or hold back.
 
-Between its parts raters' own prompts are answered, and a queue that would run empty is filled. The
+Between its parts people get what they wait for, where this process is who gives it. The
 candidate is written before anything is sampled from it; a folder that no version came of, after a
 crash say, is removed like those of old versions.
 """
 
 import contextlib
 import logging
+import secrets
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
@@ -21,14 +22,12 @@ from trainer.fast.layout import TokenPair
 from trainer.gate.examine import Candidate, Examiner
 from trainer.learning.ranks.launch import JOBS, train_apart
 from trainer.learning.update import Step, decayed, made_up, slowed, train, weighted
-from trainer.policy.adapters import read_adapter, remove_folders, remove_leftovers
+from trainer.policy.adapters import read_adapter, remove_folders, version_folders
 from trainer.sampling.sampler import Version
 from trainer.sampling.samples import Sample, batch_seed
 from trainer.worker.candidate import examine_candidate, write_candidate
-from trainer.worker.jobs.ask import AskJob
 from trainer.worker.jobs.fill import Filled, FillJob
-from trainer.worker.jobs.judge import JudgeJob
-from trainer.worker.jobs.sample import SampleJob
+from trainer.worker.jobs.sample import queue_rules
 from trainer.worker.life import Stopped
 from trainer.worker.workplace import Workplace
 
@@ -38,7 +37,12 @@ MAX_HALVINGS = 3
 
 
 class UpdateJob:
-    """Claims updates in the name of this worker. `stop` gives the one that trains back."""
+    """Claims updates in the name of this worker. `stop` gives the one that trains back.
+
+    Between its parts it calls `serve` with the seconds that it has worked since the last time, and
+    after each update `spent`. `unique`: another process may write a folder for the same number, so
+    a name is never used twice.
+    """
 
     def __init__(
         self,
@@ -47,19 +51,19 @@ class UpdateJob:
         *,
         name: str,
         stop: threading.Event,
-        ask: AskJob,
-        sample: SampleJob,
-        judge: JudgeJob | None,
+        serve: Callable[[float], None] = lambda _: None,
+        spent: Callable[[], None] = lambda: None,
         fill: FillJob | None = None,
+        unique: bool = False,
     ) -> None:
         self._place = place
         self._examiner = examiner
         self._name = name
         self._stop = stop
-        self._ask = ask
-        self._sample = sample
-        self._judge = judge
+        self._serve = serve
+        self._spent = spent
         self._fill = fill
+        self._unique = unique
         self._weights: Weights | None = None
         self._paused_at = 0.0
 
@@ -67,14 +71,19 @@ class UpdateJob:
         """Run the update that is open to its end; false if none is."""
         place, updates = self._place, self._place.store.updates
         rules = place.settings.due_rules.votes
-        claim = updates.claim(
-            worker=self._name, rules=rules, now=now, reliability=self._reliability()
-        )
+        try:
+            claim = updates.claim(
+                worker=self._name, rules=rules, now=now, reliability=self._reliability()
+            )
+        except ClaimLostError as error:
+            log.warning("%s", error)
+            return False
         if claim is None:
             return False
         if place.live.follow() and place.live.version.number == claim.parent:
             self._run(claim)
-            self.prune()
+            with contextlib.suppress(ClaimLostError):  # the next trainer does it
+                self.prune()
         else:  # someone has moved the live pointer in between
             with contextlib.suppress(ClaimLostError):
                 updates.release(claim)
@@ -83,17 +92,19 @@ class UpdateJob:
     def prune(self) -> None:
         """Remove the folders of old versions, and what a crash or a lost claim left."""
         settings, versions = self._place.settings, self._place.store.versions
-        names = versions.prune(keep=settings.keep_versions, now=self._place.clock())
+        now, since = self._place.clock(), versions.get(0).created_at
+        names = versions.prune(keep=settings.keep_versions, now=now, worker=self._name)
         remove_folders(settings.adapters_dir, names)
-        since = versions.get(0).created_at
-        remove_leftovers(settings.adapters_dir, versions.folders(), since=since)
+        found = version_folders(settings.adapters_dir, since=since)
+        if self._unique:  # no lock keeps `livedpo train` away, which may be writing one
+            found = {name for name in found if not name.startswith("offline-")}
+        remove_folders(settings.adapters_dir, found - versions.folders(self._name))
 
     def spend(self) -> None:
         """Tell the unattended run where the time went, and the budget what the judge has cost."""
         if self._place.settings.unattended:
             self._place.store.runs.spend(self._place.stopwatch.take())
-        if self._judge is not None:
-            self._judge.note_requests()
+        self._spent()
 
     def _reliability(self) -> Mapping[int, float]:
         """How much each rater's votes weigh in the open update; nothing said: all alike."""
@@ -110,7 +121,8 @@ class UpdateJob:
             if not self._update(claim):
                 updates.release(claim)
         except Stopped:
-            updates.release(claim)
+            with contextlib.suppress(ClaimLostError):
+                updates.release(claim)
             raise
         except ClaimLostError as error:
             log.warning("%s", error)
@@ -140,7 +152,7 @@ class UpdateJob:
             return False
         self._beat(claim, UpdateState.GATING, steps[-1])
         number = place.store.versions.next_id()
-        folder = place.settings.adapters_dir / f"v{number:04d}"
+        folder = place.settings.adapters_dir / self._folder_name(number)
         version, sha256 = write_candidate(place.policy, number, folder)
         candidate = Candidate(
             number=number,
@@ -175,6 +187,9 @@ class UpdateJob:
         row = NewVersion(number, folder.name, sha256, finding, tuple(filled.pairs))
         self._settle(claim, row, version, samples)
         return True
+
+    def _folder_name(self, number: int) -> str:
+        return f"v{number:04d}-{secrets.token_hex(4)}" if self._unique else f"v{number:04d}"
 
     def _steps(self, claim: Claim, training: Training, filled: Filled) -> Iterator[Step]:
         """Train; between the steps people get what they wait for. Ends early if told to stop."""
@@ -272,7 +287,7 @@ class UpdateJob:
             trained_on=trained_on,
             now=now,
             votes_wanted=wanted,
-            queue=self._sample.rules(),
+            queue=queue_rules(place),
         )
         place.live.promoted(version)
         log.info("Version %s is live.", row.id)
@@ -281,8 +296,7 @@ class UpdateJob:
         """Say how far it is; then people get what they wait for. Raises Stopped."""
         self._place.go_on()
         self._beat(claim, state, step)
-        self._ask.step(self._place.clock())
-        self._sample.refill(self._place.clock() - self._paused_at)
+        self._serve(self._place.clock() - self._paused_at)
         self._paused_at = self._place.clock()
 
     def _say(self, claim: Claim, state: UpdateState) -> None:

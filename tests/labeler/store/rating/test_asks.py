@@ -64,7 +64,7 @@ def test_an_ask_becomes_a_pair_that_the_rater_holds_and_votes_on(store: Store, m
     assert ask(store, me).state is AskState.WAITING
     [asked] = store.asks.take(8, now=1001.0)
     assert asked.messages == [{"role": "user", "content": "Mine?"}]
-    store.asks.progress({"a": 7}, most=24)
+    store.asks.progress({"a": 7}, most=24, now=1001.1)
     seen = look(store, me)
     assert (seen.state, seen.done_tokens, seen.max_tokens) == (AskState.SAMPLING, 7, 24)
     assert store.asks.answer("a", PAIR, now=1001.5)

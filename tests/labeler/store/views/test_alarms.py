@@ -13,7 +13,7 @@ def test_page_dashboard_and_status_show_the_same(store: Store) -> None:
     fill(store, 2)
     store.processes.say("web", "Serving.", pid=1, now=NOW)
     store.processes.say("worker", "Sampling pairs.", pid=2, now=NOW - 40)
-    store.processes.alarm(LOST_FOLDER, "the folder v0001 is gone")
+    store.processes.alarm(LOST_FOLDER.format("worker"), "the folder v0001 is gone")
     status = store.reports.alarms(now=NOW, disk=FULL)
     folder, silent, disk = status
     assert folder.startswith("worker: The folder v0001 is gone. Put the folder back")

@@ -121,7 +121,7 @@ def test_a_rater_asks_goes_on_voting_reads_the_replies_and_continues(
     asked = take(store)
     assert asked.messages[-1]["content"] == "1 tie?\nMine"
     screen.expect_prompt("Question 1?")
-    store.asks.progress({asked.id: 30}, most=120)
+    store.asks.progress({asked.id: 30}, most=120, now=time.time())
     expect(rows).to_contain_text("30 of at most 120 tokens")
     expect(rows.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "30")
     screen.vote("1")

@@ -1,0 +1,230 @@
+"""A sampler and a trainer, each with a policy of its own, on one database and a tiny policy."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from labeler.config.settings import Settings
+from labeler.roles.holding import LEASE_SECONDS, Holding, StopOrLost
+from labeler.roles.scheduler import open_due_update
+from labeler.store import Store
+from labeler.store.database import Database
+from labeler.store.holders import SAMPLER, TRAINER
+from labeler.store.tables import Ask, Pair
+from tests.support.store import alarms, last_update, live, rows, states
+from tests.support.tiny import Clock, worker_settings
+from tests.support.worker import PROMPTS, vote_for_longer
+from tests.trainer.conftest import assert_measured, load
+from trainer.policy.policy import Policy
+from trainer.sampling.local import LocalSampler
+from trainer.worker.assembly import make_sampler, make_trainer
+from trainer.worker.worker import Turn, Worker
+
+N = 4
+
+
+@pytest.fixture
+def settings(tiny_policy: Path, tmp_path: Path) -> Settings:
+    return worker_settings(tiny_policy, tmp_path, queue_pairs=12)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def chores(store: Store) -> Holding:
+    return Holding(store, SAMPLER, holder="sampler a:1")
+
+
+@pytest.fixture
+def sampler(
+    store: Store, policy: Policy, settings: Settings, clock: Clock, chores: Holding
+) -> Iterator[Worker]:
+    store.prompts.add(PROMPTS, now=1.0)
+    made = new_sampler(store, policy, settings, clock, chores, "a")
+    yield made
+    made.close()
+
+
+def new_sampler(
+    store: Store, policy: Policy, settings: Settings, clock: Clock, chores: Holding, name: str
+) -> Worker:
+    return make_sampler(
+        store,
+        policy,
+        LocalSampler(policy),
+        settings,
+        process=f"sampler {name}:1",
+        name=name,
+        chores=chores,
+        stop=threading.Event(),
+        clock=clock,
+    )
+
+
+class Trainer:
+    """A trainer with a policy of its own that has the role by now, and its hold on it."""
+
+    def __init__(self, store: Store, settings: Settings, clock: Clock, name: str = "a") -> None:
+        self.holding = Holding(store, TRAINER, holder=f"trainer {name}:1")
+        if not self.holding.turn(clock()):
+            self.holding.turn(clock() + LEASE_SECONDS)
+        store.updates.take_over(worker=self.holding.token)
+        policy = load(Path(settings.policy))
+        self.worker = make_trainer(
+            store,
+            policy,
+            LocalSampler(policy),
+            settings,
+            process=f"trainer {name}:1",
+            name=self.holding.token,
+            stop=StopOrLost(threading.Event(), self.holding),
+            clock=clock,
+        )
+
+
+def work(worker: Worker, clock: Clock) -> None:
+    while worker.step(clock()) is Turn.WORKED:
+        pass
+
+
+def make_due(store: Store, sampler: Worker, settings: Settings, clock: Clock) -> None:
+    work(sampler, clock)
+    vote_for_longer(store, N)
+    open_due_update(settings, store, clock())
+
+
+def test_a_sampler_draws_a_trainer_learns_and_pairs_of_the_new_version_follow(
+    store: Store, database: Database, sampler: Worker, settings: Settings, clock: Clock
+) -> None:
+    trainer = Trainer(store, settings, clock)
+    work(trainer.worker, clock)
+    assert store.queue.ready() == 0, "a trainer draws for nobody"
+    make_due(store, sampler, settings, clock)
+    work(sampler, clock)
+    assert states(store) == ["live"], "a sampler learns nothing"
+    work(trainer.worker, clock)
+    assert states(store) == ["retired", "live"]
+    assert store.reports.status(max_staleness=2)["labels"]["used"] == N
+    before = len(rows(database, Pair, Pair.version_id == 1))
+    assert before > 0, "the first pairs came with the promotion"
+    for _ in range(3):
+        vote_for_longer(store, 4)
+    work(sampler, clock)
+    assert len(rows(database, Pair, Pair.version_id == 1)) > before
+    assert alarms(store) == []
+
+
+def test_what_a_lagging_sampler_draws_carries_the_version_that_drew_it(
+    store: Store,
+    database: Database,
+    sampler: Worker,
+    policy: Policy,
+    settings: Settings,
+    clock: Clock,
+) -> None:
+    make_due(store, sampler, settings, clock)
+    work(Trainer(store, settings, clock).worker, clock)
+    folder = settings.adapters_dir / str(live(store).folder)
+    away = folder.rename(folder.with_name("not-there-yet"))
+    known = {pair.id for pair in rows(database, Pair)}
+    vote_for_longer(store, store.queue.ready())
+    work(sampler, clock)
+    drawn = [pair for pair in rows(database, Pair) if pair.id not in known]
+    assert drawn
+    assert {pair.version_id for pair in drawn} == {0}
+    assert_measured(policy, drawn[0])
+    away.rename(folder)
+    vote_for_longer(store, store.queue.ready())
+    work(sampler, clock)
+    newest = rows(database, Pair)[-1]
+    assert newest.version_id == 1
+    assert_measured(policy, newest)
+
+
+def test_a_lagging_sampler_draws_nothing_of_a_version_that_was_done_away_with(
+    store: Store, database: Database, sampler: Worker, settings: Settings, clock: Clock
+) -> None:
+    make_due(store, sampler, settings, clock)
+    work(Trainer(store, settings, clock).worker, clock)
+    work(sampler, clock)  # has version 1
+    store.versions.make_live_again(0, now=clock())
+    assert store.versions.goes_on(0, max_staleness=2)
+    assert not store.versions.goes_on(1, max_staleness=2)
+
+
+def test_a_trainer_that_was_overtaken_in_training_promotes_nothing_and_leaves_no_folder(
+    store: Store,
+    sampler: Worker,
+    settings: Settings,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = Trainer(store, settings, clock)
+    make_due(store, sampler, settings, clock)
+    promote, seconds = store.updates.promote, []
+
+    def overtaken(*words: object, **more: object) -> None:
+        if not seconds:  # the first one stands still here, for as long as it takes
+            seconds.append(Trainer(store, settings, clock, "b"))
+            work(seconds[0].worker, clock)
+        promote(*words, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(store.updates, "promote", overtaken)
+    work(first.worker, clock)
+    assert states(store) == ["retired", "live"]
+    assert last_update(store).worker == seconds[0].holding.token
+    assert last_update(store).attempt == 2
+    assert store.reports.status(max_staleness=2)["labels"]["used"] == N
+    first.holding.turn(clock())
+    assert first.worker.is_over()
+    seconds[0].worker.close()
+    Trainer(store, settings, clock, "c")  # who starts cleans up
+    assert [path.name for path in settings.adapters_dir.iterdir()] == [live(store).folder]
+
+
+def test_what_only_one_sampler_may_do_is_done_by_the_one_that_has_the_role(
+    store: Store, policy: Policy, sampler: Worker, settings: Settings, clock: Clock, chores: Holding
+) -> None:
+    other = Holding(store, SAMPLER, holder="sampler b:1")
+    idle = new_sampler(store, load(Path(settings.policy)), settings, clock, other, "b")
+    assert chores.turn(clock())
+    assert not other.turn(clock())
+    [chore] = [job for job in sampler.jobs if type(job).__name__ == "ChoresJob"]
+    [idle_chore] = [job for job in idle.jobs if type(job).__name__ == "ChoresJob"]
+    done: list[str] = []
+
+    class Noted:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def step(self, now: float) -> bool:
+            done.append(self.name)
+            return True
+
+    chore._jobs, idle_chore._jobs = [Noted("a")], [Noted("b")]  # type: ignore[attr-defined]
+    assert chore.step(clock())
+    assert not idle_chore.step(clock())
+    assert done == ["a"]
+    idle.close()
+
+
+def test_an_ask_of_a_sampler_that_died_is_answered_by_another_and_the_dead_ones_answer_is_dropped(
+    store: Store, database: Database, sampler: Worker, clock: Clock
+) -> None:
+    me = store.raters.local(now=1.0)
+    work(sampler, clock)
+    store.asks.add("ask", rater_id=me, text="tea?", continues=None, now=clock())
+    assert store.asks.take(8, now=clock(), worker="dead")
+    work(sampler, clock)
+    assert rows(database, Ask)[0].state == "sampling", "it may live"
+    clock.now += 120.0
+    work(sampler, clock)
+    [ask] = rows(database, Ask)
+    assert (ask.state, ask.worker, ask.tries) == ("ready", "a", 2)
+    store.asks.refuse("ask", "too late", now=clock(), worker="dead")
+    assert rows(database, Ask)[0].reason is None
