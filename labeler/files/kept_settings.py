@@ -1,7 +1,7 @@
 """The settings that a service was last started with, as a TOML file in its data dir.
 
 It is what `--config` reads, so that a copy of the data dir, or a backup, can be started as the
-original was. Where the data dir and its database are is left out, and so are secrets.
+original was. Where the data dir, its database and its versions are is left out, and so are secrets.
 """
 
 from pathlib import Path
@@ -10,7 +10,7 @@ from labeler.config.settings import FIELDS, Settings
 from labeler.domain.errors import LivedpoError
 
 SETTINGS = "settings.toml"
-LEFT_OUT = {"data_dir", "database", "database_file", "metrics_token"}
+LEFT_OUT = {"data_dir", "database", "database_file", "versions_url", "metrics_token"}
 HEAD = "# The settings that this service was last started with. `--config` reads them."
 
 

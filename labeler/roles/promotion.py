@@ -10,7 +10,8 @@ moves; the worker checks it once more when it loads it.
 from dataclasses import dataclass
 
 from labeler.config.settings import Settings
-from labeler.domain.adapter_folder import DamagedCheckpointError, verify
+from labeler.domain.adapter_folder import DamagedCheckpointError
+from labeler.files.shelf import shelf_of
 from labeler.store import Store
 from labeler.store.tables import PolicyVersion
 
@@ -96,7 +97,7 @@ def _damage(settings: Settings, version: PolicyVersion) -> str | None:
     if version.folder is None:
         return None
     try:
-        verify(settings.adapters_dir / version.folder, version.sha256)
+        shelf_of(settings).fetch(version.folder, version.sha256)
     except DamagedCheckpointError as error:
         return str(error)
     return None

@@ -18,6 +18,7 @@ from labeler.config.hub import hub_folder
 from labeler.config.load import handed_down_settings
 from labeler.config.settings import Settings
 from labeler.domain.errors import BadInput, LivedpoError
+from labeler.files.shelf import shelf_of
 from labeler.roles.interrupt import INTERRUPTED, LINE, let_through
 from labeler.roles.logs import warn_on_terminal
 from labeler.roles.terminal import tell
@@ -162,7 +163,8 @@ def _written(
 
 def _policy(store: Store, settings: Settings, version: PolicyVersion) -> Policy:
     """The policy with this version in its live adapter."""
-    adapter = settings.adapters_dir / version.folder if version.folder else None
+    shelf = shelf_of(settings)
+    adapter = shelf.fetch(version.folder, version.sha256) if version.folder else None
     _say("Loading the policy.")
     policy = load_policy(settings, adapter, _say)
     store.versions.check_base(base=policy.name, fingerprint=policy.fingerprint)

@@ -33,6 +33,7 @@ from labeler.domain.labels import TrainingLabel
 from labeler.files.pairs import ExportedPair, read_pairs
 from labeler.files.prompts import add_first_prompts
 from labeler.files.reading.reader import AS_IT_IS, Asked
+from labeler.files.shelf import shelf_of
 from labeler.roles.logs import warn_on_terminal
 from labeler.roles.process import stop_on_signals
 from labeler.roles.terminal import tell, tell_lines
@@ -67,6 +68,7 @@ class Offline:
         settings, _ = as_recommended(settings, policy.shipped_generation_config)
         policy.temperature = settings.temperature
         self._policy = policy
+        self._shelf = shelf_of(settings)
         self._settings = settings
         self._supply = Supply(store, policy, sampler, settings)
         self._examiner = Examiner(policy, settings, load_judge(settings, policy))
@@ -78,7 +80,10 @@ class Offline:
         self._store.versions.adopt_base(
             base=self._policy.name, fingerprint=self._policy.fingerprint, now=time.time()
         )
-        live = Live(self._store, self._policy, self._settings.adapters_dir)
+        identity = self._store.versions.identity()
+        assert identity is not None  # the base was adopted
+        self._shelf.claim(identity, writes=True)
+        live = Live(self._store, self._policy, self._shelf)
         live.follow()
         return live.version
 
@@ -115,6 +120,7 @@ class Offline:
             finding = replace(
                 finding, labels=len(taught), held_out=tested, left_out=left_out, file=name
             )
+            self._shelf.publish(folder.name)
             number = self._store.versions.add_candidate(
                 folder=folder.name,
                 sha256=sha256,

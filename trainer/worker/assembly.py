@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from labeler.config.settings import Settings
 from labeler.domain.alarms import JUDGE, NO_END_OF_TURN
 from labeler.domain.judging import Judge
+from labeler.files.shelf import shelf_of
 from labeler.roles.holding import Holding
 from labeler.store import Store
 from labeler.store.rating.asks import ONLY
@@ -114,6 +115,7 @@ def make_worker(
         serve=serve,
         spent=judging.note_requests if judging else lambda: None,
         fill=fill,
+        unique=settings.versions_url is not None,
     )
     update.prune()
     shown = None if settings.unattended else FollowUpJob(place)
@@ -227,7 +229,10 @@ def _bench(
     settings, drawing = as_recommended(settings, policy.shipped_generation_config)
     store.versions.note_drawing(drawing)
     policy.temperature = settings.temperature
-    live = Live(store, policy, settings.adapters_dir, may_lag=may_lag, name=process)
+    shelf, identity = shelf_of(settings), store.versions.identity()
+    assert identity is not None  # the base was adopted
+    shelf.claim(identity, writes=may_lag is None)
+    live = Live(store, policy, shelf, may_lag=may_lag, name=process)
     live.follow()
     store.processes.recovered(process)
     spent = store.judging.spent(settings.judge) if settings.judge else 0

@@ -5,15 +5,19 @@ the live one is there: a sampler whose folder of versions is behind. Others wait
 """
 
 import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 
 from labeler.config.hub import Say
 from labeler.config.settings import Settings
-from labeler.domain.adapter_folder import MANIFEST, DamagedCheckpointError, verify
+from labeler.domain.adapter_folder import MANIFEST, DamagedCheckpointError
 from labeler.domain.alarms import LOST_FOLDER
 from labeler.domain.sentences.alarm import lost_folder
+from labeler.files.shelf import Shelf, shelf_of
 from labeler.store import Store
-from trainer.policy.adapters import read_adapter
+from trainer.policy.adapters import read_adapter, remove_folders
 from trainer.policy.load import load_policy
 from trainer.policy.policy import CANDIDATE, LIVE, Policy
 from trainer.sampling.sampler import Version
@@ -27,8 +31,8 @@ def load_live_policy(store: Store, settings: Settings, say: Say = log.info) -> P
     live = store.versions.live()
     if live is None or live.folder is None:
         return load_policy(settings, say=say)
-    folder = settings.adapters_dir / live.folder
-    read_adapter(folder, live.sha256)  # a damaged one is said before a large model is loaded
+    # a damaged one is said before a large model is loaded
+    folder = shelf_of(settings).fetch(live.folder, live.sha256)
     return load_policy(settings, folder, say)
 
 
@@ -38,7 +42,7 @@ def live_damage(store: Store, settings: Settings) -> DamagedCheckpointError | No
     if live is None or live.folder is None:
         return None
     try:
-        verify(settings.adapters_dir / live.folder, live.sha256)
+        shelf_of(settings).fetch(live.folder, live.sha256)
     except DamagedCheckpointError as error:
         return error
     return None
@@ -51,7 +55,7 @@ class Live:
         self,
         store: Store,
         policy: Policy,
-        adapters_dir: Path,
+        shelf: Shelf,
         *,
         may_lag: int | None = None,
         name: str = ROLE,
@@ -66,7 +70,8 @@ class Live:
         self._name = name
         self.lags: str | None = None  # why the version in place is not the live one, if it is not
         self._policy = policy
-        self._adapters_dir = adapters_dir
+        self.shelf = shelf
+        self._fetching: tuple[str, Future[Path]] | None = None
         self._untrained = policy.adapter_state(LIVE)
         self._version: Version | None = None
         self._lost: str | None = None
@@ -88,8 +93,8 @@ class Live:
             self.lags = None
             self._notice_loss()
             return True
-        folder = None if live.folder is None else self._adapters_dir / live.folder
         try:
+            folder = None if live.folder is None else self._place_of(live.folder, live.sha256)
             weights = self._untrained if folder is None else read_adapter(folder, live.sha256)
         except DamagedCheckpointError as error:
             if self._goes_on():
@@ -103,7 +108,30 @@ class Live:
         self._policy.set_adapter_state(LIVE, weights, version=live.id)
         self._version = Version(live.id, folder)
         self._notice_loss()
+        self._tidy()
         return True
+
+    def _place_of(self, name: str, sha256: str | None) -> Path:
+        """The folder of this name. One that has another version to go on with does not wait for it.
+
+        Raises DamagedCheckpointError.
+        """
+        goes_on = self._may_lag is not None and self._version is not None
+        if not goes_on or self.shelf.url is None or self.shelf.has(name):
+            return self.shelf.fetch(name, sha256)
+        if self._fetching is None or self._fetching[0] != name:
+            self._fetching = name, _begun(lambda: self.shelf.fetch(name, sha256))
+        fetched = self._fetching[1]
+        if not fetched.done():
+            raise DamagedCheckpointError(f"Version folder {name} is being fetched.")
+        self._fetching = None
+        return fetched.result()
+
+    def _tidy(self) -> None:
+        """Remove what was fetched of versions that nobody needs any more."""
+        if self.shelf.url is not None:
+            pruned = self._store.versions.pruned_folders()
+            remove_folders(self.shelf.folder, {name for name in pruned if self.shelf.has(name)})
 
     def _goes_on(self) -> bool:
         """Whether the version in place may be drawn from although it is not the live one."""
@@ -125,3 +153,17 @@ class Live:
         """The version that stands in the candidate adapter has become the live one."""
         self._policy.copy_adapter(CANDIDATE, LIVE)
         self._version = version
+
+
+def _begun(work: Callable[[], Path]) -> Future[Path]:
+    """Work on a thread of its own, which keeps no process from ending."""
+    future: Future[Path] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except Exception as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future

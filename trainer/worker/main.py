@@ -27,6 +27,7 @@ from labeler.domain.alarms import STANDING_BY, TROUBLE
 from labeler.domain.errors import LivedpoError
 from labeler.domain.sentences.loop import WAITING_FOR_FOLDER
 from labeler.files.prompts import add_first_prompts
+from labeler.files.shelf import shelf_of
 from labeler.roles.holding import Holding, StopOrLost
 from labeler.roles.process import QUIET, own_name, report_trouble, run_role
 from labeler.roles.promotion import REMEDY
@@ -165,6 +166,9 @@ def _work(
     """
     if QUIET in sys.argv[1:] or not sys.stderr.isatty():
         disable_progress_bar()
+    shelf, identity = shelf_of(settings), store.versions.identity()
+    if identity is not None:  # said before a large model is loaded
+        shelf.claim(identity, writes=False)
     while _wait_for_folder(settings, store, life, stop):
         life.say("Loading the model.")
         with life.kept_up():

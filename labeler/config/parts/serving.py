@@ -35,6 +35,13 @@ class Serving(Part):
         description="Folders of the newest versions to keep, besides the live one, its parent and "
         "kept ones; older folders are removed.",
     )
+    versions_url: str | None = Field(
+        None,
+        pattern=r"^[a-z][a-z0-9+.-]*://.+",
+        description="Where processes on several machines find the versions: file:///mnt/versions, "
+        "s3://BUCKET/FOLDER, or another URL of fsspec. The trainer publishes each version there, "
+        "the others fetch it. Default: none; the data dir has them.",
+    )
     report_to: Literal["tensorboard", "wandb", "trackio"] | None = Field(
         None,
         description="Tell this program of each version: loss, KL, win rate, votes. wandb sends "

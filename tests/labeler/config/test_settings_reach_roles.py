@@ -30,6 +30,7 @@ CHANGED: dict[str, Any] = {
     "data_dir": Path("elsewhere"),
     "database": "sqlite:///other.sqlite",
     "database_file": Path("database.url"),
+    "versions_url": "file:///mnt/versions",
     "report_to": "tensorboard",
     "host": "0.0.0.0",
     "port": 8001,

@@ -2,17 +2,23 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
+import fsspec
 import pytest
 
 from labeler.config.settings import Settings
+from labeler.domain.adapter_folder import WEIGHTS
+from labeler.domain.errors import BadInput
 from labeler.roles.holding import LEASE_SECONDS, Holding, StopOrLost
 from labeler.roles.scheduler import open_due_update
 from labeler.store import Store
 from labeler.store.database import Database
 from labeler.store.holders import SAMPLER, TRAINER
 from labeler.store.tables import Ask, Pair
+from tests.support.empty_store import new_store
+from tests.support.patience import wait_until
 from tests.support.store import alarms, last_update, live, rows, states
 from tests.support.tiny import Clock, worker_settings
 from tests.support.worker import PROMPTS, vote_for_longer
@@ -228,3 +234,109 @@ def test_an_ask_of_a_sampler_that_died_is_answered_by_another_and_the_dead_ones_
     assert (ask.state, ask.worker, ask.tries) == ("ready", "a", 2)
     store.asks.refuse("ask", "too late", now=clock(), worker="dead")
     assert rows(database, Ask)[0].reason is None
+
+
+def apart(settings: Settings, machine: str, url: str) -> Settings:
+    """The settings of a machine of its own, with a data dir of its own."""
+    folder = settings.data_dir / machine
+    return settings.model_copy(update={"data_dir": folder, "versions_url": url})
+
+
+@pytest.mark.parametrize("kind", ["file", "memory"])
+def test_over_a_url_a_sampler_takes_up_a_version_once_it_is_whole_and_draws_meanwhile(
+    store: Store,
+    database: Database,
+    policy: Policy,
+    settings: Settings,
+    clock: Clock,
+    chores: Holding,
+    tmp_path: Path,
+    kind: str,
+) -> None:
+    url = f"{kind}://{tmp_path / 'versions'}"
+    here, there = apart(settings, "sampler", url), apart(settings, "trainer", url)
+    store.prompts.add(PROMPTS, now=1.0)
+    sampler = new_sampler(store, policy, here, clock, chores, "a")
+    make_due(store, sampler, here, clock)
+    work(Trainer(store, there, clock).worker, clock)
+    name = str(live(store).folder)
+    files, root = fsspec.core.url_to_fs(url)
+    assert (there.adapters_dir / name).is_dir()
+    files.mv(f"{root}/{name}/{WEIGHTS}", f"{root}/late")  # the store lags
+    vote_for_longer(store, store.queue.ready())
+    known = len(rows(database, Pair))
+    work(sampler, clock)
+    drawn = rows(database, Pair)[known:]
+    assert {pair.version_id for pair in drawn} == {0}
+    assert_measured(policy, drawn[0])
+    assert not (here.adapters_dir / name).exists()
+    files.mv(f"{root}/late", f"{root}/{name}/{WEIGHTS}")
+
+    def follows() -> bool:
+        vote_for_longer(store, store.queue.ready())
+        work(sampler, clock)
+        return rows(database, Pair)[-1].version_id == 1 and policy.adapter_with(1) is not None
+
+    wait_until(follows, "pairs of the new version")
+    assert (here.adapters_dir / name).is_dir()
+    assert_measured(policy, rows(database, Pair)[-1])
+    sampler.close()
+
+
+def test_a_standby_on_another_machine_goes_on_from_what_was_published(
+    store: Store,
+    policy: Policy,
+    settings: Settings,
+    clock: Clock,
+    chores: Holding,
+    tmp_path: Path,
+) -> None:
+    url = f"file://{tmp_path / 'versions'}"
+    here = apart(settings, "sampler", url)
+    store.prompts.add(PROMPTS, now=1.0)
+    sampler = new_sampler(store, policy, here, clock, chores, "a")
+    for machine, versions in (("one", 2), ("other", 3)):
+        make_due(store, sampler, here, clock)
+        work(Trainer(store, apart(settings, machine, url), clock, machine).worker, clock)
+        assert len(states(store)) == versions
+    sampler.close()
+
+
+def test_a_place_of_another_service_is_refused(
+    store: Store, policy: Policy, settings: Settings, clock: Clock, tmp_path: Path
+) -> None:
+    url = f"file://{tmp_path / 'versions'}"
+    Trainer(store, apart(settings, "trainer", url), clock)
+    with (
+        closing(new_store(f"sqlite:///{tmp_path / 'other.sqlite'}")) as other,
+        pytest.raises(BadInput, match="belongs to another service"),
+    ):
+        Trainer(other, apart(settings, "trainer", url), clock)
+
+
+def test_what_no_version_needs_any_more_goes_from_the_url_and_from_samplers(
+    store: Store,
+    policy: Policy,
+    settings: Settings,
+    clock: Clock,
+    chores: Holding,
+    tmp_path: Path,
+) -> None:
+    url = f"file://{tmp_path / 'versions'}"
+    keeps = settings.model_copy(update={"keep_versions": 1})
+    here = apart(keeps, "sampler", url)
+    store.prompts.add(PROMPTS, now=1.0)
+    sampler = new_sampler(store, policy, here, clock, chores, "a")
+    trainer = Trainer(store, apart(keeps, "trainer", url), clock)
+    (tmp_path / "versions" / "v0009-0a1b2c3d").mkdir()  # of a trainer that died before its row
+    for _ in range(3):
+        make_due(store, sampler, here, clock)
+        work(trainer.worker, clock)
+        wait_until(lambda: (work(sampler, clock), policy.adapter_with(live(store).id))[1])
+    needed = {row.folder for row in store.versions.all() if row.folder and row.pruned_at is None}
+    assert len(needed) == 2, "the live one and its parent"
+    at_the_url = {path.name for path in (tmp_path / "versions").iterdir() if path.is_dir()}
+    assert at_the_url == needed
+    fetched = {path.name for path in here.adapters_dir.iterdir() if path.is_dir()}
+    assert fetched == needed
+    sampler.close()

@@ -7,13 +7,14 @@ crash say, is removed like those of old versions.
 
 import contextlib
 import logging
+import re
 import secrets
 import threading
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from dataclasses import replace
 
 from labeler.config.parts.training import Training
-from labeler.domain.errors import first_line
+from labeler.domain.errors import LivedpoError, first_line
 from labeler.domain.sentences.fill import ALL_TIES
 from labeler.domain.states import UpdateState
 from labeler.store.records import Claim, ClaimLostError, NewVersion
@@ -34,6 +35,7 @@ from trainer.worker.workplace import Workplace
 log = logging.getLogger(__name__)
 
 MAX_HALVINGS = 3
+UNIQUE = re.compile(r"v\d{4,}-[0-9a-f]{8}")  # a name that only one process has ever written
 
 
 class UpdateJob:
@@ -99,6 +101,17 @@ class UpdateJob:
         if self._unique:  # no lock keeps `livedpo train` away, which may be writing one
             found = {name for name in found if not name.startswith("offline-")}
         remove_folders(settings.adapters_dir, found - versions.folders(self._name))
+        try:
+            self._clear_shelf(names)
+        except LivedpoError as error:  # a store that is away is cleared the next time
+            log.warning("%s", error)
+
+    def _clear_shelf(self, names: Collection[str]) -> None:
+        """The same for what was published: of these names, and what no version came of."""
+        shelf = self._place.live.shelf
+        found = {name for name in shelf.published() if UNIQUE.fullmatch(name)}
+        left = found - self._place.store.versions.folders(self._name)
+        shelf.remove({*names, *left})
 
     def spend(self) -> None:
         """Tell the unattended run where the time went, and the budget what the judge has cost."""
@@ -259,6 +272,7 @@ class UpdateJob:
         self, claim: Claim, row: NewVersion, version: Version, samples: list[Sample]
     ) -> None:
         """Make the candidate live with its first pairs, or keep it as rejected."""
+        self._place.live.shelf.publish(row.folder)  # people may make a refused one live
         if row.finding.objections:
             reason = row.finding.objection
             log.warning("Version %s was held back: %s.", row.id, reason)
