@@ -32,8 +32,7 @@ MAX_BY_CHANCE = 0.001  # it is looked at all the time
 MIN_FREE_SHARE = 0.05
 MIN_FREE_BYTES = 500_000_000
 
-# The keys under which processes report. A role's own name is the supervisor's, for its deaths. What
-# is filled in is the name of the process; what all that sample find alike is the worker's.
+# The keys under which processes report. A role's own name is the supervisor's, for its deaths.
 TROUBLE = "{}: trouble"
 LOST_FOLDER = "{}: adapter"
 REFUSED_PROMPTS = "worker: prompts"

@@ -29,8 +29,7 @@ from labeler.store.columns import enum_column, finding_column, json_column, only
 class Service(SQLModel, table=True):
     """One row: which base policy this database belongs to, and how its replies are drawn.
 
-    `drawing` is what the worker said last, a `Drawing`; None before it has. `identity` tells this
-    service from every other one, wherever its rows are moved.
+    `drawing` is what the worker said last; None before it has. `identity`: no other service's.
     """
 
     id: int = Field(default=1, primary_key=True)
@@ -83,7 +82,6 @@ class LiveChange(SQLModel, table=True):
     """One row each time another version became live, in that order; rows are only added."""
 
     __tablename__ = "live_change"
-
     id: int | None = Field(default=None, primary_key=True)
     version_id: int = Field(foreign_key="policy_version.id")
     at: float
@@ -165,7 +163,6 @@ class FailedLogin(SQLModel, table=True):
     """A wrong password or invite: `key` tells whose, by name or by address."""
 
     __tablename__ = "failed_login"
-
     id: int | None = Field(default=None, primary_key=True)
     key: str = Field(index=True)
     at: float = Field(index=True)
@@ -175,8 +172,7 @@ class Ask(SQLModel, table=True):
     """A rater's own prompt on its way to a pair. The page makes its id.
 
     `done_tokens` of at most `max_tokens` are sampled; `pair_id` is set when both responses are.
-    `tries` counts the times that a worker took it up, `worker` is the one that did last, and
-    `beat_at` when that one last said how far it is.
+    `tries` counts the times that a worker took it up: last this one, last heard at `beat_at`.
     """
 
     id: str = Field(primary_key=True)
@@ -303,7 +299,6 @@ class TidiedVerdicts(SQLModel, table=True):
     """
 
     __tablename__ = "tidied_verdicts"
-
     judge: str = Field(primary_key=True)
     cause: str = Field(primary_key=True)
     verdicts: int = 0
@@ -357,7 +352,6 @@ class UpdateLabel(SQLModel, table=True):
     """A vote on the list of an update, and what for; fixed when the update opens."""
 
     __tablename__ = "update_label"
-
     update_id: int = Field(foreign_key="update.id", primary_key=True)
     vote_id: str = Field(foreign_key="vote.id", primary_key=True, index=True)
     role: LabelRole = Field(sa_column=enum_column(LabelRole, server_default=LabelRole.TRAIN.value))
@@ -371,7 +365,6 @@ class FilledPair(SQLModel, table=True):
     """
 
     __tablename__ = "filled_pair"
-
     id: int | None = Field(default=None, primary_key=True)
     update_id: int = Field(foreign_key="update.id", index=True)
     prompt_id: int = Field(foreign_key="prompt.id")
@@ -386,7 +379,6 @@ class ProcessState(SQLModel, table=True):
     """What a process of the service last said of itself, and its alarm if it has one."""
 
     __tablename__ = "role_state"
-
     name: str = Field(primary_key=True)
     pid: int | None = None
     says: str = ""
@@ -395,13 +387,9 @@ class ProcessState(SQLModel, table=True):
 
 
 class RoleLease(SQLModel, table=True):
-    """Which process has a role that one at a time may have; `token` is None if nobody has.
-
-    `holder` is its name, `beats` counts its signs of life, `beat_at` is when it gave the last one.
-    """
+    """Which process has a role that one at a time may have; `token` is None if nobody has."""
 
     __tablename__ = "role_lease"
-
     role: str = Field(primary_key=True)
     token: str | None = None
     holder: str = ""

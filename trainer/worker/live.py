@@ -14,6 +14,7 @@ from labeler.config.hub import Say
 from labeler.config.settings import Settings
 from labeler.domain.adapter_folder import MANIFEST, DamagedCheckpointError
 from labeler.domain.alarms import LOST_FOLDER
+from labeler.domain.errors import LivedpoError
 from labeler.domain.sentences.alarm import lost_folder
 from labeler.files.shelf import Shelf, shelf_of
 from labeler.store import Store
@@ -162,8 +163,11 @@ def _begun(work: Callable[[], Path]) -> Future[Path]:
     def run() -> None:
         try:
             future.set_result(work())
-        except Exception as error:
+        except (LivedpoError, OSError) as error:
             future.set_exception(error)
+        finally:  # what it is else is in the log
+            if not future.done():
+                future.set_exception(DamagedCheckpointError("The version cannot be fetched."))
 
     threading.Thread(target=run, daemon=True).start()
     return future

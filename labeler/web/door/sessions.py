@@ -2,12 +2,14 @@
 
 The cookie is read only by the server (HttpOnly), goes to this service only (SameSite=Strict), and
 on HTTPS under a name that no other host can set (`__Host-`), or, where a proxy gave the service a
-path, to that path only. Cookies do not know about ports, so its name does. What it stands for is
+path, to that path only. Cookies do not know about ports, so its name does: the port that browsers
+see, for behind a proxy there may be several of us. What it stands for is
 looked up for every request, so an end takes effect at once.
 """
 
 import ipaddress
 import time
+from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.requests import cookie_parser
@@ -45,7 +47,7 @@ class Sessions:
         self._may_be_open = settings.is_loopback and settings.public_url is None
         self._local_id: int | None = None
         self._path = settings.prefix + "/"
-        self.cookie = self._safety + f"livedpo-{settings.port}"
+        self.cookie = self._safety + f"livedpo-{_port_of(settings)}"
 
     @property
     def _safety(self) -> str:
@@ -131,6 +133,13 @@ def key_of(headers: Headers) -> str | None:
     """The API key that a request has, as `Authorization: Bearer KEY`; None if it has none."""
     kind, _, key = headers.get("authorization", "").partition(" ")
     return key.strip() if kind.lower() == "bearer" else None
+
+
+def _port_of(settings: Settings) -> int:
+    """The port of the address that people open."""
+    if settings.public_url is None:
+        return settings.port
+    return urlsplit(settings.public_url).port or (443 if is_https(settings) else 80)
 
 
 def _subscriber(address: str) -> str:
