@@ -13,7 +13,7 @@ SCRIPTS := .venv/scripts/node_modules
 PROCESSES := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 PARALLEL := -n $(PROCESSES) --maxprocesses 5 --dist loadfile --no-loadscope-reorder
 
-.PHONY: serve test check lint format browser starter evidence follow simulate soak soak-store soak-outbox fuzz faults \
+.PHONY: serve test check lint format browser starter evidence follow simulate soak soak-store soak-outbox fuzz faults faults-apart \
 	bench bench-update bench-sampling bench-loop bench-real bench-gpu bench-gate bench-judge bench-learned \
 	bench-asking bench-steps bench-load bench-ranks bench-store bench-overhead newest audit lock licences clean
 
@@ -126,6 +126,10 @@ soak-store: .venv/.test
 # Each fault of each process in each state. Hours, resumable; ARGS="--only web voting" takes some.
 faults: .venv/.test
 	$(BIN)/python -m tests.faults.matrix $(ARGS)
+
+# Roles on three networks over PostgreSQL, while lines are cut and processes die: ten minutes, as root.
+faults-apart: .venv/.test
+	$(BIN)/python -m tests.faults.apart $(ARGS)
 
 # A hundred thousand files and requests of all kinds; `make fuzz ARGS="--examples 1000"` takes fewer.
 fuzz: .venv/.test

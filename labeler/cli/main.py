@@ -264,7 +264,7 @@ def _verdict(row: VersionRow) -> str:
 
 @versions.command("rollback", cls=SectionedCommand)
 @click.argument("version", type=int, required=False)
-@settings_options(*STORE)
+@settings_options(*STORE, "versions_url")
 def versions_rollback(settings: Settings, version: int | None) -> None:
     """Make VERSION live, or the one that the live version was trained from.
 
@@ -275,7 +275,7 @@ def versions_rollback(settings: Settings, version: int | None) -> None:
 
 @versions.command("promote", cls=SectionedCommand)
 @click.argument("version", type=int)
-@settings_options(*STORE)
+@settings_options(*STORE, "versions_url")
 def versions_promote(settings: Settings, version: int) -> None:
     """Make VERSION live: a candidate, or one that the gate held back, or an older one.
 
@@ -285,7 +285,7 @@ def versions_promote(settings: Settings, version: int) -> None:
 
 
 @versions.command("repair", cls=SectionedCommand)
-@settings_options(*STORE)
+@settings_options(*STORE, "versions_url")
 def versions_repair(settings: Settings) -> None:
     """Make the newest complete version live, if the folder of the live one is gone or damaged.
 
@@ -312,7 +312,7 @@ def versions_keep(settings: Settings, version: int, let_go: bool) -> None:
 
 
 OUTGOING = settings_options(
-    "policy", "trust_remote_code", "template_kwargs", *STORE, "device", "dtype"
+    "policy", "trust_remote_code", "template_kwargs", *STORE, "versions_url", "device", "dtype"
 )
 
 

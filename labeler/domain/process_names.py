@@ -10,7 +10,13 @@ ROLES = ("web", "scheduler", "worker", "sampler", "trainer")
 SAMPLING = ("worker", "sampler")
 TRAINING = ("worker", "trainer")
 # Who else does all that a role does.
-IN_PLACE_OF = {role: ({role},) for role in ROLES} | {"worker": ({"worker"}, {"sampler", "trainer"})}
+IN_PLACE_OF: dict[str, tuple[set[str], ...]] = {
+    "web": ({"web"},),
+    "scheduler": ({"scheduler"},),
+    "worker": ({"worker"}, {"sampler", "trainer"}),
+    "sampler": ({"sampler"}, {"worker"}),
+    "trainer": ({"trainer"}, {"worker"}),
+}
 LEFT = "Stopped."
 
 

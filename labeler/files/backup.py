@@ -26,10 +26,11 @@ from typing import IO, Any
 from tqdm import tqdm
 
 from labeler.config.settings import Settings
-from labeler.domain.adapter_folder import DamagedCheckpointError, verify
+from labeler.domain.adapter_folder import DamagedCheckpointError
 from labeler.domain.database_url import without_password
 from labeler.domain.errors import BadInput, LivedpoError
 from labeler.files.kept_settings import SETTINGS
+from labeler.files.shelf import shelf_of
 from labeler.store import Store, objection_to, open_store
 
 FORMAT = "livedpo backup 1"
@@ -138,10 +139,8 @@ def _prepared(
         for version in copy.versions.all():
             if version.folder is None or version.pruned_at is not None:
                 continue
-            folder = settings.adapters_dir / version.folder
             try:
-                verify(folder, version.sha256)
-                folders.append(folder)
+                folders.append(shelf_of(settings).fetch(version.folder, version.sha256))
             except DamagedCheckpointError as error:
                 lost.append(f"Version {version.id} is not in the backup. {error}")
         pruned = tuple(one.id for one in copy.versions.all() if one.pruned_at == now)

@@ -109,13 +109,14 @@ class Versions:
                 version.pruned_at = now
             return [version.folder for version in pruned if version.folder is not None]
 
-    def folders(self, worker: str) -> set[str]:
+    def folders(self, worker: str | None = None) -> set[str]:
         """The folders that versions still need. Raises LeaseLostError as `prune` does.
 
         What is there and not among them nobody is writing: only the trainer does.
         """
         with self._database.read() as session:
-            refuse_other(session, TRAINER, worker)
+            if worker is not None:
+                refuse_other(session, TRAINER, worker)
             return _folders(session, col(PolicyVersion.pruned_at).is_(None))
 
     def pruned_folders(self) -> set[str]:
