@@ -183,7 +183,7 @@ def _work(
                 log.warning("%s", error)
                 continue
         with contextlib.closing(worker):
-            _turn(worker, store, life.name, stop)
+            _turn(worker, store, stop, name=life.name)
         del policy, sampler, worker  # the next ones need the memory
 
 
@@ -203,7 +203,7 @@ def _wait_for_folder(
     return not stop.is_set()
 
 
-def _turn(worker: Worker, store: Store, name: str, stop: threading.Event) -> None:
+def _turn(worker: Worker, store: Store, stop: threading.Event, *, name: str = ROLE) -> None:
     """Turn until told to stop, until the role is lost, or until the live version has another shape.
 
     `name` is that of the process.
