@@ -12,11 +12,14 @@ from labeler.store import Store
 from labeler.store.database import Database
 from tests.support.browser import chromium
 from tests.support.empty_store import new_store
+from tests.support.quick_databases import share_statements, wait_for_no_disk
 from tests.support.tiny import save_tiny_policy
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 gc.disable()  # until all is imported
+share_statements()
+wait_for_no_disk()
 
 
 def pytest_collection_finish() -> None:
