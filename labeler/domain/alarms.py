@@ -38,6 +38,7 @@ REFUSED_PROMPTS = "worker: prompts"
 NOTHING_TO_ASK = "worker: pairs"
 CUT_REPLIES = "worker: replies"
 NO_END_OF_TURN = "worker: end of turn"
+SAMPLER = "worker: sampler"
 JUDGE = "judge"
 JOB = "scheduler: {}"
 
@@ -306,6 +307,14 @@ CONDITIONS = (
         ended="the worker starts with one that does",
         remedy="Name the end in the policy's generation_config.json (eos_token_id).",
         keys=(NO_END_OF_TURN,),
+    ),
+    Condition(
+        "a server of `--sampler` is left out",
+        raised="it is away, cannot load a version, or its log-probabilities are not the policy's",
+        ended="it draws again",
+        remedy="It is tried again every few seconds while pairs are sampled, and no pair is stored "
+        "that a wrong version drew.",
+        keys=(SAMPLER,),
     ),
     Condition(
         "a job of the scheduler fails",

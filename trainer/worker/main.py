@@ -13,13 +13,14 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import nullcontext
+from functools import partial
 
 import torch
 from filelock import FileLock, Timeout
 from transformers.utils.logging import disable_progress_bar
 
 from labeler.config.settings import Settings
-from labeler.domain.alarms import JUDGE, NO_END_OF_TURN, TROUBLE
+from labeler.domain.alarms import JUDGE, NO_END_OF_TURN, SAMPLER, TROUBLE
 from labeler.domain.errors import LivedpoError
 from labeler.domain.sentences.loop import WAITING_FOR_FOLDER
 from labeler.files.prompts import add_first_prompts
@@ -34,7 +35,8 @@ from trainer.learning.ranks.launch import refuse_missing_launcher
 from trainer.policy.adapters import remove_unfinished
 from trainer.policy.policy import Policy
 from trainer.policy.turn_end import NO_END
-from trainer.sampling.local import LocalSampler, refuse_small_context
+from trainer.sampling.choice import sampler_for
+from trainer.sampling.local import refuse_small_context
 from trainer.sampling.recommended import as_recommended
 from trainer.sampling.sampler import Sampler
 from trainer.worker.jobs.ask import AskJob
@@ -194,12 +196,14 @@ def _work(
         disable_progress_bar()
     while _wait_for_folder(settings, store, life, stop):
         life.say("Loading the model.")
-        with life.kept_up():
-            policy = load_live_policy(store, settings, life.say)
-            torch.set_num_threads(settings.threads or threads_for(policy))
-            sampler = LocalSampler(policy, dtype=settings.sampling_dtype)
-            worker = make_worker(store, policy, sampler, settings, name=token, stop=stop)
-        with contextlib.closing(worker):
+        with contextlib.ExitStack() as opened:
+            with life.kept_up():
+                policy = load_live_policy(store, settings, life.say)
+                torch.set_num_threads(settings.threads or threads_for(policy))
+                tell = partial(store.processes.alarm, SAMPLER)
+                sampler = opened.enter_context(sampler_for(settings, policy, tell))
+                worker = make_worker(store, policy, sampler, settings, name=token, stop=stop)
+                opened.enter_context(contextlib.closing(worker))
             _turn(worker, store, stop)
 
 
