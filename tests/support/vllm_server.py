@@ -67,7 +67,7 @@ class Server:
 
     def drawn(self) -> list[dict[str, Any]]:
         """The requests for whole replies."""
-        return [body for _, body in self.asked if body and body.get("return_token_ids")]
+        return [body for _, body in self.asked if body and "stop_token_ids" in body]
 
     def answer(self, path: str, body: Any) -> tuple[int, Any]:
         """Status and body of an answer."""
@@ -128,7 +128,7 @@ class Server:
             adapter = None if name == "base" or self.ignores_adapters else self._switch(name)
             choices = (
                 self._score(body, adapter)
-                if "prompt_logprobs" in body
+                if "allowed_token_ids" in body
                 else (self._draw(body, adapter))
             )
         return 200, {"object": "text_completion", "model": name, "choices": choices}
@@ -163,29 +163,17 @@ class Server:
                 "logprobs": {"token_logprobs": own, "tokens": [], "top_logprobs": []},
                 "finish_reason": reply.finish,
                 "stop_reason": None,
-                "prompt_logprobs": None,
             }
             | ({"token_ids": reply.tokens} if self.token_ids else {})
             for index, (reply, own) in enumerate(zip(replies, logps, strict=True))
         ]
 
     def _score(self, body: dict[str, Any], adapter: str | None) -> list[dict[str, Any]]:
-        prompt = body["prompt"]
-        [own] = logps_of(self.policy, adapter, [(prompt[:1], prompt[1:])])
-        said = [
-            {str(token): {"logprob": logp, "rank": 1, "decoded_token": "?"}}
-            for token, logp in zip(prompt[1:], own, strict=True)
-        ]
-        return [
-            {
-                "index": 0,
-                "text": "",
-                "logprobs": None,
-                "finish_reason": "length",
-                "token_ids": [0],
-                "prompt_logprobs": [None, *said],
-            }
-        ]
+        [token] = body["allowed_token_ids"]
+        [own] = logps_of(self.policy, adapter, [(body["prompt"], [token])])
+        choice = {"index": 0, "text": "", "finish_reason": "length", "stop_reason": None}
+        choice |= {"logprobs": {"token_logprobs": own, "tokens": [], "top_logprobs": []}}
+        return [choice | ({"token_ids": [token]} if self.token_ids else {})]
 
 
 @contextmanager
@@ -200,7 +188,7 @@ def vllm_server(server: Server, port: int = 0) -> Iterator[str]:
             self._respond(json.loads(self.rfile.read(int(self.headers["content-length"]))))
 
         def _respond(self, body: Any) -> None:
-            if server.dies_after is not None and body and body.get("return_token_ids"):
+            if server.dies_after is not None and body and "stop_token_ids" in body:
                 server.dies_after -= 1
             if server.dies_after is not None and server.dies_after < 0:
                 self.close_connection = True

@@ -24,6 +24,7 @@ from trainer.sampling.origin import MAX_APART
 
 PROBES = 4
 PROBE_TOKENS = 16
+SCORED_EVERY = 4
 PROBE_TEMPERATURE = 0.8  # so that it shows if a server's log-probabilities are at another than 1
 MIN_MATCH = 1e-3
 ROUNDINGS = 3.0
@@ -81,11 +82,15 @@ def version_objection(
 ) -> str | None:
     """Why a server does not draw from a version, in words that follow "because"; None if it does.
 
-    `drawn` and `scored` are what the server says of the same replies under the version, as it drew
-    them and when it is asked, `base` is what it says of them under its base; `here` and `base_here`
-    are the policy's.
+    `drawn` is what the server says of replies as it draws them under the version; `scored` and
+    `base` what it says of some of their tokens when it is asked, under the version and its base.
+    `here` and `base_here` are the policy's, of all tokens.
     """
-    moved, moved_there = difference(here, base_here), difference(scored, base)
+    asked, base_asked = (
+        [[logps[place] for place in scored_places(logps)] for logps in whole]
+        for whole in (here, base_here)
+    )
+    moved, moved_there = difference(asked, base_asked), difference(scored, base)
     if moved > max(MIN_MOVED, apart / 10) and not moved_there >= MOVED_SHARE * moved:
         return (
             f"it answers as the base does: the version moves log-probabilities by {moved:.2g} nats "
@@ -94,13 +99,18 @@ def version_objection(
             "vLLM"
         )
     bound = max(MIN_MATCH, ROUNDINGS * apart)
-    off = max(difference(drawn, here), difference(scored, here))
+    off = max(difference(drawn, here), difference(scored, asked))
     if not off <= bound:
         return (
             f"its log-probabilities are {off:.2g} nats a token from the version's, where "
             f"{bound:.2g} is allowed"
         )
     return None
+
+
+def scored_places(reply: Sequence[object]) -> range:
+    """Which tokens of a reply are asked for: each costs a request."""
+    return range(0, len(reply), SCORED_EVERY)
 
 
 def difference(one: Logps, other: Logps) -> float:

