@@ -56,7 +56,7 @@ def main(shape: str, prompts: int, tokens: int, rounds: int) -> None:
         settings = Sampling(max_new_tokens=tokens)
         with real_server(model, folder / "vllm.log") as (url, _):
             far = VllmSampler(
-                policy, [url], folder=folder / "vllm", versions=4, timeout_seconds=600, tell=print
+                policy, [url], folder=folder / "vllm", versions=4, timeout_seconds=600, tell=_tell
             )
             with closing(far):
                 far.start()
@@ -67,6 +67,12 @@ def main(shape: str, prompts: int, tokens: int, rounds: int) -> None:
                         for what in ("new version", "again"):
                             measured = _measure(sampler, version, asked, settings, seed=number)
                             print(f"round {number}  {name:6}  {what:11}  {measured}", flush=True)
+
+
+def _tell(said: str | None) -> None:
+    """What is wrong with the server."""
+    if said is not None:
+        print(said, flush=True)
 
 
 def _measure(
