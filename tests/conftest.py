@@ -12,16 +12,21 @@ from labeler.store import Store
 from labeler.store.database import Database
 from tests.support.browser import chromium
 from tests.support.empty_store import new_store
+from tests.support.quick_databases import share_statements, wait_for_no_disk
 from tests.support.tiny import save_tiny_policy
+from tests.support.warm import open_nursery
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 gc.disable()  # until all is imported
+share_statements()
+wait_for_no_disk()
 
 
 def pytest_collection_finish() -> None:
-    """What is imported stays, so it is not searched for garbage again and again."""
+    """What is imported stays: it is not searched for garbage again, and roles need not load it."""
     gc.freeze()
+    open_nursery()
     gc.enable()
 
 

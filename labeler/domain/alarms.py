@@ -15,6 +15,7 @@ from typing import NamedTuple
 from labeler.domain.process_names import LEFT, ROLES, SAMPLING, TRAINING, process_of, role_of
 from labeler.domain.sentences import alarm as sentences
 from labeler.domain.states import UpdateState
+from labeler.domain.undecided import Undecided as Undecided
 
 SILENT_SECONDS = 30.0
 # A large model takes its time to load, and says little meanwhile.
@@ -39,6 +40,7 @@ REFUSED_PROMPTS = "worker: prompts"
 NOTHING_TO_ASK = "worker: pairs"
 CUT_REPLIES = "worker: replies"
 NO_END_OF_TURN = "worker: end of turn"
+SAMPLER = "worker: sampler"
 JUDGE = "judge"
 JOB = "scheduler: {}"
 
@@ -58,27 +60,6 @@ class Disk:
 
     free: int
     total: int
-
-
-@dataclass(frozen=True)
-class Undecided:
-    """How many of people's votes on the live version were skips or "both bad", and before it.
-
-    `by_chance`: how likely so many are if nothing has changed.
-    """
-
-    version: int
-    hits: int
-    votes: int
-    earlier_hits: int
-    earlier_votes: int
-    by_chance: float
-
-    @property
-    def shares(self) -> tuple[float, float]:
-        """Of the live version, and before; 0 of none."""
-        before = self.earlier_hits / self.earlier_votes if self.earlier_votes else 0.0
-        return self.hits / self.votes if self.votes else 0.0, before
 
 
 @dataclass(frozen=True)
@@ -327,6 +308,15 @@ CONDITIONS = (
     ),
     Condition(
         JOB_FAILS,
+        "a server of `--sampler` is left out",
+        raised="it is away, cannot load a version, or its log-probabilities are not the policy's",
+        ended="it draws again",
+        remedy="It is tried again every few seconds while pairs are sampled, and no pair is stored "
+        "that a wrong version drew.",
+        keys=(SAMPLER,),
+    ),
+    Condition(
+        "a job of the scheduler fails",
         raised="a run of it failed or was missed",
         ended="its next run succeeds, or the scheduler starts again",
         remedy="It is run again within seconds. If it stays, logs/{role}.log in the data dir has "

@@ -1,7 +1,8 @@
 """What can go wrong for a user, as one sentence each.
 
     LivedpoError    the command ends with exit code 1
-    └── BadInput    wrong use: a value or a file that the user can mend; exit code 2
+    ├── BadInput    wrong use: a value or a file that the user can mend; exit code 2
+    └── SamplerError    no server of --sampler draws what is asked for
 
 The message names the value and the remedy. Anything else that is raised is a bug and keeps its
 traceback.
@@ -18,6 +19,10 @@ class BadInput(LivedpoError):
     """A value, file or folder that the user gave and can mend."""
 
     exit_code = 2
+
+
+class SamplerError(LivedpoError):
+    """No server draws from the version that is asked for; it is asked again in a few seconds."""
 
 
 def first_line(error: BaseException) -> str:

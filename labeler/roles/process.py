@@ -22,8 +22,8 @@ from contextlib import contextmanager, suppress
 from labeler.config.load import handed_down_settings
 from labeler.config.settings import Settings
 from labeler.domain.adapter_folder import DamagedCheckpointError
-from labeler.domain.alarms import LOST_FOLDER, TROUBLE
-from labeler.domain.errors import BadInput, LivedpoError, first_line
+from labeler.domain.alarms import LOST_FOLDER, SAMPLER, TROUBLE
+from labeler.domain.errors import BadInput, LivedpoError, SamplerError, first_line
 from labeler.domain.process_names import one_of_several
 from labeler.roles.interrupt import let_through
 from labeler.roles.logs import log_to
@@ -87,10 +87,18 @@ def reported(role: str, store: Store) -> Iterator[None]:
 
 def report_trouble(role: str, store: Store, error: Exception) -> None:
     """Raise the alarm, unless it is the database that fails: whoever meets that one, tells it."""
-    damaged = isinstance(error, DamagedCheckpointError)
-    key = (LOST_FOLDER if damaged else TROUBLE).format(role)
     with suppress(LivedpoError):
-        store.processes.alarm(key, first_line(error))
+        store.processes.alarm(_key_of(role, error), first_line(error))
+
+
+def _key_of(role: str, error: Exception) -> str:
+    """The alarm that an error is told under."""
+    match error:
+        case DamagedCheckpointError():
+            return LOST_FOLDER.format(role)
+        case SamplerError():  # which the sampler takes back
+            return SAMPLER
+    return TROUBLE.format(role)
 
 
 def stop_on_signals() -> threading.Event:

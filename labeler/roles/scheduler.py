@@ -8,6 +8,7 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from apscheduler.events import (
@@ -34,6 +35,7 @@ LEASE_POLL_SECONDS = 5.0
 TIDY_SECONDS = 60.0
 CHECKPOINT_SECONDS = 10.0
 REPORT_SECONDS = 5.0
+CLOCK_SECONDS = 1.0
 
 
 def open_due_update(settings: Settings, store: Store, now: float) -> None:
@@ -92,10 +94,27 @@ def run_scheduler(settings: Settings, store: Store, stop: threading.Event) -> No
         )
     store.processes.recovered(ROLE)
     scheduler.start()
-    stop.wait()
+    follow_clock(scheduler, stop)
     scheduler.shutdown(wait=True)
     if reporter is not None:
         reporter.close()
+
+
+def follow_clock(
+    scheduler: BackgroundScheduler, stop: threading.Event, clock: Callable[[], float] = time.time
+) -> None:
+    """Until `stop` is set, run all jobs at once whenever the clock of the machine was set back.
+
+    APScheduler goes by that clock, and would wait until it is as late again as it was.
+    """
+    seen = clock()
+    while not stop.wait(CLOCK_SECONDS):
+        now = clock()
+        if now < seen:
+            log.warning("The clock was set back by %.0f s; all jobs run now.", seen - now)
+            for job in scheduler.get_jobs():
+                job.modify(next_run_time=datetime.now(UTC))
+        seen = now
 
 
 class JobAlarms:

@@ -24,7 +24,7 @@ from labeler.store import Store, open_store
 from labeler.store.tables import Run as UnattendedRun
 from labeler.store.views.exported import VoteRow
 from tests.support.patience import wait_until
-from tests.support.service import Client, Service, settings_environment
+from tests.support.service import WARM, Client, Service, settings_environment
 from tests.support.store import alarms
 from tests.support.tiny import EASY
 
@@ -37,8 +37,11 @@ FORBIDDEN = ("gradio", "fastapi", "uvicorn", "openai", "datasets", "playwright")
 class Run(Service):
     """`livedpo judge` with these settings, on a terminal or not; `text` is all it has written."""
 
-    def __init__(self, data_dir: Path, *, terminal: bool = False, **settings: object) -> None:
+    def __init__(
+        self, data_dir: Path, *, terminal: bool = False, program: str = WARM, **settings: object
+    ) -> None:
         self.data_dir = data_dir
+        self.program = program
         self.lines: list[str] = []
         self.text = ""
         ours, theirs = os.openpty() if terminal else os.pipe()
@@ -46,7 +49,7 @@ class Run(Service):
             fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, WIDTH, 0, 0))
         self._output = ours
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "labeler.cli.main", "judge"],
+            [sys.executable, "-m", program, "judge"],
             stdout=theirs,
             stderr=theirs,
             env=settings_environment(data_dir=data_dir, **settings),
@@ -112,7 +115,8 @@ def watched(
         patch.setenv("PYTHONPATH", str(traps))
         trapped = subprocess.run([sys.executable, "-c", "import gradio"], capture_output=True)
         assert trapped.stderr.strip() == b"gradio was imported"
-        run = Run(tmp_path_factory.mktemp("watched"), max_labels=LABELS, **policy)
+        cold = tmp_path_factory.mktemp("watched")
+        run = Run(cold, program="labeler.cli.main", max_labels=LABELS, **policy)
     with run:
         listening: set[str] = set()
         wait_until(lambda: listening.update(open_ports(run.process.pid)) or run.has_ended(), "end")
@@ -376,7 +380,8 @@ def test_a_judge_that_cannot_be_used_is_one_sentence(
 def test_on_a_page_the_judge_labels_what_nobody_rates_and_a_person_has_the_last_word(
     policy: dict[str, object], tmp_path: Path
 ) -> None:
-    with Service(tmp_path, judge_after=0.5, queue_pairs=8, **policy) as service:
+    rules = {"judge_after": 0.5, "queue_pairs": 8}
+    with Service(tmp_path, program=WARM, **rules, **policy) as service:
         client = Client(service.url)
         held = client.pairs(1)[0]
         with contextlib.closing(open_store(f"sqlite:///{tmp_path / 'livedpo.sqlite'}")) as store:

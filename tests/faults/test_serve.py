@@ -16,7 +16,7 @@ import pytest
 from labeler.store import open_store
 from tests.support.command import livedpo
 from tests.support.patience import wait_until
-from tests.support.service import PLAIN, Client, Service
+from tests.support.service import PLAIN, WARM, Client, Service
 from tests.support.tiny import EASY, fill
 
 
@@ -43,7 +43,7 @@ def service(
     settings: dict[str, object], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
     """One service for the tests that let it go on."""
-    with Service(tmp_path_factory.mktemp("shared") / "run", **settings) as running:
+    with Service(tmp_path_factory.mktemp("shared") / "run", program=WARM, **settings) as running:
         yield running
 
 

@@ -6,11 +6,17 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
+class Listener(ThreadingHTTPServer):
+    """Takes many connections at once."""
+
+    daemon_threads = True
+    request_queue_size = 256
+
+
 @contextmanager
 def serving(handler: type[BaseHTTPRequestHandler], port: int = 0) -> Iterator[str]:
     """The address of a server that answers by this handler; at a port that is free for 0."""
-    with ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
-        server.daemon_threads = True
+    with Listener(("127.0.0.1", port), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:

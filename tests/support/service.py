@@ -19,6 +19,9 @@ from labeler.config.load import PREFIX
 from labeler.roles import MODULES
 from tests.support.command import livedpo
 from tests.support.patience import PATIENCE_SECONDS, wait_until
+from tests.support.warm import roles_of
+
+WARM = "tests.support.warm"  # the program that takes its roles from the nursery
 
 
 def free_port() -> int:
@@ -35,12 +38,16 @@ def settings_environment(**settings: object) -> dict[str, str]:
 
 
 class Service:
-    """`livedpo serve` with these settings; `lines` is what it has printed so far."""
+    """`livedpo serve` with these settings; `lines` is what it has printed so far.
+
+    Whoever does not test how it starts may let its roles be WARM.
+    """
 
     def __init__(
         self, data_dir: Path, *, program: str = "labeler.cli.main", **settings: object
     ) -> None:
         self.data_dir = data_dir
+        self.program = program
         self.settings = {"data_dir": data_dir, "port": free_port()} | settings
         self.url = f"http://127.0.0.1:{self.settings['port']}"
         self.lines: list[str] = []
@@ -105,7 +112,7 @@ class Service:
         import psutil
 
         roles = {module: role for role, module in MODULES.items()}
-        found = {}
+        found = roles_of(self.process.pid) if self.program == WARM else {}
         for child in psutil.Process(self.process.pid).children():
             with contextlib.suppress(psutil.Error):
                 for word in child.cmdline():

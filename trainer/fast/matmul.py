@@ -6,13 +6,23 @@ for plain float32 products only through an operator that its compiler emits, and
 for it only through another. oneDNN prepares itself anew for every size that it has not met lately,
 so sizes should repeat.
 
+What is prepared is code for one size, of some hundred KB, and stays until a thousand others have
+come: half a GB where replies of all lengths are read. Here `PREPARED` sizes stay, more than a pass
+through a model needs; the environment has the last word.
+
 A weight may be of fewer bits than what it is multiplied with: activations are then rounded to its
 dtype, summed in float32, and come back as they were.
 """
 
+import os
+
 import torch
 from torch import Tensor
 
+PREPARED = 128
+# oneDNN's own cache, and the one through which torch comes to it. They are read at the first use.
+for _cache in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
+    os.environ.setdefault(_cache, str(PREPARED))
 PACKED_FOR_ROWS = 256  # oneDNN lays weights out for about so many rows; others work as well
 _ONEDNN = torch.backends.mkldnn.is_available() and hasattr(  # type: ignore[no-untyped-call]
     torch.ops.mkldnn, "_linear_pointwise"

@@ -17,12 +17,14 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from functools import partial
 
 import torch
 from filelock import FileLock, Timeout
 from transformers.utils.logging import disable_progress_bar
 
 from labeler.config.settings import Settings
+from labeler.domain.alarms import SAMPLER as SAMPLER_AWAY
 from labeler.domain.alarms import STANDING_BY, TROUBLE
 from labeler.domain.errors import LivedpoError
 from labeler.domain.sentences.loop import WAITING_FOR_FOLDER
@@ -35,7 +37,7 @@ from labeler.store import Store
 from labeler.store.holders import SAMPLER, TRAINER
 from labeler.store.records import ClaimLostError
 from trainer.policy.policy import Policy
-from trainer.sampling.local import LocalSampler
+from trainer.sampling.choice import sampler_for
 from trainer.sampling.sampler import Sampler
 from trainer.worker.assembly import make_sampler, make_trainer, make_worker
 from trainer.worker.life import ROLE, SignOfLife, Stopped
@@ -171,18 +173,20 @@ def _work(
         shelf.claim(identity, writes=False)
     while _wait_for_folder(settings, store, life, stop):
         life.say("Loading the model.")
-        with life.kept_up():
-            policy = load_live_policy(store, settings, life.say)
-            torch.set_num_threads(settings.threads or threads_for(policy))
-            sampler = LocalSampler(policy, dtype=settings.sampling_dtype)
-            try:
-                worker = make(policy, sampler)
-            except Stopped:
-                return
-            except ClaimLostError as error:
-                log.warning("%s", error)
-                continue
-        with contextlib.closing(worker):
+        with contextlib.ExitStack() as opened:
+            with life.kept_up():
+                policy = load_live_policy(store, settings, life.say)
+                torch.set_num_threads(settings.threads or threads_for(policy))
+                tell = partial(store.processes.alarm, SAMPLER_AWAY)
+                sampler = opened.enter_context(sampler_for(settings, policy, tell))
+                try:
+                    worker = make(policy, sampler)
+                except Stopped:
+                    return
+                except ClaimLostError as error:
+                    log.warning("%s", error)
+                    continue
+                opened.enter_context(contextlib.closing(worker))
             _turn(worker, store, stop, name=life.name)
         del policy, sampler, worker  # the next ones need the memory
 

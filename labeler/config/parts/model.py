@@ -72,6 +72,15 @@ class Model(Part):
         description="What the sampling copy multiplies in. auto: bfloat16 where it is faster and "
         "changes little, else as dtype.",
     )
+    sampler: str = Field(
+        "local",
+        pattern=r"^(local|vllm:https?://[^\s,@?#]+(,https?://[^\s,@?#]+)*)$",
+        description="What draws responses: local (the worker), or vllm:URL[,URL...] (vLLM servers "
+        "that have this policy as --model and see the data dir; their key from VLLM_API_KEY).",
+    )
+    sampler_timeout: float = Field(
+        300.0, gt=0, description="Seconds to wait for one answer of a server of --sampler."
+    )
     threads: int = Field(
         0,
         ge=0,
@@ -95,6 +104,12 @@ class Model(Part):
         description="What starts them in place of torchrun on this machine: a command that is "
         "given --nproc-per-node, as in: srun torchrun --nnodes 2 --rdzv-endpoint node1:29500.",
     )
+
+    @property
+    def sampler_urls(self) -> list[str]:
+        """The servers of --sampler, each without the `/v1` that clients are often given."""
+        urls = self.sampler.partition(":")[2].split(",") if self.sampler != "local" else []
+        return [url.rstrip("/").removesuffix("/v1") for url in urls]
 
     @model_validator(mode="after")
     def _a_launcher_is_told_how_many(self) -> Self:

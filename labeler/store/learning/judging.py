@@ -59,6 +59,7 @@ ELSEWHERE = "elsewhere"  # requests that no verdict came of
 MAX_EXAMPLES = 4096
 # Whether a judge agrees enough goes by the last pairs: one that learns is not held to its first.
 PAUSE_DOUBLES = 100
+_SAID = aliased(Verdict)  # on a pair; made once: a new name for a table takes longer than a query
 
 
 class Judging:
@@ -256,10 +257,9 @@ def _due(
 ) -> tuple[list[tuple[Pair, Verdict]], list[tuple[Pair, Verdict]]]:
     """Pairs that have waited with what the judge said: those to label, and those to retire."""
     assert rules.after_seconds is not None
-    other = aliased(Verdict)
     last = (
-        select(sa.func.max(other.id))
-        .where(col(other.judge) == rules.judge, col(other.pair_id) == col(Pair.id))
+        select(sa.func.max(_SAID.id))
+        .where(col(_SAID.judge) == rules.judge, col(_SAID.pair_id) == col(Pair.id))
         .scalar_subquery()
     )
     a_person_spoke = (
@@ -314,11 +314,10 @@ def _said(judge: str, now: float) -> sa.ColumnElement[bool]:
 
 def _for_good(judge: str) -> sa.ColumnElement[bool]:
     """Whether the judge is not to be asked of the pair again: it decided, cannot, or gave up."""
-    said = aliased(Verdict)
-    mine = col(said.pair_id) == col(Pair.id), col(said.judge) == judge
-    final = sa.or_(col(said.cause).is_(None), col(said.cause).not_in(PASSING))
-    tries = select(sa.func.count()).select_from(said).where(*mine).scalar_subquery()
-    return sa.or_(select(said.id).where(*mine, final).exists(), tries >= MAX_TRIES)
+    mine = col(_SAID.pair_id) == col(Pair.id), col(_SAID.judge) == judge
+    final = sa.or_(col(_SAID.cause).is_(None), col(_SAID.cause).not_in(PASSING))
+    tries = select(sa.func.count()).select_from(_SAID).where(*mine).scalar_subquery()
+    return sa.or_(select(_SAID.id).where(*mine, final).exists(), tries >= MAX_TRIES)
 
 
 def _labels_left(session: Session, rules: JudgeRules) -> int:

@@ -113,6 +113,8 @@ CHANGED: dict[str, Any] = {
     "device": "cpu",
     "dtype": "bfloat16",
     "sampling_dtype": "float32",
+    "sampler": "vllm:http://127.0.0.1:8000,http://127.0.0.1:8001/v1",
+    "sampler_timeout": 20.5,
     "threads": 2,
     "nproc": 4,
     "shard": True,

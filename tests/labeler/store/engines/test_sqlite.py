@@ -17,6 +17,7 @@ from labeler.store.engines import sqlite
 from labeler.store.learning.pruning import tidy
 from labeler.store.tables import Pair
 from tests.labeler.store.learning.test_pruning import NOW, expire
+from tests.support.quick_databases import prepare_as_ever
 from tests.support.store import rows, vote
 from tests.support.tiny import add_pairs, fill
 
@@ -26,8 +27,12 @@ def url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'test.sqlite'}"
 
 
-def test_it_runs_in_wal_with_full_sync_and_foreign_keys(database: Database) -> None:
-    with database.read() as session:
+def test_it_runs_in_wal_with_full_sync_and_foreign_keys(
+    url: str, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del store  # which has made it
+    monkeypatch.setattr(sqlite, "_prepare_connection", prepare_as_ever)
+    with contextlib.closing(Database(url)) as database, database.read() as session:
         settings = [
             session.execute(sa.text(f"PRAGMA {name}")).scalar_one()
             for name in ("journal_mode", "synchronous", "foreign_keys")

