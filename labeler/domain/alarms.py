@@ -307,7 +307,6 @@ CONDITIONS = (
         keys=(NO_END_OF_TURN,),
     ),
     Condition(
-        JOB_FAILS,
         "a server of `--sampler` is left out",
         raised="it is away, cannot load a version, or its log-probabilities are not the policy's",
         ended="it draws again",
@@ -316,7 +315,7 @@ CONDITIONS = (
         keys=(SAMPLER,),
     ),
     Condition(
-        "a job of the scheduler fails",
+        JOB_FAILS,
         raised="a run of it failed or was missed",
         ended="its next run succeeds, or the scheduler starts again",
         remedy="It is run again within seconds. If it stays, logs/{role}.log in the data dir has "
