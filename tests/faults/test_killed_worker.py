@@ -6,7 +6,6 @@ Labels count once, never is there half a version, and the judge judges no pair t
 import json
 import multiprocessing
 import time
-import uuid
 from collections import Counter
 from pathlib import Path
 
@@ -15,7 +14,9 @@ import pytest
 from labeler.config.load import as_environment
 from labeler.config.settings import Settings
 from labeler.domain.states import UpdateState
+from labeler.roles.holding import Holding
 from labeler.store import Store, open_store
+from labeler.store.holders import TRAINER
 from tests.support.dying_role import run_with
 from tests.support.empty_store import new_store
 from tests.support.service import settings_environment
@@ -49,11 +50,12 @@ def run_dying_worker(settings: Settings, point: str) -> int:
 
 def fresh_worker(store: Store, settings: Settings) -> HandTurned:
     policy = load(Path(settings.policy), lora_alpha=settings.lora_alpha)
-    token = uuid.uuid4().hex
+    holding = Holding(store, TRAINER, holder="worker")
     with alone(settings, store) as is_alone:
         assert is_alone
-        take_over(store, token)
-    return HandTurned(store, policy, settings, name=token, clock=time.time)
+        assert holding.turn(time.time(), alone=True), "the dead one's hold keeps nobody waiting"
+        take_over(store, holding.token)
+    return HandTurned(store, policy, settings, name=holding.token, clock=time.time)
 
 
 @pytest.mark.parametrize(
