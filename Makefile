@@ -100,7 +100,8 @@ bench-vllm: .venv/.test .venv/vllm/.installed
 
 # The loop on a real vLLM server: it is installed apart, in some four minutes and 3.5 GB.
 test-vllm: .venv/.test .venv/vllm/.installed
-	VLLM_PYTHON=.venv/vllm/bin/python OMP_NUM_THREADS=1 $(BIN)/python -m pytest -v tests/trainer/sampling/vllm $(ARGS)
+	VLLM_PYTHON=.venv/vllm/bin/python OMP_NUM_THREADS=1 $(BIN)/python -m pytest -v tests/trainer/sampling/vllm \
+		tests/end_to_end/test_beyond_one_machine.py $(ARGS)
 
 # Waiting, staleness and pairs in vain at 10 to 100,000 people; ARGS=--check beside the real loop.
 simulate: .venv/.test
