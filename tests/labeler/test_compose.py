@@ -12,14 +12,15 @@ import yaml
 
 from labeler.cli.main import cli
 from labeler.config.load import load_settings
+from trainer.sampling.choice import STAGING
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "labeler/compose.yaml").read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 OURS = {name: each for name, each in COMPOSE["services"].items() if "build" in each}
 KEYS = {
-    *("build", "command", "configs", "depends_on", "deploy", "environment", "healthcheck"),
-    *("image", "ports", "restart", "volumes"),
+    *("build", "command", "configs", "depends_on", "deploy", "entrypoint", "environment"),
+    *("healthcheck", "image", "ports", "profiles", "restart", "volumes"),
 }
 
 
@@ -38,6 +39,18 @@ def test_it_has_the_roles_and_what_they_need() -> None:
             assert needed in COMPOSE["services"]
         for volume in each.get("volumes", ()):
             assert volume.partition(":")[0] in COMPOSE["volumes"]
+
+
+def test_vllm_sees_what_the_processes_of_the_model_lay_out_for_it() -> None:
+    settings = load_settings({}, {"LIVEDPO_DATA_DIR": "/data"})
+    staged = f"staging:{settings.data_dir / STAGING}"
+    for name in ("vllm", "trainer", "sampler"):
+        assert staged in COMPOSE["services"][name]["volumes"]
+    words = COMPOSE["services"]["vllm"]["command"]
+    room = int(words[words.index("--max-loras") + 1])
+    processes = sum(OURS[name]["deploy"]["replicas"] for name in ("trainer", "sampler"))
+    assert room >= processes * (settings.max_staleness + 2)
+    assert int(words[words.index("--max-lora-rank") + 1]) >= settings.lora_rank
 
 
 @pytest.mark.parametrize("name", OURS)
