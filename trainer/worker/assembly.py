@@ -37,6 +37,7 @@ from trainer.worker.jobs.edit import EditJob
 from trainer.worker.jobs.fill import FillJob
 from trainer.worker.jobs.follow_up import FollowUpJob
 from trainer.worker.jobs.judge import JudgeJob
+from trainer.worker.jobs.rest import RestJob
 from trainer.worker.jobs.sample import SampleJob
 from trainer.worker.jobs.update import UpdateJob
 from trainer.worker.life import ROLE, Clock, SignOfLife
@@ -202,7 +203,7 @@ def make_trainer(
         unique=True,
     )
     update.prune()
-    jobs: list[Job | None] = [Hearing(store, judge), update, fill]
+    jobs: list[Job | None] = [Hearing(store, judge), update, fill, RestJob(place)]
     present = [job for job in jobs if job is not None]
     return Worker(place.live, present, bench.news, [update.spend], is_over=stop.is_set)
 

@@ -10,6 +10,7 @@ import pytest
 
 from labeler.config.settings import Settings
 from labeler.domain.adapter_folder import WEIGHTS
+from labeler.domain.alarms import SILENT_SECONDS
 from labeler.domain.errors import BadInput
 from labeler.roles.holding import LEASE_SECONDS, Holding, StopOrLost
 from labeler.roles.scheduler import open_due_update
@@ -26,6 +27,7 @@ from tests.trainer.conftest import assert_measured, load
 from trainer.policy.policy import Policy
 from trainer.sampling.local import LocalSampler
 from trainer.worker.assembly import make_sampler, make_trainer
+from trainer.worker.jobs.rest import SAYS as RESTS
 from trainer.worker.worker import Turn, Worker
 
 N = 4
@@ -102,6 +104,20 @@ def make_due(store: Store, sampler: Worker, settings: Settings, clock: Clock) ->
     work(sampler, clock)
     vote_for_longer(store, N)
     open_due_update(settings, store, clock())
+
+
+def test_a_trainer_at_rest_gives_signs_of_life(
+    store: Store, sampler: Worker, settings: Settings, clock: Clock
+) -> None:
+    trainer = Trainer(store, settings, clock)
+    make_due(store, sampler, settings, clock)
+    for _ in range(3):
+        work(trainer.worker, clock)
+        clock.now += SILENT_SECONDS
+    work(trainer.worker, clock)
+    said = {each.name: each for each in store.processes.all()}["trainer a:1"]
+    assert said.says == RESTS
+    assert clock() - (said.beat_at or 0.0) < SILENT_SECONDS
 
 
 def test_a_sampler_draws_a_trainer_learns_and_pairs_of_the_new_version_follow(
