@@ -35,12 +35,15 @@ def run_web(settings: Settings, store: Store, stop: threading.Event) -> None:
     if (warning := warning_of(settings)) is not None:
         log.warning("%s", warning)
     with listen(settings.host, settings.port, stop) as listener:
-        store.processes.recovered(ROLE)
+        store.processes.recovered(own_name(ROLE))
         server = _server(settings, store)
         thread = threading.Thread(target=server.run, args=([listener],), name="uvicorn")
         thread.start()
+        says = f"Serving {home_of(settings)}."
+        if own_name(ROLE) != ROLE:  # nobody else tells
+            log.info("%s", says)
         try:
-            _beat_until(stop, thread, store, f"Serving {home_of(settings)}.")
+            _beat_until(stop, thread, store, says)
         finally:
             server.should_exit = True
             thread.join()

@@ -33,7 +33,12 @@ def test_the_web_role_is_light_says_that_it_lives_and_stops_cleanly(
     settings = Settings(data_dir=tmp_path, port=free_port())
     url = f"http://127.0.0.1:{settings.port}"
     environment = os.environ | as_environment(settings)
-    with subprocess.Popen([sys.executable, "-m", "labeler.web.server"], env=environment) as process:
+    with subprocess.Popen(
+        [sys.executable, "-m", "labeler.web.server"],
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
         try:
             wait_until(lambda: answers(url), "the page")
             for path in ("/", "/login"):
@@ -42,7 +47,9 @@ def test_the_web_role_is_light_says_that_it_lives_and_stops_cleanly(
             (web,) = (state for state in store.processes.all() if state.name.startswith("web"))
             assert (web.pid, web.says) == (process.pid, f"Serving {url}.")
             process.send_signal(signal.SIGTERM)
-            assert process.wait(timeout=PATIENCE_SECONDS) == 0
+            _, said = process.communicate(timeout=PATIENCE_SECONDS)
+            assert process.returncode == 0
+            assert f"Serving {url}." in said
         finally:
             process.kill()
 
