@@ -46,10 +46,8 @@ def test_a_standby_goes_on_where_a_trainer_died_and_every_pair_is_of_its_version
         apart.start("b", "trainer")
         with Rater(store) as rater:
             wait_until(lambda: apart.promoted() >= 1, "a version")
-            told = wait_until(
-                lambda: [p.says for p in store.processes.all() if "Standing by" in p.says]
-            )
-            assert told[0].startswith("Standing by: trainer ")
+            told = "Standing by: trainer "
+            wait_until(lambda: [p for p in store.processes.all() if p.says.startswith(told)], told)
 
             def is_training() -> bool:
                 newest = store.updates.last()
