@@ -20,14 +20,12 @@ from trainer.starter.phrases import CLOSERS, OPENERS
 
 LABELS_PER_UPDATE = 16
 # A short queue: what is sampled of a version that is replaced at once was sampled in vain. Replies
-# are cut where no taste for short ones looks any more. Steps are thrice as long: fewer updates show
-# that the policy follows.
+# are cut where no taste for short ones looks any more.
 SETTINGS = {
     "labels_per_update": LABELS_PER_UPDATE,
     "gate_prompts": 4,
     "queue_pairs": 16,
     "max_new_tokens": 64,
-    "learning_rate": 3e-3,
 }
 DUE = Settings(labels_per_update=LABELS_PER_UPDATE).due_rules
 MAX_VOTES = 10 * LABELS_PER_UPDATE
