@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from labeler.files.export.labels import why_aside
 
 if TYPE_CHECKING:
-    from labeler.store.imported_pair import ImportedPair
+    from labeler.store.tables import ImportedPair
     from labeler.store.views.exported import FilledRow, VoteRow
 
 Row = dict[str, Any]

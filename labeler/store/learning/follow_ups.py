@@ -16,9 +16,8 @@ from labeler.domain.labels import DECISIVE, LOGPS_AT
 from labeler.domain.messages import Messages
 from labeler.domain.states import Choice, Purpose, Source
 from labeler.store.database import Database
-from labeler.store.follow_up import FollowUp
 from labeler.store.live_version import live_id
-from labeler.store.tables import Pair, Prompt, Rater, Update, Vote
+from labeler.store.tables import FollowUp, Pair, Prompt, Rater, Update, Vote
 
 MAX_VOTES = 16
 

@@ -15,7 +15,7 @@ from sqlmodel import Session, col, delete, func, select
 from labeler.domain.judging import Example, Question, question
 from labeler.domain.labels import Preference
 from labeler.store.database import Database
-from labeler.store.imported_pair import ImportedPair
+from labeler.store.tables import ImportedPair
 
 # The newest ones; more would cost more time than a few hundred own votes are worth.
 MAX_TEACHING = 256

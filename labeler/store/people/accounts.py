@@ -18,10 +18,9 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from labeler.domain.errors import BadInput
 from labeler.domain.states import RaterRole
-from labeler.store.api_key import ApiKey
 from labeler.store.database import Database
 from labeler.store.rating.queue import end_leases_of
-from labeler.store.tables import Login, Rater
+from labeler.store.tables import ApiKey, Login, Rater
 
 LOCAL_RATER = "local"
 INVITE_SECONDS = 72 * 3600.0

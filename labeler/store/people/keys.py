@@ -12,11 +12,10 @@ from sqlmodel import col, func, select
 
 from labeler.domain.errors import BadInput
 from labeler.domain.states import RaterRole
-from labeler.store.api_key import ApiKey
 from labeler.store.database import Database
 from labeler.store.people.accounts import hashed, new_token
 from labeler.store.people.logins import Owner
-from labeler.store.tables import Rater
+from labeler.store.tables import ApiKey, Rater
 
 PREFIX = "livedpo_"  # so that a key that leaked is known for what it is
 MAX_KEYS = 20

@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from sqlmodel import Session, col, delete, func, select, update
 
 from labeler.domain.states import RaterRole
-from labeler.store.api_key import ApiKey
 from labeler.store.database import Database
 from labeler.store.people.accounts import end_logins, hashed, new_token, person_named, plain
-from labeler.store.tables import FailedLogin, Login, Rater
+from labeler.store.tables import ApiKey, FailedLogin, Login, Rater
 
 WINDOW_SECONDS = 15 * 60.0
 FREE_BY_BOTH = 5  # failures in the window before there is a wait: at a name from one address

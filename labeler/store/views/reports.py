@@ -12,7 +12,6 @@ from labeler.domain.rules import DueRules
 from labeler.domain.standstill import Standstill
 from labeler.domain.states import PairState, RaterRole, Source, UpdateState
 from labeler.store.database import Database
-from labeler.store.imported_pair import ImportedPair
 from labeler.store.learning.follow_ups import unseen
 from labeler.store.learning.judge_report import ROLE as JUDGE_ROLE
 from labeler.store.learning.judge_report import judge_labels, judge_report
@@ -23,6 +22,7 @@ from labeler.store.rating.checks import free_slots, outstanding, standing_votes
 from labeler.store.rating.pairs import count_ready
 from labeler.store.records import EndedUpdate, LoopState
 from labeler.store.tables import (
+    ImportedPair,
     PolicyVersion,
     ProcessState,
     Prompt,
