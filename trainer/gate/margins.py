@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from labeler.config.parts.training import Training
 from labeler.domain.labels import TrainingLabel
 from trainer.gate.gate import Agreement
+from trainer.learning.examples import margins
 from trainer.learning.objective import Objective
-from trainer.learning.update import margins
 from trainer.policy.policy import CANDIDATE, LIVE, Policy
 
 Label = tuple[tuple[str, ...], float, float]

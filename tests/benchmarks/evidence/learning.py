@@ -24,7 +24,8 @@ from tests.benchmarks.evidence.plan import Run
 from tests.benchmarks.evidence.rater import Rater
 from tests.benchmarks.evidence.reinforce import Reinforce
 from tests.benchmarks.evidence.world import NothingToAsk, Pair, World
-from trainer.learning.update import decayed, train, weighted
+from trainer.learning.reach import decayed, weighted
+from trainer.learning.update import train
 from trainer.policy.logps import pair_logps
 from trainer.policy.policy import CANDIDATE, LIVE
 

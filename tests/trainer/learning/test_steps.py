@@ -11,7 +11,8 @@ from torch import Tensor
 from labeler.config.parts.training import Training
 from labeler.domain.labels import TrainingLabel
 from tests.trainer.conftest import load
-from trainer.learning.update import Step, made_up, slowed, train, weighted
+from trainer.learning.reach import made_up, slowed, weighted
+from trainer.learning.update import Step, train
 from trainer.policy.logps import pair_logps, response_logps
 from trainer.policy.policy import CANDIDATE, LIVE, Policy
 

@@ -72,7 +72,7 @@ def test_in_step_all_make_as_many_passes_and_learn_the_same(
     some = labels[: training.batch_pairs + 1]
     alone = list(train(policies[0], some, training, seed=1))
     learned = policies[0].adapter_state(CANDIDATE)
-    monkeypatch.setattr("trainer.learning.update.pair_logps", counted)
+    monkeypatch.setattr("trainer.learning.batches.pair_logps", counted)
 
     def work(team: Team) -> list[Step]:
         in_step = replace(team, in_step=True)

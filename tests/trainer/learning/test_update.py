@@ -20,9 +20,11 @@ from tests.trainer.conftest import equal, load
 from trainer.fast import memory
 from trainer.fast.layout import TokenPair
 from trainer.fast.memory import FREE_SHARE, is_out_of_memory, token_bytes
-from trainer.learning import update
+from trainer.learning import batches
 from trainer.learning.dpo import preference_accuracy
-from trainer.learning.update import Step, decayed, margins, train
+from trainer.learning.examples import margins
+from trainer.learning.reach import decayed
+from trainer.learning.update import Step, train
 from trainer.policy.logps import pair_logps
 from trainer.policy.policy import CANDIDATE, LIVE, Policy
 
@@ -257,7 +259,7 @@ def test_a_step_that_runs_out_of_memory_is_done_again_in_smaller_parts(
 ) -> None:
     whole = one_step(policy, labels)
     longest = max(len(label.prompt_tokens + label.tokens_a + label.tokens_b) for label in labels)
-    monkeypatch.setattr(update, "pair_logps", short_of_memory(longest, error))
+    monkeypatch.setattr(batches, "pair_logps", short_of_memory(longest, error))
     retried = one_step(policy, labels)
     assert retried.loss == pytest.approx(whole.loss, rel=1e-5)
     assert retried.gradient_norm == pytest.approx(whole.gradient_norm, rel=1e-4)
@@ -266,7 +268,7 @@ def test_a_step_that_runs_out_of_memory_is_done_again_in_smaller_parts(
 def test_out_of_memory_on_a_single_pair_is_one_sentence_and_leaves_no_gradient(
     policy: Policy, labels: list[TrainingLabel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(update, "pair_logps", short_of_memory(0, torch.OutOfMemoryError("no")))
+    monkeypatch.setattr(batches, "pair_logps", short_of_memory(0, torch.OutOfMemoryError("no")))
     with pytest.raises(LivedpoError, match="out of memory on a single pair"):
         next(train(policy, labels, SETTINGS, seed=0))
     assert all(weight.grad is None for weight in policy.parameters(CANDIDATE))
@@ -285,7 +287,7 @@ def test_a_pair_that_does_not_fit_is_computed_with_each_layer_twice(
             raise torch.OutOfMemoryError("no")
         return pair_logps(policy, pairs, fill=fill)
 
-    monkeypatch.setattr(update, "pair_logps", tight)
+    monkeypatch.setattr(batches, "pair_logps", tight)
     retried = one_step(policy, labels)
     assert "Training computes each layer twice, which is slower: memory ran out." in caplog.text
     assert retried.loss == pytest.approx(whole.loss, rel=1e-5)
@@ -312,7 +314,7 @@ def test_layers_are_computed_twice_where_a_pair_would_take_more_than_is_free(
 def test_another_error_in_the_middle_is_not_taken_for_memory(
     policy: Policy, labels: list[TrainingLabel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(update, "pair_logps", short_of_memory(0, RuntimeError("shape mismatch")))
+    monkeypatch.setattr(batches, "pair_logps", short_of_memory(0, RuntimeError("shape mismatch")))
     with pytest.raises(RuntimeError, match="shape mismatch"):
         next(train(policy, labels, SETTINGS, seed=0))
 

@@ -24,7 +24,7 @@ from tests.support.store import alarms, change, last_update, live, rows, shown_t
 from tests.support.tiny import Clock, save_tiny_policy, worker_settings
 from tests.support.worker import PROMPTS, HandTurned, lease_all, vote_for_longer
 from tests.trainer.conftest import assert_measured, equal, load
-from trainer.learning.update import margins
+from trainer.learning.examples import margins
 from trainer.policy.adapters import DamagedCheckpointError, read_adapter
 from trainer.policy.logps import logps_under
 from trainer.policy.policy import LIVE, Policy

@@ -29,9 +29,10 @@ from labeler.config.parts.training import Training
 from labeler.domain.errors import BadInput, LivedpoError
 from labeler.domain.labels import TrainingLabel
 from trainer.fast.layout import TokenPair
+from trainer.learning.examples import check
 from trainer.learning.ranks import job as files
 from trainer.learning.ranks.job import Job
-from trainer.learning.update import Step, check
+from trainer.learning.update import Step
 from trainer.policy.adapters import read_adapter, write_adapter
 from trainer.policy.policy import CANDIDATE, LIVE, Policy
 

@@ -22,7 +22,8 @@ from labeler.store.views.trust import Weights
 from trainer.fast.layout import TokenPair
 from trainer.gate.examine import Candidate, Examiner
 from trainer.learning.ranks.launch import JOBS, train_apart
-from trainer.learning.update import Step, decayed, made_up, slowed, train, weighted
+from trainer.learning.reach import decayed, made_up, slowed, weighted
+from trainer.learning.update import Step, train
 from trainer.policy.adapters import read_adapter, remove_folders, version_folders
 from trainer.sampling.sampler import Version
 from trainer.sampling.samples import Sample, batch_seed

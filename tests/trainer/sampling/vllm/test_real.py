@@ -19,7 +19,8 @@ from labeler.domain.states import UpdateState
 from labeler.store import Store
 from labeler.store.database import Database
 from labeler.store.tables import Pair
-from tests.benchmarks.vllm_server import PYTHON, end, free_port, real_server
+from tests.benchmarks.vllm_server import PYTHON, end, real_server
+from tests.support.service import free_port
 from tests.support.store import alarm_of, rows
 from tests.support.tiny import tiny_tokenizer, worker_settings
 from tests.support.worker import HandTurned, lease_all

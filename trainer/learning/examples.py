@@ -1,0 +1,119 @@
+"""Labels as a loss reads them: with their log-probabilities under the reference.
+
+`trainer.learning.update` trains on them. The gate asks for their margins.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from labeler.config.parts.training import Training
+from labeler.domain.errors import LivedpoError
+from labeler.domain.labels import TrainingLabel
+from trainer.fast.layout import TokenPair
+from trainer.learning.objective import Objective, PairLogps
+from trainer.learning.team import ALONE, Team
+from trainer.policy.logps import logps_under
+from trainer.policy.policy import LIVE, Policy
+
+
+@dataclass(frozen=True)
+class Examples:
+    """L labels with their log-probabilities under the reference, (L, 2), nats."""
+
+    labels: Sequence[TrainingLabel]
+    reference: Tensor  # (L, 2)
+
+    def __getitem__(self, places: Sequence[int]) -> "Examples":
+        return Examples([self.labels[place] for place in places], self.reference[list(places)])
+
+    @property
+    def pairs(self) -> list[TokenPair]:
+        """The tokens of each."""
+        return [label.tokens for label in self.labels]
+
+    def column(self, name: Literal["target", "tie", "weight"]) -> Tensor:
+        """One property of the labels, (L,)."""
+        values = [vars(label)[name] for label in self.labels]
+        return torch.tensor(values, dtype=torch.float32, device=self.reference.device)
+
+    def logps(self, policy_L2: Tensor) -> PairLogps:
+        """Everything that a loss reads, given the policy's log-probabilities (L, 2)."""
+        tokens = [(float(len(label.tokens_a)), float(len(label.tokens_b))) for label in self.labels]
+        tokens_L2 = torch.tensor(tokens, device=policy_L2.device)
+        return PairLogps(*policy_L2.unbind(1), *self.reference.unbind(1), *tokens_L2.unbind(1))
+
+
+def check(policy: Policy, labels: Sequence[TrainingLabel]) -> None:
+    """Raise LivedpoError, in one sentence, if there is a label that cannot be trained on."""
+    if not labels:
+        raise LivedpoError("There are no labels to train on.")
+    for label in labels:
+        name = f"The label of the votes {', '.join(label.vote_ids)}"
+        longest = len(label.prompt_tokens) + max(len(label.tokens_a), len(label.tokens_b))
+        if not (label.prompt_tokens and label.tokens_a and label.tokens_b):
+            raise LivedpoError(f"{name} cannot be trained on: a response has no tokens.")
+        if longest > policy.context_tokens:
+            raise LivedpoError(
+                f"{name} cannot be trained on: prompt and response have {longest} tokens, and the "
+                f"context of the policy '{policy.name}' is {policy.context_tokens}."
+            )
+
+
+def examples_of(
+    policy: Policy, labels: Sequence[TrainingLabel], settings: Training, team: Team = ALONE
+) -> Examples:
+    """The labels with the reference log-probabilities that the settings ask for.
+
+    Those of labels from another temperature are computed anew.
+    """
+    known = [(label.reference_logp_a, label.reference_logp_b) for label in labels]
+    examples = Examples(labels, torch.tensor(known, device=policy.device))
+    if not settings.loss.traits.needs_reference:
+        return examples
+    if settings.reference == "previous":
+        return Examples(labels, _shared_logps(policy, LIVE, examples.pairs, team))
+    others = [n for n, label in enumerate(labels) if label.temperature != policy.temperature]
+    if others:
+        logps = _shared_logps(policy, None, examples[others].pairs, team)
+        examples.reference[others] = logps
+    return examples
+
+
+def margins(
+    policy: Policy,
+    adapter: str,
+    labels: Sequence[TrainingLabel],
+    settings: Training,
+    pause: Callable[[], None] | None = None,
+) -> Tensor:
+    """What this adapter ranks a over b by, for each label (L,), as the objective measures it.
+
+    `pause` as in `logps_under`.
+    """
+    examples = examples_of(policy, labels, settings)
+    logps_L2 = logps_under(policy, adapter, examples.pairs, pause).to(policy.device)
+    return Objective(settings).margin(examples.logps(logps_L2))
+
+
+def size_of(pair: TokenPair) -> int:
+    """Tokens of a pair."""
+    return sum(map(len, pair))
+
+
+def _shared_logps(
+    policy: Policy, adapter: str | None, pairs: Sequence[TokenPair], team: Team
+) -> Tensor:
+    """As `logps_under`, on the policy's device, with everyone in the team computing some.
+
+    In step everyone computes all.
+    """
+    if team.in_step:
+        return logps_under(policy, adapter, pairs).to(policy.device)
+    logps_B2 = torch.zeros(len(pairs), 2)
+    mine = team.share(list(map(size_of, pairs)))
+    logps_B2[mine] = logps_under(policy, adapter, [pairs[place] for place in mine])
+    return team.summed(logps_B2).to(policy.device)
