@@ -123,45 +123,32 @@ def run(folder: Path, server: Server, seconds: float) -> None:
                 wanted = all_.promoted() + updates
                 until(what, lambda: all_.promoted() >= wanted)
 
-            def is_training() -> bool:
-                newest = store.updates.last()
-                return newest is not None and newest.state in ("training", "gating")
+            def takes_over(trainer: str, what: str) -> None:
+                until(f"{what}: {trainer[-1]} takes over", lambda: all_.trainer() == trainer)
 
             more(2, "two versions, all well")
             with cut("lv-train", "10.77.1.1", seconds):
-                until(
-                    "nothing comes from trainer a: b takes over",
-                    lambda: all_.trainer() == "trainer b",
-                )
+                takes_over("trainer b", "nothing comes from trainer a")
                 more(1, "b makes a version")
             more(1, "the line is back, and another version")
             assert all_.trainer() == "trainer b", "a takes nothing back"
             with cut(DATABASE, "10.77.2.2", seconds):
-                until(
-                    "nothing gets to b and the samplers: a takes over",
-                    lambda: all_.trainer() == "trainer a",
-                )
+                takes_over("trainer a", "nothing gets to b and the samplers")
             more(2, "the line is back, and two versions by a")
             all_.send("sampler 1", signal.SIGKILL)
             more(1, "sampler 1 is killed, and another version")
             all_.start("sampler 3", "sampler", before=IN_SAMPLE, **sample)
-            until("an update trains", is_training)
+            until("an update trains", all_.is_training)
             all_.send("trainer a", signal.SIGKILL)
-            until(
-                "trainer a is killed in the middle: b takes over",
-                lambda: all_.trainer() == "trainer b",
-            )
+            takes_over("trainer b", "trainer a is killed in the middle")
             more(2, "two versions by b")
             all_.send("sampler 2", signal.SIGSTOP)
             more(2, "sampler 2 stands still for two versions")
             all_.send("sampler 2", signal.SIGCONT)
             all_.start("trainer c", "trainer", before=IN_TRAIN, **train)
-            until("an update trains", is_training)
+            until("an update trains", all_.is_training)
             all_.send("trainer b", signal.SIGSTOP)
-            until(
-                "trainer b stands still in the middle: c takes over",
-                lambda: all_.trainer() == "trainer c",
-            )
+            takes_over("trainer c", "trainer b stands still in the middle")
             all_.send("trainer b", signal.SIGCONT)
             more(2, "b wakes up, and c makes two versions")
         for name, process in all_.processes.items():

@@ -48,12 +48,7 @@ def test_a_standby_goes_on_where_a_trainer_died_and_every_pair_is_of_its_version
             wait_until(lambda: apart.promoted() >= 1, "a version")
             told = "Standing by: trainer "
             wait_until(lambda: [p for p in store.processes.all() if p.says.startswith(told)], told)
-
-            def is_training() -> bool:
-                newest = store.updates.last()
-                return newest is not None and newest.state in ("training", "gating")
-
-            wait_until(is_training)
+            wait_until(apart.is_training)
             apart.send("a", signal.SIGKILL)
             before = apart.promoted()
             wait_until(lambda: apart.trainer() == "b", "the standby takes over")

@@ -28,6 +28,7 @@ from trainer.policy.adapters import read_adapter
 from trainer.worker.main import alone, take_over
 
 N = 4
+NOW = 2_000.0  # of a hold: its beats are counted, so that is any time
 LABELS = 12
 # A process that has loaded PyTorch and Transformers, once, for all the workers that die here.
 PROCESSES = multiprocessing.get_context("forkserver")
@@ -53,7 +54,8 @@ def fresh_worker(store: Store, settings: Settings) -> HandTurned:
     holding = Holding(store, TRAINER, holder="worker")
     with alone(settings, store) as is_alone:
         assert is_alone
-        assert holding.turn(time.time(), alone=True), "the dead one's hold keeps nobody waiting"
+        held = holding.turn(NOW, alone=True)
+        assert held, "the dead one's hold keeps nobody waiting"
         take_over(store, holding.token)
     return HandTurned(store, policy, settings, name=holding.token, clock=time.time)
 

@@ -77,6 +77,11 @@ class Apart:
         number = held and int(held.holder.rpartition(":")[2])
         return next((name for name, p in self.processes.items() if p.pid == number), None)
 
+    def is_training(self) -> bool:
+        """Whether an update is under way."""
+        newest = self.store.updates.last()
+        return newest is not None and newest.state in ("training", "gating")
+
     def promoted(self) -> int:
         """How many updates have made a version live."""
         done: int = self.store.reports.status(max_staleness=2)["updates"]["done"]
