@@ -15,7 +15,7 @@ from typing import NamedTuple
 from labeler.domain.process_names import LEFT, ROLES, SAMPLING, TRAINING, process_of, role_of
 from labeler.domain.sentences import alarm as sentences
 from labeler.domain.states import UpdateState
-from labeler.domain.undecided import Undecided as Undecided
+from labeler.domain.undecided import Undecided
 
 SILENT_SECONDS = 30.0
 # A large model takes its time to load, and says little meanwhile.

@@ -3,11 +3,11 @@
 import sqlalchemy as sa
 from sqlmodel import col, select
 
+from labeler.domain.alarms import SILENT_SECONDS
 from labeler.domain.process_names import IN_PLACE_OF, LEFT, ROLES, process_of, role_of
 from labeler.store.database import Database
 from labeler.store.tables import ProcessState
 
-HEARD_SECONDS = 30.0
 GONE_SECONDS = 600.0
 
 
@@ -61,7 +61,7 @@ class Processes:
         with self._database.read() as session:
             states = list(session.exec(select(ProcessState)))
         beats = {each.name: each.beat_at for each in states if each.beat_at is not None}
-        heard = {role_of(name) for name, at in beats.items() if now - at <= HEARD_SECONDS}
+        heard = {role_of(name) for name, at in beats.items() if now - at <= SILENT_SECONDS}
         gone = {
             name
             for name, at in beats.items()
