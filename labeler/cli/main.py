@@ -46,9 +46,9 @@ from labeler.cli.reading import file_options, would_take
 from labeler.config.load import as_environment
 from labeler.config.parts.part import Mark
 from labeler.config.settings import Settings, marked
-from labeler.domain.alarms import SILENT_SECONDS
 from labeler.domain.drawing import Drawing
 from labeler.domain.errors import LivedpoError
+from labeler.domain.health import SILENT_SECONDS
 from labeler.domain.sentences import update
 from labeler.domain.sentences.figures import span
 from labeler.domain.sentences.fill import in_all

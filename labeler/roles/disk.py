@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from labeler.domain.alarms import Disk
+from labeler.domain.health import Disk
 
 
 def disk_of(folder: Path) -> Disk | None:

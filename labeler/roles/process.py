@@ -22,9 +22,9 @@ from contextlib import contextmanager, suppress
 from labeler.config.load import handed_down_settings
 from labeler.config.settings import Settings
 from labeler.domain.adapter_folder import DamagedCheckpointError
-from labeler.domain.alarms import LOST_FOLDER, SAMPLER, TROUBLE
 from labeler.domain.errors import BadInput, LivedpoError, SamplerError, first_line
 from labeler.domain.process_names import one_of_several
+from labeler.domain.report_keys import LOST_FOLDER, SAMPLER, TROUBLE
 from labeler.roles.interrupt import let_through
 from labeler.roles.logs import log_to
 from labeler.roles.terminal import tell

@@ -21,8 +21,8 @@ from apscheduler.events import (
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from labeler.config.settings import Settings
-from labeler.domain.alarms import JOB
 from labeler.domain.errors import LivedpoError, first_line
+from labeler.domain.report_keys import JOB
 from labeler.roles.process import own_name, run_role
 from labeler.roles.reporting import Reporter, refuse_missing_client
 from labeler.store import Store

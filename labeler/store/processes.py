@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from sqlmodel import col, select
 
-from labeler.domain.alarms import SILENT_SECONDS
+from labeler.domain.health import SILENT_SECONDS
 from labeler.domain.process_names import IN_PLACE_OF, LEFT, ROLES, process_of, role_of
 from labeler.store.database import Database
 from labeler.store.tables import ProcessState

@@ -3,7 +3,7 @@
 So none is typed twice.
 """
 
-from labeler.domain.alarms import SILENT_SECONDS
+from labeler.domain.health import SILENT_SECONDS
 from labeler.store.people.accounts import MAX_NAME_CHARS
 from labeler.store.rating.edits import MAX_EDIT_CHARS
 from labeler.store.rating.next_pairs import ON_HAND

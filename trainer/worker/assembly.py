@@ -13,8 +13,8 @@ import time
 from dataclasses import dataclass
 
 from labeler.config.settings import Settings
-from labeler.domain.alarms import JUDGE, NO_END_OF_TURN
 from labeler.domain.judging import Judge
+from labeler.domain.report_keys import JUDGE, NO_END_OF_TURN
 from labeler.files.shelf import shelf_of
 from labeler.roles.holding import Holding
 from labeler.store import Store

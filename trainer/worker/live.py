@@ -13,8 +13,8 @@ from pathlib import Path
 from labeler.config.hub import Say
 from labeler.config.settings import Settings
 from labeler.domain.adapter_folder import MANIFEST, DamagedCheckpointError
-from labeler.domain.alarms import LOST_FOLDER
 from labeler.domain.errors import LivedpoError
+from labeler.domain.report_keys import LOST_FOLDER
 from labeler.domain.sentences.alarm import lost_folder
 from labeler.files.shelf import Shelf, shelf_of
 from labeler.store import Store

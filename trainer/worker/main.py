@@ -24,9 +24,10 @@ from filelock import FileLock, Timeout
 from transformers.utils.logging import disable_progress_bar
 
 from labeler.config.settings import Settings
-from labeler.domain.alarms import SAMPLER as SAMPLER_AWAY
-from labeler.domain.alarms import STANDING_BY, TROUBLE
 from labeler.domain.errors import LivedpoError
+from labeler.domain.health import STANDING_BY
+from labeler.domain.report_keys import SAMPLER as SAMPLER_AWAY
+from labeler.domain.report_keys import TROUBLE
 from labeler.domain.sentences.loop import WAITING_FOR_FOLDER
 from labeler.files.prompts import add_first_prompts
 from labeler.files.shelf import shelf_of

@@ -13,11 +13,11 @@ from typing import Any
 
 from labeler.config.parts.sampling import Sampling
 from labeler.config.settings import Settings
-from labeler.domain.alarms import CUT_REPLIES, NOTHING_TO_ASK, REFUSED_PROMPTS
 from labeler.domain.errors import first_line
 from labeler.domain.judging import Judge
 from labeler.domain.labels import LOGPS_AT
 from labeler.domain.messages import Messages
+from labeler.domain.report_keys import CUT_REPLIES, NOTHING_TO_ASK, REFUSED_PROMPTS
 from labeler.domain.sentences.alarm import prompts_refused
 from labeler.domain.sentences.figures import clause
 from labeler.store import Store, tables

@@ -11,8 +11,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, col, func, select
 
-from labeler.domain.alarms import Disk, Sign, alarms
+from labeler.domain.alarms import alarms
 from labeler.domain.estimate import Estimate
+from labeler.domain.health import Disk, Sign
 from labeler.domain.rules import DueRules
 from labeler.domain.states import Choice, PairState, Source, UpdateState
 from labeler.store.database import Database

@@ -2,7 +2,7 @@
 
 from sqlmodel import Session, col, func, select
 
-from labeler.domain.alarms import Facts, Sign
+from labeler.domain.health import Facts, Sign
 from labeler.domain.states import UpdateState
 from labeler.store.rating.pairs import count_new
 from labeler.store.tables import Lease, Pair, ProcessState, Run, Update, Vote

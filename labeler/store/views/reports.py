@@ -5,7 +5,8 @@ from typing import Any
 
 from sqlmodel import Session, col, func, select
 
-from labeler.domain.alarms import Disk, alarms
+from labeler.domain.alarms import alarms
+from labeler.domain.health import Disk
 from labeler.domain.judge_report import JudgeReport
 from labeler.domain.labels import NO_TIES, VoteRules, trainable
 from labeler.domain.rules import DueRules

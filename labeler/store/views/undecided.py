@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from sqlmodel import Session, col, func, select
 
-from labeler.domain.alarms import MIN_UNDECIDED_RISE
+from labeler.domain.health import MIN_UNDECIDED_RISE
 from labeler.domain.states import Choice, Purpose, Source
 from labeler.domain.undecided import Undecided
 from labeler.stats.coin import as_many_by_chance

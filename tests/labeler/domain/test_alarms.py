@@ -6,16 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from labeler.domain.alarms import (
-    CONDITIONS,
-    LOST_FOLDER,
-    Condition,
-    Disk,
-    Facts,
-    Sign,
-    Undecided,
-    alarms,
-)
+from labeler.domain.alarms import CONDITIONS, Condition, alarms
+from labeler.domain.health import Disk, Facts, Sign, Undecided
+from labeler.domain.report_keys import LOST_FOLDER
 from labeler.domain.states import UpdateState
 
 NOW = 10_000.0

@@ -10,8 +10,8 @@ import pytest
 
 from labeler.config.settings import Settings
 from labeler.domain.adapter_folder import WEIGHTS
-from labeler.domain.alarms import SILENT_SECONDS
 from labeler.domain.errors import BadInput
+from labeler.domain.health import SILENT_SECONDS
 from labeler.roles.holding import LEASE_SECONDS, Holding, StopOrLost
 from labeler.roles.scheduler import open_due_update
 from labeler.store import Store

@@ -8,7 +8,7 @@ import pytest
 
 from labeler.config.parts.sampling import Sampling
 from labeler.config.settings import Settings
-from labeler.domain.alarms import TROUBLE
+from labeler.domain.report_keys import TROUBLE
 from labeler.domain.states import UpdateState
 from labeler.store import Store
 from labeler.store.database import Database

@@ -8,8 +8,8 @@ import pytest
 
 from labeler.config.load import load_settings
 from labeler.config.settings import Settings
-from labeler.domain.alarms import SAMPLER
 from labeler.domain.errors import BadInput, SamplerError
+from labeler.domain.report_keys import SAMPLER
 from labeler.domain.states import UpdateState
 from labeler.store import Store
 from labeler.store.database import Database

@@ -1,6 +1,7 @@
 """Page, dashboard and `status` show one list of alarms."""
 
-from labeler.domain.alarms import LOST_FOLDER, Disk
+from labeler.domain.health import Disk
+from labeler.domain.report_keys import LOST_FOLDER
 from labeler.store import Store
 from tests.support.store import RULES, alarms
 from tests.support.tiny import fill

@@ -13,8 +13,8 @@ import pytest
 
 from labeler.config.settings import Settings
 from labeler.config.starter import STARTER_POLICY
-from labeler.domain.alarms import SAMPLER
 from labeler.domain.errors import SamplerError
+from labeler.domain.report_keys import SAMPLER
 from labeler.domain.states import UpdateState
 from labeler.store import Store
 from labeler.store.database import Database
