@@ -153,7 +153,7 @@ def test_the_import_waits_for_work_and_brings_no_torch() -> None:
     code = (
         "import sys, labeler.stats.reliability as r; "
         "from labeler.stats.rater_agreement import Answer; "
-        "from labeler.store.tables import Choice; before = 'crowdkit' in sys.modules; "
+        "from labeler.domain.states import Choice; before = 'crowdkit' in sys.modules; "
         "r.reliabilities([Answer(1, n, Choice.A) for n in range(3)], {}); "
         "print(before, 'crowdkit' in sys.modules, 'torch' in sys.modules)"
     )
