@@ -65,6 +65,8 @@ class Finding:
     those of the one before, say the members that labelled; `fill_witness` is what one says that did
     not.
     `objections` are the gate's, a phrase each, and `actions` what people did to the version since.
+    `too_far`: all of them came of how far it went. `half_for` are those to the whole way of one
+    that was taken half way back.
     """
 
     labels: int | None = None
@@ -92,6 +94,8 @@ class Finding:
     fill_gain: float | None = None
     fill_witness: float | None = None
     not_filled: str | None = None
+    too_far: bool = False
+    half_for: str | None = None
     objections: tuple[str, ...] = ()
     examples: tuple[Example, ...] = ()
     actions: tuple[Action, ...] = ()

@@ -50,7 +50,6 @@ def main(point: str) -> None:
     from labeler.store.learning.judging import Judging
     from labeler.store.rating.queue import Queue
     from trainer.worker import candidate
-    from trainer.worker.jobs import update
     from trainer.worker.main import run_worker
 
     match point:
@@ -63,7 +62,7 @@ def main(point: str) -> None:
         case "labelled":
             Judging.settle = _die_when_true(Judging.settle)  # type: ignore[method-assign]
         case "gating":
-            update.examine_candidate = die  # type: ignore[assignment, attr-defined]
+            candidate.examine_candidate = die  # type: ignore[assignment]
         case "claimed":
             Updates.claim = _die_when_true(Updates.claim)  # type: ignore[method-assign]
         case "training":

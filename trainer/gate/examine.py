@@ -29,6 +29,7 @@ from trainer.gate.gate import (
     Evidence,
     broken,
     finite,
+    misleads,
     objections,
     unchanged,
 )
@@ -142,11 +143,13 @@ class Examiner:
             length_leaning=_length_leaning([*candidate.taught, *candidate.held_out]),
         )
         learned = _learned(candidate)
+        found = tuple(objections(evidence, self._limits))
         return replace(
             evidence.as_finding(),
             loss_first=learned.loss_first,
             loss_last=learned.loss_last,
-            objections=tuple(objections(evidence, self._limits)),
+            too_far=bool(found) and not misleads(evidence, self._limits),
+            objections=found,
             examples=examples_of(both.candidate, both.live),
         )
 

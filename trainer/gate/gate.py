@@ -105,6 +105,13 @@ def objections(evidence: Evidence, limits: Gate) -> list[str]:
         *_length(evidence, limits),
         *_repeats(evidence, limits),
         *_runs_on(evidence, limits),
+        *misleads(evidence, limits),
+    ]
+
+
+def misleads(evidence: Evidence, limits: Gate) -> list[str]:
+    """What of this speaks against the direction; all else came of how far it went."""
+    return [
         *_disagrees(evidence.agreement, limits),
         *_loses(evidence.win_rate, evidence.equal_length),
     ]

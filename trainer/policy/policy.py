@@ -210,6 +210,13 @@ class Policy:
             for from_, to in pairs:
                 to.copy_(from_)
 
+    def take_back(self, name: str, to: str) -> None:
+        """Move one adapter half the way to another, so that it is no version's any more."""
+        self.versions.pop(name, None)
+        with torch.no_grad():
+            for weight, other in zip(self.parameters(name), self.parameters(to), strict=True):
+                weight.lerp_(other, 0.5)
+
     def fits(self, adapter_folder: Path) -> bool:
         """Whether the adapters here have the layers, the rank and the scaling of the saved one."""
         saved, ours = LoraConfig.from_pretrained(str(adapter_folder)), self.adapter_config()

@@ -169,7 +169,18 @@ def details(finding: Finding) -> list[tuple[str, str]]:
 def found(finding: Finding, parent: int | None) -> list[str]:
     """What the gate found, a sentence each."""
     said = filter(None, (wins(finding, parent), agreement(finding, parent)))
-    return [*filled(finding), *map(_sentence, said), *style(finding)]
+    return [*filled(finding), *half_way(finding), *map(_sentence, said), *style(finding)]
+
+
+def half_way(finding: Finding) -> list[str]:
+    """That it was taken back, and why: a sentence, if it was.
+
+    >>> half_way(Finding(half_for="it repeats itself"))
+    ['It was taken half way back. The gate said of the whole way: it repeats itself.']
+    """
+    if not finding.half_for:
+        return []
+    return [f"It was taken half way back. The gate said of the whole way: {finding.half_for}."]
 
 
 def in_one_line(finding: Finding, parent: int | None, reason: str | None) -> str:
@@ -180,6 +191,7 @@ def in_one_line(finding: Finding, parent: int | None, reason: str | None) -> str
     """
     pairs = f" and {counted(finding.filled, 'pair')} filled in" if finding.filled else ""
     parts = [f"{counted(finding.labels or 0, 'label')}{pairs}, from version {parent}"]
+    parts += ["taken half way back"] if finding.half_for else []
     parts += filter(None, (wins(finding, parent), agreement(finding, parent)))
     objections = reason or finding.objection
     return "; ".join([*parts, f"held back: {objections}"] if objections else parts)

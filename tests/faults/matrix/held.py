@@ -65,15 +65,14 @@ def hold_worker() -> None:
     from labeler.domain.states import UpdateState
     from labeler.store.learning.updates import Updates
     from labeler.store.rating.queue import Queue
-    from trainer.worker.jobs import update
+    from trainer.worker import candidate
 
     def trains(_self: Any, _claim: Any, state: UpdateState, **_: Any) -> bool:
         return state is UpdateState.TRAINING
 
     Queue.add = held("sampling", Queue.add)  # type: ignore[method-assign]
     Updates.beat = held("training", Updates.beat, trains)  # type: ignore[method-assign]
-    examine = update.examine_candidate  # type: ignore[attr-defined]
-    update.examine_candidate = held("gating", examine)  # type: ignore[attr-defined]
+    candidate.examine_candidate = held("gating", candidate.examine_candidate)
     Updates.promote = held("promoting", Updates.promote)  # type: ignore[method-assign]
 
 

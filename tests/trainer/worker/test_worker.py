@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from labeler.config.settings import Settings
 from labeler.domain.adapter_folder import WEIGHTS
@@ -16,7 +17,7 @@ from labeler.domain.states import UpdateState
 from labeler.roles.process import report_trouble
 from labeler.roles.promotion import repair
 from labeler.roles.scheduler import open_due_update
-from labeler.store import Store
+from labeler.store import Store, open_store
 from labeler.store.database import Database
 from labeler.store.tables import Pair
 from tests.support.patience import PATIENCE_SECONDS, wait_until
@@ -295,7 +296,8 @@ def test_a_candidate_beyond_a_limit_is_kept_back_with_its_reasons_and_can_be_pro
     before = policy.adapter_state(LIVE)
     last = worker.update()
     assert last.state is UpdateState.REJECTED
-    assert "nats a token away from the live version" in str(last.reason)
+    for said in (last.finding.half_for, last.reason):
+        assert "nats a token away from the live version" in str(said)
     assert store.reports.status(max_staleness=2)["labels"]["fresh"] == N
     assert equal(policy.adapter_state(LIVE), before)
     store.versions.make_live_again(1, now=2001.0)
@@ -305,12 +307,41 @@ def test_a_candidate_beyond_a_limit_is_kept_back_with_its_reasons_and_can_be_pro
     assert {pair.version_id for pair in lease_all(store)} == {1}
 
 
+def test_what_went_too_far_is_taken_half_way_back_and_goes_live(
+    store: Store, database: Database, policy: Policy, settings: Settings, tmp_path: Path
+) -> None:
+    """No merged copy, no cache and no folder may take the half for the whole."""
+    start = policy.adapter_state(LIVE)
+    aside = open_store(f"sqlite:///{tmp_path / 'aside.sqlite'}")
+    own = settings.model_copy(update={"data_dir": tmp_path / "aside", "learning_rate": 0.03})
+    whole = HandTurned(aside, policy, own).update().finding
+    aside.close()
+    trained = policy.adapter_state(LIVE)
+    assert whole.half_for is None
+    assert whole.kl_live is not None
+    policy.set_adapter_state(LIVE, start)
+    limits = {"learning_rate": 0.03, "gate_max_kl_live": 0.7 * whole.kl_live}
+    worker = HandTurned(store, policy, settings.model_copy(update=limits))
+    update = worker.update()
+    assert update.state is UpdateState.PROMOTED
+    assert "nats a token away from the live version" in str(update.finding.half_for)
+    folder = live(store).folder
+    assert folder is not None
+    assert [one.name for one in settings.adapters_dir.iterdir()] == [folder]
+    half = read_adapter(settings.adapters_dir / folder)
+    assert equal(half, policy.adapter_state(LIVE))
+    for name, weight in half.items():
+        assert torch.allclose(weight, (start[name] + trained[name]) / 2, atol=1e-6)
+    assert_measured(policy, rows(database, Pair)[-1])
+
+
 def test_after_a_refusal_the_next_update_is_gentler_until_one_passes(
     store: Store, policy: Policy, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rates, clock = [], Clock()
     for found in (["nobody wants it"], ["nor this"], [], []):
-        monkeypatch.setattr("trainer.gate.examine.objections", lambda *_, said=found: said)
+        monkeypatch.setattr("trainer.gate.gate.misleads", lambda *_, said=found: said)
+        monkeypatch.setattr("trainer.gate.examine.misleads", lambda *_, said=found: said)
         worker = HandTurned(store, policy, settings, clock=clock)
         update = worker.update()
         rates.append(update.finding.learning_rate)

@@ -27,7 +27,7 @@ from trainer.learning.update import Step, train
 from trainer.policy.adapters import read_adapter, remove_folders, version_folders
 from trainer.sampling.sampler import Version
 from trainer.sampling.samples import Sample, batch_seed
-from trainer.worker.candidate import examine_candidate, write_candidate
+from trainer.worker.candidate import try_candidate
 from trainer.worker.jobs.fill import Filled, FillJob
 from trainer.worker.jobs.sample import queue_rules
 from trainer.worker.life import Stopped
@@ -165,11 +165,8 @@ class UpdateJob:
         if self._stop.is_set():
             return False
         self._beat(claim, UpdateState.GATING, steps[-1])
-        number = place.store.versions.next_id()
-        folder = place.settings.adapters_dir / self._folder_name(number)
-        version, sha256 = write_candidate(place.policy, number, folder)
         candidate = Candidate(
-            number=number,
+            number=place.store.versions.next_id(),
             parent=claim.parent,
             steps=steps,
             training=training,
@@ -177,10 +174,12 @@ class UpdateJob:
             held_out=claim.held_out,
             remembered=claim.remembered,
         )
+        number = candidate.number
         with place.stopwatch.timing("gating"):
-            finding, samples = examine_candidate(
+            tried = try_candidate(
                 candidate,
-                version,
+                place.settings.adapters_dir / self._folder_name(number),
+                policy=place.policy,
                 live=place.live.version,
                 said=place.store.queue.answers(claim.parent),
                 examiner=self._examiner,
@@ -188,7 +187,7 @@ class UpdateJob:
                 pause=lambda: self._pause(claim, UpdateState.GATING, steps[-1]),
             )
         finding = replace(
-            finding,
+            tried.finding,
             labels=claim.fresh,
             judged=sum(label.judged for label in claim.labels[: claim.fresh]),
             replayed=claim.replayed,
@@ -197,9 +196,10 @@ class UpdateJob:
             seconds=round(place.clock() - started, 3),
         )
         if self._fill is not None:
-            finding = self._fill.found(finding, filled, samples)
-        row = NewVersion(number, folder.name, sha256, finding, tuple(filled.pairs))
-        self._settle(claim, row, version, samples)
+            finding = self._fill.found(finding, filled, tried.samples)
+        filled_pairs = tuple(filled.pairs)
+        row = NewVersion(number, tried.folder.name, tried.sha256, finding, filled_pairs)
+        self._settle(claim, row, tried.version, tried.samples)
         return True
 
     def _folder_name(self, number: int) -> str:
