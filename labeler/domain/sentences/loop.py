@@ -62,6 +62,6 @@ def waiting(now: Now) -> tuple[str, str]:
 def progress(done: int, wanted: int) -> str:
     """
     >>> progress(3, 16)
-    '3 of 16 labels until the next update'
+    '3 of 16 labels for the next update'
     """
-    return f"{done} of {wanted} labels until the next update"
+    return f"{done} of {wanted} labels for the next update"

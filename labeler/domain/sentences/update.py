@@ -76,7 +76,18 @@ def lines(update: Result) -> list[str]:
     if not update.good:
         found.append(wins(update.finding, update.parent))
     measured = map(_sentence, filter(None, found))
-    return [*kept, *moved, *filled(update.finding), *measured, *style(update.finding)]
+    aside = _kept_aside(update.finding) if update.good else []
+    return [*kept, *moved, *aside, *filled(update.finding), *measured, *style(update.finding)]
+
+
+def _kept_aside(finding: Finding) -> list[str]:
+    """Why it learned from fewer labels than an update takes: a sentence, if some test it."""
+    if not finding.held_out:
+        return []
+    labels = counted(finding.held_out, "more label")
+    return [
+        f"{labels} tested it, and {'teach' if finding.held_out > 1 else 'teaches'} the next one."
+    ]
 
 
 def whose_labels(finding: Finding, mine: int | None) -> str:
@@ -106,16 +117,27 @@ def whose_labels(finding: Finding, mine: int | None) -> str:
 def agreement(finding: Finding, parent: int | None) -> str | None:
     """How far it agrees with held-out votes, without "it".
 
+    Beside those that no version has learned from there may be some of earlier updates. They flatter
+    the version before.
+
     >>> from labeler.domain.estimate import Estimate
     >>> now, before = Estimate(0.75, 0.41, 0.93, 8), Estimate(0.5, 0.22, 0.78, 8)
     >>> agreement(Finding(agreement_candidate=now, agreement_live=before), 6)
     'agrees with 75 % [41, 93] of 8 held-out votes (version 6: 50 % [22, 78])'
+    >>> agreement(Finding(agreement_candidate=now, agreement_live=before, held_out=3), 6)
+    'agrees with 75 % [41, 93] of 8 held-out votes (version 6, which had learned from most of \
+them: 50 % [22, 78])'
     """
     now, before = finding.agreement_candidate, finding.agreement_live
     if now.value is None:
         return None
     said = f"agrees with {share(now)} of {counted(now.count, 'held-out vote')}"
-    return said if before.value is None else f"{said} ({_before(parent)}: {share(before)})"
+    if before.value is None:
+        return said
+    earlier = 0 if finding.held_out is None else now.count - finding.held_out
+    much = "most" if 2 * earlier > now.count else "some"
+    learned = f", which had learned from {much} of them" if earlier > 0 else ""
+    return f"{said} ({_before(parent)}{learned}: {share(before)})"
 
 
 def wins(finding: Finding, parent: int | None) -> str | None:

@@ -7,7 +7,8 @@ How far it moved with a vote is how much the margin of the chosen reply over the
 
     gain = log pi_new(chosen) / pi_new(other)  -  log pi_old(chosen) / pi_old(other)
 
-Leaves out votes that it did not move with: there is nothing to show of them.
+a token of the two replies: a long one moves by much for little reason. Leaves out votes that it did
+not move with: there is nothing to show of them.
 """
 
 import logging
@@ -46,7 +47,7 @@ class FollowUpJob:
         if not waiting:
             self._done = version.number
             return False
-        self._place.say("Answering prompts of votes anew.")
+        self._place.say("Answering prompts again, to show what votes changed.")
         for rater_id, moved in self._moved(waiting).items():
             store.follow_ups.add(rater_id, version.number, moved, now=now)
         return True
@@ -80,7 +81,8 @@ class FollowUpJob:
         enough = [place for place, gain in enumerate(gains) if MIN_GAIN <= gain < math.inf]
         if not enough:
             return None
-        best = max(enough, key=gains.__getitem__)
+        tokens = [len(vote.chosen_tokens) + len(vote.other_tokens) for vote in votes]
+        best = max(enough, key=lambda place: gains[place] / tokens[place])
         return votes[best], gains[best]
 
     def _answer(self, votes: Sequence[LearnedVote]) -> list[str]:

@@ -105,7 +105,7 @@ export class VersionPlots {
     const plain = (name) => made.map((version) => (isNumber(version[name]) ? version[name] : null));
     this.#kl.draw({
       x,
-      y: { title: "nats per token", text: rounded, full: (value) => value.toFixed(3), low: 0 },
+      y: { title: "nats per token", text: (value) => String(Number(value.toPrecision(2))), full: (value) => value.toFixed(3), low: 0 },
       series: [
         { name: "from the base", kind: "line", values: plain("kl_reference") },
         { name: "from the version before", kind: "line", values: plain("kl_live") },

@@ -5,7 +5,7 @@
  *
  * @typedef {{ choice: "a" | "b" | "tie" | "both_bad" | "skip", strength: number }} Vote */
 
-export const CHOICES = { a: "a", b: "b", tie: "tie", both_bad: "both bad", skip: "skip" };
+export const CHOICES = { a: "reply a", b: "reply b", tie: "tie", both_bad: "both bad", skip: "skip" };
 /** @type {Record<string, string>} */
 export const PURPOSES = {
   loop: "sampled",
@@ -25,7 +25,7 @@ export const FLAGS = {
   commented: "with a comment",
 };
 
-/** "a", "b, much", "both bad".
+/** "reply a", "reply b, much", "both bad".
  *
  * @param {Vote} vote */
 export function choiceText({ choice, strength }) {

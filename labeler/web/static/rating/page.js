@@ -133,6 +133,7 @@ function listenToButtons(rating, commands) {
     node.addEventListener("click", (event) => {
       if (node.getAttribute("aria-disabled") === "true") return;
       if (vote) rating.press(...vote, id, event.timeStamp);
+      if (vote && event.detail) node.blur(); // by mouse: its ring would look like the next vote
       else if (command) commands[command]();
     });
   }

@@ -74,7 +74,7 @@ export class Panel {
 
   #resultSection() {
     const changes = element("button", { type: "button", id: "open-changes" }, "See what changed");
-    this.#result.append(element("h2", {}, "Last update"), this.#resultTitle, this.#resultLines, this.#resultMore, changes);
+    this.#result.append(element("h2", {}, "Last update"), this.#resultTitle, changes, this.#resultLines, this.#resultMore);
     this.#result.hidden = true;
     return this.#result;
   }

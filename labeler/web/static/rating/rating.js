@@ -247,6 +247,7 @@ export class Rating {
       if (edit) this.#keepEdit(choice, edit);
     }
     if (reason) this.#view.complain(reason);
+    else if (pair && trained === null) this.#view.complain("Your vote is undone: here is the pair again.");
     else if (trained !== null) {
       this.#view.complain(`Your vote is undone. Version ${trained} has been trained since; later versions will not learn from it.`);
     }

@@ -369,7 +369,7 @@ def test_a_new_version_replaces_the_prefetched_pairs_and_is_told(
 ) -> None:
     screen.vote("1")
     screen.wait_saved()
-    expect(screen.page.locator("#panel")).to_contain_text("1 of 4 labels until the next update")
+    expect(screen.page.locator("#panel")).to_contain_text("1 of 4 labels for the next update")
     make_version(store, 1)
     expect(screen.page.locator(".version")).to_have_text("Version 1")
     expect(screen.page.locator(".result .lead")).to_have_text(
@@ -418,7 +418,9 @@ def test_a_new_version_is_told_with_the_verdict_of_the_gate_and_its_figures_are_
     screen.refresh()
     expect(screen.page.locator(".result li")).to_have_text(
         [
-            "It agrees with 75 % [53, 89] of 20 held-out votes (version 0: 50 % [30, 70]).",
+            "3 more labels tested it, and teach the next one.",
+            "It agrees with 75 % [53, 89] of 20 held-out votes (version 0, which had learned from "
+            "most of them: 50 % [30, 70]).",
             "Its replies are 20 % shorter and have changed a little.",
         ]
     )
