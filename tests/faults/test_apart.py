@@ -1,13 +1,16 @@
 """Sampler, trainer and standby as real processes: the trainer dies in the middle of an update.
 
-Nothing is lost, nothing doubled, nothing mis-stamped.
+Nothing is lost, nothing doubled, nothing mis-stamped: on SQLite, and on PostgreSQL behind PgBouncer
+in transaction mode, where no lock or setting outlives its transaction.
 The long one, with three networks and lines that are cut, is `tests/faults/apart.py`.
 """
 
 import signal
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from sqlmodel import select
 
 from labeler.config.settings import Settings
@@ -16,15 +19,28 @@ from labeler.store.database import Database
 from labeler.store.tables import Pair, Update
 from tests.support.apart import Apart, Rater, mis_stamped, refuse_harm
 from tests.support.patience import wait_until
+from tests.support.pgbouncer import pgbouncer
+from tests.support.postgres import programs, server
 from tests.support.tiny import EASY
 
 
+@pytest.fixture(params=["sqlite", "pgbouncer"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """An empty database."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'shared.sqlite'}"
+    elif programs() is None:
+        pytest.skip("this machine has no PostgreSQL")
+    else:
+        with pgbouncer(server(), "apart") as through:
+            yield through
+
+
 def test_a_standby_goes_on_where_a_trainer_died_and_every_pair_is_of_its_version(
-    tiny_policy: Path, tmp_path: Path
+    tiny_policy: Path, tmp_path: Path, url: str
 ) -> None:
     prompts = tmp_path / "prompts.jsonl"
     prompts.write_text("\n".join(f'"how do you make tea {n}?"' for n in range(200)))
-    url = f"sqlite:///{tmp_path / 'shared.sqlite'}"
     settings = {
         "policy": str(tiny_policy),
         "prompts": prompts,

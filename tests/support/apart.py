@@ -17,12 +17,13 @@ import torch
 from labeler.config.settings import Settings
 from labeler.domain.errors import LivedpoError
 from labeler.files.shelf import shelf_of
-from labeler.roles import MODULES
+from labeler.roles import MODULES, START
 from labeler.store import Store
 from labeler.store.holders import TRAINER
 from labeler.store.records import Ballot
 from labeler.store.tables import Pair, Update
 from tests.support.service import settings_environment
+from tests.support.warm import WarmRole
 from trainer.policy.adapters import read_adapter
 from trainer.policy.load import load_policy
 from trainer.policy.logps import logps_under
@@ -53,12 +54,13 @@ class Apart:
             process.wait()
 
     def start(self, name: str, role: str, *, before: Sequence[str] = (), **changed: Any) -> None:
-        """Start a role; `before` goes in front of its command line."""
+        """Start a role; `before` goes in front of its command line. Without it, it starts warm."""
         data_dir = self.folder / name
         settings = {"data_dir": data_dir, **self.settings, **changed}
         with (self.folder / f"{name}.err").open("ab") as errors:
-            self.processes[name] = subprocess.Popen(
-                [*before, sys.executable, "-m", MODULES[role]],
+            start = subprocess.Popen if before else WarmRole
+            self.processes[name] = start(
+                [*before, sys.executable, "-m", START, MODULES[role]],
                 env=settings_environment(**settings),
                 stderr=errors,
                 stdout=subprocess.DEVNULL,
