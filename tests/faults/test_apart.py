@@ -1,16 +1,14 @@
 """Sampler, trainer and standby as real processes: the trainer dies in the middle of an update.
 
-Nothing is lost, nothing doubled, nothing mis-stamped: on SQLite, and on PostgreSQL behind PgBouncer
-in transaction mode, where no lock or setting outlives its transaction.
+Nothing is lost, nothing doubled, nothing mis-stamped. This is on SQLite, and what
+`tests/end_to_end/test_roles_apart.py` does on PostgreSQL.
 The long one, with three networks and lines that are cut, is `tests/faults/apart.py`.
 """
 
 import signal
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-import pytest
 from sqlmodel import select
 
 from labeler.config.settings import Settings
@@ -19,28 +17,15 @@ from labeler.store.database import Database
 from labeler.store.tables import Pair, Update
 from tests.support.apart import Apart, Rater, mis_stamped, refuse_harm
 from tests.support.patience import wait_until
-from tests.support.pgbouncer import pgbouncer
-from tests.support.postgres import programs, server
 from tests.support.tiny import EASY
 
 
-@pytest.fixture(params=["sqlite", "pgbouncer"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """An empty database."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'shared.sqlite'}"
-    elif programs() is None:
-        pytest.skip("this machine has no PostgreSQL")
-    else:
-        with pgbouncer(server(), "apart") as through:
-            yield through
-
-
 def test_a_standby_goes_on_where_a_trainer_died_and_every_pair_is_of_its_version(
-    tiny_policy: Path, tmp_path: Path, url: str
+    tiny_policy: Path, tmp_path: Path
 ) -> None:
     prompts = tmp_path / "prompts.jsonl"
     prompts.write_text("\n".join(f'"how do you make tea {n}?"' for n in range(200)))
+    url = f"sqlite:///{tmp_path / 'shared.sqlite'}"
     settings = {
         "policy": str(tiny_policy),
         "prompts": prompts,
@@ -79,7 +64,7 @@ def test_a_standby_goes_on_where_a_trainer_died_and_every_pair_is_of_its_version
         assert left == {"trainer"}, "the one that was killed, and no one else"
         with closing(Database(url)) as tables, tables.read() as session:
             pairs, updates = list(session.exec(select(Pair))), list(session.exec(select(Update)))
-        refuse_harm(store, pairs, updates, rater)
+        refuse_harm(store, pairs, updates, rater.saved)
         here = Settings(**settings, data_dir=tmp_path / "check")  # type: ignore[arg-type]
         assert mis_stamped(store, here, pairs) == []
         newer = [pair for pair in pairs if pair.version_id]

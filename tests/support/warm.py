@@ -166,7 +166,7 @@ class _Nursery:
                 opened.close()
             os.close(self._parent)
             _become(question["words"], question["environment"], files)
-        self._grown[pid] = Grown(ROLES[question["words"][0]], peer[0], asker)
+        self._grown[pid] = Grown(ROLES.get(question["words"][0], ""), peer[0], asker)
         asker.send(str(pid).encode())
         for file in files:
             os.close(file)
