@@ -193,7 +193,7 @@ def make_trainer(
         nonlocal noted
         if judge is not None:
             store.judging.add_requests(judge.spec, judge.requests_spent - noted)
-            noted = judge.requests_spent
+            noted = judge.requests_spent = store.judging.spent(judge.spec)
 
     fill = bench.filling(people_wait=False)
     update = UpdateJob(
