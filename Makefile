@@ -137,7 +137,7 @@ soak-store: .venv/.test
 faults: .venv/.test
 	$(BIN)/python -m tests.faults.matrix $(ARGS)
 
-# Roles on three networks over PostgreSQL, while lines are cut and processes die: ten minutes, as root.
+# Roles on three networks over PostgreSQL, while lines are cut and processes die: five minutes, as root.
 faults-apart: .venv/.test
 	$(BIN)/python -m tests.faults.apart $(ARGS)
 

@@ -8,7 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from labeler.domain.process_names import LEFT, ROLES, SAMPLING, TRAINING, process_of, role_of
+from labeler.domain.process_names import (
+    IN_PLACE_OF,
+    LEFT,
+    ROLES,
+    SAMPLING,
+    TRAINING,
+    process_of,
+    role_of,
+)
 from labeler.domain.report_keys import LOST_FOLDER
 from labeler.domain.sentences import alarm as sentences
 from labeler.domain.states import UpdateState
@@ -102,9 +110,16 @@ def silent(seen: Now) -> list[Found]:
         missed.pop("web", None)
     if facts.heartbeat_at is not None and now - facts.heartbeat_at <= SILENT_SECONDS:
         missed.pop("worker", None)  # it trains, and says so there
+    heard = {role_of(name) for name in theirs.keys() - missed.keys()}
+
+    def found(name: str) -> Found:
+        role = role_of(name)
+        replaced = any(others <= heard for others in IN_PLACE_OF[role])
+        sentence = sentences.silent(name, missed[name], theirs[name].says, replaced=replaced)
+        return Found(sentence, role)
+
     return [
-        Found(sentences.silent(name, missed[name], theirs[name].says), role_of(name))
-        for name in sorted(missed, key=lambda name: (ROLES.index(role_of(name)), name))
+        found(name) for name in sorted(missed, key=lambda name: (ROLES.index(role_of(name)), name))
     ]
 
 

@@ -8,6 +8,7 @@ The beats are watched by this process's own clock, so clocks of machines need no
 
 import contextlib
 import logging
+import math
 import threading
 import time
 import uuid
@@ -16,7 +17,7 @@ from collections.abc import Iterator
 from labeler.domain.errors import LivedpoError
 from labeler.domain.process_names import role_of
 from labeler.store import Store
-from labeler.store.holders import Held
+from labeler.store.holders import TRAINER, Held
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +98,34 @@ class Holding:
         finally:
             ended.set()
             self._give_up()
+
+
+class Rival:
+    """Whether a worker is at work somewhere: it does all that samplers do, and they stand by.
+
+    One has the role `TRAINER`, and its beats go on.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._holders = store.holders
+        self._seen: Held | None = None
+        self._seen_at = self._looked_at = -math.inf
+        self._is_there = False
+
+    def is_there(self, now: float) -> bool:
+        """By what is in the database, where it is looked up once a second at most."""
+        if now - self._looked_at >= WAIT_SECONDS:
+            self._looked_at = now
+            with contextlib.suppress(LivedpoError):  # the database is away: whoever works will see
+                self._look(now)
+        return self._is_there
+
+    def _look(self, now: float) -> None:
+        held = self._holders.look(TRAINER)
+        if held != self._seen:
+            self._seen, self._seen_at = held, now
+        beats = now - self._seen_at < LEASE_SECONDS
+        self._is_there = held is not None and role_of(held.holder) == "worker" and beats
 
 
 class StopOrLost(threading.Event):

@@ -19,6 +19,7 @@ FLAGS = (
     "--no-enable-chunked-prefill",
 )
 AT_RUN_TIME = "VLLM_ALLOW_RUNTIME_LORA_UPDATING"
+RESOLVER, RESOLVED_IN = "VLLM_PLUGINS", "VLLM_LORA_RESOLVER_CACHE_DIR"
 ENVIRONMENT = {
     "VLLM_CPU_KVCACHE_SPACE": "1",
     "VLLM_ENGINE_READY_TIMEOUT_S": "3000",
@@ -28,16 +29,34 @@ ENVIRONMENT = {
 }
 
 
+# Where a server sees the folder $0 of adapters: at $1, and nothing at $0.
+ELSEWHERE = 'mkdir -p "$1"; mount --bind "$0" "$1"; mount -t tmpfs none "$0"; shift; exec "$@"'
+
+
 @contextmanager
 def real_server(
-    model: Path, log: Path, *, port: int = 0, max_loras: int = 4, at_run_time: bool = True
+    model: Path,
+    log: Path,
+    *,
+    port: int = 0,
+    max_loras: int = 4,
+    at_run_time: bool = True,
+    finds: tuple[Path, Path] | None = None,
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """Its address, once it answers, and its process; `max_loras` is staleness + 2.
 
-    It loads adapters `at_run_time` only if it is told so.
+    It loads adapters `at_run_time` only if it is told so. `finds`: it sees the first folder as the
+    second one, as in a container, and finds adapters there by their names. That takes root.
     """
     port = port or free_port()
+    environment = os.environ | ENVIRONMENT | {AT_RUN_TIME: str(at_run_time)}
+    before: tuple[str, ...] = ()
+    if finds is not None:
+        here, there = map(str, finds)
+        before = ("unshare", "--mount", "sh", "-ec", ELSEWHERE, here, there)
+        environment |= {RESOLVER: "lora_filesystem_resolver", RESOLVED_IN: there}
     command = [
+        *before,
         *(os.environ[PYTHON], "-m", "vllm.entrypoints.openai.api_server"),
         *("--model", str(model), "--host", "127.0.0.1", "--port", str(port)),
         *("--dtype", "float32", "--max-model-len", "512"),
@@ -47,7 +66,7 @@ def real_server(
     with log.open("ab") as written:
         process = subprocess.Popen(
             command,
-            env=os.environ | ENVIRONMENT | {AT_RUN_TIME: str(at_run_time)},
+            env=environment,
             stdout=written,
             stderr=written,
             start_new_session=True,

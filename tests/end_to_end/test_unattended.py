@@ -24,6 +24,7 @@ from labeler.store import Store, open_store
 from labeler.store.tables import Run as UnattendedRun
 from labeler.store.views.exported import VoteRow
 from tests.support.patience import wait_until
+from tests.support.postgres import programs, server
 from tests.support.service import WARM, Client, Service, settings_environment
 from tests.support.store import alarms
 from tests.support.tiny import EASY
@@ -42,6 +43,7 @@ class Run(Service):
     ) -> None:
         self.data_dir = data_dir
         self.program = program
+        self.database = settings.get("database", f"sqlite:///{data_dir / 'livedpo.sqlite'}")
         self.lines: list[str] = []
         self.text = ""
         ours, theirs = os.openpty() if terminal else os.pipe()
@@ -78,7 +80,14 @@ class Run(Service):
         return self.wait_for_end()
 
     def store(self) -> Store:
-        return open_store(f"sqlite:///{self.data_dir / 'livedpo.sqlite'}")
+        return open_store(str(self.database))
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> dict[str, object]:
+    """Settings for a database on a server, where this machine has PostgreSQL; else for a file."""
+    on_disk = f"sqlite:///{tmp_path / 'livedpo.sqlite'}"
+    return {"database": server().new_database() if programs() else on_disk}
 
 
 @pytest.fixture(scope="module")
@@ -286,9 +295,10 @@ ENDS: tuple[tuple[Callable[[Run], None], Callable[[Run, Store], bool], dict[str,
 
 
 def test_a_run_that_is_interrupted_and_killed_comes_to_the_same_total(
-    policy: dict[str, object], tmp_path: Path
+    policy: dict[str, object], database: dict[str, object], tmp_path: Path
 ) -> None:
     """In the last start the worker alone is killed."""
+    policy = policy | database
     known: set[str] = set()
     worked = 0.0
     for end, is_met, long in ENDS:
@@ -378,20 +388,20 @@ def test_a_judge_that_cannot_be_used_is_one_sentence(
 
 
 def test_on_a_page_the_judge_labels_what_nobody_rates_and_a_person_has_the_last_word(
-    policy: dict[str, object], tmp_path: Path
+    policy: dict[str, object], database: dict[str, object], tmp_path: Path
 ) -> None:
-    rules = {"judge_after": 0.5, "queue_pairs": 8}
+    rules = {"judge_after": 0.5, "queue_pairs": 8, **database}
     with Service(tmp_path, program=WARM, **rules, **policy) as service:
         client = Client(service.url)
         held = client.pairs(1)[0]
-        with contextlib.closing(open_store(f"sqlite:///{tmp_path / 'livedpo.sqlite'}")) as store:
+        with contextlib.closing(open_store(str(database["database"]))) as store:
             wait_until(lambda: len(store.reports.votes()) >= 4, "the judge's labels")
         assert client.vote(held["lease_id"], "tie")
         status = service.status()
         assert status["labels"]["human"] == 1
         assert status["judge"]["judge"] == policy["judge"]
         assert service.alarms() == []
-    with contextlib.closing(open_store(f"sqlite:///{tmp_path / 'livedpo.sqlite'}")) as store:
+    with contextlib.closing(open_store(str(database["database"]))) as store:
         rows = store.reports.votes()
     [person] = [row for row in rows if row.vote.source == "human"]
     same_pair = [row for row in rows if row.pair.id == person.pair.id]

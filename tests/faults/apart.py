@@ -159,7 +159,7 @@ def run(folder: Path, server: Server, seconds: float) -> None:
         with closing(Database(server.url("apart"))) as tables, tables.read() as session:
             pairs = list(session.exec(select(Pair).order_by(Pair.id)))  # type: ignore[arg-type]
             updates = list(session.exec(select(Update)))
-        refuse_harm(store, pairs, updates, rater)
+        refuse_harm(store, pairs, updates, rater.saved)
         here = Settings(
             **{k: str(v) if k == "policy" else v for k, v in settings.items()},
             data_dir=folder / "check",

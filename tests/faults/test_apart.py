@@ -1,6 +1,7 @@
 """Sampler, trainer and standby as real processes: the trainer dies in the middle of an update.
 
-Nothing is lost, nothing doubled, nothing mis-stamped.
+Nothing is lost, nothing doubled, nothing mis-stamped. This is on SQLite, and what
+`tests/end_to_end/test_roles_apart.py` does on PostgreSQL.
 The long one, with three networks and lines that are cut, is `tests/faults/apart.py`.
 """
 
@@ -63,7 +64,7 @@ def test_a_standby_goes_on_where_a_trainer_died_and_every_pair_is_of_its_version
         assert left == {"trainer"}, "the one that was killed, and no one else"
         with closing(Database(url)) as tables, tables.read() as session:
             pairs, updates = list(session.exec(select(Pair))), list(session.exec(select(Update)))
-        refuse_harm(store, pairs, updates, rater)
+        refuse_harm(store, pairs, updates, rater.saved)
         here = Settings(**settings, data_dir=tmp_path / "check")  # type: ignore[arg-type]
         assert mis_stamped(store, here, pairs) == []
         newer = [pair for pair in pairs if pair.version_id]

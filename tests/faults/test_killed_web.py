@@ -4,7 +4,6 @@ The server that takes its place is one of this process.
 """
 
 import signal
-import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -12,10 +11,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from labeler.roles import START
 from labeler.store import open_store
 from tests.support.patience import PATIENCE_SECONDS, wait_until
 from tests.support.service import PLAIN, Client, free_port, settings_environment
 from tests.support.tiny import fill
+from tests.support.warm import WarmRole
 from tests.support.web import serving
 
 
@@ -41,8 +42,8 @@ def test_a_vote_whose_answer_was_lost_counts_once_when_it_is_sent_again(
         settings_environment(data_dir=tmp_path, port=port),
     )
     client = Client(url)
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.support.dying_role", point], env=environment
+    with WarmRole(
+        [sys.executable, "-m", START, "tests.support.dying_role", point], env=environment
     ) as dying:
         wait_until(lambda: is_up(url), "the page")
         lease = client.pairs(1)[0]["lease_id"]

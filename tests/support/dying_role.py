@@ -56,7 +56,7 @@ def main(point: str) -> None:
         case "sampled":
             Queue.add = after(Queue.add)  # type: ignore[method-assign]
         case "judged":
-            Judging.record = die  # type: ignore[method-assign]
+            Judging.record = die  # type: ignore[assignment, method-assign]
         case "verdicts written":
             Judging.record = after(Judging.record)  # type: ignore[method-assign]
         case "labelled":

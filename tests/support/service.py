@@ -97,7 +97,8 @@ class Service:
 
     def status(self) -> dict[str, Any]:
         """`livedpo status --json`."""
-        run = livedpo("status", "--json", "--data-dir", self.data_dir)
+        where = ["--database", self.settings["database"]] if "database" in self.settings else []
+        run = livedpo("status", "--json", "--data-dir", self.data_dir, *where)
         assert run.returncode == 0, run.stderr
         counts: dict[str, Any] = json.loads(run.stdout)
         return counts

@@ -28,7 +28,7 @@ import traceback
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from labeler.roles import MODULES, START
 
@@ -89,14 +89,21 @@ def _asking(question: dict[str, Any], files: tuple[int, ...] = ()) -> socket.soc
 class WarmRole(subprocess.Popen[bytes]):
     """A role in the place of the process that a supervisor would start with these words."""
 
-    def __init__(self, command: list[str], *, env: dict[str, str], **_: object) -> None:
+    def __init__(
+        self,
+        command: list[str],
+        *,
+        env: dict[str, str],
+        stderr: IO[bytes] | None = None,
+        **_: object,
+    ) -> None:
         assert command[:3] == [sys.executable, "-m", START]
         self.args, self.returncode, self._child_created = command, None, False
         reading, writing = os.pipe()
         words = {"asked": "role", "words": command[3:], "environment": dict(env)}
-        self._asker = _asking(words, (reading, 1, 2))
+        self._asker = _asking(words, (reading, 1, stderr.fileno() if stderr else 2))
         os.close(reading)
-        self.stdin = os.fdopen(writing, "wb")
+        self.stdin: IO[bytes] = os.fdopen(writing, "wb")
         self.stdout = self.stderr = None
         self.pid = int(self._asker.recv(64))
 
@@ -117,6 +124,8 @@ class WarmRole(subprocess.Popen[bytes]):
     def _heard(self, seconds: float | None) -> int | None:
         if self.returncode is None and select.select([self._asker], [], [], seconds)[0]:
             self.returncode = int(self._asker.recv(64) or -signal.SIGKILL)
+            self._asker.close()
+            self.stdin.close()
         return self.returncode
 
 
@@ -157,7 +166,7 @@ class _Nursery:
                 opened.close()
             os.close(self._parent)
             _become(question["words"], question["environment"], files)
-        self._grown[pid] = Grown(ROLES[question["words"][0]], peer[0], asker)
+        self._grown[pid] = Grown(ROLES.get(question["words"][0], ""), peer[0], asker)
         asker.send(str(pid).encode())
         for file in files:
             os.close(file)

@@ -10,6 +10,7 @@ updates. Both know one another by the database alone.
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from labeler.config.settings import Settings
@@ -136,9 +137,10 @@ def make_sampler(
     chores: Holding,
     stop: threading.Event,
     clock: Clock = time.time,
+    is_over: Callable[[], bool] = lambda: False,
 ) -> Worker:
     """What of a worker draws pairs. `chores` is the role that one of all samplers has, `name` a
-    token of this one, in whose name it takes asks.
+    token of this one, in whose name it takes asks; `is_over` says when another draws in its place.
 
     Raises LivedpoError.
     """
@@ -163,7 +165,8 @@ def make_sampler(
     hearing = Hearing(store, bench.judge) if chooses else None
     jobs: list[Job | None] = [AskJob(place), chore, hearing, SampleJob(place)]
     closing = [judging.close] if judging else []
-    return Worker(place.live, [job for job in jobs if job is not None], bench.news, closing)
+    present = [job for job in jobs if job is not None]
+    return Worker(place.live, present, bench.news, closing, is_over=is_over)
 
 
 def make_trainer(
@@ -190,7 +193,7 @@ def make_trainer(
         nonlocal noted
         if judge is not None:
             store.judging.add_requests(judge.spec, judge.requests_spent - noted)
-            noted = judge.requests_spent
+            noted = judge.requests_spent = store.judging.spent(judge.spec)
 
     fill = bench.filling(people_wait=False)
     update = UpdateJob(

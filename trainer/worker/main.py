@@ -2,7 +2,7 @@
 
     run_worker   =  wait for the locks and the role; load the policy, put the jobs together, turn
                     until told to stop; load anew if a version of another LoRA shape goes live
-    run_sampler  =  the same without waiting
+    run_sampler  =  the same without waiting, but for a worker, which draws pairs by itself
     run_trainer  =  load the policy, wait for the role, turn until told to stop or the role is lost
 
 `trainer.worker.assembly` says which jobs each of them has. `livedpo worker` runs this module.
@@ -31,7 +31,7 @@ from labeler.domain.report_keys import TROUBLE
 from labeler.domain.sentences.loop import WAITING_FOR_FOLDER
 from labeler.files.prompts import add_first_prompts
 from labeler.files.shelf import shelf_of
-from labeler.roles.holding import Holding, StopOrLost
+from labeler.roles.holding import Holding, Rival, StopOrLost
 from labeler.roles.process import QUIET, own_name, report_trouble, run_role
 from labeler.roles.promotion import REMEDY
 from labeler.store import Store
@@ -94,10 +94,23 @@ def run_sampler(settings: Settings, store: Store, stop: threading.Event) -> None
     process = own_name("sampler")
     life = SignOfLife(store, time.time, stop, name=process)
     chores, name = Holding(store, SAMPLER, holder=process), uuid.uuid4().hex
+    rival = Rival(store)
 
     def make(policy: Policy, sampler: Sampler) -> Worker:
+        while rival.is_there(time.time()):
+            life.say(f"{STANDING_BY}: a worker draws pairs.")
+            if stop.wait(LOCK_SECONDS):
+                raise Stopped
         return make_sampler(
-            store, policy, sampler, settings, process=process, name=name, chores=chores, stop=stop
+            store,
+            policy,
+            sampler,
+            settings,
+            process=process,
+            name=name,
+            chores=chores,
+            stop=stop,
+            is_over=lambda: rival.is_there(time.time()),
         )
 
     with chores.kept_up(stop):

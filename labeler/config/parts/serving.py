@@ -1,15 +1,31 @@
 """Where everything is: the data, and the page."""
 
+import ipaddress
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import quote, urlsplit
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from labeler.config.parts.part import Mark, Part
 from labeler.domain.errors import BadInput
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def _networks(text: str | None) -> str | None:
+    """Raises PydanticCustomError for what is no address and no network."""
+    for word in (text or "").split():
+        try:
+            ipaddress.ip_network(word)
+        except ValueError as error:
+            raise PydanticCustomError(
+                "network", "{why}; write 10.0.0.5 or 10.1.0.0/16", {"why": str(error)}
+            ) from error
+    return text
 
 
 class Serving(Part):
@@ -59,6 +75,12 @@ class Serving(Part):
         description="Address that people open if it is not host and port, for example behind an "
         "HTTPS proxy. It may have a path. Default: none.",
     )
+    trusted_proxies: Annotated[str | None, AfterValidator(_networks), Mark.SERVE_ONLY] = Field(
+        None,
+        description="Addresses or networks of proxies on other machines, separated by spaces, as "
+        "in 10.0.0.5 10.1.0.0/16. Who asks is believed of their X-Forwarded-For, with "
+        "--public-url. Default: none; a proxy on this machine needs none.",
+    )
     embed_in: Annotated[str | None, Mark.SERVE_ONLY] = Field(
         None,
         pattern=r"^https?://[\w.-]+(:\d+)?( https?://[\w.-]+(:\d+)?)*$",
@@ -92,6 +114,11 @@ class Serving(Part):
     def prefix(self) -> str:
         """The path that a proxy gives the pages, without the slash at its end; "" for none."""
         return urlsplit(self.public_url or "").path.rstrip("/")
+
+    @property
+    def proxies(self) -> list[Network]:
+        """Where the proxies on other machines are that are believed."""
+        return [ipaddress.ip_network(word) for word in (self.trusted_proxies or "").split()]
 
     @property
     def database_url(self) -> str:

@@ -12,14 +12,15 @@ def of_process(name: str, alarm: str) -> str:
     return f"{name}: {text}{'' if text[-1:] in '.!?' else '.'}"
 
 
-def silent(name: str, seconds: float, says: str) -> str:
-    """A process that is not heard; `says` is its last word.
+def silent(name: str, seconds: float, says: str, *, replaced: bool = False) -> str:
+    """A process that is not heard; `says` is its last word. `replaced`: others do its work.
 
     >>> silent("worker", 45, "Judging pairs: 3 of 64.")
     'The worker has given no sign of life for 45 seconds; it last said: Judging pairs: 3 of 64.'
     """
     last = f"; it last said: {says}" if says else "."
-    return f"The {name} has given no sign of life for {span(seconds)}{last}"
+    others = " Another one does its work." if replaced else ""
+    return f"The {name} has given no sign of life for {span(seconds)}{last}{others}"
 
 
 def stalled(seconds: float) -> str:

@@ -99,8 +99,12 @@ class Judging:
 
     def record(
         self, rules: JudgeRules, said: Sequence[tuple[int, Judgement]], *, now: float
-    ) -> None:
-        """Write down what the judge said of these pairs (by id), each once."""
+    ) -> int:
+        """Write down what the judge said of these pairs (by id), each once.
+
+        Returns how many requests what was written down has cost.
+        """
+        requests = 0
         with self._database.write() as session:
             for number, judgement in said:
                 if session.get(Pair, number) is None:
@@ -112,6 +116,8 @@ class Judging:
                 )
                 if session.exec(known).first() is None:
                     session.add(_verdict(rules.judge, number, judgement, now))
+                    requests += judgement.requests
+        return requests
 
     def settle(self, rules: JudgeRules, *, now: float) -> int:
         """Make labels of the verdicts on pairs that have waited; returns how many that were.
@@ -221,13 +227,6 @@ class Judging:
         """How many more labels the judge may give."""
         with self._database.read() as session:
             return _labels_left(session, rules)
-
-    def note_requests(self, judge: str, requests: int) -> None:
-        """Write down that the judge has cost so many requests in all.
-
-        Verdicts carry their own; what was asked for the gate, or lost on the way, is added to them.
-        """
-        self.add_requests(judge, requests - self.spent(judge))
 
     def add_requests(self, judge: str, more: int) -> None:
         """Write down that the judge was asked so often for something else than a verdict."""

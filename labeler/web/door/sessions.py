@@ -44,6 +44,7 @@ class Sessions:
         self._secure = is_https(settings)
         self._seconds = settings.session_hours * 3600
         self._has_proxy = settings.public_url is not None
+        self._proxies = settings.proxies
         self._may_be_open = settings.is_loopback and settings.public_url is None
         self._local_id: int | None = None
         self._path = settings.prefix + "/"
@@ -97,13 +98,28 @@ class Sessions:
     def address_of(self, scope: Scope) -> str:
         """Where a request comes from, for counting failures.
 
-        What a proxy says of it counts only if there is one, on this machine: anybody can say it.
+        What a proxy says of it counts only if there is one, on this machine or of those that are
+        trusted: anybody can say it. Of several in a row the first that is not trusted is meant.
         """
         client = scope.get("client")
         peer = str(client[0]) if client else ""
-        said = Headers(scope=scope).get("x-forwarded-for", "").rpartition(",")[2].strip()
-        trusted = self._has_proxy and peer in LOOPBACK_HOSTS
-        return _subscriber(said if trusted and said else peer)
+        if not self._has_proxy:
+            return _subscriber(peer)
+        said = Headers(scope=scope).get("x-forwarded-for", "")
+        hops = [hop.strip() for hop in said.split(",") if hop.strip()]
+        if hops and peer in LOOPBACK_HOSTS:
+            peer = hops.pop()
+        while hops and self._is_trusted(peer):
+            peer = hops.pop()
+        return _subscriber(peer)
+
+    def _is_trusted(self, address: str) -> bool:
+        """Whether this is one of the proxies on other machines."""
+        try:
+            parsed = _parsed(address)
+        except ValueError:
+            return False
+        return any(parsed in network for network in self._proxies)
 
     def _local(self, headers: Headers) -> Person | None:
         if not self._may_be_open:
@@ -145,14 +161,19 @@ def _port_of(settings: Settings) -> int:
 def _subscriber(address: str) -> str:
     """An address, or the network that one IPv6 subscriber has; as it is if it is none."""
     try:
-        parsed = ipaddress.ip_address(_without_port(address).partition("%")[0])
+        parsed = _parsed(address)
     except ValueError:
         return address[:64]
     if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed.ipv4_mapped:
-            return str(parsed.ipv4_mapped)
         return str(ipaddress.ip_network((parsed, SUBNET_BITS), strict=False))
     return str(parsed)
+
+
+def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """An address that may have a port, or be one of IPv4 in IPv6. Raises ValueError."""
+    parsed = ipaddress.ip_address(_without_port(address).partition("%")[0])
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    return mapped or parsed
 
 
 def _without_port(address: str) -> str:

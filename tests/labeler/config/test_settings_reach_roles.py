@@ -35,6 +35,7 @@ CHANGED: dict[str, Any] = {
     "host": "0.0.0.0",
     "port": 8001,
     "public_url": "https://rate.example.org",
+    "trusted_proxies": "10.0.0.5 10.1.0.0/16",
     "embed_in": "https://lab.example.org",
     "tls_certificate": Path("chain.pem"),
     "tls_key": Path("key.pem"),

@@ -147,6 +147,24 @@ def test_a_silent_process_is_quoted() -> None:
     assert "it last said: Judging pairs: 3 of 64. Look at logs/worker.log" in sentence
 
 
+@pytest.mark.parametrize(
+    ("dead", "alive", "replaced"),
+    [
+        ("trainer a:1", ["trainer b:2"], True),
+        ("sampler a:1", ["worker"], True),
+        ("worker", ["sampler a:1", "trainer a:2"], True),
+        ("worker", ["sampler a:1"], False),
+        ("trainer a:1", ["sampler a:2"], False),
+    ],
+)
+def test_of_a_dead_process_it_is_said_whether_another_one_does_its_work(
+    dead: str, alive: list[str], replaced: bool
+) -> None:
+    signs = {name: Sign("Busy.", NOW - 1) for name in ["web", "scheduler", *alive]}
+    [sentence] = raised(replace(WELL, processes={**signs, dead: Sign("Busy.", NOW - 60)}))
+    assert ("Another one does its work." in sentence) == replaced
+
+
 # Of each condition that is seen in the facts: what raises it. WELL ends it.
 SEEN: dict[str, tuple[Facts, Disk | None]] = {
     "a process is silent": (with_process("worker", Sign("Busy.", NOW - 40)), None),

@@ -2,7 +2,7 @@
 
 import threading
 
-from labeler.roles.holding import BEAT_SECONDS, LEASE_SECONDS, Holding, StopOrLost
+from labeler.roles.holding import BEAT_SECONDS, LEASE_SECONDS, Holding, Rival, StopOrLost
 from labeler.store import Store
 from labeler.store.holders import TRAINER
 
@@ -74,3 +74,21 @@ def test_who_ends_lets_the_next_one_have_it_at_once(store: Store) -> None:
     with first.kept_up(stop):
         assert first.is_held
     assert holding(store, "b").turn(100.1)
+
+
+def test_samplers_stand_by_as_long_as_a_worker_beats(store: Store) -> None:
+    rival, worker = Rival(store), holding(store, "worker")
+    assert not rival.is_there(100.0)
+    assert worker.turn(100.0)
+    assert rival.is_there(101.0)
+    assert worker.turn(101.0 + LEASE_SECONDS)
+    assert rival.is_there(102.0 + LEASE_SECONDS)
+    assert not rival.is_there(102.0 + 2 * LEASE_SECONDS), "it was killed"
+    assert worker.turn(103.0 + 2 * LEASE_SECONDS)
+    assert rival.is_there(104.0 + 2 * LEASE_SECONDS), "it stood still for a while"
+
+
+def test_a_trainer_is_no_rival_of_samplers(store: Store) -> None:
+    rival = Rival(store)
+    assert holding(store, "trainer a:1").turn(100.0)
+    assert not rival.is_there(101.0)

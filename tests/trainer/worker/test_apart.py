@@ -1,6 +1,7 @@
 """A sampler and a trainer, each with a policy of its own, on one database and a tiny policy."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -28,6 +29,7 @@ from trainer.policy.policy import Policy
 from trainer.sampling.local import LocalSampler
 from trainer.worker.assembly import make_sampler, make_trainer
 from trainer.worker.jobs.rest import SAYS as RESTS
+from trainer.worker.main import run_sampler
 from trainer.worker.worker import Turn, Worker
 
 N = 4
@@ -356,3 +358,23 @@ def test_what_no_version_needs_any_more_goes_from_the_url_and_from_samplers(
     fetched = {path.name for path in here.adapters_dir.iterdir() if path.is_dir()}
     assert fetched == needed
     sampler.close()
+
+
+def test_a_sampler_draws_only_while_no_worker_is_at_work(store: Store, settings: Settings) -> None:
+    store.prompts.add(PROMPTS, now=1.0)
+    worker, stop = Holding(store, TRAINER, holder="worker"), threading.Event()
+    assert worker.turn(time.time())
+
+    def stands_by() -> bool:
+        return any("a worker draws pairs" in process.says for process in store.processes.all())
+
+    thread = threading.Thread(target=run_sampler, args=(settings, store, stop))
+    with worker.kept_up(stop):
+        thread.start()
+        wait_until(stands_by)
+        assert store.queue.ready() == 0
+    wait_until(lambda: store.queue.ready() > 0, "pairs, once the worker has ended")
+    assert worker.turn(time.time())
+    wait_until(stands_by)
+    stop.set()
+    thread.join()

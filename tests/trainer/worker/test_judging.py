@@ -93,6 +93,24 @@ def test_a_judge_that_waits_for_a_server_keeps_nobody_waiting(
     judging.close()
 
 
+def test_what_other_processes_ask_a_server_counts_towards_its_budget_before_the_next_batch(
+    store: Store, settings: Settings, clock: Clock
+) -> None:
+    fill(store, 8, now=clock.now)
+    judge = Scripted(waits=True, may_answer=threading.Event())
+    judge.may_answer.set()
+    judging = job(store, judge, settings, clock)
+    store.judging.add_requests(judge.spec, 7)  # a trainer, for its gate
+    judging.step(clock.now)
+    assert judge.requests_spent == 7
+    judge.requests_spent += 2  # of which no verdict came
+    store.judging.add_requests(judge.spec, 3)
+    while len(judge.asked) < 2:
+        judging.step(clock.now)
+    assert judge.requests_spent == store.judging.spent(judge.spec) == 12
+    judging.close()
+
+
 @dataclass
 class Slow(Scripted):
     """Takes four seconds a question."""

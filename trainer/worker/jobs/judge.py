@@ -73,7 +73,7 @@ class JudgeJob:
         self._looked_at = float("-inf")
         self._asked_at = float("-inf")
         self._hearing = Hearing(store, judge)
-        self._noted = judge.requests_spent
+        self._counted = judge.requests_spent  # those that are in the database
 
     def step(self, now: float) -> bool:
         """Judge what waits, and open the update that the new labels may have made due."""
@@ -96,9 +96,8 @@ class JudgeJob:
         return self._ask(now) or did
 
     def take_up(self) -> None:
-        """Judge from now on, where another process did so: what it has asked is spent."""
-        self._judge.requests_spent = self._store.judging.spent(self._judge.spec)
-        self._noted = self._judge.requests_spent
+        """Judge from now on, where another process did so."""
+        self._catch_up()
         self._store.processes.alarm(ROLE, None)
 
     def close(self) -> None:
@@ -109,10 +108,18 @@ class JudgeJob:
             self._thread.shutdown(wait=False, cancel_futures=True)
 
     def note_requests(self) -> None:
-        """Write down what the judge has cost, for whatever it was asked."""
-        if self._judge.requests_spent != self._noted:
-            self._noted = self._judge.requests_spent
-            self._store.judging.note_requests(self._judge.spec, self._noted)
+        """Write down what the judge was asked beside the verdicts, which carry their own."""
+        more = self._judge.requests_spent - self._counted
+        if more > 0:
+            self._store.judging.add_requests(self._judge.spec, more)
+            self._counted += more
+
+    def _catch_up(self) -> None:
+        """What other processes have asked this judge is spent, too."""
+        self.note_requests()
+        others = self._store.judging.spent(self._judge.spec) - self._counted
+        self._judge.requests_spent += others
+        self._counted += others
 
     def _learn(self, now: float) -> None:
         """Let a judge that learns from people hear what is new."""
@@ -149,6 +156,8 @@ class JudgeJob:
         if not waiting:
             return False
         self._asked, self._asked_at = waiting, now
+        if self._judge.waits:
+            self._catch_up()
         self._say("Judging pairs.")
         questions = [each.question for each in waiting]
         if self._thread is not None:
@@ -188,7 +197,7 @@ class JudgeJob:
             for waiting, answer in zip(self._asked, answers, strict=True)
             if answer.cause not in UNASKED
         ]
-        self._store.judging.record(self._rules, said, now=self._clock())
+        self._counted += self._store.judging.record(self._rules, said, now=self._clock())
         self.note_requests()
         unasked = {answer.cause for answer in answers} & UNASKED.keys()
         self._silence = Pause(UNASKED[unasked.pop()], probes=True) if unasked else None

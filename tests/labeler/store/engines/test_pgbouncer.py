@@ -1,63 +1,36 @@
 """Behind PgBouncer in transaction mode, where the next transaction may be on another connection."""
 
-import shutil
-import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
-import psycopg
 import pytest
 from filelock import Timeout
 
 from labeler.domain.states import RaterRole
 from labeler.store import open_store
-from tests.support.patience import wait_until
+from tests.support.pgbouncer import pgbouncer
 from tests.support.postgres import Server
 from tests.support.store import vote
 from tests.support.tiny import fill
 
-BOUNCER = shutil.which("pgbouncer", path="/usr/sbin:/usr/bin:/usr/local/bin")
-PORT = 6432  # of a socket in a folder of its own
-SETTINGS = """
-[databases]
-* = user=postgres host={folder}
-[pgbouncer]
-listen_addr =
-listen_port = {port}
-unix_socket_dir = {folder}
-auth_type = any
-pool_mode = transaction
-default_pool_size = 3
-"""
-
 
 @pytest.fixture
-def bounced(postgres: Server) -> Iterator[str]:
+def bounced(postgres: Server, request: pytest.FixtureRequest) -> Iterator[str]:
     """The URL of a new database through PgBouncer, which has three connections to it."""
-    if BOUNCER is None:
-        pytest.skip("PgBouncer is not installed")
-    postgres.execute("CREATE DATABASE bounced")
-    file = postgres.folder / "pgbouncer.ini"
-    file.write_text(SETTINGS.format(folder=postgres.folder, port=PORT))
-    program = subprocess.Popen(
-        [BOUNCER, "-q", file], user=postgres.user, stderr=subprocess.DEVNULL, cwd=postgres.folder
-    )
-    where = f"host={postgres.folder} port={PORT}"
+    with pgbouncer(postgres, f"bounced_{abs(hash(request.node.name))}") as url:
+        yield url
 
-    def answers() -> bool:
-        try:
-            psycopg.connect(f"{where} user=postgres dbname=bounced").close()
-        except psycopg.OperationalError:
-            return False
-        return True
 
-    try:
-        wait_until(answers)
-        yield f"postgresql+psycopg://postgres@/bounced?host={postgres.folder}&port={PORT}"
-    finally:
-        program.terminate()
-        program.wait()
+def test_processes_that_start_at_once_on_an_empty_database_make_the_tables_once(
+    bounced: str,
+) -> None:
+    with ThreadPoolExecutor() as threads:
+        stores = list(threads.map(open_store, [bounced] * 5))  # two of them wait for a connection
+    fill(stores[0], 2)
+    assert [store.queue.ready() for store in stores] == [2] * 5
+    for store in stores:
+        store.close()
 
 
 def test_tables_leases_votes_and_the_lock_of_the_worker_pass_through_it(bounced: str) -> None:

@@ -191,10 +191,9 @@ def test_a_pair_that_fails_again_and_again_is_given_up_and_makes_room(store: Sto
 def test_what_a_judge_was_asked_beside_the_queue_counts_towards_its_budget(store: Store) -> None:
     fill(store, 2, now=MADE_AT)
     judge(store, Judgement(0.9, requests=2))
-    store.judging.note_requests("starter", 4)  # what the verdicts say already
     assert store.judging.spent("starter") == 4
-    store.judging.note_requests("starter", 10)
-    store.judging.note_requests("starter", 10)
+    store.judging.add_requests("starter", 5)
+    store.judging.add_requests("starter", 1)
     assert store.judging.spent("starter") == 10
     report = store.reports.judge()
     assert report is not None

@@ -285,6 +285,29 @@ def test_a_client_is_counted_by_its_address_and_not_by_its_port(
     assert sessions.address_of(scope) == counted
 
 
+@pytest.mark.parametrize(
+    ("peer", "said", "counted"),
+    [
+        ("10.0.0.5", "192.0.2.1", "192.0.2.1"),
+        ("::ffff:10.0.0.5", "192.0.2.1", "192.0.2.1"),
+        ("10.0.0.5", "192.0.2.9, 192.0.2.1", "192.0.2.1"),
+        ("10.0.0.5", "192.0.2.1, 10.1.0.7", "192.0.2.1"),
+        ("127.0.0.1", "192.0.2.1, 10.1.0.7:80", "192.0.2.1"),
+        ("10.0.0.5", "", "10.0.0.5"),
+        ("10.0.0.6", "192.0.2.1", "10.0.0.6"),
+        ("fd00::5", "192.0.2.1", "fd00::/64"),
+    ],
+)
+def test_of_proxies_on_other_machines_those_are_believed_that_are_named(
+    store: Store, tmp_path: Path, peer: str, said: str, counted: str
+) -> None:
+    trusted = {"trusted_proxies": "10.0.0.5 10.1.0.0/16", "public_url": "https://livedpo.example"}
+    sessions = Sessions(Settings(data_dir=tmp_path, **trusted), store)
+    headers = [(b"x-forwarded-for", said.encode())]
+    scope = {"type": "http", "client": (peer, 1), "headers": headers}
+    assert sessions.address_of(scope) == counted
+
+
 def test_a_service_with_a_public_address_is_never_open(store: Store, tmp_path: Path) -> None:
     with serving(store, tmp_path, public_url="https://livedpo.example") as service:
         asked = partial(httpx.get, f"{service.url}/door/me", **PLAIN)
