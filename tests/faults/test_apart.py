@@ -38,7 +38,7 @@ def test_a_standby_goes_on_where_a_trainer_died_and_every_pair_is_of_its_version
         "threads": 1,
         **EASY,
     }
-    with closing(open_store(url)) as store, Apart(tmp_path, store, **settings) as apart:
+    with closing(open_store(url)) as store, Apart(tmp_path, store, warm=True, **settings) as apart:
         for name in ("scheduler", "sampler"):
             apart.start(name, name)
         apart.start("a", "trainer")

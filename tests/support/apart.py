@@ -22,6 +22,7 @@ from labeler.store import Store
 from labeler.store.holders import TRAINER
 from labeler.store.records import Ballot
 from labeler.store.tables import Pair, Update
+from tests.support import warm
 from tests.support.service import settings_environment
 from trainer.policy.adapters import read_adapter
 from trainer.policy.load import load_policy
@@ -33,11 +34,12 @@ MAX_APART = 1e-3  # nats of a reply, in float32: rounding
 
 class Apart:
     """Processes by the names that the test gives them; each has a data dir, and perhaps a network,
-    of its own. `store` is this process's own way to the database.
+    of its own. `store` is this process's own way to the database. Roles may be `warm`.
     """
 
-    def __init__(self, folder: Path, store: Store, **settings: Any) -> None:
+    def __init__(self, folder: Path, store: Store, *, warm: bool = False, **settings: Any) -> None:
         self.folder = folder
+        self.warm = warm
         self.store = store
         self.settings = settings
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -55,11 +57,14 @@ class Apart:
     def start(self, name: str, role: str, *, before: Sequence[str] = (), **changed: Any) -> None:
         """Start a role; `before` goes in front of its command line."""
         data_dir = self.folder / name
-        settings = {"data_dir": data_dir, **self.settings, **changed}
+        environment = settings_environment(data_dir=data_dir, **self.settings, **changed)
+        if self.warm:
+            self.processes[name] = warm.role(MODULES[role], environment=environment)
+            return
         with (self.folder / f"{name}.err").open("ab") as errors:
             self.processes[name] = subprocess.Popen(
                 [*before, sys.executable, "-m", MODULES[role]],
-                env=settings_environment(**settings),
+                env=environment,
                 stderr=errors,
                 stdout=subprocess.DEVNULL,
             )

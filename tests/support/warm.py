@@ -3,10 +3,11 @@
     python -m tests.support.warm serve     `livedpo serve`, whose roles come from here
 
 A process of tests forks a nursery as soon as it has collected them: it has imported what they need,
-and has opened nothing yet. A supervisor asks it for each of its roles. From there on a role lives
-as ever: module, settings, standard input and output, session, signals and exit code are those that
-a cold start has, and so is each line that it runs. It cannot show what a role imports, or how long
-it takes to start: tests of that start it cold, and so do some of each kind of test.
+and has opened nothing yet. A supervisor asks it for each of its roles, and a test by `role`. From
+there on a role lives as ever: module, settings, standard input and output, session, signals and
+exit code are those that a cold start has, and so is each line that it runs. It cannot show what a
+role imports, or how long it takes to start: tests of that start it cold, and so do some of each
+kind of test.
 """
 
 import contextlib
@@ -86,6 +87,11 @@ def _asking(question: dict[str, Any], files: tuple[int, ...] = ()) -> socket.soc
     return asker
 
 
+def role(module: str, *words: str, environment: dict[str, str]) -> "WarmRole":
+    """What `python -m MODULE WORDS` is, in this environment."""
+    return WarmRole([sys.executable, "-m", START, module, *words], env=environment)
+
+
 class WarmRole(subprocess.Popen[bytes]):
     """A role in the place of the process that a supervisor would start with these words."""
 
@@ -117,6 +123,9 @@ class WarmRole(subprocess.Popen[bytes]):
     def _heard(self, seconds: float | None) -> int | None:
         if self.returncode is None and select.select([self._asker], [], [], seconds)[0]:
             self.returncode = int(self._asker.recv(64) or -signal.SIGKILL)
+            self._asker.close()
+            assert self.stdin is not None
+            self.stdin.close()
         return self.returncode
 
 
@@ -157,7 +166,8 @@ class _Nursery:
                 opened.close()
             os.close(self._parent)
             _become(question["words"], question["environment"], files)
-        self._grown[pid] = Grown(ROLES[question["words"][0]], peer[0], asker)
+        role = ROLES.get(question["words"][0], question["words"][0])
+        self._grown[pid] = Grown(role, peer[0], asker)
         asker.send(str(pid).encode())
         for file in files:
             os.close(file)
