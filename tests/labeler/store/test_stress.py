@@ -26,6 +26,9 @@ LABELS_PER_UPDATE = 16
 RULES = DueRules(
     labels_per_update=LABELS_PER_UPDATE, max_staleness=99, cooldown_seconds=0, held_out_share=0.2
 )
+# One process loads the store, and the others are forks of it.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload([__name__])
 
 
 def rate(url: str, rater_id: int, done: Event, results: "Queue[object]") -> None:
@@ -138,12 +141,11 @@ def test_no_pair_is_handed_out_twice_and_no_vote_is_lost_doubled_or_locked_out(
         *(Rater(name=f"rater {n}", role=RaterRole.RATER, created_at=1.0) for n in range(RATERS)),
     )
 
-    context = multiprocessing.get_context("spawn")
-    results, done = context.Queue(), context.Event()
+    results, done = PROCESSES.Queue(), PROCESSES.Event()
     jobs = [(rate, (url, number + 1, done, results)) for number in range(RATERS)]
-    processes = [context.Process(target=job, args=args) for job, args in jobs]
-    processes.append(context.Process(target=update, args=(url, done, results)))
-    processes.append(context.Process(target=steer, args=(url, 7, done, results)))
+    processes = [PROCESSES.Process(target=job, args=args) for job, args in jobs]
+    processes.append(PROCESSES.Process(target=update, args=(url, done, results)))
+    processes.append(PROCESSES.Process(target=steer, args=(url, 7, done, results)))
     for process in processes:
         process.start()
     outcomes = [results.get(timeout=PATIENCE_SECONDS) for _ in processes]
