@@ -1,7 +1,6 @@
 """Several processes lease, vote, undo, train, promote and roll back at once on one database."""
 
 import contextlib
-import multiprocessing
 import random
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Event
@@ -13,6 +12,7 @@ from labeler.store import Store, open_store
 from labeler.store.database import Database
 from labeler.store.records import Ballot, Claim, ClaimLostError
 from labeler.store.tables import Rater
+from tests.support.forks import PROCESSES
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.store import add, give_back, live, promote
 from tests.support.tiny import add_pairs, made_up_pair
@@ -26,9 +26,6 @@ LABELS_PER_UPDATE = 16
 RULES = DueRules(
     labels_per_update=LABELS_PER_UPDATE, max_staleness=99, cooldown_seconds=0, held_out_share=0.2
 )
-# One process loads the store, and the others are forks of it.
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload([__name__])
 
 
 def rate(url: str, rater_id: int, done: Event, results: "Queue[object]") -> None:
