@@ -4,9 +4,9 @@ import json
 from collections import defaultdict
 from contextlib import closing
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
-import psutil
 from playwright.sync_api import Browser, expect
 
 from labeler.config.settings import Settings
@@ -15,12 +15,10 @@ from tests.support.browser import PATIENCE_MS
 from tests.support.command import livedpo
 from tests.support.page import RaterAtPage, Shown
 from tests.support.patience import wait_until
-from tests.support.service import Service
-from trainer.starter.phrases import CLOSERS, OPENERS
+from tests.support.service import WARM, Service
 
 LABELS_PER_UPDATE = 16
-# A short queue: what is sampled of a version that is replaced at once was sampled in vain. Replies
-# are cut where no taste for short ones looks any more.
+# A short queue: what is sampled of a version that is replaced at once was sampled in vain.
 SETTINGS = {
     "labels_per_update": LABELS_PER_UPDATE,
     "gate_prompts": 4,
@@ -29,38 +27,33 @@ SETTINGS = {
 }
 DUE = Settings(labels_per_update=LABELS_PER_UPDATE).due_rules
 MAX_VOTES = 10 * LABELS_PER_UPDATE
-# If nothing were learned, one of so many versions would come that far beyond the first one's share,
-# a twentieth, by chance in one run of some thousand.
-MIN_PAIRS, FOLLOWED = 10, 0.3
-SHORT = 200  # characters; at first the mean is about 250
-WARM = [text.split("{")[0] for text in (*OPENERS["warm"], *CLOSERS["warm"]) if text]
+# A reply has 210 characters on screen at first, give or take 45. If nothing were learned, the mean
+# of twenty replies would have to lie four standard errors below that of forty-eight.
+MIN_PAIRS, FOLLOWED = 10, 0.75
+NOTE = 40  # characters at most: on screen a reply that was cut says so, and Markdown is shown
 
 
-def is_polite(text: str) -> bool:
-    return any(words in text for words in WARM)
+def shorter(_prompt: str, text: str) -> float:
+    """The scripted taste."""
+    return -len(text)
 
 
-def shorter_polite(_prompt: str, text: str) -> float:
-    """The scripted taste: polite before all, then short."""
-    return 10_000 * is_polite(text) - len(text)
-
-
-def shares(seen: list[Shown]) -> dict[int, float]:
-    """By version: the share of replies that are what the taste asks for, polite and short."""
+def mean_lengths(seen: list[Shown]) -> dict[int, float]:
+    """By version that was seen often enough: characters of a reply."""
     replies: dict[int, list[str]] = defaultdict(list)
     for pair in seen:
         replies[pair.version] += [pair.left, pair.right]
     return {
-        version: sum(is_polite(text) and len(text) < SHORT for text in texts) / len(texts)
+        version: mean(map(len, texts))
         for version, texts in replies.items()
         if len(texts) >= 2 * MIN_PAIRS
     }
 
 
 def has_followed(seen: list[Shown]) -> bool:
-    """Whether the newest version does what the taste asks for clearly more often than the first."""
-    share = shares(seen)
-    return len(share) > 1 and share[max(share)] > share[0] + FOLLOWED
+    """Whether the newest version's replies are clearly shorter than the first one's."""
+    lengths = mean_lengths(seen)
+    return len(lengths) > 1 and lengths[max(lengths)] < FOLLOWED * lengths[0]
 
 
 def test_votes_by_keyboard_change_the_policy_that_the_next_pairs_come_from(
@@ -68,29 +61,28 @@ def test_votes_by_keyboard_change_the_policy_that_the_next_pairs_come_from(
 ) -> None:
     data_dir = tmp_path / "run"
     with (
-        Service(data_dir, **SETTINGS) as service,
+        Service(data_dir, program=WARM, **SETTINGS) as service,
         closing(open_store(f"sqlite:///{data_dir / 'livedpo.sqlite'}")) as store,
         closing(browser.new_page(reduced_motion="reduce")) as page,
     ):
-        rater = RaterAtPage(page, service.url, shorter_polite)
+        rater = RaterAtPage(page, service.url, shorter)
         while not has_followed(rater.seen):
-            assert len(rater.seen) < MAX_VOTES, shares(rater.seen)
+            assert len(rater.seen) < MAX_VOTES, mean_lengths(rater.seen)
             rater.vote()
             rater.wait_until_saved()
             wait_until(lambda: not is_busy(store), "the update")
         live = counts(store)["policy"]["live"]
         expect(page.locator("#top")).to_contain_text(f"Version {live}", timeout=PATIENCE_MS)
         expect(page.locator("#panel")).to_contain_text(f"made version {live}", timeout=PATIENCE_MS)
-        assert_light(psutil.Process(service.pids()["web"]))
 
     out = tmp_path / "votes.jsonl"
     assert livedpo("export", out, "--format", "raw", "--data-dir", data_dir).returncode == 0
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     assert len(rows) == len(rater.seen)
     for row in rows:
-        a, b = is_polite(row["response_a"]), is_polite(row["response_b"])
-        if a != b:
-            assert row["choice"] == ("a" if a else "b")
+        longer = len(row["response_a"]) - len(row["response_b"])
+        if abs(longer) > NOTE:
+            assert row["choice"] == ("b" if longer > 0 else "a")
 
 
 def counts(store: Store) -> dict[str, Any]:
@@ -100,9 +92,3 @@ def counts(store: Store) -> dict[str, Any]:
 def is_busy(store: Store) -> bool:
     """Whether an update runs, or is due; what a refused one trained on makes none due."""
     return store.updates.labels_missing(DUE) == 0
-
-
-def assert_light(web: psutil.Process) -> None:
-    """The web process holds no torch and less than 400 MB."""
-    assert not [file.path for file in web.memory_maps() if "torch" in file.path]
-    assert web.memory_info().rss < 400e6

@@ -4,19 +4,17 @@ The server that takes its place is one of this process.
 """
 
 import signal
-import sys
 from contextlib import closing
 from pathlib import Path
 
 import httpx
 import pytest
 
-from labeler.roles import START
 from labeler.store import open_store
+from tests.support import warm
 from tests.support.patience import PATIENCE_SECONDS, wait_until
 from tests.support.service import PLAIN, Client, free_port, settings_environment
 from tests.support.tiny import fill
-from tests.support.warm import WarmRole
 from tests.support.web import serving
 
 
@@ -42,9 +40,7 @@ def test_a_vote_whose_answer_was_lost_counts_once_when_it_is_sent_again(
         settings_environment(data_dir=tmp_path, port=port),
     )
     client = Client(url)
-    with WarmRole(
-        [sys.executable, "-m", START, "tests.support.dying_role", point], env=environment
-    ) as dying:
+    with warm.role("tests.support.dying_role", point, environment=environment) as dying:
         wait_until(lambda: is_up(url), "the page")
         lease = client.pairs(1)[0]["lease_id"]
         with pytest.raises(httpx.HTTPError):

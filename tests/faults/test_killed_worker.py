@@ -4,7 +4,6 @@ Labels count once, never is there half a version, and the judge judges no pair t
 """
 
 import json
-import multiprocessing
 import time
 from collections import Counter
 from pathlib import Path
@@ -19,6 +18,7 @@ from labeler.store import Store, open_store
 from labeler.store.holders import TRAINER
 from tests.support.dying_role import run_with
 from tests.support.empty_store import new_store
+from tests.support.forks import PROCESSES
 from tests.support.service import settings_environment
 from tests.support.store import last_update, live
 from tests.support.tiny import worker_settings
@@ -30,9 +30,6 @@ from trainer.worker.main import alone, take_over
 N = 4
 NOW = 2_000.0  # of a hold: its beats are counted, so that is any time
 LABELS = 12
-# A process that has loaded PyTorch and Transformers, once, for all the workers that die here.
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["tests.support.dying_role", "trainer.worker.main"])
 
 
 def settings_for(policy: Path, data_dir: Path) -> Settings:

@@ -23,8 +23,8 @@ from labeler.store import Store
 from labeler.store.holders import TRAINER
 from labeler.store.records import Ballot
 from labeler.store.tables import Pair, Update
+from tests.support import warm
 from tests.support.service import settings_environment
-from tests.support.warm import SOCKET, WarmRole
 from trainer.policy.adapters import read_adapter
 from trainer.policy.load import load_policy
 from trainer.policy.logps import logps_under
@@ -57,12 +57,15 @@ class Apart:
     def start(self, name: str, role: str, *, before: Sequence[str] = (), **changed: Any) -> None:
         """Start a role; `before` goes in front of its command line. In a test it starts warm."""
         data_dir = self.folder / name
-        settings = {"data_dir": data_dir, **self.settings, **changed}
+        environment = settings_environment(data_dir=data_dir, **self.settings, **changed)
+        module = MODULES[role]
         with (self.folder / f"{name}.err").open("ab") as errors:
-            start = WarmRole if SOCKET in os.environ and not before else subprocess.Popen
-            self.processes[name] = start(
-                [*before, sys.executable, "-m", START, MODULES[role]],
-                env=settings_environment(**settings),
+            if warm.SOCKET in os.environ and not before:
+                self.processes[name] = warm.role(module, environment=environment, stderr=errors)
+                return
+            self.processes[name] = subprocess.Popen(
+                [*before, sys.executable, "-m", START, module],
+                env=environment,
                 stderr=errors,
                 stdout=subprocess.DEVNULL,
             )

@@ -3,10 +3,11 @@
     python -m tests.support.warm serve     `livedpo serve`, whose roles come from here
 
 A process of tests forks a nursery as soon as it has collected them: it has imported what they need,
-and has opened nothing yet. A supervisor asks it for each of its roles. From there on a role lives
-as ever: module, settings, standard input and output, session, signals and exit code are those that
-a cold start has, and so is each line that it runs. It cannot show what a role imports, or how long
-it takes to start: tests of that start it cold, and so do some of each kind of test.
+and has opened nothing yet. A supervisor asks it for each of its roles, and a test by `role`. From
+there on a role lives as ever: module, settings, standard input and output, session, signals and
+exit code are those that a cold start has, and so is each line that it runs. It cannot show what a
+role imports, or how long it takes to start: tests of that start it cold, and so do some of each
+kind of test.
 """
 
 import contextlib
@@ -84,6 +85,14 @@ def _asking(question: dict[str, Any], files: tuple[int, ...] = ()) -> socket.soc
     asker.connect(os.environ[SOCKET])
     socket.send_fds(asker, [json.dumps(question).encode()], files)
     return asker
+
+
+def role(
+    module: str, *words: str, environment: dict[str, str], stderr: IO[bytes] | None = None
+) -> "WarmRole":
+    """What `python -m MODULE WORDS` is, in this environment."""
+    command = [sys.executable, "-m", START, module, *words]
+    return WarmRole(command, env=environment, stderr=stderr)
 
 
 class WarmRole(subprocess.Popen[bytes]):
@@ -166,7 +175,8 @@ class _Nursery:
                 opened.close()
             os.close(self._parent)
             _become(question["words"], question["environment"], files)
-        self._grown[pid] = Grown(ROLES.get(question["words"][0], ""), peer[0], asker)
+        role = ROLES.get(question["words"][0], question["words"][0])
+        self._grown[pid] = Grown(role, peer[0], asker)
         asker.send(str(pid).encode())
         for file in files:
             os.close(file)

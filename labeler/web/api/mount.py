@@ -4,7 +4,9 @@
 else Gradio brings along is closed, see `labeler.web.door.access`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 from fastapi import FastAPI
@@ -28,9 +30,24 @@ class _Api(gr.Blocks):  # type: ignore[misc]
         super().run_startup_events()
 
 
+@contextmanager
+def _without_apps() -> Iterator[None]:
+    """While endpoints are described, no app is made of them.
+
+    Gradio makes one when its queue is set, one when the description ends, and one when it is
+    mounted. Each takes as long as all of our own pages.
+    """
+    app = gr.blocks.App
+    gr.blocks.App = SimpleNamespace(create_app=lambda *_, **__: None)
+    try:
+        yield
+    finally:
+        gr.blocks.App = app
+
+
 async def mount_api(app: FastAPI, endpoints: Sequence[Callable[..., Any]]) -> None:
     """Put the endpoints beside the pages. Outside of a loop, Gradio makes loops and leaves them."""
-    with _Api(title="livedpo", mode="server", analytics_enabled=False) as blocks:
+    with _without_apps(), _Api(title="livedpo", mode="server", analytics_enabled=False) as blocks:
         for endpoint in endpoints:
             gr.api(endpoint, concurrency_limit=None)
     gr.mount_gradio_app(
@@ -47,3 +64,4 @@ async def mount_api(app: FastAPI, endpoints: Sequence[Callable[..., Any]]) -> No
         pwa=False,
         app_kwargs=NO_DOCS,
     )
+    blocks.app = app.routes[-1].app  # type: ignore[attr-defined]  # whose queue asks for it

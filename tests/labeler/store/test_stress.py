@@ -1,7 +1,6 @@
 """Several processes lease, vote, undo, train, promote and roll back at once on one database."""
 
 import contextlib
-import multiprocessing
 import random
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Event
@@ -13,6 +12,7 @@ from labeler.store import Store, open_store
 from labeler.store.database import Database
 from labeler.store.records import Ballot, Claim, ClaimLostError
 from labeler.store.tables import Rater
+from tests.support.forks import PROCESSES
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.store import add, give_back, live, promote
 from tests.support.tiny import add_pairs, made_up_pair
@@ -138,12 +138,11 @@ def test_no_pair_is_handed_out_twice_and_no_vote_is_lost_doubled_or_locked_out(
         *(Rater(name=f"rater {n}", role=RaterRole.RATER, created_at=1.0) for n in range(RATERS)),
     )
 
-    context = multiprocessing.get_context("spawn")
-    results, done = context.Queue(), context.Event()
+    results, done = PROCESSES.Queue(), PROCESSES.Event()
     jobs = [(rate, (url, number + 1, done, results)) for number in range(RATERS)]
-    processes = [context.Process(target=job, args=args) for job, args in jobs]
-    processes.append(context.Process(target=update, args=(url, done, results)))
-    processes.append(context.Process(target=steer, args=(url, 7, done, results)))
+    processes = [PROCESSES.Process(target=job, args=args) for job, args in jobs]
+    processes.append(PROCESSES.Process(target=update, args=(url, done, results)))
+    processes.append(PROCESSES.Process(target=steer, args=(url, 7, done, results)))
     for process in processes:
         process.start()
     outcomes = [results.get(timeout=PATIENCE_SECONDS) for _ in processes]

@@ -17,7 +17,8 @@ from labeler.domain.errors import BadInput
 from labeler.store import Store
 from labeler.web import server
 from tests.support.patience import PATIENCE_SECONDS, wait_until
-from tests.support.service import PLAIN, free_port
+from tests.support.service import PLAIN, Client, free_port
+from tests.support.web import add_questions
 
 
 def answers(url: str) -> bool:
@@ -30,6 +31,7 @@ def answers(url: str) -> bool:
 def test_the_web_role_is_light_says_that_it_lives_and_stops_cleanly(
     store: Store, tmp_path: Path
 ) -> None:
+    add_questions(store, 1)
     settings = Settings(data_dir=tmp_path, port=free_port())
     url = f"http://127.0.0.1:{settings.port}"
     environment = os.environ | as_environment(settings)
@@ -43,7 +45,10 @@ def test_the_web_role_is_light_says_that_it_lives_and_stops_cleanly(
             wait_until(lambda: answers(url), "the page")
             for path in ("/", "/login"):
                 assert httpx.get(url + path, **PLAIN).status_code == 200
-            assert psutil.Process(process.pid).memory_info().rss < 400 * 2**20
+            Client(url).vote_on_next(lambda _: "left")
+            role = psutil.Process(process.pid)
+            assert not [file.path for file in role.memory_maps() if "torch" in file.path]
+            assert role.memory_info().rss < 400 * 2**20
             (web,) = (state for state in store.processes.all() if state.name.startswith("web"))
             assert (web.pid, web.says) == (process.pid, f"Serving {url}.")
             process.send_signal(signal.SIGTERM)
