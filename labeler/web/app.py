@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from inspect import signature
 
 from fastapi import FastAPI, Request
@@ -66,7 +67,9 @@ def create_app(settings: Settings, store: Store) -> FastAPI:
     app.add_middleware(Guard, settings=settings, store=store, files=files)
     if settings.embed_in:
         app.add_middleware(Frames, origins=settings.embed_in)
-    asyncio.run(mount_api(app, endpoints))
+    # On a thread of its own: the caller's may have an event loop, as a notebook does.
+    with ThreadPoolExecutor(1, "mount-api") as thread:
+        thread.submit(asyncio.run, mount_api(app, endpoints)).result()
     return app
 
 

@@ -1,5 +1,6 @@
-"""What Gradio is spared when the web process starts."""
+"""What Gradio is spared when the web process starts, and where it may be made."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -24,3 +25,10 @@ def test_gradio_makes_one_app_of_the_endpoints(
     monkeypatch.setattr(App, "create_app", counted)
     ours = create_app(Settings(data_dir=tmp_path), store)
     assert [route.app for route in ours.routes if hasattr(route, "app")][-1:] == made
+
+
+def test_the_app_can_be_made_where_an_event_loop_runs(store: Store, tmp_path: Path) -> None:
+    async def made() -> int:
+        return len(create_app(Settings(data_dir=tmp_path), store).routes)
+
+    assert asyncio.run(made()) > 1
