@@ -13,8 +13,8 @@ others gains less with it (Coste et al. 2023, arXiv 2310.02743, on ensembles of 
 
 Length is what a policy changes most easily, so a reward model's slight love of it goes a long way.
 As replies become longer or shorter than at the start, by up to MAX_STRETCH, what scores owe to that
-fades out, and a leaning back to the first length grows. Both count only as far as the votes do not
-prove that length matters (`labeler/stats/length_leaning.py`).
+fades out, and a leaning back to the first length grows. Both give way as the votes make it likely
+that people want it so (`labeler/stats/length_leaning.py`).
 
 The judge `learned` must be sure before it speaks for people. Here a wrong label costs little, and
 one is among many, so the model acts from MIN_DECIDED votes on. Leaves out the drawing of responses.
@@ -40,7 +40,7 @@ from labeler.domain.sentences.fill import (
     too_few_votes,
 )
 from labeler.domain.thought import without_thought
-from labeler.stats.length_leaning import length_leaning
+from labeler.stats.length_leaning import length_odds
 from trainer.judge.features import Features
 from trainer.judge.fitting import Fit, Material, decided, fit
 from trainer.judge.turning import turned
@@ -123,7 +123,7 @@ class FillModel:
         self._own: list[Preference] = []
         self._asked: dict[int, Question] = {}
         self._overruled: set[int] = set()  # pairs on which people have changed their minds since
-        self._kept = 0.0  # of what scores owe to length
+        self._longer = 0.0  # how likely people like longer replies: from -1 to 1
         self.start_length: float | None = None  # of a reply, in characters
         self.fit: Fit | None = None
 
@@ -153,7 +153,7 @@ class FillModel:
         self.fit = None
         if self._decided >= MIN_DECIDED:
             self.fit = fit(Material.each(self._features, examples, TRAIT_SHARES), self._seed)
-            self._kept = abs(_leaning([one for one in examples if not one.imported]))
+            self._longer = _leaning([one for one in examples if not one.imported])
 
     @property
     def weight(self) -> float:
@@ -254,7 +254,8 @@ class FillModel:
         slopes_M, spread_M = length @ score / square, (score.square().sum(dim=0) / square).sqrt()
         owed = min(max(torch.sign(slopes_M.mean()).item() * stretch, 0.0), 1.0)
         back = LEAN_BACK * min(max(stretch, -MOST_BACK), MOST_BACK)
-        return (1 - self._kept) * (owed * slopes_M + back * spread_M)
+        wanted = max(0.0, self._longer * math.copysign(1.0, stretch))
+        return (1 - wanted) * (owed * slopes_M + back * spread_M)
 
     def _choices(self, places: Sequence[int], scores: Tensor) -> list[Choice]:
         ranked = scores[:, :-1].mean(dim=1).argsort(descending=True).tolist()
@@ -309,10 +310,10 @@ def _gain(taught: Sequence[float], witness: float) -> Gain:
 
 
 def _leaning(examples: Sequence[Example]) -> float:
-    """`length_leaning` of votes, in characters."""
+    """`length_odds` of votes, in characters."""
     won_by = [2 * one.said.target + one.said.tie - 1 for one in examples]
     longer_by = [len(one.question.first) - len(one.question.second) for one in examples]
-    return length_leaning(won_by, longer_by)
+    return length_odds(won_by, longer_by)
 
 
 def _within(groups: Sequence[Tensor]) -> Tensor:

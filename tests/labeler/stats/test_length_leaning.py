@@ -2,7 +2,7 @@
 
 import pytest
 
-from labeler.stats.length_leaning import length_leaning
+from labeler.stats.length_leaning import length_leaning, length_odds
 
 
 @pytest.mark.parametrize(
@@ -24,3 +24,11 @@ def test_ties_and_pairs_of_one_length_prove_nothing() -> None:
 
 def test_whoever_always_likes_the_longer_by_as_much_is_believed() -> None:
     assert length_leaning([1.0, -1.0] * 8, [20.0, -20.0] * 8) == pytest.approx(1.0, abs=1e-6)
+
+
+def test_the_odds_follow_the_normal_distribution_and_the_side_that_won() -> None:
+    """Of 4 votes the longer won 3: z^2 = 4 / 3, and 2 Phi(1.1547) - 1 = 0.7518."""
+    sides = [1.0, 1.0, 1.0, -1.0]
+    assert length_odds(sides, [30.0] * 4) == pytest.approx(0.7518, abs=1e-4)
+    assert length_odds(sides, [-30.0] * 4) == pytest.approx(-0.7518, abs=1e-4)
+    assert length_odds([1.0, -1.0], [30.0] * 2) == 0

@@ -152,6 +152,35 @@ def test_what_scores_owe_to_length_counts_no_more_once_replies_have_grown(policy
     assert targets[2] < targets[1] < targets[3]
 
 
+@pytest.mark.parametrize(("shorter", "led_back"), [(True, False), (False, True)])
+def test_replies_go_the_way_that_the_votes_make_likely_and_are_led_back_from_the_other(
+    policy: Policy, *, shorter: bool, led_back: bool
+) -> None:
+    """The replies are shorter than at the start, and 40 votes like them so, or longer."""
+    rng = random.Random(0)
+
+    def said(number: int) -> Example:
+        asked = [{"role": "user", "content": sentence(rng, 4)}]
+        first, second = (sentence(rng, rng.choice([2, 8])) for _ in range(2))
+        more = len(first) - len(second)
+        said = Preference(float((more < 0) is shorter)) if abs(more) > 9 else TIE
+        return Example(number, Question(asked, first, second), said)
+
+    model = FillModel(Features(policy), seed=0)
+    model.learn([said(number) for number in range(40)])
+    asked = [([{"role": "user", "content": "tea?"}], [sentence(rng, n) for n in (2, 4, 6, 8)])]
+    targets = []
+    for start_length in (None, 1000.0):
+        model.start_length = start_length
+        [[first, _]] = model.choose(asked)
+        targets.append(first)
+    before, after = targets
+    assert (before.best, before.worst) == ((0, 3) if shorter else (3, 0))
+    assert (after.target > before.target) is led_back
+    if shorter:
+        assert after.target == pytest.approx(before.target, abs=1e-3)
+
+
 def test_where_no_trait_tells_what_people_like_heads_without_traits_count_most(
     policy: Policy,
 ) -> None:
