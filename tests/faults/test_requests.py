@@ -1,6 +1,5 @@
 """Whatever is sent to whichever route by whomever: never a failure of ours, never a traceback."""
 
-import asyncio
 import contextlib
 import socket
 import tracemalloc
@@ -8,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from anyio.from_thread import start_blocking_portal
 from hypothesis import HealthCheck, given, settings
 
 from labeler.web.door.security import MAX_BODY_BYTES
@@ -37,9 +37,9 @@ def test_no_request_makes_the_service_fail(house: House, caplog: pytest.LogCaptu
     @given(asked(house.cookies))
     def ask(request: tuple[str, Asked]) -> None:
         caplog.clear()
-        check_answer(runner.run(answer_to(house.app, request[1])), caplog.records)
+        check_answer(portal.call(answer_to, house.app, request[1]), caplog.records)
 
-    with asyncio.Runner() as runner:
+    with start_blocking_portal() as portal:
         ask()
 
 
@@ -52,10 +52,10 @@ def test_the_largest_bodies_take_little_memory(tmp_path: Path) -> None:
     )
     tracemalloc.start()
     try:
-        with a_house(tmp_path) as house, asyncio.Runner() as runner:
+        with a_house(tmp_path) as house, start_blocking_portal() as portal:
             for body in bodies:
                 request = posted("/rating/votes", body, cookie=house.cookies["rater"])
-                assert runner.run(answer_to(house.app, request)).status in (400, 422)
+                assert portal.call(answer_to, house.app, request).status in (400, 422)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -57,7 +57,8 @@ class Apart:
     def start(self, name: str, role: str, *, before: Sequence[str] = (), **changed: Any) -> None:
         """Start a role; `before` goes in front of its command line. In a test it starts warm."""
         data_dir = self.folder / name
-        environment = settings_environment(data_dir=data_dir, **self.settings, **changed)
+        settings = {"data_dir": data_dir, **self.settings, **changed}
+        environment = settings_environment(**settings)
         module = MODULES[role]
         with (self.folder / f"{name}.err").open("ab") as errors:
             if warm.SOCKET in os.environ and not before:

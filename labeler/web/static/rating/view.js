@@ -120,7 +120,7 @@ export class View {
    * @param {boolean} isEdited */
   took(choice, strength, at, isEdited = false) {
     this.#taken = choiceText(choice, strength) + (isEdited ? ", edited" : "");
-    this.#why.hidden = choice === "skip";
+    this.#why.hidden = false;
     this.#tellVote?.();
     this.#complain("");
     flash(buttonOf(choice, strength), "taken");
