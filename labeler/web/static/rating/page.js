@@ -132,9 +132,10 @@ function listenToButtons(rating, commands) {
     if (id !== "open-help") node.append(element("kbd", { "aria-hidden": "true" }, keys.join("\u2009+\u2009")));
     node.addEventListener("click", (event) => {
       if (node.getAttribute("aria-disabled") === "true") return;
-      if (vote) rating.press(...vote, id, event.timeStamp);
-      if (vote && event.detail) node.blur(); // by mouse: its ring would look like the next vote
-      else if (command) commands[command]();
+      if (vote) {
+        rating.press(...vote, id, event.timeStamp);
+        if (event.detail) node.blur(); // by mouse: its ring would look like the next vote
+      } else if (command) commands[command]();
     });
   }
 }

@@ -161,6 +161,7 @@ def test_keys_are_ignored_in_fields_with_modifiers_and_under_the_help(
     screen.press("e")
     screen.press("Escape")
     expect(screen.page.locator("#help")).to_be_hidden()
+    screen.page.evaluate("new Promise((done) => setTimeout(done))")  # until it is told as closed
     screen.expect_prompt("Question 1?")
     assert standing(store) == []
     screen.vote("1")
