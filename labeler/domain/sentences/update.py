@@ -77,7 +77,8 @@ def lines(update: Result) -> list[str]:
         found.append(wins(update.finding, update.parent))
     measured = map(_sentence, filter(None, found))
     aside = _kept_aside(update.finding) if update.good else []
-    return [*kept, *moved, *aside, *filled(update.finding), *measured, *style(update.finding)]
+    way = half_way(update.finding)
+    return [*kept, *moved, *way, *aside, *filled(update.finding), *measured, *style(update.finding)]
 
 
 def _kept_aside(finding: Finding) -> list[str]:

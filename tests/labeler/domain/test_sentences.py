@@ -73,6 +73,11 @@ def test_a_result_says_what_was_found_of_the_new_version() -> None:
         "Its replies are 20 % longer and have changed a lot.",
     ]
     assert update.lines(replace(result, live=6))[0] == "Version 6 is live now."
+    half = replace(result, finding=replace(FOUND, half_for="it repeats itself", held_out=1))
+    assert update.lines(half)[:2] == [
+        "It was taken half way back. The gate said of the whole way: it repeats itself.",
+        "1 more label tested it, and teaches the next one.",
+    ]
 
 
 def test_a_win_rate_is_followed_by_what_is_left_of_it_at_equal_length() -> None:
