@@ -1,7 +1,6 @@
 """A sampler and a trainer, each with a policy of its own, on one database and a tiny policy."""
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -363,18 +362,19 @@ def test_what_no_version_needs_any_more_goes_from_the_url_and_from_samplers(
 def test_a_sampler_draws_only_while_no_worker_is_at_work(store: Store, settings: Settings) -> None:
     store.prompts.add(PROMPTS, now=1.0)
     worker, stop = Holding(store, TRAINER, holder="worker"), threading.Event()
-    assert worker.turn(time.time())
 
     def stands_by() -> bool:
         return any("a worker draws pairs" in process.says for process in store.processes.all())
 
     thread = threading.Thread(target=run_sampler, args=(settings, store, stop))
     with worker.kept_up(stop):
+        wait_until(lambda: worker.is_held, "the role")
         thread.start()
         wait_until(stands_by)
         assert store.queue.ready() == 0
     wait_until(lambda: store.queue.ready() > 0, "pairs, once the worker has ended")
-    assert worker.turn(time.time())
-    wait_until(stands_by)
-    stop.set()
+    wait_until(lambda: not stands_by(), "what it does now")
+    with worker.kept_up(stop):
+        wait_until(stands_by)
+        stop.set()
     thread.join()
