@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import fsspec
@@ -359,6 +359,19 @@ def test_what_no_version_needs_any_more_goes_from_the_url_and_from_samplers(
     sampler.close()
 
 
+@contextmanager
+def a_sampler(settings: Settings, store: Store) -> Iterator[None]:
+    """One at work, on a thread of its own."""
+    stop = threading.Event()
+    thread = threading.Thread(target=run_sampler, args=(settings, store, stop))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
 def test_a_sampler_draws_only_while_no_worker_is_at_work(store: Store, settings: Settings) -> None:
     store.prompts.add(PROMPTS, now=1.0)
     worker, stop = Holding(store, TRAINER, holder="worker"), threading.Event()
@@ -366,15 +379,13 @@ def test_a_sampler_draws_only_while_no_worker_is_at_work(store: Store, settings:
     def stands_by() -> bool:
         return any("a worker draws pairs" in process.says for process in store.processes.all())
 
-    thread = threading.Thread(target=run_sampler, args=(settings, store, stop))
-    with worker.kept_up(stop):
-        wait_until(lambda: worker.is_held, "the role")
-        thread.start()
-        wait_until(stands_by)
-        assert store.queue.ready() == 0
-    wait_until(lambda: store.queue.ready() > 0, "pairs, once the worker has ended")
-    wait_until(lambda: not stands_by(), "what it does now")
-    with worker.kept_up(stop):
-        wait_until(stands_by)
-        stop.set()
-    thread.join()
+    with ExitStack() as at_work:
+        with worker.kept_up(stop):
+            wait_until(lambda: worker.is_held, "the role")
+            at_work.enter_context(a_sampler(settings, store))
+            wait_until(stands_by, "the sampler stands by")
+            assert store.queue.ready() == 0
+        wait_until(lambda: store.queue.ready() > 0, "pairs, once the worker has ended")
+        wait_until(lambda: not stands_by(), "what it does now")
+        with worker.kept_up(stop):
+            wait_until(stands_by, "it stands by again")
