@@ -26,6 +26,23 @@ BEAT_SECONDS = 3.0
 WAIT_SECONDS = 1.0
 
 
+class Watch:
+    """Who has a role, and whether beats still come, by this process's own clock."""
+
+    def __init__(self, store: Store, role: str) -> None:
+        self._holders = store.holders
+        self._role = role
+        self._seen_at = 0.0
+        self.seen: Held | None = None
+
+    def has_stopped(self, now: float) -> bool:
+        """Look; whether the beats of who has it have stood still for LEASE_SECONDS."""
+        held = self._holders.look(self._role)
+        if held != self.seen:
+            self.seen, self._seen_at = held, now
+        return now - self._seen_at >= LEASE_SECONDS
+
+
 class Holding:
     """This process's hold on a role, or its wait for it. `holder` is the name of the process.
 
@@ -36,8 +53,7 @@ class Holding:
         self._holders = store.holders
         self._role = role
         self._holder = holder
-        self._seen: Held | None = None
-        self._seen_at = 0.0
+        self._watch = Watch(store, role)
         self._turn = threading.Lock()
         self.token = ""
         self.is_held = False
@@ -55,11 +71,10 @@ class Holding:
             return self.is_held
 
     def _taken(self, now: float, *, alone: bool) -> bool:
-        held = self._holders.look(self._role)
-        if held != self._seen:
-            self._seen, self._seen_at = held, now
+        has_stopped = self._watch.has_stopped(now)
+        held = self._watch.seen
         is_free = held is None or (alone and role_of(held.holder) == "worker")
-        if not is_free and now - self._seen_at < LEASE_SECONDS:
+        if not (is_free or has_stopped):
             return False
         self.token = uuid.uuid4().hex
         return self._holders.take(
@@ -69,7 +84,7 @@ class Holding:
     @property
     def elsewhere(self) -> str:
         """The name of the process that has it, as far as it was seen."""
-        return self._seen.holder if self._seen else "nobody"
+        return self._watch.seen.holder if self._watch.seen else "nobody"
 
     def _give_up(self) -> None:
         """Let the next one have it at once, if the database can be told."""
@@ -107,9 +122,8 @@ class Rival:
     """
 
     def __init__(self, store: Store) -> None:
-        self._holders = store.holders
-        self._seen: Held | None = None
-        self._seen_at = self._looked_at = -math.inf
+        self._watch = Watch(store, TRAINER)
+        self._looked_at = -math.inf
         self._is_there = False
 
     def is_there(self, now: float) -> bool:
@@ -121,11 +135,9 @@ class Rival:
         return self._is_there
 
     def _look(self, now: float) -> None:
-        held = self._holders.look(TRAINER)
-        if held != self._seen:
-            self._seen, self._seen_at = held, now
-        beats = now - self._seen_at < LEASE_SECONDS
-        self._is_there = held is not None and role_of(held.holder) == "worker" and beats
+        has_stopped = self._watch.has_stopped(now)
+        held = self._watch.seen
+        self._is_there = not has_stopped and held is not None and role_of(held.holder) == "worker"
 
 
 class StopOrLost(threading.Event):

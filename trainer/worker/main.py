@@ -97,10 +97,9 @@ def run_sampler(settings: Settings, store: Store, stop: threading.Event) -> None
     rival = Rival(store)
 
     def make(policy: Policy, sampler: Sampler) -> Worker:
-        while rival.is_there(time.time()):
-            life.say(f"{STANDING_BY}: a worker draws pairs.")
-            if stop.wait(LOCK_SECONDS):
-                raise Stopped
+        _stand_by(
+            life, stop, lambda: "a worker draws pairs" if rival.is_there(time.time()) else None
+        )
         return make_sampler(
             store,
             policy,
@@ -127,10 +126,11 @@ def run_trainer(settings: Settings, store: Store, stop: threading.Event) -> None
     holding = Holding(store, TRAINER, holder=process)
 
     def make(policy: Policy, sampler: Sampler) -> Worker:
-        while not holding.is_held:
-            life.say(f"{STANDING_BY}: {holding.elsewhere} is the trainer.")
-            if stop.wait(LOCK_SECONDS):
-                raise Stopped
+        _stand_by(
+            life,
+            stop,
+            lambda: None if holding.is_held else f"{holding.elsewhere} is the trainer",
+        )
         over = StopOrLost(stop, holding)
         take_over(store, holding.token)
         return make_trainer(
@@ -158,6 +158,14 @@ def take_over(store: Store, token: str) -> None:
     left = store.updates.take_over(worker=token)
     if left is not None:
         log.warning("A worker that has ended left update %s behind; it is taken up now.", left)
+
+
+def _stand_by(life: SignOfLife, stop: threading.Event, why: Callable[[], str | None]) -> None:
+    """Wait, and say why, until there is no reason any more. Raises Stopped."""
+    while (reason := why()) is not None:
+        life.say(f"{STANDING_BY}: {reason}.")
+        if stop.wait(LOCK_SECONDS):
+            raise Stopped
 
 
 def threads_for(policy: Policy) -> int:

@@ -119,15 +119,15 @@ def agreement(finding: Finding, parent: int | None) -> str | None:
     """How far it agrees with held-out votes, without "it".
 
     Beside those that no version has learned from there may be some of earlier updates. They flatter
-    the version before.
+    the version before, as long as nobody went back behind these updates.
 
     >>> from labeler.domain.estimate import Estimate
     >>> now, before = Estimate(0.75, 0.41, 0.93, 8), Estimate(0.5, 0.22, 0.78, 8)
     >>> agreement(Finding(agreement_candidate=now, agreement_live=before), 6)
     'agrees with 75 % [41, 93] of 8 held-out votes (version 6: 50 % [22, 78])'
     >>> agreement(Finding(agreement_candidate=now, agreement_live=before, held_out=3), 6)
-    'agrees with 75 % [41, 93] of 8 held-out votes (version 6, which had learned from most of \
-them: 50 % [22, 78])'
+    'agrees with 75 % [41, 93] of 8 held-out votes (version 6: 50 % [22, 78]; earlier \
+updates had learned from most of them)'
     """
     now, before = finding.agreement_candidate, finding.agreement_live
     if now.value is None:
@@ -137,8 +137,8 @@ them: 50 % [22, 78])'
         return said
     earlier = 0 if finding.held_out is None else now.count - finding.held_out
     much = "most" if 2 * earlier > now.count else "some"
-    learned = f", which had learned from {much} of them" if earlier > 0 else ""
-    return f"{said} ({_before(parent)}{learned}: {share(before)})"
+    learned = f"; earlier updates had learned from {much} of them" if earlier > 0 else ""
+    return f"{said} ({_before(parent)}: {share(before)}{learned})"
 
 
 def wins(finding: Finding, parent: int | None) -> str | None:

@@ -420,8 +420,8 @@ def test_a_new_version_is_told_with_the_verdict_of_the_gate_and_its_figures_are_
     expect(screen.page.locator(".result li")).to_have_text(
         [
             "3 more labels tested it, and teach the next one.",
-            "It agrees with 75 % [53, 89] of 20 held-out votes (version 0, which had learned from "
-            "most of them: 50 % [30, 70]).",
+            "It agrees with 75 % [53, 89] of 20 held-out votes (version 0: 50 % [30, 70]; earlier "
+            "updates had learned from most of them).",
             "Its replies are 20 % shorter and have changed a little.",
         ]
     )
