@@ -10,14 +10,14 @@ import pytest
 
 from tests.benchmarks.week import Look, Week, week_settings
 
-UPDATES = 24
-THIRDS = 3
+UPDATES = 32
+QUARTERS = 4
 
 
 @pytest.fixture(scope="module")
 def looks(tiny_policy: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Look]]:
     week = Week(week_settings(tiny_policy, tmp_path_factory.mktemp("week")))
-    yield list(week.live(UPDATES, THIRDS))
+    yield list(week.live(UPDATES, QUARTERS))
     week.close()
 
 
@@ -36,7 +36,7 @@ def test_memory_handles_and_threads_stay_as_they_are(looks: list[Look]) -> None:
     """Python's objects tell a leak sooner than megabytes do: caches of the libraries fill first."""
     settled, last = looks[0], looks[-1]
     assert last.objects - settled.objects < 2 * (last.labels - settled.labels)
-    assert last.rss_mb - settled.rss_mb < 30  # of about 600
+    assert last.rss_mb - settled.rss_mb < 40  # of about 580
     assert 0 < last.handles <= settled.handles
     assert last.threads <= settled.threads
 
