@@ -69,6 +69,7 @@ def test_it_stands_beside_the_pair_until_the_keyboard_dismisses_it(
     screen.press("Enter")
     expect(card).to_be_hidden()
     expect(screen.page.locator("#open-changes")).to_be_focused()
+    screen.wait_saved()
     assert len(standing(store)) == 2
     screen.page.reload()
     screen.page.wait_for_selector("#reply-left .text")

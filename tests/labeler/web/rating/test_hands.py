@@ -116,6 +116,7 @@ def test_keys_of_an_input_method_neither_save_nor_close_a_dialog_nor_vote(
     screen.wait_seen()
     send_key(screen.page.locator("body"), key="Process", code="Digit1", keyCode=229)
     screen.expect_prompt("Question 2?")
+    screen.wait_saved()
     assert len(standing(store)) == 1
 
 
