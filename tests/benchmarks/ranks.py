@@ -10,6 +10,7 @@ told apart. On a machine that does other things the ratio of the fastest rounds 
 import argparse
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -30,11 +31,9 @@ def processor_seconds() -> float:
     """Of the processes that this one has started, alive."""
     spent = 0.0
     for child in psutil.Process().children(recursive=True):
-        try:
+        with suppress(psutil.NoSuchProcess):
             times = child.cpu_times()
-        except psutil.NoSuchProcess:
-            continue
-        spent += times.user + times.system
+            spent += times.user + times.system
     return spent
 
 
@@ -64,7 +63,7 @@ def main(shape: str, steps: int, rounds: int) -> None:
                     ends.append(time.perf_counter())
                     spent.append(processor_seconds())
                 each = (ends[-1] - ends[0]) / (steps - 1)
-                work = (spent[-1] - spent[0]) / (steps - 1)
+                work = (spent[-2] - spent[0]) / (steps - 2)  # after the last step a rank ends
                 best[name] = min(each, best.get(name, each))
                 print(
                     f"{name}: {each:.2f} s a step of {batch} pairs, {work:.2f} s of the "
@@ -78,7 +77,7 @@ def main(shape: str, steps: int, rounds: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--shape", choices=["starter", *RANDOM], default="0.5b")
-    parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--steps", type=int, default=4, help="three or more")
     parser.add_argument("--rounds", type=int, default=2)
     asked = parser.parse_args()
     main(asked.shape, asked.steps, asked.rounds)

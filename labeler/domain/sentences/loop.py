@@ -59,9 +59,11 @@ def waiting(now: Now) -> tuple[str, str]:
     return "Sampling the next pairs", "They will appear here."
 
 
-def progress(done: int, wanted: int) -> str:
+def progress(done: int, wanted: int, *, runs: bool = False) -> str:
+    """`runs`: an update runs, and these labels are for the one after it.
+
+    >>> progress(3, 16), progress(3, 16, runs=True)
+    ('3 of 16 labels for the next update', '3 of 16 labels for the update after this one')
     """
-    >>> progress(3, 16)
-    '3 of 16 labels for the next update'
-    """
-    return f"{done} of {wanted} labels for the next update"
+    which = "the update after this one" if runs else "the next update"
+    return f"{done} of {wanted} labels for {which}"

@@ -14,6 +14,7 @@ from sqlmodel import Session, col, func, select
 from labeler.domain.alarms import alarms
 from labeler.domain.estimate import Estimate
 from labeler.domain.health import Disk, Sign
+from labeler.domain.process_names import ROLES, role_of
 from labeler.domain.rules import DueRules
 from labeler.domain.states import Choice, PairState, Source, UpdateState
 from labeler.store.database import Database
@@ -201,7 +202,12 @@ def _open_update(session: Session) -> dict[str, Any] | None:
 
 def _processes(signs: Mapping[str, Sign], now: float) -> list[dict[str, Any]]:
     return [
-        {"name": name, "says": sign.says, "age_seconds": now - sign.at}
+        {
+            "name": name,
+            "says": sign.says,
+            "beats": role_of(name) in ROLES,
+            "age_seconds": now - sign.at,
+        }
         for name, sign in signs.items()
         if sign.at is not None
     ]

@@ -165,22 +165,17 @@ class Reports:
         looked_at: float,
     ) -> dict[str, Any]:
         """What was `shown_to_all` at that time, with what concerns this rater by now."""
-        mine = (
-            col(Vote.rater_id) == rater_id,
-            col(Vote.superseded_by).is_(None),
-            col(Vote.lease_id).is_not(None),  # an edit's vote came with another one
-        )
-        later = (
-            *mine,
-            col(Vote.created_at) > looked_at,
-            col(Vote.choice).in_(trainable(rules.votes)),
-        )
+        standing = (col(Vote.rater_id) == rater_id, col(Vote.superseded_by).is_(None))
+        mine = (*standing, col(Vote.lease_id).is_not(None))  # an edit's vote came with another one
+        teaches = col(Vote.choice).in_(trainable(rules.votes))
+        later = (*mine, col(Vote.created_at) > looked_at, teaches)
         fresh, result = shown["fresh"], shown["result"]
         with self._database.read() as session:
             with_mine = fresh + count(session, Vote, *later)
             return shown | {
                 "fresh": max(fresh, min(with_mine, rules.labels_per_update - 1)),
                 "votes": count(session, Vote, *mine),
+                "labels": count(session, Vote, *standing, teaches),
                 "asks": open_asks(session, rater_id),
                 "follow_up": unseen(session, rater_id),
                 "result": result

@@ -21,7 +21,7 @@ def told(shown: dict[str, Any], labels_per_update: int) -> dict[str, Any]:
         steps_total=running["steps_total"] if running else 0,
         says=_of_who_samples(shown["processes"]),
     )
-    same = ("live", "counting", "fresh", "ready", "votes", "asks", "follow_up", "alarms")
+    same = ("live", "counting", "fresh", "ready", "votes", "labels", "asks", "follow_up", "alarms")
     return {
         **{name: shown[name] for name in same},
         "update": shown["update"],
@@ -29,7 +29,7 @@ def told(shown: dict[str, Any], labels_per_update: int) -> dict[str, Any]:
         "progress": {
             "done": done,
             "wanted": labels_per_update,
-            "text": loop.progress(done, labels_per_update),
+            "text": loop.progress(done, labels_per_update, runs=running is not None),
             "why": why_none(shown["standstill"]) if shown["standstill"] else "",
         },
         "activity": loop.activity(now),

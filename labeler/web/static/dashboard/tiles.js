@@ -26,7 +26,7 @@ export function showAlarms(alarms) {
 /** { name: [value, below] }, a tile each.
  *
  * @param {any} figures */
-export function showTiles({ tiles, now, labels_per_update: due, queue_pairs: queue, alarms }) {
+export function showTiles({ tiles, now, labels_per_update: due, alarms }) {
   const labels = tiles.human + tiles.judge;
   const shown = {
     "Live version": [
@@ -39,7 +39,7 @@ export function showTiles({ tiles, now, labels_per_update: due, queue_pairs: que
     "Used in training": [grouped(tiles.used), tiles.aside ? `${counted(tiles.aside, "pair")} set aside` : "no pairs set aside"],
     "Accepted updates": accepted(tiles.accepted),
     Pairs: [`${tiles.ready} ready`, STATES.slice(1).map(([key, name]) => `${grouped(tiles[key])} ${name}`).join(", ")],
-    Alarms: [String(alarms.length), alarms.length ? "see above" : `${tiles.ready} of ${queue} pairs in the queue`],
+    Alarms: [String(alarms.length), alarms.length ? "see above" : "nothing needs you"],
   };
   const place = byId("tiles");
   for (const [name, [value, below]] of Object.entries(shown)) {
@@ -52,9 +52,10 @@ export function showTiles({ tiles, now, labels_per_update: due, queue_pairs: que
 
 /** @param {any} figures */
 export function showProcesses({ tiles, drawing }) {
-  const rows = tiles.processes.map((/** @type {any} */ { name, says, age_seconds: age }) => {
-    const silent = age > SILENT_SECONDS;
-    const mark = element("span", { class: `chip ${silent ? "warn" : "good"}` }, silent ? `silent for ${span(age)}` : "alive");
+  const rows = tiles.processes.map((/** @type {any} */ { name, says, beats, age_seconds: age }) => {
+    const isQuiet = age > SILENT_SECONDS;
+    const [kind, text] = isQuiet && beats ? ["warn", `silent for ${span(age)}`] : ["good", isQuiet ? `${span(age)} ago` : "alive"];
+    const mark = element("span", { class: `chip ${kind}` }, text);
     return element("li", {}, element("b", {}, name), mark, element("span", { class: "soft" }, says));
   });
   const place = byId("processes");

@@ -18,10 +18,12 @@ const SIDES = ["left", "right"];
 const NAMES = { left: "Reply 1", right: "Reply 2" };
 
 export class Editor extends Dialog {
-  #choose = element("p", { class: "buttons" });
+  #asked = element("p", { class: "asked", dir: "auto" });
+  /** @type {Record<Side, HTMLElement>} */
+  #shown = { left: replyText("left"), right: replyText("right") };
   #form = element("div");
   #label = element("label", { for: "edit-text" });
-  #text = element("textarea", { id: "edit-text", rows: "12", dir: "auto", spellcheck: "true" });
+  #text = element("textarea", { id: "edit-text", rows: "6", dir: "auto", spellcheck: "true" });
   #remark = element("p", { class: "remark", role: "status" });
   #save = button("Save and choose it", () => this.#finish(), { class: "main" });
   #leave = element("p", { class: "leave", role: "alert" });
@@ -37,30 +39,35 @@ export class Editor extends Dialog {
     super("edit", "Edit the better reply");
     const sides = SIDES.map((side, place) => {
       const key = element("kbd", { "aria-hidden": "true" }, String(place + 1));
-      const made = button(`${NAMES[side]} `, () => this.#take(side), { id: `edit-${side}` });
-      made.append(key);
-      return made;
+      const take = button(`Edit ${NAMES[side].toLowerCase()} `, () => this.#take(side), { id: `edit-${side}` });
+      take.append(key);
+      return element("section", {}, element("h3", {}, NAMES[side]), this.#shown[side], take);
     });
-    this.#choose.append(...sides);
     const keys = element("span", { class: "hint" }, element("kbd", {}, "Ctrl"), " + ", element("kbd", {}, "Enter"));
     const buttons = element("p", { class: "buttons" }, this.#save, keys, button("Cancel", () => this.close()));
     this.#form.append(this.#label, this.#text, this.#remark, buttons);
     const intro = "Which reply is closer? Edit it until you would send it. It counts as your choice, and the policy learns from your text.";
-    this.body.append(element("p", {}, intro), this.#choose, this.#form, this.#leave);
+    const both = element("div", { class: "both" }, ...sides);
+    this.body.append(element("p", {}, intro), this.#asked, both, this.#form, this.#leave);
     this.#text.addEventListener("input", () => this.#typed());
     this.node.addEventListener("keydown", (event) => this.#key(event));
     this.guard(() => this.#mayLeave());
   }
 
-  /** `texts`: { left, right }. `onSave` gets the side and the text, null if nothing was changed.
+  /** `onSave` gets the side and the text, null if nothing was changed.
    *
-   * @param {string} leaseId
-   * @param {Record<Side, string>} texts
+   * @param {Pick<import("./view.js").Pair, "leaseId" | "line" | "replies">} pair
    * @param {(side: Side, text: string | null) => void} onSave */
-  edit(leaseId, texts, onSave) {
+  edit({ leaseId, line, replies }, onSave) {
     this.#leaseId = leaseId;
-    this.#texts = texts;
+    this.#texts = replies.texts;
     this.#onSave = onSave;
+    setText(this.#asked, line);
+    for (const side of SIDES) {
+      setText(this.#shown[side], this.#texts[side]);
+      this.#shown[side].scrollTop = 0;
+      byId(`edit-${side}`).setAttribute("aria-pressed", "false");
+    }
     this.#side = null;
     this.#form.hidden = true;
     setText(this.#leave, "");
@@ -151,6 +158,13 @@ export class Editor extends Dialog {
     if (this.#side) this.#text.value = this.#texts[this.#side];
     this.#side = null;
   }
+}
+
+/** Where a reply stands beside the other one, as plain text.
+ *
+ * @param {Side} side */
+function replyText(side) {
+  return element("p", { class: "text", dir: "auto", tabindex: "0", role: "group", "aria-label": NAMES[side] });
 }
 
 /** Remember an edit that was taken back with its vote, for when its pair is edited again.

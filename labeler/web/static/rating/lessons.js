@@ -18,7 +18,7 @@ export const LESSONS = [
     right: "Hello in French is “bonjour”.",
     task: "Both answer well. If you don't mind which one you get, press T for a tie.",
     votes: ["tie"],
-    hint: "You may prefer one of them. Here both are fine, so press T for a tie.",
+    hint: "A fair choice, and it would count. This pair is here for the other key, so press T, too.",
     praise: "A tie. When two replies are equally good, that is the honest answer.",
   },
   {

@@ -38,11 +38,11 @@ export class OwnList {
     return [this.#open, this.#items, this.#news];
   }
 
-  /** `doing`: what the service does now, for those that wait.
+  /** `before`: what comes before those that wait, if anything does.
    *
    * @param {Ask[]} asks
-   * @param {string} doing */
-  show(asks, doing) {
+   * @param {string} before */
+  show(asks, before) {
     const known = new Set(asks.map(({ id }) => id));
     for (const [id, row] of this.#rows) {
       if (known.has(id)) continue;
@@ -50,7 +50,7 @@ export class OwnList {
       row.node.remove();
       this.#rows.delete(id);
     }
-    for (const ask of asks) this.#row(ask.id).show(ask, doing);
+    for (const ask of asks) this.#row(ask.id).show(ask, before);
     this.#items.hidden = asks.length === 0;
   }
 
@@ -91,10 +91,10 @@ class Row {
 
   /**
    * @param {Ask} ask
-   * @param {string} doing */
-  show(ask, doing) {
+   * @param {string} before */
+  show(ask, before) {
     setText(this.#name, brief(ask.text));
-    setText(this.#says, says(ask, doing));
+    setText(this.#says, says(ask, before));
     this.node.dataset.state = ask.state;
     this.#bar.node.hidden = ask.state !== "sampling";
     this.#bar.fill(ask.done, ask.most);
@@ -105,10 +105,10 @@ class Row {
 
 /**
  * @param {Ask} ask
- * @param {string} doing */
-function says({ state, done, most, reason }, doing) {
+ * @param {string} before */
+function says({ state, done, most, reason }, before) {
   if (state === "unsent") return "Not sent yet";
-  if (state === "waiting") return doing ? `Waiting for the worker: ${doing}` : "Waiting for the worker";
+  if (state === "waiting") return before ? `Waiting. ${before}` : "It is taken up in a moment";
   if (state === "sampling") return most ? `${done} of at most ${most} tokens` : "Reading your prompt";
   return state === "ready" ? "Ready: next after this pair" : (reason ?? "");
 }

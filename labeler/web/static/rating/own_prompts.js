@@ -232,7 +232,7 @@ export class OwnPrompts {
   }
 
   #draw() {
-    this.#list.show([...this.#asks.values()], this.#state?.activity ?? "");
+    this.#list.show([...this.#asks.values()], this.#state?.update?.runs ? this.#state.activity : "");
   }
 }
 

@@ -108,7 +108,7 @@ function dialogs(rating, view, me) {
 function editPair(rating, editor) {
   const pair = rating.shown;
   if (!pair) return;
-  editor.edit(pair.leaseId, pair.replies.texts, (side, text) => {
+  editor.edit(pair, (side, text) => {
     if (rating.shown === pair) rating.vote(side, 1, performance.now(), text);
   });
 }

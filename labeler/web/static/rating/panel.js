@@ -24,6 +24,7 @@ export class Panel {
   #judge = new JudgeSection();
   #session = element("dd");
   #total = element("dd");
+  #labels = element("dd");
   #ready = element("dd");
   #votes = 0; // as the server counts them
   #pending = 0; // cast, not confirmed
@@ -47,6 +48,7 @@ export class Panel {
     this.#votes = state.votes;
     this.#header.see(state);
     setText(this.#ready, String(state.ready));
+    setText(this.#labels, String(state.labels));
     this.#showProgress(state);
     this.#showActivity(state);
     this.#showResult(state);
@@ -81,7 +83,13 @@ export class Panel {
 
   #numbersSection() {
     const numbers = element("dl");
-    const rows = [["This session", this.#session], ["All your votes", this.#total], ["Pairs ready", this.#ready]];
+    const rows = [
+      ["This session", this.#session],
+      ["All your votes", this.#total],
+      ["Labels from them", this.#labels],
+      ["Pairs ready", this.#ready],
+    ];
+    this.#labels.title = "A skip teaches nothing; an edit is your vote and your text over the reply";
     for (const [name, value] of rows) numbers.append(element("div", {}, element("dt", {}, name), value));
     return section("Votes", numbers);
   }

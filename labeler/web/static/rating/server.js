@@ -10,6 +10,7 @@ import { send } from "../shared/send.js";
  * @property {number} ready Pairs of the live version.
  * @property {number[]} counting Versions on whose pairs a vote counts.
  * @property {number} votes
+ * @property {number} labels  That came of these votes.
  * @property {string} activity
  * @property {string[]} alarms
  * @property {string[]} [asks]

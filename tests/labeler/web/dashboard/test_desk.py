@@ -79,6 +79,11 @@ def test_the_dashboard_shows_the_service_and_is_read_by_keyboard(
     expect(page.locator("#drawing")).to_contain_text("temperature 0.6 (the makers' advice)")
     store.processes.alarm("judge", "The judge abstained on 12 of its last 16 pairs")
     expect(page.locator("#alarms")).to_contain_text("judge: The judge abst")
+    for name in ("reward model", "web"):  # one that speaks when it has learned, and one that beats
+        store.processes.say(name, "Heard.", pid=1, now=time.time() - 90)
+    process = page.locator("#processes li")
+    expect(process.filter(has_text="reward model").locator(".chip.good")).to_have_text("2 min ago")
+    expect(process.filter(has_text="web").locator(".chip.warn")).to_contain_text("silent for")
     assert_sound(page)
     page.set_viewport_size({"width": 390, "height": 844})
     assert_sound(page, 390)

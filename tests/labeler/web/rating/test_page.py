@@ -388,6 +388,7 @@ def test_training_and_alarms_are_shown(screen: Screen, store: Store) -> None:
     claim = claim_update(store)
     screen.refresh()
     expect(screen.page.locator(".activity")).to_have_text("Training, step 3 of 8")
+    expect(screen.page.locator("#panel")).to_contain_text("0 of 4 labels for the update after this")
     store.updates.fail(claim, reason="loss is NaN\nTraceback", now=time.time())
     screen.refresh()
     expect(screen.page.locator(".result .lead")).to_have_text(

@@ -101,6 +101,14 @@ def test_an_edit_comes_with_its_vote(client: httpx.Client, store: Store) -> None
     assert edit.response_b in pair["left_html"]
 
 
+def test_an_edit_is_one_vote_and_two_labels_and_a_skip_is_none(client: httpx.Client) -> None:
+    first, second = lease(client)
+    state = vote(client, first, edit="Better.").json()["state"]
+    assert (state["votes"], state["labels"]) == (1, 2)
+    state = vote(client, second, vote_id="v2", choice="skip").json()["state"]
+    assert (state["votes"], state["labels"]) == (2, 2)
+
+
 def test_past_votes_tell_what_was_chosen_and_nothing_of_the_stored_sides(
     client: httpx.Client,
 ) -> None:

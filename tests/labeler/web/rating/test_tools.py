@@ -21,8 +21,10 @@ def test_an_edit_survives_a_wrong_key_a_reload_and_a_dead_server(
     screen = unopened
     screen.may_lose_connection = True
     screen.open()
-    right = screen.right()
+    left, right = screen.left(), screen.right()
     screen.press("e")
+    expect(screen.page.locator("#edit .asked")).to_have_text("Question 1?")
+    expect(screen.page.locator("#edit .both .text")).to_have_text([left, right])
     screen.press("2")
     screen.page.keyboard.type("Better. ")
     screen.press("Escape")
