@@ -13,19 +13,19 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
+from playwright.sync_api import Page
 
 from tests.benchmarks.crowd import LOST, Connection, Crowd, Figures, Plan, Tally, figures
 from tests.support.patience import wait_until
 from tests.support.service import free_port
 
 VERSION = "1.23.0"
-START_SECONDS = 300.0
 PASSWORD = "a-password-for-this-run"
 ADMIN = "admin@example.com"
 IMPORT_TASKS = 1000
@@ -65,15 +65,24 @@ class LabelStudio:
         self._admin: httpx.Client | None = None
         self._project = 0
 
-    def make_project(self, tasks: int) -> None:
-        """A project in which two texts are compared, with so many tasks."""
+    def make_project(self, pairs: Sequence[Mapping[str, str]]) -> None:
+        """A project in which two texts are compared: `prompt`, `left` and `right` of each pair."""
         self._admin = self._session("/user/login/", ADMIN)
         made = self._post("/api/projects", {"title": "pairs", "label_config": CONFIG})
         self._project = int(made["id"])
-        rows = [{"data": _task(number)} for number in range(tasks)]
-        for first in range(0, tasks, IMPORT_TASKS):
+        rows = [{"data": pair} for pair in pairs]
+        for first in range(0, len(rows), IMPORT_TASKS):
             chunk = rows[first : first + IMPORT_TASKS]
             self._post(f"/api/projects/{self._project}/import", chunk)
+
+    def open_labelling(self, page: Page) -> None:
+        """Log in as the admin in a browser, and open what "Label All Tasks" opens."""
+        page.goto(f"{self.url}/user/login/")
+        page.fill("[name=email]", ADMIN)
+        page.fill("[name=password]", PASSWORD)
+        with page.expect_navigation():
+            page.keyboard.press("Enter")
+        page.goto(f"{self.url}/projects/{self._project}/data?labeling=1")
 
     def rater(self, number: int) -> "PeerRater":
         """Somebody with an account of their own."""
@@ -197,7 +206,7 @@ def label_studio(environment: Path, folder: Path) -> Iterator[LabelStudio]:
         ) as process,
     ):
         try:
-            wait_until(lambda: _is_up(server.url), "Label Studio", START_SECONDS)
+            wait_until(lambda: _is_up(server.url), "Label Studio")
             yield server
         finally:
             process.terminate()
@@ -209,7 +218,7 @@ def measure_peer(plan: Plan, environment: Path) -> Figures:
         tempfile.TemporaryDirectory() as folder,
         label_studio(environment, Path(folder)) as server,
     ):
-        server.make_project(plan.tasks)
+        server.make_project([_task(number) for number in range(plan.tasks)])
         raters = [server.rater(number) for number in range(plan.raters)]
         begin = time.monotonic()
         Crowd(raters, plan.pace, seconds=plan.seconds, seed=1).wait()

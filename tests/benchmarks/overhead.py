@@ -1,7 +1,8 @@
-"""What a vote costs beside reading: here, and on a plain Gradio page (`gradio_page`).
+"""What a vote costs beside reading: here, on a plain Gradio page (`gradio_page`), in Label Studio.
 
-    make bench-overhead
+    make bench-overhead ARGS="--peer-env FOLDER"
 
+FOLDER is where Label Studio is, or is installed (`load_peer`); without it that page is left out.
 A script sits at each page in Chromium, with the same pairs. It reads what is new at 250 words a
 minute, votes for the left reply by the fewest acts that the page takes, and waits until another
 pair can be read. That wait is the overhead. Nothing trains meanwhile. An act is a press or a click;
@@ -14,14 +15,15 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser, Error, Page
 
+from tests.benchmarks.load_peer import install, label_studio
 from tests.support.browser import chromium
 from tests.support.patience import wait_until
 from tests.support.service import free_port
@@ -134,6 +136,22 @@ def plain_gradio(browser: Browser, folder: Path, rows: list[dict[str, str]]) -> 
         process.wait()
 
 
+def label_studio_page(environment: Path) -> Callable[..., AbstractContextManager[Desk]]:
+    """The page of Label Studio's `Pairwise`: a reply is clicked, and submitted."""
+
+    @contextmanager
+    def opened(browser: Browser, folder: Path, rows: list[dict[str, str]]) -> Iterator[Desk]:
+        with label_studio(environment, folder) as server:
+            server.make_project(rows)
+            page = browser.new_page()
+            server.open_labelling(page)
+            line, reply = ".lsf-richtext__line", ".lsf-main-view .cursor-pointer >> nth=0"
+            page.wait_for_selector(reply)
+            yield Desk("Label Studio", page, (reply, "key Control+Enter"), _texts(line))
+
+    return opened
+
+
 def figures(desk: Desk, found: list[float], words: float) -> dict[str, Any]:
     """What a vote costs at a page, and how many an hour that makes."""
     overhead = statistics.median(found) + HAND_SECONDS * len(desk.acts)
@@ -147,12 +165,13 @@ def figures(desk: Desk, found: list[float], words: float) -> dict[str, Any]:
     }
 
 
-def run(votes: int) -> dict[str, Any]:
-    """Both pages, one after the other, with the same pairs."""
+def run(votes: int, peer: Path | None) -> dict[str, Any]:
+    """The pages, one after the other, with the same pairs."""
     rows = pairs(votes + WARM_UP + 2)
     words = statistics.mean(len(" ".join(row.values()).split()) for row in rows)
     report: dict[str, Any] = {"votes": votes, "words_a_pair": round(words, 1)}
-    for open_desk in (ours, plain_gradio):
+    desks = [ours, plain_gradio, *([label_studio_page(peer)] if peer else [])]
+    for open_desk in desks:
         with (
             tempfile.TemporaryDirectory() as folder,
             chromium() as browser,
@@ -169,8 +188,11 @@ def main() -> None:
         prog="python -m tests.benchmarks.overhead", description=__doc__
     )
     parser.add_argument("--votes", type=int, default=20, help="at each page")
+    parser.add_argument("--peer-env", type=Path, help="folder for Label Studio's environment")
     options = parser.parse_args()
-    print(json.dumps(run(options.votes), indent=1))
+    if options.peer_env:
+        install(options.peer_env)
+    print(json.dumps(run(options.votes, options.peer_env), indent=1))
 
 
 def _texts(*selectors: str) -> str:

@@ -118,27 +118,34 @@ class RealLoop:
         return len(self._ages)
 
     def _act(self, now: float) -> None:
-        """Who is due votes; who wants a pair gets one if there is one."""
-        for number, person in enumerate(self._people):
+        """Who is due votes; who wants a pair gets one if there is one, first who waits longest."""
+        for person in self._people:
             if person.pair is not None and person.votes_at <= now:
                 ballot = Ballot(person.pair.lease_id, person.pair.lease_id, "left")
                 self.store.votes.record(ballot, rater_id=self._local, now=person.votes_at)
                 self._ages.append((now, self._age(person.pair.version_id)))
                 person.asked, person.pair = person.votes_at, None
-            if person.pair is None and person.asked <= now:
-                found = self.store.queue.lease(
-                    rater_id=self._local,
-                    holder=str(number),
-                    wanted=1,
-                    seconds=1e6,
-                    now=now,
-                    rng=self._draw,
-                    max_staleness=self._settings.served_staleness,
-                )
-                if found:
-                    self._waits.append((now, now - person.asked))
-                    person.pair = found[0]
-                    person.votes_at = now + self._draw.expovariate(1 / VOTE_SECONDS)
+        asked = [
+            (each.asked, number)
+            for number, each in enumerate(self._people)
+            if each.pair is None and each.asked <= now
+        ]
+        for _, number in sorted(asked):
+            person = self._people[number]
+            found = self.store.queue.lease(
+                rater_id=self._local,
+                holder=str(number),
+                wanted=1,
+                seconds=1e6,
+                now=now,
+                rng=self._draw,
+                max_staleness=self._settings.served_staleness,
+            )
+            if not found:  # nor is there one for those behind
+                return
+            self._waits.append((now, now - person.asked))
+            person.pair = found[0]
+            person.votes_at = now + self._draw.expovariate(1 / VOTE_SECONDS)
 
     def _age(self, version: int) -> int:
         """How many versions have gone live since this one."""
