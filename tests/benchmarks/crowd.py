@@ -9,7 +9,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -17,6 +17,7 @@ PATIENCE_SECONDS = 60.0
 FASTEST_TASKS_PER_SECOND = 25
 LOOK_SECONDS = 1.0
 RETRY_SECONDS = 0.5
+FIRST_SECONDS = 30.0  # until as much is drawn as so many people take
 LOST = (OSError, http.client.HTTPException)
 
 
@@ -50,6 +51,7 @@ class Tally:
     vote: list[float] = field(default_factory=list)
     both: list[float] = field(default_factory=list)
     empty: int = 0  # votes after which no pair was there to show
+    empty_at_first: int = 0  # those of them in FIRST_SECONDS after the rater came
     waited: float = 0.0  # without anything to vote on
     errors: Counter[str] = field(default_factory=Counter)
 
@@ -80,6 +82,9 @@ class Pace:
         return rng.uniform(self.least, self.most)
 
 
+KEY_PACE = Pace(1.5, 3.0)  # of the one in Chromium, unless it is told otherwise
+
+
 @dataclass(frozen=True)
 class Plan:
     """What is run: how many people, for how long, at what pace, on which settings."""
@@ -91,6 +96,8 @@ class Plan:
     queue_pairs: int
     cooldown_seconds: float
     keyboard: bool
+    key_pace: Pace = KEY_PACE
+    settings: Mapping[str, str] = field(default_factory=dict)  # others of the service
 
     @property
     def trains(self) -> bool:
@@ -167,8 +174,8 @@ def spread(seconds: Sequence[float]) -> Spread | None:
 class Figures:
     """What a crowd came to.
 
-    `empty` votes left their rater without a pair. `lost` ones were called saved and are not there;
-    `doubled` ones count twice.
+    `empty` votes left their rater without a pair, some of them `at_first`. `lost` ones were called
+    saved and are not there; `doubled` ones count twice.
     """
 
     raters: int
@@ -177,6 +184,7 @@ class Figures:
     saved_per_second: float
     sent_again: int
     empty: int
+    empty_at_first: int
     unsaved: int
     lost: int
     doubled: int
@@ -203,12 +211,13 @@ def figures(
         saved_per_second=round(saved / seconds, 2),
         sent_again=sum(tally.again for tally in tallies),
         empty=sum(tally.empty for tally in tallies),
+        empty_at_first=sum(tally.empty_at_first for tally in tallies),
         unsaved=sum(len(tally.sent - tally.saved) for tally in tallies),
         lost=lost,
         doubled=doubled,
         vote_ms=spread([value for tally in tallies for value in tally.vote]),
         vote_and_next_ms=spread([value for tally in tallies for value in tally.both]),
-        waited_share=round(sum(t.waited for t in tallies) / (seconds * len(tallies)), 3),
+        waited_share=round(sum(t.waited for t in tallies) / (seconds * max(1, len(tallies))), 3),
         errors=dict(errors),
         more=more,
     )

@@ -29,6 +29,7 @@ from labeler.store import Store, open_store
 from labeler.store.rating.next_pairs import ON_HAND
 from labeler.web.rating.bodies import MAX_SPARE
 from tests.benchmarks.crowd import (
+    FIRST_SECONDS,
     LOST,
     Connection,
     Crowd,
@@ -52,7 +53,6 @@ LAST_VOTES = 10
 MIN_VOTES = 3  # the pace of fewer is not known
 MOST_AT_ONCE = 8
 AGAIN_SHARE = 0.02
-KEY_PACE = Pace(1.5, 3.0)
 FASTEST_PER_SECOND = 150  # votes that nobody exceeds: so many pairs are made up
 
 
@@ -68,11 +68,13 @@ class PageRater:
         self._live: int | None = None
         self._counting: list[int] = []
         self._ready = 0
+        self._came: float = math.inf
         self._voted_at = [time.monotonic()]
         self._rng = random.Random(seed)
 
     def is_ready(self) -> bool:
         """Fetch pairs if the hand is empty."""
+        self._came = min(self._came, time.monotonic())
         if not self._hand:
             self._refill()
         return bool(self._hand)
@@ -80,7 +82,9 @@ class PageRater:
     def vote(self) -> None:
         """Vote on the first pair in hand until it is answered, then fetch the next."""
         pair = self._hand.pop(0)
-        self.tally.empty += not self._hand
+        if not self._hand:
+            self.tally.empty += 1
+            self.tally.empty_at_first += time.monotonic() - self._came < FIRST_SECONDS
         self._voted_at = [*self._voted_at[-LAST_VOTES:], time.monotonic()]
         ballot = {
             "vote_id": uuid.uuid4().hex,
@@ -186,19 +190,22 @@ class Keyboard:
         """How many it has cast."""
         return len(self._rater.seen)
 
-    def rate(self, seconds: float, pace: Pace = KEY_PACE) -> dict[str, Any]:
+    def rate(self, seconds: float, pace: Pace) -> dict[str, Any]:
         """Press keys for so long. Milliseconds from key to the next pair, painted; and how many of
-        those pairs were not there yet.
+        those pairs were not there yet, in the first FIRST_SECONDS and in all.
         """
-        page, ends, absent = self._rater.page, time.monotonic() + seconds, 0
-        while time.monotonic() < ends:
+        page, came, absent, at_first = self._rater.page, time.monotonic(), 0, 0
+        while (passed := time.monotonic() - came) < seconds:
             self._rater.vote()
-            absent += page.evaluate("document.body.classList.contains('is-waiting')")
+            is_absent = page.evaluate("document.body.classList.contains('is-waiting')")
+            absent += is_absent
+            at_first += is_absent and passed < FIRST_SECONDS
             page.wait_for_timeout(1000 * pace.draw(self._rng))
         self._rater.wait_until_saved()
         found = spread([value / 1000 for value in page.evaluate(LATENCIES)])
         assert found is not None
-        return {**asdict(found), "next_pair_absent": absent, "votes": self.votes}
+        absences = {"next_pair_absent": absent, "next_pair_absent_at_first": at_first}
+        return {**asdict(found), **absences, "votes": self.votes}
 
 
 def measure(plan: Plan, browser: Browser | None) -> Figures:
@@ -216,7 +223,7 @@ def measure(plan: Plan, browser: Browser | None) -> Figures:
         before, busy = _pairs(store), cpu_seconds(store)
         begin = time.monotonic()
         crowd = Crowd(raters, plan.pace, seconds=plan.seconds, seed=1)
-        pressed = keyboard.rate(plan.seconds) if keyboard else None
+        pressed = keyboard.rate(plan.seconds, plan.key_pace) if keyboard else None
         crowd.wait()
         seconds = time.monotonic() - begin
         more = {
@@ -242,6 +249,7 @@ def _running(plan: Plan, folder: Path) -> Iterator[tuple[Store, int]]:
             labels_per_update=plan.labels_per_update,
             queue_pairs=plan.queue_pairs,
             cooldown_seconds=plan.cooldown_seconds,
+            **plan.settings,
         )
         with service, closing(open_store(database)) as store:
             yield store, int(str(service.settings["port"]))

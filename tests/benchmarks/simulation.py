@@ -153,7 +153,7 @@ class Loop:
             ready, wanted = self._ready.total(), self._demand()
             if alone and not owed and runs_short(ready, wanted, part):
                 began = self._now
-                yield from self._batch(self._pace.batch(ready, wanted))
+                yield from self._batch(self._pace.refill(ready, wanted, self._full()))
                 owed = (self._now - began) / 3
         self._version += 1
         self._updates += 1

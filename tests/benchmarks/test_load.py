@@ -135,15 +135,18 @@ def test_nobody_waits_while_the_worker_is_a_little_quicker_than_people_though_ve
 
 def test_a_run_says_which_goals_it_missed() -> None:
     run = {
-        "empty": 0,
+        "empty": 3,
+        "empty_at_first": 3,
         "lost": 0,
         "doubled": 0,
         "vote_ms": {"p95": 149.0},
-        "more": {"keyboard_ms": {"p95": 30.0, "next_pair_absent": 0}},
+        "more": {
+            "keyboard_ms": {"p95": 30.0, "next_pair_absent": 1, "next_pair_absent_at_first": 1}
+        },
     }
     assert missed(run) == []
-    keys = {"p95": 50.5, "next_pair_absent": 2}
-    run |= {"empty": 1, "doubled": 1, "more": {"keyboard_ms": keys}}
+    keys = {"p95": 50.5, "next_pair_absent": 3, "next_pair_absent_at_first": 1}
+    run |= {"empty": 4, "doubled": 1, "more": {"keyboard_ms": keys}}
     assert missed(run) == [
         "presses on an empty queue 3 (0)",
         "key to pair 50.5 (50)",

@@ -3,6 +3,9 @@
     what people took of late  ->  demand, pairs a second  ->  the queue: AHEAD_SECONDS of it
     what is ready, demand     ->  time that people have   ->  a batch that takes no longer
 
+Where many wait, the demand is more than what they take: as much as is drawn. So what is done in
+QUICK_SECONDS is drawn together, whatever they took; many rows are drawn faster than few.
+
 A deeper queue would be sampled in vain: people are handed the newest version first. The more they
 are, the sooner another one is live, so for many the queue is deep enough for MANY_AHEAD_SECONDS.
 """
@@ -21,6 +24,8 @@ USUAL_PAIRS = 2
 # pair is handed over as soon as it is there.
 MIN_BATCH_PAIRS = 8
 MAX_BATCH_PAIRS = 16
+QUICK_SECONDS = 2.0
+MAX_QUICK_PAIRS = 64
 
 
 def demand(pairs: int, seconds: float) -> float:
@@ -62,11 +67,20 @@ class Pace:
         return full - ready if self._is_filling else 0
 
     def batch(self, ready: int, demand: float) -> int:
-        """The size of the next batch: the largest that is done before people have nothing left."""
+        """The size of the next batch: the largest that is done before people have nothing left, or
+        at once.
+        """
         has_seconds = ready / demand
         sizes = range(MAX_BATCH_PAIRS, MIN_BATCH_PAIRS, -1)
         fitting = (size for size in sizes if size * self._pair_seconds <= has_seconds)
-        return next(fitting, MIN_BATCH_PAIRS)
+        quick = min(MAX_QUICK_PAIRS, int(QUICK_SECONDS / self._pair_seconds))
+        return max(quick, next(fitting, MIN_BATCH_PAIRS))
+
+    def refill(self, ready: int, demand: float, full: int) -> int:
+        """The size of a batch in the middle of an update: what the queue lacks at most, but no
+        less than what takes as long.
+        """
+        return min(max(MIN_BATCH_PAIRS, full - ready), self.batch(ready, demand))
 
     def took(self, pairs: int, seconds: float) -> None:
         """A batch is done."""

@@ -170,6 +170,8 @@ class Queue:
         """
         named, given_back = set(shown), set(give_back)
         own = col(Lease.holder) == holder, col(Lease.rater_id) == rater_id
+        if not (named or given_back) and self._has_nothing(*own):
+            return []
         with self._database.write(alone=False) as session:
             if is_disabled(lock_rater(session, rater_id)):
                 return []
@@ -205,6 +207,17 @@ class Queue:
             prolong(mine, shown, wanted=wanted, seconds=seconds, now=now)
             session.flush()
             return [leased_pair(session, lease) for lease in mine if lease.id not in named]
+
+    def _has_nothing(self, *own: sa.ColumnElement[bool]) -> bool:
+        """Whether no pair is free and the page holds none, so that a lease would change nothing.
+
+        Pages with nothing to show ask twice a second. Where many do, their turns at the database
+        would keep out the one who draws what they wait for.
+        """
+        held = select(Lease.id).where(col(Lease.ended_at).is_(None), *own).exists()
+        free = select(Pair.id).where(col(Pair.state) == PairState.READY).exists()
+        with self._database.read() as session:
+            return not session.exec(select(sa.or_(held, free))).one()
 
     def retire_too_old(self, *, max_staleness: int) -> None:
         """Retire what waits in vain: pairs of versions that are too old for a vote to count."""

@@ -69,8 +69,8 @@ class Changes:
             return [_change(session, update, rater_id, votes) for update in session.exec(ended)]
 
 
-def labels_of(session: Session, update_id: int, rater_id: int, rules: VoteRules) -> int:
-    """How many labels this rater gave in the time of an update, at most as many as people gave.
+def labels_by_rater(session: Session, update_id: int, rules: VoteRules) -> dict[int, int]:
+    """How many labels each rater gave in the time of an update, at most as many as people gave.
 
     Its time is from the opening of the update before it that made a version live, to its own.
     """
@@ -79,16 +79,18 @@ def labels_of(session: Session, update_id: int, rater_id: int, rules: VoteRules)
     since = select(sa.func.coalesce(sa.func.max(Update.opened_at), 0.0)).where(
         col(Update.id) < update.id, col(Update.version_id).in_(went_live)
     )
-    votes = select(sa.func.count()).where(
+    rater, number = col(Vote.rater_id), sa.func.count()
+    votes = sa.select(rater, number).where(
         col(Vote.source) == Source.HUMAN,
         col(Vote.superseded_by).is_(None),
         col(Vote.created_at) > session.exec(since).one(),
         col(Vote.created_at) <= update.opened_at,
         col(Vote.choice).in_(trainable(rules)),
         col(Vote.lease_id).is_not(None),  # an edit's vote came with another one
-        col(Vote.rater_id) + 0 == rater_id,  # found by their time: of one rater there are many
     )
-    return min(session.exec(votes).one(), _of_people(session, update))
+    of_people = _of_people(session, update)
+    found = session.execute(votes.group_by(rater))
+    return {each: min(labels, of_people) for each, labels in found}
 
 
 def _of_people(session: Session, update: Update) -> int:
@@ -118,7 +120,7 @@ def _change(session: Session, update: Update, rater_id: int, rules: VoteRules) -
         version_id=update.version_id,
         parent=version.parent_id if version else None,
         ended_at=update.finished_at,
-        my_labels=labels_of(session, update.id, rater_id, rules),
+        my_labels=labels_by_rater(session, update.id, rules).get(rater_id, 0),
         finding=update.finding,
         reason=update.reason,
         live=_live(session, version) if version else None,

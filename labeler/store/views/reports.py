@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import sqlalchemy as sa
 from sqlmodel import Session, col, func, select
 
 from labeler.domain.alarms import alarms
@@ -33,7 +34,7 @@ from labeler.store.tables import (
     Verdict,
     Vote,
 )
-from labeler.store.views.changes import labels_of
+from labeler.store.views.changes import labels_by_rater
 from labeler.store.views.counts import (
     count,
     held_pairs,
@@ -146,7 +147,7 @@ class Reports:
                 "fresh": _progress_shown(session, rules),
                 "ready": max(0, free_slots(session) - outstanding(session)),
                 "update": _update_view(session),
-                "result": _result_view(session),
+                "result": _result_view(session, rules),
                 "processes": {each.name: each.says for each in processes},
                 "alarms": alarms(facts(session), now=now, disk=disk),
             }
@@ -166,20 +167,20 @@ class Reports:
     ) -> dict[str, Any]:
         """What was `shown_to_all` at that time, with what concerns this rater by now."""
         standing = (col(Vote.rater_id) == rater_id, col(Vote.superseded_by).is_(None))
-        mine = (*standing, col(Vote.lease_id).is_not(None))  # an edit's vote came with another one
+        lease = col(Vote.lease_id)  # None of an edit's vote, which came with another one
         teaches = col(Vote.choice).in_(trainable(rules.votes))
-        later = (*mine, col(Vote.created_at) > looked_at, teaches)
+        later = teaches & lease.is_not(None) & (col(Vote.created_at) > looked_at)
         fresh, result = shown["fresh"], shown["result"]
+        counts = [sa.func.count(lease), *(sa.func.count(sa.case((w, 1))) for w in (teaches, later))]
         with self._database.read() as session:
-            with_mine = fresh + count(session, Vote, *later)
+            votes, labels, since = session.execute(sa.select(*counts).where(*standing)).one()
             return shown | {
-                "fresh": max(fresh, min(with_mine, rules.labels_per_update - 1)),
-                "votes": count(session, Vote, *mine),
-                "labels": count(session, Vote, *standing, teaches),
+                "fresh": max(fresh, min(fresh + since, rules.labels_per_update - 1)),
+                "votes": votes,
+                "labels": labels,
                 "asks": open_asks(session, rater_id),
                 "follow_up": unseen(session, rater_id),
-                "result": result
-                and result | {"my_labels": labels_of(session, result["id"], rater_id, rules.votes)},
+                "result": result and result | {"my_labels": result["labels"].get(rater_id, 0)},
             }
 
     def judge(self) -> JudgeReport | None:
@@ -310,14 +311,16 @@ def _update_view(session: Session) -> dict[str, Any] | None:
     return _view(update) if update else None
 
 
-def _result_view(session: Session) -> dict[str, Any] | None:
-    """The last update that ended."""
+def _result_view(session: Session, rules: DueRules) -> dict[str, Any] | None:
+    """The last update that ended; `labels` are those of each rater."""
     ended = select(Update).where(col(Update.finished_at).is_not(None))
     update = session.exec(ended.order_by(col(Update.id).desc()).limit(1)).first()
     if update is None:
         return None
     version = session.get(PolicyVersion, update.version_id) if update.version_id else None
+    assert update.id is not None
     return _view(update) | {
+        "labels": labels_by_rater(session, update.id, rules.votes),
         "parent": version.parent_id if version else None,
         "finding": update.finding.figures(),
     }

@@ -9,6 +9,7 @@ from trainer.worker.pace import (
     AHEAD_SECONDS,
     MANY_AHEAD_SECONDS,
     MAX_BATCH_PAIRS,
+    MAX_QUICK_PAIRS,
     MIN_AHEAD_PAIRS,
     MIN_BATCH_PAIRS,
     Pace,
@@ -54,6 +55,26 @@ def test_a_batch_is_as_large_as_people_have_time_for() -> None:
     assert pace.batch(100, 0.1) == MIN_BATCH_PAIRS, "nothing is known yet"
     pace.took(8, 24.0)
     assert [pace.batch(ready, 0.1) for ready in (0, 4, 100)] == [8, 13, MAX_BATCH_PAIRS]
+
+
+def test_what_is_drawn_at_once_is_drawn_together_however_little_people_took() -> None:
+    """Where many wait, what they take is what is drawn, and tells nothing."""
+    pace, hardly = Pace(), 0.1
+    pace.took(8, 0.8)
+    assert pace.batch(0, hardly) == 20
+    pace.took(20, 1.0)
+    assert pace.batch(0, hardly) == 40
+    pace.took(40, 1.0)
+    assert pace.batch(0, hardly) == MAX_QUICK_PAIRS
+    pace.took(8, 24.0)
+    assert pace.batch(0, hardly) == MIN_BATCH_PAIRS
+
+
+def test_in_the_middle_of_an_update_no_more_is_drawn_than_the_queue_lacks() -> None:
+    pace = Pace()
+    pace.took(40, 1.0)
+    assert pace.refill(0, 0.1, full=12) == 12
+    assert pace.refill(10, 0.1, full=12) == MIN_BATCH_PAIRS, "fewer would take as long"
 
 
 @dataclass

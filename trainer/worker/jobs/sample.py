@@ -17,6 +17,7 @@ from trainer.worker.workplace import Workplace
 
 UNATTENDED_PAIRS = 128
 HAND_OVER_SECONDS = 5.0
+LEAST_HAND_OVER_SECONDS = 0.2  # pairs that are complete together cost hardly more than one
 SAYS = "Sampling pairs."
 
 
@@ -52,7 +53,7 @@ class SampleJob:
         began = self._place.clock()
         demanded, ready = _demand(self._place, began), self._place.store.queue.ready()
         if not self._owed and runs_short(ready, demanded, seconds):
-            self.top_up(self._pace.batch(ready, demanded))
+            self.top_up(self._pace.refill(ready, demanded, _full(self._place, demanded)))
             self._owed = (self._place.clock() - began) / 3
 
     def top_up(self, count: int) -> bool:
@@ -88,7 +89,10 @@ class SampleJob:
             if self._place.settings.unattended:
                 return False
             now = self._place.clock()
-            due = now - handed_at >= HAND_OVER_SECONDS or self._place.store.queue.ready() == 0
+            passed = now - handed_at
+            if passed < LEAST_HAND_OVER_SECONDS:
+                return False
+            due = passed >= HAND_OVER_SECONDS or self._place.store.queue.ready() == 0
             handed_at = now if due else handed_at
             return due
 

@@ -185,6 +185,18 @@ def test_a_late_vote_is_refused_once_somebody_else_holds_the_pair(store: Store) 
     assert store.votes.record(ballot, rater_id=other, now=1101.0).saved
 
 
+def test_a_page_that_waits_takes_no_turn_of_those_who_write(
+    store: Store, database: Database
+) -> None:
+    """Who draws the pairs that fifty pages wait for would wait behind their asking."""
+    me = store.raters.local(now=1.0)
+    fill(store, 1)
+    [pair] = lease(store, rater=me)
+    with database.write():
+        assert lease(store, rater=me, holder="other") == []
+    assert lease(store, rater=me) == [pair], "its own page comes back for it"
+
+
 def test_a_pair_that_wants_two_votes_takes_two_different_raters_and_no_third_lease(
     store: Store,
 ) -> None:
