@@ -25,6 +25,7 @@ USUAL_PAIRS = 2
 MIN_BATCH_PAIRS = 8
 MAX_BATCH_PAIRS = 16
 QUICK_SECONDS = 2.0
+LEAST_SECONDS = 0.001  # of a batch
 MAX_QUICK_PAIRS = 64
 
 
@@ -83,5 +84,5 @@ class Pace:
         return min(max(MIN_BATCH_PAIRS, full - ready), self.batch(ready, demand))
 
     def took(self, pairs: int, seconds: float) -> None:
-        """A batch is done."""
-        self._pair_seconds = seconds / pairs
+        """A batch is done. The clock may have been set back meanwhile."""
+        self._pair_seconds = max(LEAST_SECONDS, seconds) / pairs

@@ -158,6 +158,27 @@ def test_an_update_makes_nobody_wait_for_candidates(
     assert update.finding.not_filled == NONE_DRAWN
 
 
+def test_people_get_pairs_while_an_update_prepares_what_it_learns_from(
+    store: Store, policy: Policy, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For fifty of them the seconds until its first step emptied the queue after each version."""
+    ready: list[int] = []
+    choose = FillModel.choose
+
+    def watched(model: FillModel, *asked: Any) -> Any:
+        ready.append(store.queue.ready())
+        return choose(model, *asked)
+
+    monkeypatch.setattr(FillModel, "choose", watched)
+    worker = made(store, policy, settings)
+    rate(worker, store, settings, longer)
+    while lease(store, 24, now=3.0, holder=str(len(ready))):
+        ready.append(0)
+    ready.clear()
+    assert worker.step()
+    assert ready[0] > 0
+
+
 def test_where_a_judge_labels_everything_an_update_draws_what_is_missing(
     store: Store, policy: Policy, settings: Settings
 ) -> None:

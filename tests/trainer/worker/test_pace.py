@@ -70,6 +70,13 @@ def test_what_is_drawn_at_once_is_drawn_together_however_little_people_took() ->
     assert pace.batch(0, hardly) == MIN_BATCH_PAIRS
 
 
+def test_a_clock_that_was_set_back_tells_nothing_wrong() -> None:
+    pace = Pace()
+    for seconds in (0.0, -3600.0):
+        pace.took(8, seconds)
+        assert pace.batch(0, 0.1) == MAX_QUICK_PAIRS
+
+
 def test_in_the_middle_of_an_update_no_more_is_drawn_than_the_queue_lacks() -> None:
     pace = Pace()
     pace.took(40, 1.0)

@@ -89,8 +89,9 @@ class FillJob:
         return self._draw(missing, is_wanted=self._is_wanted)
 
     def pairs(self, claim: Claim, *, pause: Callable[[], None]) -> Filled:
-        """What this update is to train on; `pause` is called between batches."""
+        """What this update is to train on; `pause` is called between the parts of that."""
         self._hear(at_least=1, update=claim.update_id)
+        pause()
         if self._model.why_not is not None:
             return Filled(claim.labels, why_not=self._model.why_not)
         settings = self._place.settings

@@ -12,6 +12,7 @@ import secrets
 import threading
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 
 from labeler.config.parts.training import Training
 from labeler.domain.errors import LivedpoError, first_line
@@ -153,7 +154,9 @@ class UpdateJob:
         self._say(claim, UpdateState.TRAINING)
         training, filled = self._training(claim), Filled(claim.labels)
         if self._fill is not None:
-            filled = self._fill.pairs(claim, pause=lambda: self._pause(claim, UpdateState.TRAINING))
+            pause = partial(self._pause, claim, UpdateState.TRAINING)
+            filled = self._fill.pairs(claim, pause=pause)
+            pause()
             training = weighted(training, filled.share(claim))
             usual = (1 + place.settings.fill) * len(claim.labels)
             pairs = len(filled.votes) + len(filled.labels)
