@@ -16,7 +16,7 @@ LOOK_BACK_SECONDS = 180.0
 AHEAD_SECONDS = 120.0
 MANY_AHEAD_SECONDS = 20.0
 MIN_AHEAD_PAIRS = 4
-REFILL_SECONDS = 5.0  # what people take in less is little: whoever comes may take it all
+REFILL_SECONDS = 10.0  # what people take meanwhile is there whenever an update goes on
 # What is believed before anybody has voted, and how many votes outweigh it.
 USUAL_SECONDS = 10.0
 USUAL_PAIRS = 2
