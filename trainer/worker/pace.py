@@ -25,7 +25,6 @@ USUAL_PAIRS = 2
 MIN_BATCH_PAIRS = 8
 MAX_BATCH_PAIRS = 16
 QUICK_SECONDS = 2.0
-LEAST_SECONDS = 0.001  # of a batch
 MAX_QUICK_PAIRS = 64
 
 
@@ -74,8 +73,8 @@ class Pace:
         has_seconds = ready / demand
         sizes = range(MAX_BATCH_PAIRS, MIN_BATCH_PAIRS, -1)
         fitting = (size for size in sizes if size * self._pair_seconds <= has_seconds)
-        quick = min(MAX_QUICK_PAIRS, int(QUICK_SECONDS / self._pair_seconds))
-        return max(quick, next(fitting, MIN_BATCH_PAIRS))
+        quick = int(QUICK_SECONDS / self._pair_seconds) if self._pair_seconds > 0 else 0
+        return max(min(MAX_QUICK_PAIRS, quick), next(fitting, MIN_BATCH_PAIRS))
 
     def refill(self, ready: int, demand: float, full: int) -> int:
         """The size of a batch in the middle of an update: what the queue lacks at most, but no
@@ -85,4 +84,4 @@ class Pace:
 
     def took(self, pairs: int, seconds: float) -> None:
         """A batch is done. The clock may have been set back meanwhile."""
-        self._pair_seconds = max(LEAST_SECONDS, seconds) / pairs
+        self._pair_seconds = max(0.0, seconds) / pairs

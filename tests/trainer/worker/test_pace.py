@@ -74,7 +74,7 @@ def test_a_clock_that_was_set_back_tells_nothing_wrong() -> None:
     pace = Pace()
     for seconds in (0.0, -3600.0):
         pace.took(8, seconds)
-        assert pace.batch(0, 0.1) == MAX_QUICK_PAIRS
+        assert pace.batch(0, 0.1) == MAX_BATCH_PAIRS
 
 
 def test_in_the_middle_of_an_update_no_more_is_drawn_than_the_queue_lacks() -> None:
