@@ -27,8 +27,7 @@ ROLE = "web"
 BEAT_SECONDS = 5.0
 SHUTDOWN_SECONDS = 2
 # How long a thread may keep the others from running Python. A request comes back from the database
-# a dozen times; with Python's own 5 ms each, a vote among fifty people waits for all of them
-# (`make bench-load`: 379 ms in 95 % of cases, against 115).
+# a dozen times; with Python's own 5 ms each, a vote among fifty people waits for all of them.
 SWITCH_SECONDS = 0.0005
 
 

@@ -82,6 +82,10 @@ class Pace:
         """
         return min(max(MIN_BATCH_PAIRS, full - ready), self.batch(ready, demand))
 
+    def next_within(self, seconds: float) -> bool:
+        """Whether another pair is complete so soon, by the last batch."""
+        return self._pair_seconds <= seconds
+
     def took(self, pairs: int, seconds: float) -> None:
         """A batch is done. The clock may have been set back meanwhile."""
         self._pair_seconds = max(0.0, seconds) / pairs

@@ -76,15 +76,22 @@ def test_the_first_pair_of_a_cold_service_waits_for_no_other(
         assert_measured(policy, pair)
 
 
-def test_pairs_that_are_complete_at_the_same_moment_are_handed_over_together(
+def test_pairs_that_come_in_quick_succession_are_handed_over_together(
     store: Store, policy: Policy, settings: Settings
 ) -> None:
-    """Each by itself would be a pass of the model and a turn at the database."""
+    """Each by itself would be a pass of the model and a turn at the database. Until a batch has
+    told how quick they are, nobody waits for the next one.
+    """
     ready: list[int] = []
     sampler = Watched(policy, lambda _: ready.append(store.queue.ready()))
-    assert HandTurned(store, policy, settings, sampler=sampler, clock=lambda: 5.0).step()
+    worker = HandTurned(store, policy, settings, sampler=sampler, clock=lambda: 5.0)
+    assert worker.step()
+    assert 1 in ready
+    lease_all(store)
+    ready.clear()
+    assert worker.step()
     assert set(ready) == {0}
-    assert store.queue.ready() == MIN_BATCH_PAIRS
+    assert store.queue.ready() > 1
 
 
 def test_while_a_batch_is_sampled_the_worker_gives_signs_of_life(

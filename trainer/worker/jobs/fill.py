@@ -97,9 +97,9 @@ class FillJob:
         settings = self._place.settings
         wanted = self._prompts_for(claim.fresh + len(claim.weightless))
         while settings.unattended and (missing := wanted - self.drawn) > 0:
-            pause()
             if not self._draw(missing, is_wanted=lambda: False):
                 break
+            pause()
         if not self.drawn:
             return Filled(self._model.mixed(claim.labels), why_not=NONE_DRAWN)
         return self._label(claim.labels, self._of_live()[:wanted])

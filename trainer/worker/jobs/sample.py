@@ -17,7 +17,7 @@ from trainer.worker.workplace import Workplace
 
 UNATTENDED_PAIRS = 128
 HAND_OVER_SECONDS = 5.0
-LEAST_HAND_OVER_SECONDS = 0.2  # pairs that are complete together cost hardly more than one
+SOON_SECONDS = 0.2  # pairs that are complete together cost hardly more than one
 SAYS = "Sampling pairs."
 
 
@@ -90,7 +90,7 @@ class SampleJob:
                 return False
             now = self._place.clock()
             passed = now - handed_at
-            if passed < LEAST_HAND_OVER_SECONDS:
+            if passed < SOON_SECONDS and self._pace.next_within(SOON_SECONDS):
                 return False
             due = passed >= HAND_OVER_SECONDS or self._place.store.queue.ready() == 0
             handed_at = now if due else handed_at
