@@ -23,7 +23,7 @@ one is among many, so the model acts from MIN_DECIDED votes on. Leaves out the d
 import logging
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -53,6 +53,7 @@ MIN_DECIDED = 4  # votes
 TRAIT_SHARES = (0.0, 4.0)
 MAX_LABELS = 1024  # the newest
 REFIT = 8  # votes that came or changed
+REFIT_SHARE = 0.1  # of all, between updates
 BASE_WEIGHT = 1.0  # of a pair, where a vote weighs 1
 # Accuracy that is taken for granted, and after how many votes what was measured counts as much. An
 # unsure rater caps it: who says the opposite once in four times is met by a perfect model in 75 %.
@@ -127,33 +128,42 @@ class FillModel:
         self.start_length: float | None = None  # of a reply, in characters
         self.fit: Fit | None = None
 
-    def learn(self, examples: Sequence[Example], *, at_least: int = REFIT) -> bool:
+    def learn(
+        self,
+        examples: Sequence[Example],
+        *,
+        at_least: int = REFIT,
+        pause: Callable[[], None] | None = None,
+    ) -> bool:
         """Fit anew if so many votes came or changed since the last time; whether it did.
 
-        `examples` are all there are, the newest last, after those that were imported.
+        `examples` are all there are, the newest last, after those that were imported. There is a
+        `pause` between the parts of that.
         """
         newest = [one for one in examples if one.pair_id not in self._overruled][-MAX_LABELS:]
         known = {example.pair_id: example.said for example in newest}
         changed = {pair for pair, _ in known.items() ^ self._known.items()}
         if len(changed) < at_least:
             return False
-        self._fit_to(newest)
+        self._fit_to(newest, pause)
         if self.fit is not None and (kept := turned(list(self.fit.each.values()))):
             since = list(self.fit.each)[-kept]
             numbers = [example.pair_id for example in newest]
             self._overruled |= set(numbers[: numbers.index(since)])
-            self._fit_to(newest[numbers.index(since) :])
+            self._fit_to(newest[numbers.index(since) :], pause)
         log.info("%s", self.says)
         return True
 
-    def _fit_to(self, examples: Sequence[Example]) -> None:
+    def _fit_to(self, examples: Sequence[Example], pause: Callable[[], None] | None) -> None:
+        own, found = [example for example in examples if not example.imported], None
+        if decided([example.said for example in own]) >= MIN_DECIDED:
+            materials = Material.each(self._features, examples, TRAIT_SHARES)
+            found = fit(materials, self._seed, pause)  # a pause may end it all
+            self._longer = _leaning(own)
         self._known = {example.pair_id: example.said for example in examples}
-        self._own = [example.said for example in examples if not example.imported]
+        self._own = [example.said for example in own]
         self._asked = {example.pair_id: example.question for example in examples}
-        self.fit = None
-        if self._decided >= MIN_DECIDED:
-            self.fit = fit(Material.each(self._features, examples, TRAIT_SHARES), self._seed)
-            self._longer = _leaning([one for one in examples if not one.imported])
+        self.fit = found
 
     @property
     def weight(self) -> float:

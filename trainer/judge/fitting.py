@@ -7,7 +7,7 @@ filled in do.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -102,13 +102,22 @@ class Fit:
     each: Mapping[int, float]
 
 
-def fit(materials: Sequence[Material], seed: int) -> Fit | None:
+def fit(
+    materials: Sequence[Material], seed: int, pause: Callable[[], None] | None = None
+) -> Fit | None:
     """Heads on the same labels in several scales, averaged; None if nothing can be learned.
+
+    On a thousand labels each scale takes a second or two. There is a `pause` before each.
 
     Each scale weighs exp(-loss), where the loss is that of cross-validation ("pseudo-BMA", Yao et
     al. 2018, arXiv 1704.02030). To take the better one instead is to go by luck on few labels.
     """
-    found = [(one, skill) for one in materials if (skill := one.skill(seed)) is not None]
+    found = []
+    for one in materials:
+        if pause is not None:
+            pause()
+        if (skill := one.skill(seed)) is not None:
+            found.append((one, skill))
     if not found:
         return None
     losses = torch.tensor([skill.loss for _, skill in found], dtype=torch.float64)

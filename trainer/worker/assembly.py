@@ -120,7 +120,7 @@ def make_worker(
         unique=settings.versions_url is not None,
     )
     update.prune()
-    shown = None if settings.unattended else FollowUpJob(place)
+    shown = None if settings.unattended else FollowUpJob(place, sample.is_short)
     jobs: list[Job | None] = [ask, update, EditJob(place), judging, shown, sample, fill]
     closing = [update.spend, *([judging.close] if judging else [])]
     return Worker(place.live, [job for job in jobs if job is not None], bench.news, closing)
@@ -157,13 +157,14 @@ def make_sampler(
     )
     place, judging = bench.place, bench.judging()
     _start_to_sample(place)
-    for_all: list[Job | None] = [EditJob(place), judging, FollowUpJob(place)]
+    sample = SampleJob(place)
+    for_all: list[Job | None] = [EditJob(place), judging, FollowUpJob(place, sample.is_short)]
     chore = ChoresJob(
         chores, [job for job in for_all if job], judging.take_up if judging else lambda: None
     )
     chooses = bench.judge is not None and settings.candidates > 2
     hearing = Hearing(store, bench.judge) if chooses else None
-    jobs: list[Job | None] = [AskJob(place), chore, hearing, SampleJob(place)]
+    jobs: list[Job | None] = [AskJob(place), chore, hearing, sample]
     closing = [judging.close] if judging else []
     present = [job for job in jobs if job is not None]
     return Worker(place.live, present, bench.news, closing, is_over=is_over)

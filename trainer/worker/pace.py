@@ -17,6 +17,7 @@ AHEAD_SECONDS = 120.0
 MANY_AHEAD_SECONDS = 20.0
 MIN_AHEAD_PAIRS = 4
 REFILL_SECONDS = 10.0  # what people take meanwhile is there whenever an update goes on
+REFILL_TIMES = 3.0  # as long as an update works; it must end, however fast people are
 # What is believed before anybody has voted, and how many votes outweigh it.
 USUAL_SECONDS = 10.0
 USUAL_PAIRS = 2
@@ -76,11 +77,16 @@ class Pace:
         quick = int(QUICK_SECONDS / self._pair_seconds) if self._pair_seconds > 0 else 0
         return max(min(MAX_QUICK_PAIRS, quick), next(fitting, MIN_BATCH_PAIRS))
 
-    def refill(self, ready: int, demand: float, full: int) -> int:
+    def refill(self, ready: int, demand: float, full: int, seconds: float) -> int:
         """The size of a batch in the middle of an update: what the queue lacks at most, but no
         less than what takes as long.
+
+        The update has worked for so many `seconds`. People have REFILL_TIMES as many: parts of an
+        update that take longer than a batch would else leave them less than their share.
         """
-        return min(max(MIN_BATCH_PAIRS, full - ready), self.batch(ready, demand))
+        theirs = REFILL_TIMES * seconds / self._pair_seconds if self._pair_seconds > 0 else 0.0
+        most = max(self.batch(ready, demand), min(MAX_QUICK_PAIRS, int(theirs)))
+        return min(max(MIN_BATCH_PAIRS, full - ready), most)
 
     def next_within(self, seconds: float) -> bool:
         """Whether another pair is complete so soon, by the last batch."""

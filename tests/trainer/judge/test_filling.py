@@ -14,6 +14,7 @@ import torch
 from labeler.domain.estimate import Estimate
 from labeler.domain.judging import Example, Question
 from labeler.domain.labels import Preference, TrainingLabel
+from labeler.store.records import ClaimLostError
 from tests.trainer.conftest import load
 from tests.trainer.judge.test_learned import sentence
 from trainer.judge.features import Features
@@ -212,6 +213,27 @@ def test_a_pair_weighs_nothing_at_chance_more_with_proof_and_less_as_votes_grow(
     assert rates[1:5] == sorted(set(rates[1:5]))
     assert rates[-1] == BASE_WEIGHT
     assert weight_of(Estimate.rate(0.8, 64), PEOPLE_LEAD) == BASE_WEIGHT / 2
+
+
+def test_what_ends_a_fit_in_the_middle_leaves_the_model_as_it_was(policy: Policy) -> None:
+    """An update that is another's by now, say; the next one hears these votes anew."""
+    rng = random.Random(0)
+    model = FillModel(Features(policy), seed=0)
+    heard = [asking(number, rng) for number in range(1, 41)]
+    model.learn(heard[:24])
+    before, pauses = model.fit, []
+
+    def end_it_all() -> None:
+        pauses.append(model.fit)
+        if len(pauses) == len(TRAIT_SHARES):
+            raise ClaimLostError
+
+    with pytest.raises(ClaimLostError):
+        model.learn(heard, pause=end_it_all)
+    assert pauses == [before] * len(TRAIT_SHARES)
+    assert model.fit is before
+    assert model.learn(heard)
+    assert model.fit is not before
 
 
 def test_votes_are_mixed_with_what_the_model_makes_of_their_pairs_and_others_left(

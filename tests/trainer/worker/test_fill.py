@@ -18,7 +18,7 @@ from labeler.store.records import LeasedPair
 from labeler.store.tables import FilledPair, Pair, Update, Vote
 from labeler.store.views.filled import ROLE
 from tests.support.patience import wait_until
-from tests.support.store import last_update, lease, rows, vote_on
+from tests.support.store import last_update, lease, rows, vote, vote_on
 from tests.support.tiny import worker_settings
 from tests.support.worker import HandTurned
 from tests.trainer.worker.test_streaming import Watched
@@ -177,6 +177,27 @@ def test_people_get_pairs_while_an_update_prepares_what_it_learns_from(
     ready.clear()
     assert worker.step()
     assert ready[0] > 0
+
+
+def test_between_updates_votes_are_heard_once_they_are_a_share_of_all(
+    store: Store, policy: Policy, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand votes take seconds to fit, in which nobody gets a pair."""
+    heard: list[int] = []
+    learn = FillModel.learn
+
+    def watched(model: FillModel, examples: Any, **more: Any) -> bool:
+        heard.append(len(examples))
+        return learn(model, examples, **more)
+
+    monkeypatch.setattr(FillModel, "learn", watched)
+    monkeypatch.setattr("trainer.worker.jobs.fill.REFIT_SHARE", 0.5)
+    worker = made(store, policy, settings)
+    for votes in (12, 8, 8):
+        worker.work()
+        vote(store, votes)
+    worker.work()
+    assert heard == [12, 28]
 
 
 def test_where_a_judge_labels_everything_an_update_draws_what_is_missing(

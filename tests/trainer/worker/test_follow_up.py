@@ -66,16 +66,19 @@ def test_nothing_is_kept_where_it_moved_with_no_vote(
     assert math.exp(MIN_GAIN) == pytest.approx(1.1)
 
 
-def test_pairs_come_first_where_none_is_ready(
-    worker: HandTurned, store: Store, settings: Settings
+@pytest.mark.parametrize("left", [0, 2])
+def test_pairs_come_first_where_people_would_soon_have_none(
+    store: Store, policy: Policy, settings: Settings, left: int
 ) -> None:
+    worker = HandTurned(store, policy, settings, clock=lambda: 3.0)
     worker.work()
     vote_for_longer(store, settings.labels_per_update)
     open_due_update(settings, store, worker.clock())
     assert worker.step()
-    vote(store, store.queue.ready(), "skip")
+    vote(store, store.queue.ready() - left, "skip")
+    assert store.queue.ready() == left
     assert worker.step()
-    assert store.queue.ready()
+    assert store.queue.ready() > left
     assert store.follow_ups.waiting(1, 9)
     worker.work()
     assert not store.follow_ups.waiting(1, 9)

@@ -80,8 +80,17 @@ def test_a_clock_that_was_set_back_tells_nothing_wrong() -> None:
 def test_in_the_middle_of_an_update_no_more_is_drawn_than_the_queue_lacks() -> None:
     pace = Pace()
     pace.took(40, 1.0)
-    assert pace.refill(0, 0.1, full=12) == 12
-    assert pace.refill(10, 0.1, full=12) == MIN_BATCH_PAIRS, "fewer would take as long"
+    assert pace.refill(0, 0.1, full=12, seconds=9.0) == 12
+    assert pace.refill(10, 0.1, full=12, seconds=9.0) == MIN_BATCH_PAIRS, "fewer take as long"
+
+
+def test_after_a_long_part_of_an_update_people_get_three_times_as_long() -> None:
+    """Eight pairs a second: in the batch alone the update would have had more than half."""
+    pace = Pace()
+    pace.took(8, 1.0)
+    assert pace.batch(0, 7.0) == 16
+    assert [pace.refill(0, 7.0, full=140, seconds=part) for part in (0.1, 1.0, 2.0)] == [16, 24, 48]
+    assert pace.refill(0, 7.0, full=140, seconds=60.0) == MAX_QUICK_PAIRS
 
 
 @dataclass

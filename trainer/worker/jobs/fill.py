@@ -23,7 +23,7 @@ from labeler.store import tables
 from labeler.store.records import Claim, FilledPair
 from labeler.store.views.filled import ROLE
 from trainer.judge.features import Features
-from trainer.judge.filling import REFIT, FillModel
+from trainer.judge.filling import REFIT, REFIT_SHARE, FillModel
 from trainer.sampling.samples import Sample, batch_seed, worth_asking
 from trainer.worker.workplace import Workplace
 
@@ -60,7 +60,7 @@ class FillJob:
         self._place = place
         self._people_wait = people_wait
         self._model = FillModel(features, seed=place.settings.seed)
-        self._heard: tuple[int, int, int] | None = None
+        self._heard = (0, 0, 0)
         self._drawn: list[Sample] = []
         self._version = -1
         self._seen: set[int] = set()  # prompts, since they were last all through
@@ -78,9 +78,7 @@ class FillJob:
         """Draw a batch; false if there are enough, or the reward model is no use."""
         del now
         store, settings = self._place.store, self._place.settings
-        heard = store.judging.have_said(by_judges=settings.unattended)
-        if heard != self._heard:
-            self._heard = heard
+        if self._has_news(store.judging.have_said(by_judges=settings.unattended)):
             self._hear(at_least=REFIT)
         missing = self._prompts_for(settings.labels_per_update) - self.drawn
         if missing <= 0 or not self._model.may_act:
@@ -90,7 +88,7 @@ class FillJob:
 
     def pairs(self, claim: Claim, *, pause: Callable[[], None]) -> Filled:
         """What this update is to train on; `pause` is called between the parts of that."""
-        self._hear(at_least=1, update=claim.update_id)
+        self._hear(at_least=1, update=claim.update_id, pause=pause)
         pause()
         if self._model.why_not is not None:
             return Filled(claim.labels, why_not=self._model.why_not)
@@ -257,15 +255,24 @@ class FillJob:
         waits = store.asks.any_waits(now=self._place.clock(), worker=self._place.asker)
         return waits or 2 * store.queue.ready() <= self._ready
 
-    def _hear(self, *, at_least: int, update: int | None = None) -> None:
+    def _has_news(self, heard: tuple[int, int, int]) -> bool:
+        """Whether a fit is worth its time: with all votes it takes longer, and changes less."""
+        (votes, undone, imported), (before, undone_before, imported_before) = heard, self._heard
+        changed = abs(votes - before) + undone - undone_before
+        return imported != imported_before or changed >= max(REFIT, REFIT_SHARE * votes)
+
+    def _hear(
+        self, *, at_least: int, update: int | None = None, pause: Callable[[], None] | None = None
+    ) -> None:
         """Let the reward model hear the votes, and say what has become of it."""
         place = self._place
+        self._heard = place.store.judging.have_said(by_judges=place.settings.unattended)
         if self._model.start_length is None or place.live.version.number == 0:
             self._model.start_length = self._start_length()
         examples = place.store.judging.examples(
             by_judges=place.settings.unattended, but_held_out_of=update
         )
-        if self._model.learn(examples, at_least=at_least):
+        if self._model.learn(examples, at_least=at_least, pause=pause):
             place.store.processes.say(ROLE, self._model.says, pid=os.getpid(), now=place.clock())
 
 

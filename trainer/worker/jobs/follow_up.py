@@ -13,7 +13,7 @@ not move with: there is nothing to show of them.
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from labeler.domain.thought import without_thought
 from labeler.store.learning.follow_ups import LearnedVote, Moved, Waiting
@@ -32,16 +32,20 @@ NO_MEMORY = "There is no memory to answer a prompt of a vote anew; it is left ou
 
 
 class FollowUpJob:
-    """Answers with the version in the policy's live adapter, once a rater and version."""
+    """Answers with the version in the policy's live adapter, once a rater and version.
 
-    def __init__(self, place: Workplace) -> None:
+    `is_short` says whether people need pairs first.
+    """
+
+    def __init__(self, place: Workplace, is_short: Callable[[], bool]) -> None:
         self._place = place
+        self._is_short = is_short
         self._done: int | None = None
 
     def step(self, now: float) -> bool:
         """Do so for a few raters; false if all have been shown, or if people need pairs first."""
         version, store = self._place.live.version, self._place.store
-        if version.number == self._done or self._place.live.lags or not store.queue.ready():
+        if version.number == self._done or self._place.live.lags or self._is_short():
             return False
         waiting = store.follow_ups.waiting(version.number, MAX_RATERS)
         if not waiting:

@@ -12,7 +12,14 @@ log-probabilities under the reference, at the same time.
 from collections.abc import Callable
 
 from labeler.domain.rules import ONLY_LIVE, QueueRules
-from trainer.worker.pace import LOOK_BACK_SECONDS, Pace, demand, pairs_ahead, runs_short
+from trainer.worker.pace import (
+    LOOK_BACK_SECONDS,
+    REFILL_TIMES,
+    Pace,
+    demand,
+    pairs_ahead,
+    runs_short,
+)
 from trainer.worker.workplace import Workplace
 
 UNATTENDED_PAIRS = 128
@@ -45,7 +52,7 @@ class SampleJob:
         """In the middle of an update: a batch, if people would run out in so many `seconds`.
 
         The update has worked for as long since the last time. It gets a quarter of the time at
-        least: it must end, however fast people are.
+        least.
         """
         if self._in_rounds or self._place.settings.unattended:
             return
@@ -53,8 +60,16 @@ class SampleJob:
         began = self._place.clock()
         demanded, ready = _demand(self._place, began), self._place.store.queue.ready()
         if not self._owed and runs_short(ready, demanded, seconds):
-            self.top_up(self._pace.refill(ready, demanded, _full(self._place, demanded)))
-            self._owed = (self._place.clock() - began) / 3
+            full = _full(self._place, demanded)
+            self.top_up(self._pace.refill(ready, demanded, full, seconds))
+            self._owed = (self._place.clock() - began) / REFILL_TIMES
+
+    def is_short(self) -> bool:
+        """Whether people would run out of pairs if other work came first."""
+        ready = self._place.store.queue.ready()
+        if self._in_rounds:  # which ends with none
+            return not ready
+        return runs_short(ready, _demand(self._place, self._place.clock()), 0.0)
 
     def top_up(self, count: int) -> bool:
         """Sample so many pairs of the live version into the queue; false if none came of it."""
