@@ -33,15 +33,16 @@ class Database:
         self._engine = _engine(url, create=create)
 
     @contextmanager
-    def write(self, *, alone: bool = True) -> Iterator[Session]:
+    def write(self, *, alone: bool = True, first: bool = False) -> Iterator[Session]:
         """A transaction that alone may write until it ends; rolled back on any exception.
 
         One that need not be `alone` writes beside others of its kind where the database can do
-        that. What it rests on it must lock, and the unique indexes have the last word.
+        that. What it rests on it must lock, and the unique indexes have the last word. Where
+        threads of this process wait for one another, a `first` one goes before the others.
         """
         with (
             self._explained(),
-            self._engine.writing(alone=alone) as connections,
+            self._engine.writing(alone=alone, first=first) as connections,
             Session(connections, expire_on_commit=False) as session,
             session.begin(),
         ):

@@ -52,6 +52,7 @@ OUTAGE_SECONDS = 300.0
 LAST_VOTES = 10
 MIN_VOTES = 3  # the pace of fewer is not known
 MOST_AT_ONCE = 8
+PATIENCE = 4  # as in pump.js
 AGAIN_SHARE = 0.02
 FASTEST_PER_SECOND = 150  # votes that nobody exceeds: so many pairs are made up
 
@@ -69,14 +70,18 @@ class PageRater:
         self._counting: list[int] = []
         self._ready = 0
         self._came: float = math.inf
+        self._rests_until = -math.inf
         self._voted_at = [time.monotonic()]
         self._rng = random.Random(seed)
 
     def is_ready(self) -> bool:
         """Fetch pairs if the hand is empty."""
-        self._came = min(self._came, time.monotonic())
-        if not self._hand:
+        began = time.monotonic()
+        self._came = min(self._came, began)
+        if not self._hand and began >= self._rests_until:
             self._refill()
+            ended = time.monotonic()
+            self._rests_until = ended + PATIENCE * (ended - began)
         return bool(self._hand)
 
     def vote(self) -> None:

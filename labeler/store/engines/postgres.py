@@ -99,9 +99,9 @@ class Postgres:
         self._turn = threading.Lock()
 
     @contextmanager
-    def writing(self, *, alone: bool) -> Iterator[sa.Engine]:
+    def writing(self, *, alone: bool, first: bool) -> Iterator[sa.Engine]:
         """Connections whose transactions write. Threads that want to be alone wait here, for they
-        would hold a connection meanwhile.
+        would hold a connection meanwhile. Nobody else waits, so nobody is `first`.
         """
         with self._turn if alone else nullcontext():
             yield self._alone if alone else self._beside

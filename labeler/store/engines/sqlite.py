@@ -7,7 +7,6 @@ on meanwhile; `synchronous=FULL` makes a committed vote survive a power cut.
 
 import os
 import sqlite3
-import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
@@ -18,6 +17,7 @@ import sqlalchemy as sa
 from filelock import BaseFileLock, FileLock
 
 from labeler.domain.errors import BadInput, LivedpoError
+from labeler.store.turns import Turns
 
 BUSY_SECONDS = 30
 MAX_STALL_MS = 50
@@ -54,15 +54,15 @@ class Sqlite:
         sa.event.listen(self.connections, "connect", _prepare_connection)
         sa.event.listen(self.connections, "begin", _begin)
         self._writers = self.connections.execution_options(writes=True)
-        self._turn = threading.Lock()
+        self._turns = Turns()
         self._watching: sa.Connection | None = None
 
     @contextmanager
-    def writing(self, *, alone: bool) -> Iterator[sa.Engine]:
+    def writing(self, *, alone: bool, first: bool) -> Iterator[sa.Engine]:
         """Connections whose transactions write, one at a time whether they want to be `alone` or
         not. Threads wait here: SQLite would poll for the lock, and hold a connection meanwhile.
         """
-        with self._turn:
+        with self._turns.turn(first=first):
             yield self._writers
 
     @contextmanager

@@ -50,7 +50,7 @@ class Votes:
         thinks for long, or a service that was restarted, loses no vote. An edit of the chosen
         response is saved with it, as a pair of its own.
         """
-        with self._database.write(alone=False) as session:
+        with self._database.write(alone=False, first=True) as session:
             rater = lock_rater(session, rater_id)
             if (known := session.get(Vote, ballot.vote_id)) is not None:
                 return _known(ballot, known, rater_id)
@@ -79,7 +79,7 @@ class Votes:
         A vote does not change in what it says: reasons that are there stay. The same ones sent
         twice are saved once.
         """
-        with self._database.write(alone=False) as session:
+        with self._database.write(alone=False, first=True) as session:
             lock_rater(session, rater_id)
             vote = session.get(Vote, vote_id)
             if vote is None or vote.rater_id != rater_id or vote.lease_id is None:
@@ -111,7 +111,7 @@ class Votes:
         vote. A used vote is left out of every later update and export. `rules` say which votes
         updates learn from.
         """
-        with self._database.write(alone=False) as session:
+        with self._database.write(alone=False, first=True) as session:
             rater = lock_rater(session, rater_id)
             done = select(Vote).where(
                 col(Vote.superseded_by) == undo_id,

@@ -6,6 +6,7 @@ import { Refused, Unreachable } from "../shared/send.js";
 
 const FIRST_RETRY_MS = 250;
 const MAX_RETRY_MS = 4_000;
+const PATIENCE = 4; // times as long as the last request took, so that who waits does not keep others waiting
 
 /** Makes one request, and hands its answer on.
  *
@@ -25,6 +26,7 @@ export class Pump {
   #sent = 0; // requests are numbered, so that a late answer does not bring back an older state
   #stateNumber = 0;
   #isLost = false;
+  #restsUntil = -Infinity;
 
   /** `turn`: says all there is to say, each request through `ask`. `view`: hears of the connection.
    *  `onState`: gets each state of the loop that is newer than the one before.
@@ -44,6 +46,13 @@ export class Pump {
     return !this.#isWorking && this.#retryTimer === undefined;
   }
 
+  /** Whether it is time to ask again for what was not there: a busy server is asked less often.
+   *
+   * @param {number} now */
+  isRested(now) {
+    return now >= this.#restsUntil;
+  }
+
   /** Whether the last request failed. */
   get isLost() {
     return this.#isLost;
@@ -61,7 +70,10 @@ export class Pump {
    * @param {() => Promise<Answer>} request */
   async ask(request) {
     const number = ++this.#sent;
+    const began = performance.now();
     const answer = await request();
+    const ended = performance.now();
+    this.#restsUntil = ended + PATIENCE * (ended - began);
     const { state } = /** @type {{ state?: State }} */ (answer);
     this.#connected();
     if (number > this.#stateNumber) {

@@ -210,7 +210,8 @@ export class Rating {
    * @param {number} now */
   tick(now) {
     if (!this.#pump.isResting) return;
-    if (!this.#buffer.shown || this.#buffer.isDue(now)) this.sync();
+    const lacks = !this.#buffer.shown && this.#pump.isRested(now);
+    if (lacks || this.#buffer.isDue(now)) this.sync();
     else if (now - this.#stateAt > STATE_MS) this.#look(now);
   }
 
