@@ -27,6 +27,7 @@ from playwright.sync_api import Browser, BrowserContext
 from labeler.domain.states import RaterRole
 from labeler.store import Store, open_store
 from labeler.store.rating.next_pairs import ON_HAND
+from labeler.store.views.filled import ROLE
 from labeler.web.rating.bodies import MAX_SPARE
 from tests.benchmarks.crowd import (
     FIRST_SECONDS,
@@ -296,7 +297,8 @@ def cpu_seconds(store: Store) -> dict[str, float]:
     """CPU time of each role, and of the crowd itself, which is this process."""
     found = {"crowd": time.process_time()}
     for role in store.processes.all():
-        if role.pid is not None and psutil.pid_exists(role.pid):
+        # The reward model of filled pairs is a part of its process.
+        if role.name != ROLE and role.pid is not None and psutil.pid_exists(role.pid):
             times = psutil.Process(role.pid).cpu_times()
             found[role.name] = times.user + times.system
     return found
