@@ -15,7 +15,7 @@ PARALLEL := -n $(PROCESSES) --maxprocesses 5 --dist loadfile --no-loadscope-reor
 
 .PHONY: serve test check lint format browser starter evidence follow simulate soak soak-store soak-outbox fuzz faults faults-apart \
 	bench bench-update bench-sampling bench-loop bench-real bench-gpu bench-gate bench-judge bench-learned \
-	bench-asking bench-steps bench-load bench-ranks bench-store bench-overhead bench-vllm test-vllm newest audit \
+	bench-asking bench-steps bench-targets bench-load bench-ranks bench-store bench-overhead bench-vllm test-vllm newest audit \
 	lock licences clean
 
 # `make serve POLICY=smollm2` starts a real model. A named policy gets a data dir of its own.
@@ -85,6 +85,10 @@ bench-asking: .venv/.test .venv/.smollm2
 # Whether an update goes as far as it is told, from 2 million to 1.2 billion weights. Ten minutes.
 bench-steps: .venv/.test .venv/.smollm2
 	$(BIN)/python -m tests.benchmarks.steps $(ARGS)
+
+# Which layers should carry LoRA: what of a step goes into a taste, and what into repetition.
+bench-targets: .venv/.test .venv/.smollm2
+	$(BIN)/python -m tests.benchmarks.targets $(ARGS)
 
 # Fifty raters at once; with --peer-env FOLDER beside Label Studio, installed there. 10 minutes a run.
 bench-load: .venv/.test browser

@@ -20,6 +20,8 @@ def test_smollm2_comes_with_settings_of_its_own() -> None:
     assert settings.temperature < usual.temperature
     assert settings.top_p < usual.top_p
     assert settings.max_new_tokens > usual.max_new_tokens
+    assert usual.lora_targets == "all-linear"
+    assert settings.lora_targets == "gate_proj,up_proj,down_proj"
     assert load_settings({"policy": SMOLLM2, "temperature": "0.3"}, {}).temperature == 0.3
 
 
