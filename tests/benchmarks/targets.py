@@ -145,9 +145,9 @@ def tries(
 
 
 def table(
-    steps: dict[str, Tensor], said: Sequence[Sequence[Response]], counts: Sequence[int], draws: int
+    layers: dict[str, Tensor], said: Sequence[Sequence[Response]], counts: Sequence[int], draws: int
 ) -> list[str]:
-    """One row for each number of votes and each arm."""
+    """One row for each number of votes and each arm, of the gradients in each layer."""
     replies = [reply for answered in said for reply in answered]
     texts = [reply.text for reply in replies]
     repeats = torch.tensor([repetition(reply.tokens) for reply in replies])
@@ -156,12 +156,13 @@ def table(
         name: torch.tensor([float(taste.trait(text)) for text in texts]) * taste.sign
         for name, taste in TASTES.items()
     }
-    changes = {arm: torch.zeros(len(done), len(texts)) for arm in arms(list(steps))}
+    parts = arms(list(layers))
+    changes = {arm: torch.zeros(len(done), len(texts)) for arm in parts}
     sides = torch.stack([side for *_, side, _ in done])
-    for name, each in steps.items():
-        change = (sides @ each).sign() @ each.T
-        for arm, layers in arms(list(steps)).items():
-            if name in layers:
+    for name, gradient in layers.items():
+        change = (sides @ gradient).sign() @ gradient.T
+        for arm in parts:
+            if name in parts[arm]:
                 changes[arm] += change
     lines = ["| votes | LoRA on | " + " | ".join(TASTES) + " | mean | repetition |"]
     lines.append("|---|---|" + "---:|" * (len(TASTES) + 2))
@@ -169,8 +170,8 @@ def table(
         for arm, change in changes.items():
             rows = [
                 (name, row, unseen)
-                for row, (votes, name, _, unseen) in zip(change, done, strict=True)
-                if votes == count
+                for row, (voted, name, _, unseen) in zip(change, done, strict=True)
+                if voted == count
             ]
             found = {
                 taste: [
