@@ -33,16 +33,22 @@ def length_odds(won_by: Sequence[float], longer_by: Sequence[float]) -> float:
 
 
 def length_z(won_by: Sequence[float], longer_by: Sequence[float]) -> float:
-    """z of the correlation between who won and which was longer; 0 where there is none.
+    """z of the correlation between who won and by how much longer it was; 0 where there is none.
 
     `won_by` (N,) is above 0 where the first won, below 0 where the second did, 0 in a tie;
-    `longer_by` (N,) is by how much the first was longer.
+    `longer_by` (N,) is by how much the first was longer. Its square root counts: a vote that is
+    beside the point weighs most where the lengths differ most, and two of these would else undo
+    ten others.
+
+    >>> round(length_z([-1] * 8 + [1, 1], [10.0] * 8 + [90.0] * 2), 1)
+    -0.4
     """
     sides = [(won > 0) - (won < 0) for won in won_by]
-    both = sum(side * side for side in sides) * sum(more * more for more in longer_by)
+    roots = [math.copysign(math.sqrt(abs(more)), more) for more in longer_by]
+    both = sum(side * side for side in sides) * sum(root * root for root in roots)
     if not both:
         return 0.0
-    with_length = sum(map(math.prod, zip(sides, longer_by, strict=True)))
+    with_length = sum(map(math.prod, zip(sides, roots, strict=True)))
     r2 = min(with_length**2 / both, NEARLY_ONE)
     z2 = sum(side != 0 for side in sides) * r2 / (1 - r2)
     return math.copysign(math.sqrt(z2), with_length)
