@@ -4,9 +4,11 @@
                             next worst, ...                       ->  P(the better is better)
                         ->  of each pair that was voted on        ->  P(a is better)
 
-The target is soft, the mean over the ensemble's members, so that unsure ones pull it to 1/2. How
-much a pair weighs follows from how often the model was right on votes that it had not seen, and
-falls as votes grow: `weight_of`. By as much the votes of an update give way to what the model makes
+The target is soft, the mean over the ensemble's members, so that unsure ones pull it to 1/2. But
+few noisy votes leave all of them unsure, and targets near 1/2 teach nothing: DPO draws such pairs
+back to the reference. So they are made as sure, on votes that they had not seen, as they were right
+(`sureness`). How much a pair weighs follows from the same figure, and falls as votes grow:
+`weight_of`. By as much the votes of an update give way to what the model makes
 of their pairs, having heard them. A single vote is often beside the point, and a few hard targets
 outweigh many soft ones. One member takes no part. It is the witness: a policy that games the
 others gains less with it (Coste et al. 2023, arXiv 2310.02743, on ensembles of reward models).
@@ -58,6 +60,7 @@ BASE_WEIGHT = 1.0  # of a pair, where a vote weighs 1
 # Accuracy that is taken for granted, and after how many votes what was measured counts as much. An
 # unsure rater caps it: who says the opposite once in four times is met by a perfect model in 75 %.
 EXPECTED_RIGHT, EXPECTED_VOTES = 0.65, 32
+MOST_DOUBLINGS = 20.0  # of margins
 CHANCE, SURE = 0.55, 0.65  # of accuracy: where it teaches nothing, and where it is fully trusted
 GAMED_BY_CHANCE = 0.01  # one-sided
 MAX_STRETCH = 1.15  # of the length at the start, or as much shorter
@@ -108,10 +111,37 @@ def weight_of(right: Estimate, votes: int) -> float:
     """
     if right.value is None:
         return 0.0
-    expected = EXPECTED_RIGHT * EXPECTED_VOTES
-    shrunk = (right.value * right.count + expected) / (right.count + EXPECTED_VOTES)
-    trust = min(1.0, max(0.0, (shrunk - CHANCE) / (SURE - CHANCE)))
+    trust = min(1.0, max(0.0, (_shrunk(right) - CHANCE) / (SURE - CHANCE)))
     return BASE_WEIGHT * trust * PEOPLE_LEAD / (PEOPLE_LEAD + votes)
+
+
+def sureness(found: Fit) -> float:
+    """What to multiply margins by, so that the model is on average no less sure of votes that it
+    had not seen than it was right, shrunk as in `weight_of`; at least 1.
+
+    Cross-validation takes a strong ridge where votes are few or noisy. That points in the right
+    direction, and is far too modest; one factor mends it (temperature scaling, Guo et al. 2017,
+    arXiv 1706.04599).
+    """
+    from scipy.optimize import brentq
+
+    goal = _shrunk(found.right)
+
+    def surplus(doublings: float) -> float:
+        margins = 2.0**doublings * found.margins[:, None]
+        sure: float = found.heads.probabilities(margins).mean().item()
+        return sure - goal
+
+    if surplus(0.0) >= 0 or surplus(MOST_DOUBLINGS) < 0:  # or there is nothing to go by
+        return 1.0
+    return math.exp2(brentq(surplus, 0.0, MOST_DOUBLINGS))
+
+
+def _shrunk(right: Estimate) -> float:
+    """Towards what is expected; what is known of nothing is that."""
+    known = 0.0 if right.value is None else right.value * right.count
+    count = 0 if right.value is None else right.count
+    return (known + EXPECTED_RIGHT * EXPECTED_VOTES) / (count + EXPECTED_VOTES)
 
 
 class FillModel:
@@ -124,6 +154,7 @@ class FillModel:
         self._own: list[Preference] = []
         self._asked: dict[int, Question] = {}
         self._overruled: set[int] = set()  # pairs on which people have changed their minds since
+        self._sureness = 1.0
         self._longer = 0.0  # how likely people like longer replies: from -1 to 1
         self.start_length: float | None = None  # of a reply, in characters
         self.fit: Fit | None = None
@@ -164,6 +195,7 @@ class FillModel:
         self._own = [example.said for example in own]
         self._asked = {example.pair_id: example.question for example in examples}
         self.fit = found
+        self._sureness = 1.0 if found is None else sureness(found)
 
     @property
     def weight(self) -> float:
@@ -306,7 +338,7 @@ class FillModel:
     def _beats(self, one: Tensor, other: Tensor) -> Tensor:
         """P(one is better), says each member, of scores (..., M)."""
         assert self.fit is not None
-        return self.fit.heads.probabilities(one - other)
+        return self.fit.heads.probabilities(self._sureness * (one - other))
 
 
 def _gain(taught: Sequence[float], witness: float) -> Gain:

@@ -92,14 +92,16 @@ class Material:
 class Fit:
     """An ensemble on features as they are, and its accuracy on own labels that it had not seen.
 
-    `each` is that of every own pair whose label prefers one of the two, the newest last. `imported`
-    is what an imported pair weighs beside a vote.
+    `each` is that of every own pair whose label prefers one of the two, the newest last, and
+    `margins` (L,) are by how much the one that it took for better was ahead. `imported` is what an
+    imported pair weighs beside a vote.
     """
 
     heads: Heads  # weights (D, M)
     imported: float
     right: Estimate
     each: Mapping[int, float]
+    margins: Tensor
 
 
 def fit(
@@ -130,7 +132,8 @@ def fit(
     skill = replace(best, margins=_mean([one.margins for _, one in found], shares))
     each = zip(materials[0].pairs, skill.each.tolist(), strict=True)
     known = {pair: right for pair, right in each if not math.isnan(right)}
-    return Fit(both, best.imported, skill.right, known)
+    margins = skill.margins[skill.sides != 0].abs()
+    return Fit(both, best.imported, skill.right, known, margins)
 
 
 def _mean(parts: Sequence[Tensor], shares: Sequence[float]) -> Tensor:

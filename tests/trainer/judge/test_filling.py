@@ -20,10 +20,13 @@ from tests.trainer.judge.test_learned import sentence
 from trainer.judge.features import Features
 from trainer.judge.filling import (
     BASE_WEIGHT,
+    EXPECTED_RIGHT,
+    EXPECTED_VOTES,
     MIN_DECIDED,
     PEOPLE_LEAD,
     TRAIT_SHARES,
     FillModel,
+    sureness,
     weight_of,
 )
 from trainer.judge.fitting import Material, fit
@@ -234,6 +237,28 @@ def test_what_ends_a_fit_in_the_middle_leaves_the_model_as_it_was(policy: Policy
     assert model.fit is before
     assert model.learn(heard)
     assert model.fit is not before
+
+
+def test_it_is_no_less_sure_of_votes_that_it_had_not_seen_than_it_was_right(policy: Policy) -> None:
+    """A strong ridge, which is best for few noisy votes, is sure of nothing: 0.52, say."""
+    rng = random.Random(0)
+    model = FillModel(Features(policy), seed=0)
+    model.learn([asking(number, rng) for number in range(60)])
+    found = model.fit
+    assert found is not None
+    assert found.right.value is not None
+    assert found.right.count == len(found.margins) > 20
+    modest = replace(found, margins=found.margins / 50)
+
+    def sure(times: float) -> float:
+        return modest.heads.probabilities(times * modest.margins[:, None]).mean().item()
+
+    known = found.right.value * found.right.count
+    right = (known + EXPECTED_RIGHT * EXPECTED_VOTES) / (found.right.count + EXPECTED_VOTES)
+    assert sure(1.0) < 0.53 < right
+    assert sure(sureness(modest)) == pytest.approx(right, abs=1e-3)
+    assert sureness(replace(found, margins=50 * found.margins)) == 1.0
+    assert sureness(replace(found, margins=0 * found.margins)) == 1.0
 
 
 def test_votes_are_mixed_with_what_the_model_makes_of_their_pairs_and_others_left(
