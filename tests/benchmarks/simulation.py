@@ -178,10 +178,12 @@ class Loop:
         return labels
 
     def _batch(self, size: int) -> Process:
+        """Each pair is handed over when it is complete."""
         version, began = self._version, self._now
-        yield size * self.rates.pair_seconds
+        for _ in range(size):
+            yield self.rates.pair_seconds
+            self._add(1, version)
         self._pace.took(size, self._now - began)
-        self._add(size, version)
 
     def _rest(self) -> Process:
         yield LOOK_SECONDS
