@@ -53,7 +53,7 @@ OUTAGE_SECONDS = 300.0
 LAST_VOTES = 10
 MIN_VOTES = 3  # the pace of fewer is not known
 MOST_AT_ONCE = 8
-PATIENCE = 4  # as in pump.js
+PATIENCE, MAX_REST_SECONDS = 4, 4.0  # as in pump.js
 AGAIN_SHARE = 0.02
 FASTEST_PER_SECOND = 150  # votes that nobody exceeds: so many pairs are made up
 
@@ -82,7 +82,7 @@ class PageRater:
         if not self._hand and began >= self._rests_until:
             self._refill()
             ended = time.monotonic()
-            self._rests_until = ended + PATIENCE * (ended - began)
+            self._rests_until = ended + min(PATIENCE * (ended - began), MAX_REST_SECONDS)
         return bool(self._hand)
 
     def vote(self) -> None:

@@ -17,14 +17,7 @@ from collections import Counter, deque
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
-from trainer.worker.pace import (
-    LOOK_BACK_SECONDS,
-    REFILL_TIMES,
-    Pace,
-    demand,
-    pairs_ahead,
-    runs_short,
-)
+from trainer.worker.pace import LOOK_BACK_SECONDS, Pace, demand, pairs_ahead, runs_short
 
 LOOK_SECONDS = 0.5  # how often a process with nothing to do looks again
 MAX_TIMES_DUE = 4  # an update takes so many times the labels that make it due, at most
@@ -161,7 +154,7 @@ class Loop:
             if alone and not owed and runs_short(ready, wanted, part):
                 began = self._now
                 yield from self._batch(self._pace.refill(ready, wanted, self._full(), part))
-                owed = (self._now - began) / REFILL_TIMES
+                owed = self._pace.owed(self._now - began)
         self._version += 1
         self._updates += 1
         self._learned += labels

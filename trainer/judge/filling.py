@@ -138,10 +138,11 @@ def sureness(found: Fit) -> float:
 
 
 def _shrunk(right: Estimate) -> float:
-    """Towards what is expected; what is known of nothing is that."""
-    known = 0.0 if right.value is None else right.value * right.count
-    count = 0 if right.value is None else right.count
-    return (known + EXPECTED_RIGHT * EXPECTED_VOTES) / (count + EXPECTED_VOTES)
+    """Towards what is expected."""
+    if right.value is None:
+        return EXPECTED_RIGHT
+    known = right.value * right.count + EXPECTED_RIGHT * EXPECTED_VOTES
+    return known / (right.count + EXPECTED_VOTES)
 
 
 class FillModel:

@@ -74,8 +74,7 @@ class Pace:
         has_seconds = ready / demand
         sizes = range(MAX_BATCH_PAIRS, MIN_BATCH_PAIRS, -1)
         fitting = (size for size in sizes if size * self._pair_seconds <= has_seconds)
-        quick = int(QUICK_SECONDS / self._pair_seconds) if self._pair_seconds > 0 else 0
-        return max(min(MAX_QUICK_PAIRS, quick), next(fitting, MIN_BATCH_PAIRS))
+        return max(self._drawn_in(QUICK_SECONDS), next(fitting, MIN_BATCH_PAIRS))
 
     def refill(self, ready: int, demand: float, full: int, seconds: float) -> int:
         """The size of a batch in the middle of an update: what the queue lacks at most, but no
@@ -84,9 +83,12 @@ class Pace:
         The update has worked for so many `seconds`. People have REFILL_TIMES as many: parts of an
         update that take longer than a batch would else leave them less than their share.
         """
-        theirs = REFILL_TIMES * seconds / self._pair_seconds if self._pair_seconds > 0 else 0.0
-        most = max(self.batch(ready, demand), min(MAX_QUICK_PAIRS, int(theirs)))
+        most = max(self.batch(ready, demand), self._drawn_in(REFILL_TIMES * seconds))
         return min(max(MIN_BATCH_PAIRS, full - ready), most)
+
+    def owed(self, seconds: float) -> float:
+        """How long an update then goes on, once people have had so many `seconds` of it."""
+        return seconds / REFILL_TIMES
 
     def next_within(self, seconds: float) -> bool:
         """Whether another pair is complete so soon, by the last batch."""
@@ -95,3 +97,9 @@ class Pace:
     def took(self, pairs: int, seconds: float) -> None:
         """A batch is done. The clock may have been set back meanwhile."""
         self._pair_seconds = max(0.0, seconds) / pairs
+
+    def _drawn_in(self, seconds: float) -> int:
+        """How many pairs, by the last batch; a clock that stood still tells nothing."""
+        if self._pair_seconds <= 0:
+            return 0
+        return min(MAX_QUICK_PAIRS, int(seconds / self._pair_seconds))

@@ -12,14 +12,7 @@ log-probabilities under the reference, at the same time.
 from collections.abc import Callable
 
 from labeler.domain.rules import ONLY_LIVE, QueueRules
-from trainer.worker.pace import (
-    LOOK_BACK_SECONDS,
-    REFILL_TIMES,
-    Pace,
-    demand,
-    pairs_ahead,
-    runs_short,
-)
+from trainer.worker.pace import LOOK_BACK_SECONDS, Pace, demand, pairs_ahead, runs_short
 from trainer.worker.workplace import Workplace
 
 UNATTENDED_PAIRS = 128
@@ -62,7 +55,7 @@ class SampleJob:
         if not self._owed and runs_short(ready, demanded, seconds):
             full = _full(self._place, demanded)
             self.top_up(self._pace.refill(ready, demanded, full, seconds))
-            self._owed = (self._place.clock() - began) / REFILL_TIMES
+            self._owed = self._pace.owed(self._place.clock() - began)
 
     def is_short(self) -> bool:
         """Whether people would run out of pairs if other work came first."""

@@ -7,6 +7,7 @@ import { Refused, Unreachable } from "../shared/send.js";
 const FIRST_RETRY_MS = 250;
 const MAX_RETRY_MS = 4_000;
 const PATIENCE = 4; // times as long as the last request took, so that who waits does not keep others waiting
+const MAX_REST_MS = 4_000; // a server that hung for a minute is not busy any more
 
 /** Makes one request, and hands its answer on.
  *
@@ -73,7 +74,7 @@ export class Pump {
     const began = performance.now();
     const answer = await request();
     const ended = performance.now();
-    this.#restsUntil = ended + PATIENCE * (ended - began);
+    this.#restsUntil = ended + Math.min(PATIENCE * (ended - began), MAX_REST_MS);
     const { state } = /** @type {{ state?: State }} */ (answer);
     this.#connected();
     if (number > this.#stateNumber) {
