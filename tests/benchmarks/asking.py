@@ -32,13 +32,14 @@ from labeler.files.prompts import read_prompts
 from tests.benchmarks.follow.tastes import TASTES, Taste
 from trainer.judge.acquisition import pick
 from trainer.judge.features import Features
-from trainer.judge.filling import MIN_DECIDED, REFIT, TRAIT_SHARES
+from trainer.judge.filling import MIN_DECIDED, TRAIT_SHARES
 from trainer.judge.fitting import Fit, Material, decided, fit
 from trainer.policy.load import load_policy
 from trainer.policy.policy import LIVE
 from trainer.sampling.local import LocalSampler
 from trainer.sampling.recommended import as_recommended
 from trainer.sampling.sampler import Version
+from trainer.worker.jobs.fill import REFIT
 
 SIZES = (16, 32, 64)
 FLIPS = 0.25

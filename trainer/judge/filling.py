@@ -8,10 +8,10 @@ The target is soft, the mean over the ensemble's members, so that unsure ones pu
 few noisy votes leave all of them unsure, and targets near 1/2 teach nothing: DPO draws such pairs
 back to the reference. So they are made as sure, on votes that they had not seen, as they were right
 (`sureness`). How much a pair weighs follows from the same figure, and falls as votes grow:
-`weight_of`. By as much the votes of an update give way to what the model makes
-of their pairs, having heard them. A single vote is often beside the point, and a few hard targets
-outweigh many soft ones. One member takes no part. It is the witness: a policy that games the
-others gains less with it (Coste et al. 2023, arXiv 2310.02743, on ensembles of reward models).
+`weight_of`. By as much the votes of an update give way to what the model makes of their pairs,
+having heard them. A single vote is often beside the point, and a few hard targets outweigh many
+soft ones. One member takes no part. It is the witness: a policy that games the others gains less
+with it (Coste et al. 2023, arXiv 2310.02743, on ensembles of reward models).
 
 Length is what a policy changes most easily, so a reward model's slight love of it goes a long way.
 As replies become longer or shorter than at the start, by up to MAX_STRETCH, what scores owe to that
@@ -54,8 +54,6 @@ MIN_DECIDED = 4  # votes
 # none tells what people like, traits stand in the way.
 TRAIT_SHARES = (0.0, 4.0)
 MAX_LABELS = 1024  # the newest
-REFIT = 8  # votes that came or changed
-REFIT_SHARE = 0.1  # of all, between updates
 BASE_WEIGHT = 1.0  # of a pair, where a vote weighs 1
 # Accuracy that is taken for granted, and after how many votes what was measured counts as much. An
 # unsure rater caps it: who says the opposite once in four times is met by a perfect model in 75 %.
@@ -163,19 +161,16 @@ class FillModel:
     def learn(
         self,
         examples: Sequence[Example],
-        *,
-        at_least: int = REFIT,
         pause: Callable[[], None] | None = None,
     ) -> bool:
-        """Fit anew if so many votes came or changed since the last time; whether it did.
+        """Fit anew if votes came or changed since the last time; whether it did.
 
         `examples` are all there are, the newest last, after those that were imported. There is a
         `pause` between the parts of that.
         """
         newest = [one for one in examples if one.pair_id not in self._overruled][-MAX_LABELS:]
         known = {example.pair_id: example.said for example in newest}
-        changed = {pair for pair, _ in known.items() ^ self._known.items()}
-        if len(changed) < at_least:
+        if known == self._known:
             return False
         self._fit_to(newest, pause)
         if self.fit is not None and (kept := turned(list(self.fit.each.values()))):

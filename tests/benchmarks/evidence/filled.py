@@ -41,7 +41,7 @@ class Filler:
             said = combine([opinion], TIES_TEACH)
             if said is not None:
                 self._examples.append(Example(number, pair.question, said))
-        self.model.learn(self._examples, at_least=1)
+        self.model.learn(self._examples)
 
     def best(self, messages: Messages, responses: Sequence[Response]) -> int:
         """The place of the best of several responses; of the first while the model is no use."""

@@ -186,9 +186,9 @@ def test_between_updates_votes_are_heard_once_they_are_a_share_of_all(
     heard: list[int] = []
     learn = FillModel.learn
 
-    def watched(model: FillModel, examples: Any, **more: Any) -> bool:
+    def watched(model: FillModel, examples: Any, *more: Any) -> bool:
         heard.append(len(examples))
-        return learn(model, examples, **more)
+        return learn(model, examples, *more)
 
     monkeypatch.setattr(FillModel, "learn", watched)
     monkeypatch.setattr("trainer.worker.jobs.fill.REFIT_SHARE", 0.5)

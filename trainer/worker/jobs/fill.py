@@ -23,11 +23,12 @@ from labeler.store import tables
 from labeler.store.records import Claim, FilledPair
 from labeler.store.views.filled import ROLE
 from trainer.judge.features import Features
-from trainer.judge.filling import REFIT, REFIT_SHARE, FillModel
+from trainer.judge.filling import FillModel
 from trainer.sampling.samples import Sample, batch_seed, worth_asking
 from trainer.worker.workplace import Workplace
 
 BATCH_PROMPTS = 8
+REFIT, REFIT_SHARE = 8, 0.1  # votes that are worth a fit between updates: so many, and of all
 MIN_TEXTS = 16  # whose mean length is taken for that of the policy at its start
 DRAWING = "Drawing replies to learn from."
 
@@ -79,7 +80,7 @@ class FillJob:
         del now
         store, settings = self._place.store, self._place.settings
         if self._has_news(store.judging.have_said(by_judges=settings.unattended)):
-            self._hear(at_least=REFIT)
+            self._hear()
         missing = self._prompts_for(settings.labels_per_update) - self.drawn
         if missing <= 0 or not self._model.may_act:
             return False
@@ -88,7 +89,7 @@ class FillJob:
 
     def pairs(self, claim: Claim, *, pause: Callable[[], None]) -> Filled:
         """What this update is to train on; `pause` is called between the parts of that."""
-        self._hear(at_least=1, update=claim.update_id, pause=pause)
+        self._hear(claim.update_id, pause)
         pause()
         if self._model.why_not is not None:
             return Filled(claim.labels, why_not=self._model.why_not)
@@ -261,9 +262,7 @@ class FillJob:
         changed = abs(votes - before) + undone - undone_before
         return imported != imported_before or changed >= max(REFIT, REFIT_SHARE * votes)
 
-    def _hear(
-        self, *, at_least: int, update: int | None = None, pause: Callable[[], None] | None = None
-    ) -> None:
+    def _hear(self, update: int | None = None, pause: Callable[[], None] | None = None) -> None:
         """Let the reward model hear the votes, and say what has become of it."""
         place = self._place
         self._heard = place.store.judging.have_said(by_judges=place.settings.unattended)
@@ -272,7 +271,7 @@ class FillJob:
         examples = place.store.judging.examples(
             by_judges=place.settings.unattended, but_held_out_of=update
         )
-        if self._model.learn(examples, at_least=at_least, pause=pause):
+        if self._model.learn(examples, pause):
             place.store.processes.say(ROLE, self._model.says, pid=os.getpid(), now=place.clock())
 
 
