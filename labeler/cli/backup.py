@@ -64,13 +64,15 @@ def restore(file: Path, folder: Path) -> None:
     The whole archive is checked before anything is written.
     """
     from labeler.files.backup import restore_backup
-    from labeler.files.kept_settings import SETTINGS
+    from labeler.files.kept_settings import SETTINGS, started_by
 
     with cleaning_up():
         found = restore_backup(file, folder, quiet=not sys.stderr.isatty())
     made = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(found.made_at))
     tell(f"{folder} is as the service was at {made}: {counted(found.votes, 'vote')}.")
-    start = f"--config {folder / SETTINGS} " if SETTINGS in found.files else ""
-    tell(f"Start it with `livedpo serve {start}--data-dir {folder}`.")
+    command = "serve"
+    if SETTINGS in found.files:
+        command = f"{started_by(folder / SETTINGS)} --config {folder / SETTINGS}"
+    tell(f"Start it with `livedpo {command} --data-dir {folder}`.")
     if found.base is not None and SETTINGS not in found.files:
         tell(f"Its policy is {found.base}.")

@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -9,9 +10,11 @@ import click
 from labeler.cli.options import STORE, SectionedCommand, existing_store, settings_options
 from labeler.cli.reading import file_options, would_take
 from labeler.config.settings import Settings
+from labeler.domain.sentences.figures import counted
 from labeler.roles.terminal import tell, tell_lines
 
 SNIPPET_CHARACTERS = 70
+NAMED = 5  # numbers in a sentence
 
 
 @click.group()
@@ -34,8 +37,8 @@ def add(
 
     A row holds `prompt` (a text or a list of messages), `better` and `worse`, or says in one of the
     shapes that labeler/README.md lists which of two replies is better. It says what it
-    took the file for. Duplicates are skipped and counted, bad rows are left out and named. A
-    running service follows at once.
+    took the file for. Duplicates are skipped and counted, bad rows and the opposites of gold pairs
+    that are there are left out and named. A running service follows at once.
     """
     from labeler.files.golds import read_golds
     from labeler.files.reading.reader import Asked
@@ -44,13 +47,23 @@ def add(
     if dry_run:
         would_take(reading.understood(), f"{len(golds)} gold pairs", reading.complaint())
         return
-    added, duplicates = existing_store(settings).gold.add(
-        golds, now=time.time(), rng=random.Random()
-    )
+    added = existing_store(settings).gold.add(golds, now=time.time(), rng=random.Random())
     tell_lines(reading.understood(), err=True)
-    tell(f"{added} gold pairs added, {duplicates} duplicates skipped.")
+    tell(f"{added.new} gold pairs added, {added.there} duplicates skipped.")
+    if added.opposed:
+        tell(left_out(added.opposed), err=True)
     if reading.bad_lines:
         tell(reading.complaint(), err=True)
+
+
+def left_out(opposed: Sequence[int]) -> str:
+    """What is said of gold pairs whose opposites, of these numbers, are handed out."""
+    named = ", ".join(map(str, opposed[:NAMED]))
+    more = f" and {len(opposed) - NAMED} more" if len(opposed) > NAMED else ""
+    return (
+        f"{counted(len(opposed), 'gold pair')} left out; the opposite is there, "
+        f"as number {named}{more}. `livedpo gold remove N` takes one of those back."
+    )
 
 
 @gold.command("list", cls=SectionedCommand)

@@ -368,6 +368,10 @@ def main() -> None:
         _fail("Interrupted.", INTERRUPTED)
     except LivedpoError as error:
         _fail(str(error), error.exit_code)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _fail(f"{error.filename} cannot be read or written: {error.strerror}.", 1)
 
 
 def _fail(sentence: str, exit_code: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 
 import click
 
@@ -24,7 +25,7 @@ def migrate(source: str, target: str) -> None:
     from labeler.store.moving import move_rows
 
     with cleaning_up():
-        counts = move_rows(source, target, quiet=not sys.stderr.isatty())
+        counts = move_rows(source, target, now=time.time(), quiet=not sys.stderr.isatty())
     rows, votes = counted(sum(counts.values()), "row"), counted(counts["vote"], "vote")
     tell(f"{rows} were copied and compared, among them {votes}.")
     tell(f"Go on with `--database {without_password(target)}` and the same --data-dir.")

@@ -28,12 +28,17 @@ ALIGNMENT = 32  # bytes, unless the file says otherwise
 
 @dataclass(frozen=True)
 class Content:
-    """What a file says of itself. `packing` is the type of most of its `weights`."""
+    """What a file says of itself: `tensors` by name with their sizes, most of them `packing`."""
 
     file: Path
     metadata: dict[str, Any]
     packing: str
-    weights: int
+    tensors: dict[str, int]
+
+    @property
+    def weights(self) -> int:
+        """How many weights there are."""
+        return sum(self.tensors.values())
 
     def token(self, name: str) -> int | None:
         """The id of a special token, such as eos."""
@@ -47,7 +52,7 @@ def read_content(file: Path) -> Content:
     try:
         with file.open("rb") as opened:
             reader = _Reader(mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ))
-            metadata, weights, size = reader.read()
+            metadata, weights, tensors, size = reader.read()
         packing = GGMLQuantizationType(max(weights, key=lambda kind: weights[kind], default=0)).name
     except (OSError, ValueError, RecursionError, ArithmeticError, struct.error) as error:
         raise BadInput(f"The GGUF file '{file}' is damaged: {first_line(error)}.") from error
@@ -66,7 +71,7 @@ def read_content(file: Path) -> Content:
         raise BadInput(
             f"The GGUF file '{file}' has no chat template; use one of an instruction-tuned model."
         )
-    return Content(file, metadata, packing, weights.total())
+    return Content(file, metadata, packing, tensors)
 
 
 class _Reader:
@@ -76,8 +81,8 @@ class _Reader:
         self._data = data
         self._place = 4  # after the magic bytes
 
-    def read(self) -> tuple[dict[str, Any], Counter[int], int]:
-        """The metadata, how many weights there are of each type, and the bytes of a whole file."""
+    def read(self) -> tuple[dict[str, Any], Counter[int], dict[str, int], int]:
+        """The metadata, the weights of each type and of each tensor, and a whole file's bytes."""
         from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
 
         version, tensors, keys = self._number("<I"), self._number("<Q"), self._number("<Q")
@@ -85,16 +90,18 @@ class _Reader:
             raise ValueError(f"its version is {version}")
         metadata = {self._string(): self._value(self._number("<I")) for _ in range(keys)}
         weights: Counter[int] = Counter()
+        counts: dict[str, int] = {}
         end = 0
         for _ in range(tensors):
-            self._string()
+            name = self._string()
             count = prod(self._number("<Q") for _ in range(self._number("<I")))
             kind, offset = self._number("<I"), self._number("<Q")
             block, stored = GGML_QUANT_SIZES[GGMLQuantizationType(kind)]
             weights[kind] += count
+            counts[name] = count
             end = max(end, offset + count // block * stored)
         align = metadata.get("general.alignment", ALIGNMENT)
-        return metadata, weights, -(-self._place // align) * align + end
+        return metadata, weights, counts, -(-self._place // align) * align + end
 
     def _number(self, form: str) -> Any:
         (number,) = struct.unpack_from(form, self._data, self._place)

@@ -22,6 +22,7 @@ from labeler.domain.errors import BadInput
 
 POLICY_FILE = "livedpo.toml"
 PREFIX = "LIVEDPO_"
+DATABASE = {"database", "database_file"}  # two ways to say one thing
 HANDED_DOWN = "LIVEDPO_SETTINGS"
 
 
@@ -42,12 +43,10 @@ def load_settings(
     if config is None and "config" in environment:
         config = Path(environment["config"])
     environment.pop("config", None)
-    chosen: dict[str, Any] = _from_toml(config) if config else {}
-    chosen |= environment
-    chosen |= given
+    chosen = _over(_over(_from_toml(config) if config else {}, environment), given)
     policy = str(chosen.get("policy", STARTER_POLICY))
-    defaults = UNATTENDED if unattended else {}
-    return _validated(defaults | from_policy(policy, unattended=unattended) | chosen)
+    values = (UNATTENDED if unattended else {}) | from_policy(policy, unattended=unattended)
+    return _validated(values | chosen | {"chosen": frozenset(chosen)})
 
 
 def as_environment(settings: Settings) -> dict[str, str]:
@@ -66,6 +65,13 @@ def handed_down_settings(environ: Mapping[str, str]) -> Settings:
     if HANDED_DOWN in environ:
         return _validated(json.loads(environ[HANDED_DOWN]))
     return load_settings({}, environ)
+
+
+def _over(lower: dict[str, Any], higher: dict[str, Any]) -> dict[str, Any]:
+    """Both sources as one. A database that the higher one names either way is the database."""
+    if DATABASE & higher.keys():
+        lower = {name: value for name, value in lower.items() if name not in DATABASE}
+    return lower | higher
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:

@@ -4,8 +4,8 @@
     ├── BadInput    wrong use: a value or a file that the user can mend; exit code 2
     └── SamplerError    no server of --sampler draws what is asked for
 
-The message names the value and the remedy. Anything else that is raised is a bug and keeps its
-traceback.
+The message names the value and the remedy. A command also makes a sentence of an OSError that names
+its file. Anything else that is raised is a bug and keeps its traceback.
 """
 
 

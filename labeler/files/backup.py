@@ -64,9 +64,9 @@ def write_backup(
     settings: Settings, store: Store, out: Path, *, now: float, every_version: bool, quiet: bool
 ) -> Backup:
     """Write the archive, read it back, and only then give it its name. Raises LivedpoError."""
-    if out.exists():
-        raise BadInput(f"There is something at {out} already; choose another name.")
     try:
+        if out.exists():
+            raise BadInput(f"There is something at {out} already; choose another name.")
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=".backup-") as folder:
             database, archive = Path(folder) / DATABASE, Path(folder) / "archive"
@@ -216,14 +216,18 @@ def _manifest(archive: zipfile.ZipFile, file: Path) -> Backup:
 def _opened(file: Path) -> Iterator[zipfile.ZipFile]:
     """The archive, open; what is wrong with it is told in a sentence."""
     try:
-        with zipfile.ZipFile(file) as archive:
-            yield archive
+        content = file.open("rb")
     except FileNotFoundError as error:
         raise BadInput(f"There is no file {file}.") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise BadInput(f"{file} is no backup of livedpo, or it is damaged: {error}.") from error
     except IsADirectoryError as error:
         raise BadInput(f"{file} is a folder, and no backup.") from error
+    except OSError as error:
+        raise BadInput(f"The backup {file} cannot be read: {error.strerror}.") from error
+    try:
+        with content, zipfile.ZipFile(content) as archive:
+            yield archive
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise BadInput(f"{file} is no backup of livedpo, or it is damaged: {error}.") from error
 
 
 def _url(folder: Path) -> str:

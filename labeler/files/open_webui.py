@@ -8,7 +8,7 @@ import json
 import os
 import tempfile
 import urllib.request
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException, HTTPResponse, InvalidURL
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.error import HTTPError
@@ -41,21 +41,25 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 def fetch_ratings(url: str, key: str) -> list[Rating]:
     """All ratings that the server has. Raises LivedpoError if it does not answer with them."""
-    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc:
-        raise BadInput(
-            f"'{url}' is no address of a server; give one such as http://localhost:3000."
-        )
-    asked = urllib.request.Request(
-        url.rstrip("/") + ROUTE,
-        headers={"Authorization": f"Bearer {key}", "Accept": "application/json"},
-    )
+    if not (key.isascii() and key.isprintable()):
+        raise BadInput(f"{KEY} holds a character that no key has; copy the whole key again.")
     try:
+        if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc:
+            raise ValueError(url)
+        asked = urllib.request.Request(
+            url.rstrip("/") + ROUTE,
+            headers={"Authorization": f"Bearer {key}", "Accept": "application/json"},
+        )
         opener = urllib.request.build_opener(_NoRedirect)
         with opener.open(asked, timeout=TIMEOUT_SECONDS) as response:
             found = _json(url, response)
     except HTTPError as error:
         error.close()
         raise LivedpoError(_refused(url, error.code)) from error
+    except (ValueError, InvalidURL) as error:
+        raise BadInput(
+            f"'{url}' is no address of a server; give one such as http://localhost:3000."
+        ) from error
     except (OSError, HTTPException) as error:
         why = getattr(error, "reason", None) or error
         raise LivedpoError(f"{url} does not answer: {why}.") from error

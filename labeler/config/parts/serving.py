@@ -43,7 +43,8 @@ class Serving(Part):
     database_file: Path | None = Field(
         None,
         description="File whose first line is the database URL, so that its password stands on no "
-        "command line. --database comes before it. Default: none.",
+        "command line. Where both are set in one place, --database comes before it. Default: "
+        "none.",
     )
     keep_versions: int = Field(
         20,

@@ -2,21 +2,26 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
 from labeler.domain.messages import Messages
 from labeler.domain.states import Choice
-from labeler.files.reading.columns import Row, folded, has_prompt, prompt_of
+from labeler.files.reading.columns import PROMPT, Row, folded, has_prompt, prompt_of
 from labeler.files.reading.messages import conversation, waiting
-from labeler.files.reading.said import Said
-from labeler.files.reading.sides import by_rank, choice_of, compared, two_columns
+from labeler.files.reading.said import Compared, Said
+from labeler.files.reading.sides import by_rank, choice_of, compared, names_a_reply, two_columns
 
 LEFT_RIGHT = "left", "right"
 # What Label Studio's short export adds to the columns of a task.
 MIN_META = frozenset(
     ("id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time", "agreement")
 )
+# What ratings of each reply answer together.
+RATINGS = "ratings"
+# What our own export adds to the prompt and the replies of a task.
+OUR_DATA = frozenset(("pair_id", "policy_version"))
 # Who says what our own exports have for suggestions and predictions: votes, which are data there.
 OURS = "livedpo"
 # By choice the metadata of our records that counts the votes for it.
@@ -60,10 +65,10 @@ def label_studio_prompt_of_short(row: Row) -> Messages:
 
 def label_studio_short(row: Row) -> list[Said]:
     """A task as in Label Studio's JSON-MIN and CSV: one annotation among the task's own columns."""
-    prompt = _asked(row)
-    values = [value for name, cell in row.items() if (value := _value(name, cell)) is not None]
-    if not values:
-        values = [{"choices": [_choice_column(row)]}]
+    prompt, replies = _asked(row), _clear_replies(row)
+    own = MIN_META | OUR_DATA | {*PROMPT, *(replies or ())}
+    cells = [_unpacked(cell) for name, cell in row.items() if name not in own]
+    values = [value for cell in cells if (value := _value(cell, replies)) is not None]
     return _opinions(row, prompt, values, str(row.get("id", "")))
 
 
@@ -90,13 +95,18 @@ def _opinions(
     """What the results of one annotation say of the replies."""
     ranked = [value["ranker"] for value in values if isinstance(value.get("ranker"), dict)]
     if ranked:
-        return by_rank(prompt, _ranked(data, ranked[0]), pair)
+        return [*by_rank(prompt, _ranked(data, ranked[0]), pair)]
     names = _two_replies(data)
     if sorted(order) == sorted(names):
         names = order[0], order[1]
     picked = {choice_of(value["selected"], LEFT_RIGHT) for value in values if "selected" in value}
     for value in values:
         for word in value.get("choices") or []:
+            if _is_figure(word, names):
+                raise ValueError(
+                    f"whether {word!r} is a reply or a figure is unclear; call the choice like its "
+                    f"reply, such as '{names[0]}'"
+                )
             picked.add(choice_of(word, names))
     if len(picked) > 1:
         raise ValueError("one annotation chooses two things at once")
@@ -121,36 +131,34 @@ def _ranked(data: Row, ranker: dict[str, list[str]]) -> list[tuple[str, Any, flo
     return [(str(name), items[str(name)], place) for place, name in enumerate(order)]
 
 
-def _value(name: str, cell: Any) -> Row | None:
-    """The value of a result in a cell; None for a column of the task."""
-    if name in MIN_META:
+def _value(cell: Any, replies: tuple[str, str] | None) -> Row | None:
+    """The value of a result in a cell; None for a cell that chooses nothing."""
+    if isinstance(cell, dict) and cell.keys() & {"selected", "choices", "ranker"}:
+        return cell
+    if cell in LEFT_RIGHT:
+        return {"selected": cell}
+    if replies is None or not isinstance(cell, str) or _is_figure(cell, replies):
         return None
+    try:
+        choice_of(cell, replies)
+    except ValueError:
+        return None
+    return {"choices": [cell]}
+
+
+def _unpacked(cell: Any) -> Any:
+    """What a cell holds: of JSON its value, of a list of one thing that thing."""
     if isinstance(cell, str) and cell.lstrip().startswith(("{", "[")):
         try:
             cell = json.loads(cell)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
-    if isinstance(cell, list) and len(cell) == 1:
-        cell = cell[0]
-    if isinstance(cell, dict) and cell.keys() & {"selected", "choices", "ranker"}:
-        return cell
-    return {"selected": cell} if cell in LEFT_RIGHT else None
+    return cell[0] if isinstance(cell, list) and len(cell) == 1 else cell
 
 
-def _choice_column(row: Row) -> str:
-    """The word in the only column that can be a choice."""
-    names, words = _two_replies(row), []
-    for name, cell in row.items():
-        if name in MIN_META or name in names or not isinstance(cell, str):
-            continue
-        try:
-            choice_of(cell, names)
-        except ValueError:
-            continue
-        words.append(cell)
-    if len(words) != 1:
-        raise ValueError("no column, or more than one, chooses one of two replies")
-    return words[0]
+def _is_figure(word: Any, replies: tuple[str, str]) -> bool:
+    """Whether a word is a number alone, which may count something else."""
+    return str(word).strip().isdigit() and not names_a_reply(word, replies)
 
 
 def _data(row: Row) -> Row:
@@ -166,6 +174,14 @@ def _asked(data: Row) -> Messages:
 
 def _two_replies(data: Row) -> tuple[str, str]:
     return _REPLIES if data.keys() >= set(_REPLIES) else two_columns(_texts(data))
+
+
+def _clear_replies(data: Row) -> tuple[str, str] | None:
+    """The two replies; None where they are unclear, as in a task with a list of them."""
+    try:
+        return _two_replies(data)
+    except ValueError:
+        return None
 
 
 def _texts(data: Row) -> list[str]:
@@ -186,24 +202,22 @@ def argilla_prompt(row: Row) -> Messages:
 def argilla_record(row: Row) -> list[Said]:
     """A record with its responses: a ranking, a label that names a reply, or ratings of each."""
     fields, responses = _record(row)
-    prompt, clear = argilla_prompt(row), not responses
+    prompt, ours = argilla_prompt(row), _our_questions(row)
     said: list[Said] = []
     for values in responses.values():
-        found = _rated(fields, prompt, values)
-        for value in values.values():
-            found += _answer(fields, prompt, value)
-        clear = clear or bool(found)
-        said += found
-    if not clear:
+        said += [replace(one, question=RATINGS) for one in _rated(fields, prompt, values)]
+        for question, value in values.items():
+            for one in _answer(fields, prompt, value):
+                named = one.named or question in ours
+                said.append(replace(one, question=question, named=named))
+    if responses and not said:
         raise ValueError("no question of the record compares its replies")
     return said
 
 
 def is_our_record(row: Row) -> bool:
     """Whether it is a record of an export of ours, to which nobody has responded."""
-    suggested = row.get("suggestions")
-    said = suggested.values() if isinstance(suggested, dict) and not row.get("responses") else []
-    return any(isinstance(one, dict) and one.get("agent") == OURS for one in said)
+    return not row.get("responses") and bool(_our_questions(row))
 
 
 def our_record(row: Row) -> list[Said]:
@@ -217,8 +231,19 @@ def our_record(row: Row) -> list[Said]:
     return said
 
 
-def _answer(fields: Row, prompt: Messages, value: Any) -> list[Said]:
-    """What one answer to one question says; nothing if it is about something else."""
+def _our_questions(row: Row) -> set[str]:
+    """The questions that an export of ours answers by a suggestion."""
+    suggested = row.get("suggestions")
+    said = suggested if isinstance(suggested, dict) else {}
+    return {
+        str(question).lower()
+        for question, one in said.items()
+        if isinstance(one, dict) and one.get("agent") == OURS
+    }
+
+
+def _answer(fields: Row, prompt: Messages, value: Any) -> list[Compared]:
+    """What one answer to one question may say; nothing if it is about something else."""
     if isinstance(value, dict) and value.keys() >= {"rank", "value"}:
         names, ranks = value["value"], value["rank"]
         value = [{"value": name, "rank": rank} for name, rank in zip(names, ranks, strict=True)]
@@ -237,10 +262,11 @@ def _answer(fields: Row, prompt: Messages, value: Any) -> list[Said]:
         choice = choice_of(value, names)
     except ValueError:
         return []
-    return [compared(prompt, (fields[names[0]], fields[names[1]]), names, choice)]
+    said = compared(prompt, (fields[names[0]], fields[names[1]]), names, choice)
+    return [replace(said, named=names_a_reply(value, names))]
 
 
-def _rated(fields: Row, prompt: Messages, values: dict[str, Any]) -> list[Said]:
+def _rated(fields: Row, prompt: Messages, values: dict[str, Any]) -> list[Compared]:
     """One person's ratings of the replies, such as `generation-0-rating`: more is better."""
     ratings = {
         name.removesuffix("-rating").removesuffix("_rating"): value

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from labeler.domain.errors import BadInput, first_line
-from labeler.files.reading.contents import unpacked
+from labeler.files.reading.contents import looked_at, unpacked
 
 PARQUET = ".parquet"
 ENDINGS = (PARQUET, ".arrow", ".feather")
@@ -23,8 +23,9 @@ def file_rows(path: Path) -> tuple[str, Rows]:
 
 
 def is_saved(folder: Path) -> bool:
-    """Whether `datasets` saved this folder (`save_to_disk`)."""
-    return any((folder / name).is_file() for name in _SAVED)
+    """Whether `datasets` saved this folder (`save_to_disk`). Raises BadInput if it is locked."""
+    with looked_at(folder):
+        return any((folder / name).is_file() for name in _SAVED)
 
 
 def saved_rows(folder: Path, split: str | None) -> tuple[str, Rows]:
@@ -49,10 +50,11 @@ def saved_rows(folder: Path, split: str | None) -> tuple[str, Rows]:
     return f", split {name}", enumerate(found[name], start=1)
 
 
-def data_files(folder: Path, split: str | None) -> tuple[str, list[Path]]:
-    """Which split of a folder's data files it is, and the files, as `datasets` finds them.
+def data_files(folder: Path, split: str | None) -> tuple[str, list[Path], list[Path]]:
+    """Which split of a folder's data files it is, its files, and those of all splits.
 
-    `CONFIG/SPLIT` names a split of one of several configurations. Raises BadInput if none is there.
+    They are as `datasets` finds them. `CONFIG/SPLIT` names a split of one of several
+    configurations. Raises BadInput if none is there.
     """
     import datasets
 
@@ -74,7 +76,8 @@ def data_files(folder: Path, split: str | None) -> tuple[str, list[Path]]:
     files = builder.config.data_files or {}
     sizes = {str(key): _count(len(files[key]), "file") for key in files}
     chosen = _split(folder, sizes, name or None)
-    return f", split {chosen}", [Path(file) for file in files[chosen]]
+    every = [Path(file) for key in files for file in files[key]]
+    return f", split {chosen}", [Path(file) for file in files[chosen]], every
 
 
 def _split(folder: Path, there: dict[str, str], wanted: str | None) -> str:

@@ -11,11 +11,12 @@ from typing import Any
 
 from labeler.domain.errors import BadInput
 from labeler.files.reading import arrow, delimited, json_rows
-from labeler.files.reading.contents import ending_of, refuse_others, text_of
+from labeler.files.reading.contents import ending_of, looked_at, refuse_others, text_of
 
 JSON = (".jsonl", ".json", ".ndjson", ".jsonlines")
 TABLES = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 TEXT = (".txt", ".text")
+MAX_NAMES = 3  # of files, in a sentence
 ENDINGS = (*JSON, *TABLES, *TEXT, *arrow.ENDINGS)
 
 
@@ -33,7 +34,9 @@ def opened(source: Path, split: str | None = None) -> Opened:
 
     Raises BadInput if it is missing or cannot be read, also while rows are taken.
     """
-    if not source.exists():
+    with looked_at(source):
+        is_there = source.exists()
+    if not is_there:
         from labeler.config.hub import dataset_folder, is_hub_id
 
         if ending_of(source) in ENDINGS or not is_hub_id(str(source)):
@@ -65,9 +68,30 @@ def _folder(folder: Path, split: str | None, what: str) -> Opened:
     if arrow.is_saved(folder):
         name, rows = arrow.saved_rows(folder, split)
         return Opened(f"{what} as `datasets` saved it{name}", rows, "row")
-    name, files = arrow.data_files(folder, split)
-    names = ", ".join(file.name for file in files[:3]) + (", …" if len(files) > 3 else "")
-    return Opened(f"{what}{name} ({names})", _all_of(files), "row")
+    name, files, every = arrow.data_files(folder, split)
+    left = _left(folder, every)
+    beside = f"; not read: {_few(left)}" if left else ""
+    return Opened(f"{what}{name} ({_few(files)}{beside})", _all_of(files), "row")
+
+
+def _left(folder: Path, taken: list[Path]) -> list[Path]:
+    """The files of known endings in a folder that belong to no split; hidden ones aside."""
+    known = {file.resolve() for file in taken}
+    return [
+        path
+        for path in sorted(folder.rglob("*"))
+        if ending_of(path) in ENDINGS
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and path.resolve() not in known
+        and path.is_file()
+    ]
+
+
+def _few(files: list[Path]) -> str:
+    """The names of the first files, and how many more there are."""
+    more = len(files) - MAX_NAMES
+    names = ", ".join(file.name for file in files[:MAX_NAMES])
+    return names + (f" and {more} more" if more > 0 else "")
 
 
 def _all_of(files: list[Path]) -> Iterator[tuple[int, Any]]:

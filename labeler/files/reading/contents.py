@@ -28,6 +28,15 @@ _OTHERS = {
 }
 
 
+@contextmanager
+def looked_at(path: Path) -> Iterator[None]:
+    """Ask within whether something is there. Raises BadInput if that cannot be known."""
+    try:
+        yield
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}.") from error
+
+
 def ending_of(path: Path) -> str:
     """The ending in lower case, without that of gzip."""
     ending = path.suffix.lower()

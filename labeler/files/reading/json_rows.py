@@ -1,4 +1,7 @@
-"""JSON as rows: a value on each line, one list, or an object with one list in it."""
+"""JSON as rows: a value on each line, one list, or an object with one list in it.
+
+One list that is broken is refused as a whole: read by its lines it would lose most of its rows.
+"""
 
 import json
 from collections.abc import Iterator
@@ -7,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from labeler.domain.errors import BadInput
-from labeler.files.reading.contents import UTF16, text_of, unpacked
+from labeler.files.reading.contents import UTF16, ending_of, text_of, unpacked
 from labeler.files.reading.shapes import shape_of
 
 LINES = "JSONL"
@@ -18,12 +21,14 @@ class Repeated(ValueError):
 
 
 def rows(path: Path, split: str | None = None) -> tuple[str, Iterator[tuple[int, Any]]]:
-    """What the rows are packed in, and the rows. Raises BadInput if it is no JSON."""
+    """What the rows are packed in, and the rows. Raises BadInput if it is one broken value."""
     first = [line for _, line in islice(_lines(path), 2)]
     if len(first) == 1 or (first and not is_json(first[0])):
         whole = _whole(path)
         if isinstance(whole, (dict, list)) and not (len(first) == 1 and _is_row(whole)):
             return _within(path, whole, split)
+        if isinstance(whole, ValueError) and _is_one_value(path, *first):
+            raise BadInput(f"{path} is one JSON value and broken: {whole}; nothing was taken.")
     if split is not None:
         raise BadInput(f"{path} has no splits; leave out --split.")
     return LINES, _values(path)
@@ -34,6 +39,16 @@ def is_json(line: str | ValueError) -> bool:
     if isinstance(line, ValueError) or not line.lstrip("\ufeff \t").startswith(("{", "[")):
         return False
     return not isinstance(_parsed(line), ValueError)
+
+
+def _is_one_value(path: Path, line: str | ValueError, then: str | ValueError = "") -> bool:
+    """Whether broken JSON is one value and no rows on lines, by its ending and its first lines."""
+    if isinstance(line, ValueError) or not isinstance(_parsed(line), ValueError):
+        return False
+    begun = line.strip()
+    is_open = begun.startswith(("[", "{")) and begun.endswith(("[", "{", ","))
+    is_list = begun.startswith("[") and not str(then).lstrip().startswith("[")
+    return ending_of(path) == ".json" or is_open or is_list
 
 
 def _within(path: Path, value: Any, split: str | None) -> tuple[str, Iterator[tuple[int, Any]]]:
@@ -72,13 +87,20 @@ def _numbered(values: list[Any]) -> Iterator[tuple[int, Any]]:
 
 
 def _whole(path: Path) -> Any:
-    """The file as one value; None if it is none."""
+    """The file as one value, or a ValueError that says where it is none."""
     with text_of(path) as text:
         try:
-            found = _parsed(text.read())
+            return json.loads(text.read(), object_pairs_hook=_object)
+        except json.JSONDecodeError as error:
+            return ValueError(f"line {error.lineno}: {error.msg[0].lower()}{error.msg[1:]}")
         except UnicodeDecodeError:
-            return None
-    return None if isinstance(found, ValueError) else found
+            return ValueError("not UTF-8")
+        except Repeated as error:
+            return error
+        except RecursionError:
+            return ValueError("nested too deeply")
+        except ValueError:  # such as a number of thousands of digits
+            return ValueError("not JSON")
 
 
 def _values(path: Path) -> Iterator[tuple[int, Any]]:

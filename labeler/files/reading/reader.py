@@ -5,6 +5,7 @@
 It also says what it understood: what the file is packed in, the shape, the columns, one example.
 """
 
+from bisect import insort
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from labeler.domain.states import Choice
 from labeler.files.reading.columns import PROMPT, TARGETS, Row, folded, mapped
 from labeler.files.reading.containers import opened
 from labeler.files.reading.messages import conversation, waiting
-from labeler.files.reading.said import Compared, Said
+from labeler.files.reading.said import Compared, Said, asked_of_replies, of_replies
 from labeler.files.reading.shapes import Shape, shape_of
 
 MAX_REASONS, MAX_LINES = 5, 3  # named in a sentence
@@ -38,10 +39,11 @@ AS_IT_IS = Asked()
 
 
 class Taken(NamedTuple):
-    """A conversation, and what the row says of replies to it."""
+    """A conversation, what the row says of replies to it, and the row's number."""
 
     messages: Messages
     said: Sequence[Said] = ()
+    number: int = 0
 
 
 @dataclass
@@ -59,6 +61,10 @@ class Reading:
     unused: dict[str, None] = field(default_factory=dict)
     mapped: set[str] = field(default_factory=set)  # those that a row had
     example: str = ""
+
+    def blame(self, number: int, error: ValueError) -> None:
+        """Note a bad row, in its place among the others."""
+        insort(self.bad_lines, (number, _cut(str(error), MAX_REASON_CHARS)))
 
     def complaint(self) -> str:
         """The bad lines in one sentence; empty if there are none."""
@@ -80,11 +86,16 @@ class Reading:
         what = f"{self.source}: {rows} of {self.kind}, read as {shapes}"
         return f"{what}, from {_few(self.used)}{beside}.\n{self.example}".strip()
 
-    def refuse(self, wanted: str) -> NoReturn:
-        """Raise BadInput: nothing of what is wanted is in the file."""
+    def refuse(self, wanted: str, left_out: str = "") -> NoReturn:
+        """Raise BadInput: nothing of what is wanted is in the file.
+
+        `left_out` says, in sentences, what became of the rows that are not bad.
+        """
         shape = f" ({', '.join(self.shapes)})" if self.shapes else ""
-        why = f": {self._reasons()}" if self.bad_lines else ": it has no rows"
-        raise BadInput(f"There are no {wanted} in {self.source}{shape}{why}.")
+        why = "" if self.rows else ": it has no rows"
+        if self.bad_lines:
+            why = f": {self._reasons()}"
+        raise BadInput(f"There are no {wanted} in {self.source}{shape}{why}. {left_out}".strip())
 
     def _reasons(self) -> str:
         """Each reason once, with the first lines that it is about."""
@@ -120,12 +131,15 @@ def read(
     for number, value in found.rows:
         reading.rows += 1
         try:
-            taken.append(_taken(value, reading, take))
+            taken.append(_taken(value, reading, take)._replace(number=number))
         except ValueError as error:
-            reading.bad_lines.append((number, _cut(str(error), MAX_REASON_CHARS)))
+            reading.blame(number, error)
+    taken = _of_replies(taken, reading)
     if reading.rows and (missing := set(names) - reading.mapped):
         name = names[min(missing)]
         raise BadInput(f"{source} has no column '{name}', which --map names.")
+    if taken:
+        reading.example = _example(taken[0])
     return taken, reading
 
 
@@ -159,8 +173,19 @@ def _taken(value: Any, reading: Reading, take: Callable[[Shape, Row], Taken]) ->
     except (TypeError, AttributeError, LookupError, OverflowError) as error:
         raise ValueError(f"not laid out as {shape.name} are") from error
     _note_columns(reading, shape, row)
-    reading.example = reading.example or _example(taken)
     return taken
+
+
+def _of_replies(taken: Sequence[Taken], reading: Reading) -> list[Taken]:
+    """The rows without answers to questions about something else; some are bad for that."""
+    questions = asked_of_replies(one for row in taken for one in row.said)
+    kept = []
+    for row in taken:
+        try:
+            kept.append(row._replace(said=of_replies(row.said, questions)))
+        except ValueError as error:
+            reading.blame(row.number, error)
+    return kept
 
 
 def _told_apart(value: Any, reading: Reading) -> tuple[Shape, Row]:

@@ -9,8 +9,9 @@ from labeler.domain.labels import Opinion
 from labeler.domain.messages import Messages
 from labeler.domain.states import Choice
 from labeler.files.reading.messages import two_replies
-from labeler.files.reading.said import Compared, Said
+from labeler.files.reading.said import Compared
 
+SIDES = Choice.A, Choice.B
 # Columns of two replies are called alike, and end so.
 _ENDINGS = (("a", "b"), ("1", "2"), ("0", "1"), ("left", "right"), ("first", "second"))
 _WORDS = {
@@ -46,12 +47,30 @@ def two_columns(names: Iterable[str]) -> tuple[str, str]:
 
 def choice_of(word: Any, names: tuple[str, str]) -> Choice:
     """What a word such as "left", "Response 2", "tie" or the name of a reply chooses."""
-    plain = _plain(word)
-    sides = {_plain(name): choice for name, choice in zip(names, (Choice.A, Choice.B), strict=True)}
-    choice = sides.get(plain) or _WORDS.get(plain) or _WORDS.get(_NOUN.sub("", plain))
+    plain, words = _plain(word), _words(names)
+    sides = {_plain(name): choice for name, choice in zip(names, SIDES, strict=True)}
+    choice = sides.get(plain) or words.get(plain) or words.get(_NOUN.sub("", plain))
     if choice is None:
         raise ValueError(f"{word!r} chooses neither of two replies, and says no tie")
     return choice
+
+
+def _words(names: tuple[str, str]) -> dict[str, Choice]:
+    """What each word chooses: the ends of the names say it themselves, numbers above all."""
+    one, other = (_plain(name) for name in names)
+    for ends in (*_ENDINGS, *(ends[::-1] for ends in _ENDINGS)):
+        if one.endswith(ends[0]) and other.endswith(ends[1]):
+            numbered = ends[0].isdigit()
+            kept = {word: c for word, c in _WORDS.items() if not (numbered and word.isdigit())}
+            return kept | dict(zip(ends, SIDES, strict=True))
+    return _WORDS
+
+
+def names_a_reply(word: Any, names: tuple[str, str]) -> bool:
+    """Whether a word such as "Response 2" or the name of a reply can be about nothing else."""
+    plain = _plain(word)
+    bare = _NOUN.sub("", plain)
+    return plain in map(_plain, names) or (bare != plain and _words(names).get(bare) in SIDES)
 
 
 def compared(
@@ -63,12 +82,12 @@ def compared(
 
 def by_rank(
     prompt: Messages, replies: Sequence[tuple[str, Any, float]], pair: str = ""
-) -> list[Said]:
+) -> list[Compared]:
     """Every two of several replies; each is a name, a text and a rank, of which less is better.
 
     They come in the order of their names, so that the opinions of several people meet.
     """
-    said: list[Said] = []
+    said: list[Compared] = []
     in_order = sorted(replies, key=lambda reply: reply[0])
     for (name_a, text_a, rank_a), (name_b, text_b, rank_b) in combinations(in_order, 2):
         choice = Choice.TIE if rank_a == rank_b else Choice.A if rank_a < rank_b else Choice.B

@@ -54,6 +54,34 @@ def test_wrong_use_is_one_sentence_and_exit_code_2(words: list[str], says: str) 
     fails(livedpo(*words), 2, says)
 
 
+LONG = "x" * 300  # no file system has a name as long as that
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["prompts", "add", "What is tea? " * 30], 2),
+        (["gold", "add", f"/tmp/{LONG}.jsonl"], 2),
+        (["restore", LONG, "no-such-folder"], 2),
+        (["restore", __file__, LONG], 1),
+        (["status", "--database", f"sqlite:////tmp/{LONG}"], 2),
+        (["serve", "--policy", LONG], 1),
+    ],
+)
+def test_a_path_that_cannot_be_looked_at_is_one_sentence(words: list[str], code: int) -> None:
+    fails(livedpo(*words), code, "File name too long.")
+
+
+def test_a_place_to_write_to_that_cannot_be_looked_at_is_one_sentence(
+    store: Store, url: str, tmp_path: Path
+) -> None:
+    fill(store, 1)
+    vote(store, 1)
+    there = ["--database", url, "--data-dir", tmp_path]
+    fails(livedpo("export", LONG, *there), 1, "File name too long.")
+    fails(livedpo("backup", LONG, *there), 1, f"{LONG} cannot be written: File name too long.")
+
+
 def test_status_of_a_copy_says_when_it_was_last_written(store: Store, url: str) -> None:
     fill(store, 2)
     vote(store, 1, now=1_700_000_000.0)

@@ -99,7 +99,23 @@ def test_a_key_a_server_and_a_file_that_will_not_do_are_one_sentence(tmp_path: P
         out.write_text('{"prompt": "Tea?"}\n')
         fails(pulled(url, out), 2, "is no file of ratings")
     fails(pulled(url, out), 1, "does not answer")
-    fails(pulled("localhost:3000", out), 2, "is no address of a server")
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["localhost:3000", "http://[::1", "http://127.0.0.1:1/é", "http://a..b", "http://a:b"],
+)
+def test_an_address_that_is_none_is_one_sentence(url: str, tmp_path: Path) -> None:
+    fails(pulled(url, tmp_path / "r.jsonl"), 2, f"'{url}' is no address of a server")
+
+
+@pytest.mark.parametrize("key", ["sk-…", "sk-a\nb"])
+def test_a_key_with_a_character_that_none_has_is_one_sentence_without_it(
+    key: str, tmp_path: Path
+) -> None:
+    run = pulled("http://127.0.0.1:1", tmp_path / "r.jsonl", key)
+    fails(run, 2, f"{KEY} holds a character that no key has")
+    assert "sk-" not in run.stderr
 
 
 def test_it_goes_on_pulling_until_it_is_stopped_and_survives_a_failure(

@@ -25,6 +25,20 @@ def test_flags_win_over_environment_over_toml_over_the_policys_own_file(tmp_path
     assert settings.passes == 1, "the default"
 
 
+def test_a_database_that_a_higher_source_names_either_way_is_the_one(tmp_path: Path) -> None:
+    file, config = tmp_path / "database.url", tmp_path / "my.toml"
+    file.write_text("sqlite:///file.sqlite\n")
+    config.write_text('database = "sqlite:///toml.sqlite"\n')
+    by_url, by_file = {"LIVEDPO_DATABASE": "sqlite:///url.sqlite"}, {"database_file": str(file)}
+    in_environment = {"LIVEDPO_DATABASE_FILE": str(file)}
+    assert load_settings(by_file, by_url, config).database_url == "sqlite:///file.sqlite"
+    assert load_settings({}, in_environment, config).database_url == "sqlite:///file.sqlite"
+    config.write_text(f'database_file = "{file}"\n')
+    assert load_settings({}, by_url, config).database_url == "sqlite:///url.sqlite"
+    both = by_url | in_environment
+    assert load_settings({}, both).database_url == "sqlite:///url.sqlite"
+
+
 def test_the_config_file_can_be_named_in_the_environment(tmp_path: Path) -> None:
     config = tmp_path / "my.toml"
     config.write_text("port = 9000\n")

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import sqlite3
+import tomllib
 import zipfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -37,7 +38,8 @@ VERSIONS = 4
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(data_dir=tmp_path / "run", labels_per_update=4, reason_tags="a, “ß”")
+    flags = {"data_dir": tmp_path / "run", "labels_per_update": 4, "reason_tags": "a, “ß”"}
+    return load_settings(flags, {})
 
 
 @pytest.fixture
@@ -132,12 +134,41 @@ def test_a_lost_folder_is_named_and_stops_no_backup(
 def test_the_settings_of_the_last_start_come_along_without_the_place(
     settings: Settings, store: Store, tmp_path: Path
 ) -> None:
-    keep_settings(settings)
+    keep_settings(settings, "serve")
     write(settings, store, tmp_path / "b.zip")
     restore_backup(tmp_path / "b.zip", tmp_path / "new", quiet=True)
     again = load_settings({}, {}, tmp_path / "new" / SETTINGS)
     assert (again.labels_per_update, again.reason_tags) == (4, "a, “ß”")
     assert again.data_dir == Settings().data_dir
+
+
+def test_only_what_was_set_is_kept_and_no_default_and_nothing_of_the_policys_own_file(
+    tmp_path: Path,
+) -> None:
+    policy, config = tmp_path / "policy", tmp_path / "my.toml"
+    policy.mkdir()
+    (policy / "livedpo.toml").write_text("beta = 0.5\n[judge]\nlabels_per_update = 64\n")
+    config.write_text("temperature = 0.6\n")
+    flags = {"data_dir": tmp_path, "policy": str(policy)}
+    settings = load_settings(flags, {"LIVEDPO_SEED": "7"}, config, unattended=True)
+    assert (settings.labels_per_update, settings.beta) == (64, 0.5)
+    kept = keep_settings(settings, "judge")
+    assert tomllib.loads(kept.read_text()) == {
+        "policy": str(policy),
+        "temperature": 0.6,
+        "seed": 7,
+    }
+    again = load_settings({}, {}, kept)
+    assert (again.labels_per_update, again.beta) == (Settings().labels_per_update, 0.5)
+
+
+def test_a_restored_run_of_the_judge_goes_on_as_one(
+    settings: Settings, store: Store, tmp_path: Path
+) -> None:
+    keep_settings(settings, "judge")
+    write(settings, store, tmp_path / "b.zip")
+    run = livedpo("restore", tmp_path / "b.zip", tmp_path / "new")
+    assert f"Start it with `livedpo judge --config {tmp_path / 'new' / SETTINGS} " in run.stdout
 
 
 def test_nobody_is_logged_in_in_the_copy(settings: Settings, store: Store, tmp_path: Path) -> None:
@@ -227,12 +258,13 @@ def test_a_database_that_is_not_sound_is_not_restored(
 def test_the_commands_say_what_is_in_it_and_how_to_start(
     settings: Settings, store: Store, tmp_path: Path
 ) -> None:
-    keep_settings(settings)
+    keep_settings(settings, "serve")
     run = livedpo("backup", tmp_path / "b.zip", "--data-dir", settings.data_dir)
     assert "holds 16 votes, version 4 live and 2 adapter folders; it was read back" in run.stdout
     assert "2 older versions; --all-versions" in run.stdout
     run = livedpo("restore", tmp_path / "b.zip", tmp_path / "new")
-    assert f"--config {tmp_path / 'new' / SETTINGS} --data-dir {tmp_path / 'new'}" in run.stdout
+    again = f"--config {tmp_path / 'new' / SETTINGS} --data-dir {tmp_path / 'new'}"
+    assert f"Start it with `livedpo serve {again}`." in run.stdout
     fails(livedpo("restore", tmp_path / "b.zip", tmp_path / "new"), 2, "is not empty")
     fails(livedpo("restore", tmp_path / "c.zip", tmp_path / "x"), 2, "There is no file")
     fails(livedpo("backup", tmp_path / "b.zip", "--data-dir", settings.data_dir), 2, "already")

@@ -90,7 +90,7 @@ def test_a_csv_cell_may_hold_a_message_list_and_lines_are_numbered_as_in_the_fil
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("p.jsonl", b"[" * 100_000 + b"\n", "line 1: not JSON"),
+        ("p.jsonl", b"[" * 100_000 + b"\n", "broken: nested too deeply"),
         ("p.jsonl", b'{"prompt": "a \\ud800 b"}\n', "half a character"),
         ("p.csv", b"prompt\nCaf\xe9?\n", "not UTF-8"),
         ("p.csv", b"prompt\n" + b"x" * 3_000_000 + b"\n", "field larger than"),

@@ -19,6 +19,7 @@ from labeler.files.prompts import read_prompts
 from labeler.files.reading.reader import Asked
 
 ROWS = [{"prompt": "Tea, please?"}, {"prompt": "Is it 5° warm?"}]
+MAX_PATH = 4096
 EXPECTED = [[{"role": "user", "content": row["prompt"]}] for row in ROWS]
 LINES = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in ROWS)
 TABLE = pyarrow.Table.from_pylist(ROWS)
@@ -92,6 +93,16 @@ def test_packed_parquet_and_dictionaries_are_read(tmp_path: Path) -> None:
     assert read_prompts(packed).prompts == EXPECTED
 
 
+def test_a_folder_that_cannot_be_looked_into_is_one_sentence(tmp_path: Path) -> None:
+    folder = tmp_path
+    while len(str(folder)) < MAX_PATH - 250:
+        folder /= "x" * 200
+    folder /= "x" * (MAX_PATH - len(str(folder)) - 3)
+    folder.mkdir(parents=True)
+    with pytest.raises(BadInput, match="xxx cannot be read: File name too long"):
+        read_prompts(folder)
+
+
 @pytest.fixture
 def snapshot(tmp_path: Path) -> Path:
     """A folder as the hub keeps data sets: two splits of data files, and a card."""
@@ -146,6 +157,21 @@ def test_a_folder_of_jsonl_is_read_by_the_same_rules(tmp_path: Path) -> None:
     found = read_prompts(folder)
     assert found.prompts == EXPECTED
     assert found.bad_lines == [(3, "not JSON")]
+
+
+def test_files_of_a_folder_that_are_not_read_are_named(snapshot: Path, tmp_path: Path) -> None:
+    mixed = tmp_path / "mixed"
+    mixed.mkdir()
+    for name, content in (("a.jsonl", LINES), ("b.csv", CSV), ("c.csv", CSV), (".d.csv", CSV)):
+        (mixed / name).write_text(content)
+    found = read_prompts(mixed).reading.understood()
+    assert "the folder, split train (b.csv, c.csv; not read: a.jsonl), read as" in found
+    assert "not read" not in read_prompts(snapshot, Asked("train")).reading.understood()
+    for number in range(4):
+        (snapshot / f"extra{number}.jsonl.gz").write_bytes(gzip.compress(LINES.encode()))
+    found = read_prompts(snapshot, Asked("train")).reading.understood()
+    extra = "extra0.jsonl.gz, extra1.jsonl.gz, extra2.jsonl.gz and 1 more"
+    assert f"(train-00000-of-00001.parquet; not read: {extra})" in found
 
 
 PAIR = b"prompt,better,worse\n"
@@ -204,6 +230,42 @@ BROKEN: dict[str, tuple[str, bytes, str]] = {
         b'{"prompt": "a", "prompt": "b"}\n',
         "the key 'prompt' is there twice",
     ),
+    "a list with a comma too many": (
+        "p.jsonl",
+        b'[\n{"prompt": "a"},\n{"prompt": "b"},\n]\n',
+        r"one JSON value and broken: line \d: .*; nothing was taken",
+    ),
+    "a list without a comma": (
+        "p.jsonl",
+        b'[{"prompt": "a"},\n{"prompt": "b"}\n{"prompt": "c"}]\n',
+        "broken: line 3: expecting ',' delimiter; nothing was taken",
+    ),
+    "a list without its first comma": (
+        "p.jsonl",
+        b'[{"prompt": "a"}\n{"prompt": "b"}]\n',
+        "broken: line 2: expecting ',' delimiter",
+    ),
+    "a list that is cut off": (
+        "p.jsonl",
+        b'[{"prompt": "a"}, {"prompt": "b"}',
+        "broken: line 1: expecting ',' delimiter",
+    ),
+    "an object with a list that is cut off": (
+        "p.jsonl",
+        b'{"version": 1, "rows": [\n{"prompt": "a"},\n{"prompt": "b"}\n',
+        "broken: line 4: expecting ',' delimiter",
+    ),
+    "a list with a key twice": (
+        "p.json",
+        b'[\n{"prompt": "a", "prompt": "b"},\n{"prompt": "c"}\n]',
+        "broken: the key 'prompt' is there twice",
+    ),
+    "a list with Latin 1 in it": (
+        "p.json",
+        '[\n{"prompt": "Grün?"},\n{"prompt": "c"}\n]'.encode("latin-1"),
+        "broken: not UTF-8",
+    ),
+    "a value with words before it": ("p.json", b'rows =\n{"prompt": "a"}\n', "broken: line 1"),
     "no prompts in an object": (
         "p.json",
         b'{"version": 1, "rows": []}',
@@ -222,6 +284,15 @@ def test_a_file_that_would_be_misread_is_refused_in_one_sentence(name: str, tmp_
         with pytest.raises(BadInput, match=words) as caught:
             read(path)
         assert "\n" not in str(caught.value)
+
+
+def test_a_line_that_is_broken_costs_that_line_alone_also_the_first_one(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    for broken in ('{"prompt": "Tea', '[{"role": "user", "cont'):
+        path.write_text(f"{broken}\n{json.dumps(EXPECTED[0])}\n")
+        found = read_prompts(path)
+        assert found.prompts == EXPECTED[:1]
+        assert found.bad_lines == [(1, "not JSON")]
 
 
 def test_bytes_are_no_text_and_named(tmp_path: Path) -> None:

@@ -30,6 +30,13 @@ def write(folder: Path, *rows: Any) -> Path:
     return path
 
 
+def write_text(folder: Path, text: str, *rows: Any) -> Path:
+    """Rows after a text."""
+    path = write(folder, *rows)
+    path.write_text(text + path.read_text())
+    return path
+
+
 def feedback(rating: Any, *answers: str, rated: int = 0, **more: Any) -> dict[str, Any]:
     """A row of Open WebUI's export: one question, several answers, one of them rated."""
     names = [f"a{number}" for number in range(len(answers))]
@@ -184,6 +191,24 @@ PAIRS: dict[str, tuple[Any, Messages]] = {
         TEA,
     ),
     "Argilla, label": (argilla("preference", "response1"), TEA),
+    "Argilla, counted from zero": (
+        {
+            **argilla("which", "Answer 1"),
+            "fields": {"prompt": "Tea?", "response0": "No.", "response1": "Boil."},
+        },
+        TEA,
+    ),
+    "Label Studio, counted from zero": (
+        {
+            **label_studio(choices("Reply 0")),
+            "data": {"prompt": "Tea?", "answer0": "Boil.", "answer1": "No."},
+        },
+        TEA,
+    ),
+    "Label Studio, sides named and chosen by number": (
+        label_studio(pairwise("right", "text2,text1"), choices("Response 1")),
+        TEA,
+    ),
     "Argilla, chat": (argilla("which", "Response 1", prompt=TALK), TALK),
     "Argilla, flat": (
         {
@@ -411,7 +436,29 @@ REFUSED = {
         label_studio(choices("helpful")),
         "'helpful' chooses neither of two replies",
     ),
+    "a second reply where they count from zero": (
+        {**label_studio(choices("answer 2"))}
+        | {"data": {"prompt": "Tea?", "answer0": "Boil.", "answer1": "No."}},
+        "'answer 2' chooses neither",
+    ),
+    "Label Studio's choice that may be a figure": (
+        label_studio(choices("1")),
+        "whether '1' is a reply or a figure",
+    ),
+    "Label Studio's short export with two choices": (
+        SHORT | {"pw": "left", "neither": "tie"},
+        "chooses two things at once",
+    ),
     "Argilla's other question": (argilla("topic", "food"), "no question of the record compares"),
+    "Argilla's other question, answered by a number": (
+        argilla("severity", "1"),
+        "no question of the record compares",
+    ),
+    "Argilla's two questions about the replies": (
+        argilla("longer", "response2")
+        | {"responses": {name: [{"value": "response2"}] for name in ("better", "longer")}},
+        "the questions 'better' and 'longer' both compare the replies",
+    ),
     "a Prodigy option that is gone": (
         {"text": "Tea?", "options": OPTIONS, "accept": [9], "answer": "accept"},
         "'9' was accepted and is no option",
@@ -448,7 +495,7 @@ def test_a_tie_of_the_arena_is_no_pair_and_counted(
     path = write(tmp_path, row | sides, PAIRS["Arena"][0])
     found = read_pairs(path, VoteRules())
     assert (len(found.pairs), found.undecided) == (1, 1)
-    assert "1 pairs were left out: no one says which is better." in found.left_out()
+    assert "1 pair was left out: no one says which is better." in found.left_out()
     assert found.reading.example.endswith(choice.replace("_", " "))
     (pair, tie) = sorted(
         read_pairs(path, VoteRules(ties="learn")).pairs, key=lambda pair: pair.said.tie
@@ -458,6 +505,10 @@ def test_a_tie_of_the_arena_is_no_pair_and_counted(
 
 NOTHING_SAID = [
     label_studio() | {"annotations": []},
+    SHORT,
+    SHORT | {"pair_id": "1", "policy_version": "2"},
+    SHORT | {"text1": "left", "text2": "tie"},
+    SHORT | {"severity": "2"},
     label_studio(pairwise("left")) | {"annotations": [{"was_cancelled": True, "result": []}]},
     {"text": "Tea?", "options": OPTIONS, "accept": [], "answer": "ignore"},
     argilla("preference") | {"responses": {}},
@@ -491,6 +542,42 @@ def test_good_and_bad_replies_to_one_prompt_make_pairs_and_the_rest_is_counted(
     assert found.alone == 3 - 1 + 1
 
 
+THUMB = {"prompt": "Tea?", "completion": "Boil."}
+NO_LABEL: list[tuple[list[dict[str, Any]], str]] = [
+    (
+        [THUMB | {"label": True}],
+        "1 rating was left out: nothing is there to compare the reply with.",
+    ),
+    ([OUR | {"choice": "tie"}], "1 pair was left out: no one says which is better."),
+    (
+        [THUMB | {"label": True}, THUMB | {"label": False}],
+        "1 pair was left out: the same reply is called good and bad.",
+    ),
+    ([feedback(None, "Boil.", "No.")], "1 row was left out: there is no rating that counts."),
+]
+
+
+@pytest.mark.parametrize(("rows", "sentence"), NO_LABEL)
+def test_rows_without_a_label_are_told_whether_the_file_has_others_or_not(
+    rows: list[dict[str, Any]], sentence: str, tmp_path: Path
+) -> None:
+    with pytest.raises(BadInput) as refused:
+        read_pairs(write(tmp_path, *rows), VoteRules())
+    assert str(refused.value).endswith(f"). {sentence}")
+    with pytest.raises(BadInput, match="line 1: not JSON") as refused:
+        read_pairs(write_text(tmp_path, "{}x\n", *rows), VoteRules())
+    assert str(refused.value).endswith(f"not JSON. {sentence}")
+    found = read_pairs(write(tmp_path, PAIRS["TRL, texts"][0], *rows), VoteRules())
+    assert found.left_out() == sentence
+
+
+def test_a_file_has_no_rows_only_where_it_has_none(tmp_path: Path) -> None:
+    path = tmp_path / "p.csv"
+    path.write_text("prompt,chosen,rejected\n")
+    with pytest.raises(BadInput, match=r"no labelled pairs in .*p.csv: it has no rows\.$"):
+        read_pairs(path, VoteRules())
+
+
 def test_an_answer_wins_over_each_other_answer_to_the_same_message(tmp_path: Path) -> None:
     found = read_pairs(write(tmp_path, feedback(1, "Boil.", "No.", "Ask.")), VoteRules())
     assert [(pair.response_a, pair.response_b) for pair in found.pairs] == [
@@ -522,6 +609,55 @@ def test_ratings_of_each_reply_rank_them(tmp_path: Path) -> None:
     }
     (pair,) = read_pairs(write(tmp_path, record), VoteRules()).pairs
     assert (pair.response_b, pair.said.target) == ("Boil.", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [({"pw": "right"}, (0.0, 0.0)), ({"pw": "left"}, (1.0, 0.0)), ({"neither": "tie"}, (0.0, 1.0))],
+)
+def test_only_the_annotation_chooses_in_the_short_export_of_our_own_tasks(
+    chosen: dict[str, str], said: tuple[float, float], tmp_path: Path
+) -> None:
+    task = SHORT | {"pair_id": "1", "policy_version": "2", "severity": "2"}
+    replies = {"text1": "left", "text2": "same"}
+    found = read_pairs(write(tmp_path, task | replies | chosen), VoteRules(ties="learn"))
+    assert [(pair.said.target, pair.said.tie) for pair in found.pairs] == [said]
+
+
+def test_a_number_alone_counts_from_zero_where_the_replies_do(tmp_path: Path) -> None:
+    record = argilla("which", "response0", "1", "0")
+    fields = {"prompt": "Tea?", "response0": "Boil.", "response1": "No."}
+    (pair,) = read_pairs(write(tmp_path, record | {"fields": fields}), VoteRules()).pairs
+    assert (pair.said.target, pair.said.weight) == (pytest.approx(2 / 3), 3.0)
+
+
+@pytest.mark.parametrize("word", ["1", "A", "left", "None", "same", "skip"])
+def test_an_answer_to_an_unrelated_question_of_argilla_is_no_vote(
+    word: str, tmp_path: Path
+) -> None:
+    record = argilla("comment", word)
+    record["responses"]["preference"] = argilla("", "response2")["responses"][""]
+    path = write(tmp_path, record)
+    found = read_pairs(path, VoteRules(ties="learn"))
+    assert [(pair.said.target, pair.said.tie, pair.said.weight) for pair in found.pairs] == [
+        (0.0, 0.0, 1.0)
+    ]
+    assert found.reading.example.endswith('"No." over "Boil."')
+    (gold,), _ = read_golds(path)
+    assert (gold.better, gold.worse) == ("No.", "Boil.")
+
+
+def test_a_tie_of_argilla_counts_where_its_question_names_replies_elsewhere(tmp_path: Path) -> None:
+    tie = argilla("preference", "tie")
+    again = argilla("preference", "response1", response1="Steep.")
+    rules = VoteRules(ties="learn")
+    found = read_pairs(write(tmp_path, tie, again), rules).pairs
+    assert [pair.said.tie for pair in found] == [1.0, 0.0]
+    with pytest.raises(BadInput, match="no question of the record compares"):
+        read_pairs(write(tmp_path, tie), rules)
+    ours = {"preference": {"value": "tie", "score": 1.0, "agent": "livedpo"}}
+    (pair,) = read_pairs(write(tmp_path, tie | {"suggestions": ours}), rules).pairs
+    assert pair.said.tie == 1.0
 
 
 def test_a_reason_is_short_however_much_of_the_row_it_quotes(tmp_path: Path) -> None:
