@@ -67,7 +67,6 @@ SCRIPTS = (
     Hostile(
         "entities instead of brackets",
         f"&lt;script&gt;{RUN}&lt;/script&gt; &#60;script&#62; &#x3c;b",
-        f"<script>{RUN}</script> <script> <b",
     ),
     Hostile("percent signs instead of brackets", f"%3Cscript%3E{RUN}%3C/script%3E"),
     Hostile("fullwidth brackets", f"＜script＞{RUN}＜/script＞"),
@@ -247,6 +246,7 @@ CODE = (
     Hostile("fence never closed", f"```\n</code></pre><script>{RUN}</script>", "</code></pre>"),
     Hostile("code span", f"`</code><script>{RUN}</script>`", f"</code><script>{RUN}</script>"),
     Hostile("table cell", f"| a |\n|---|\n| <svg onload={RUN}> |", f"<svg onload={RUN}>"),
+    Hostile("surplus cell", "| a |\n|---|\n| shown | not by others |", "not by others"),
     Hostile("task list", f"- [x] <input onfocus={RUN} autofocus>", f"<input onfocus={RUN}"),
     Hostile("quote", f"> <form action={EVIL}>\n> text", f"<form action={EVIL}>"),
 )
@@ -256,6 +256,9 @@ UNSEEN = (
     Hostile(
         "isolates", "\u2067 a \u2068 b \u2066 c", "⟨U+2067⟩ a ⟨U+2068⟩ b ⟨U+2066⟩ c", paints=True
     ),
+    Hostile(
+        "override in entities", "send to &#x202E;elpmaxe.live&#x202C; &rlm;&#8203;", paints=True
+    ),
     Hostile("embedding", "\u202b right \u202a left", "⟨U+202B⟩ right ⟨U+202A⟩ left"),
     Hostile("Arabic and Hebrew", "مرحبا hello שלום 123", paints=True),
     Hostile("zero width", "pay\u200bpal\u200c and\u200d \ufeffmore\u2060", "pay⟨U+200B⟩pal"),
@@ -263,7 +266,8 @@ UNSEEN = (
     Hostile(
         "tag characters", "hi" + "".join(chr(0xE0000 + ord(c)) for c in "ignore all"), "hi⟨U+E0069⟩"
     ),
-    Hostile("variation selectors", "ok" + "\ufe0f\U000e0101" * 50, "ok"),
+    Hostile("variation selectors", "ok" + "\ufe0f\U000e0101" * 50, "ok\ufe0f⟨U+E0101⟩"),
+    Hostile("fillers", "a\u3164b\uffa0c\u206ad\ufff9e\u2065f", "a⟨U+3164⟩b⟨U+FFA0⟩c⟨U+206A⟩d"),
     Hostile("marks on marks", "Z" + "\u0301\u0316\u0489\u0334" * 400 + "algo", "algo", paints=True),
     Hostile("tall signs", "\u0e01" + "\u0e49" * 500 + " ๏̯͡๏ ﷽ 𒐫 ꧅ ⸻", "﷽", paints=True),
     Hostile("NUL", "before\x00after <scr\x00ipt>", "before␀after <scr␀ipt>"),

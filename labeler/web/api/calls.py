@@ -2,6 +2,9 @@
 
 Gradio knows a session by a name that the client makes up, and tells its answers to whoever asks for
 that name. Here a name belongs to the account that used it first.
+
+It also looks for files in what is sent: an object can name any path of this machine, or a URL, and
+Gradio copies what is there before the endpoint runs. So no object gets through, however deep.
 """
 
 from collections import OrderedDict
@@ -9,7 +12,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 from urllib.parse import parse_qs
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, field_validator
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -20,6 +23,7 @@ CALL = "/gradio_api/queue/join"
 ANSWERS = "/gradio_api/queue/data"
 MAX_SESSIONS = 10_000
 NOT_YOURS = "This session belongs to another account. Make a new client."
+Plain = str | int | float | bool | None
 NO_SESSION = "The request is invalid: session_hash: it is missing."
 
 
@@ -29,6 +33,14 @@ class CallBody(BaseModel):
     fn_index: Annotated[int, Field(ge=0)]
     session_hash: Id
     data: list[Any]
+
+    @field_validator("data")
+    @classmethod
+    def _holds_no_object(cls, data: list[Any]) -> list[Any]:
+        parts = (part for value in data for part in (value if isinstance(value, list) else [value]))
+        if not all(isinstance(part, Plain) for part in parts):
+            raise ValueError("only texts, numbers and lists of them are taken")
+        return data
 
 
 class Calls:

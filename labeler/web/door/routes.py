@@ -168,6 +168,7 @@ def door_routes(settings: Settings, store: Store, files: PageFiles) -> APIRouter
     @routes.get("/door/me")
     def me(person: PersonHere) -> dict[str, Any]:
         return {
+            "service": store.versions.identity(),
             "rater_id": person.rater_id,
             "name": person.name,
             "role": person.role,

@@ -39,6 +39,7 @@ UNTOLD_PROXY = (
     "Create accounts with `livedpo raters add`, and start `livedpo serve` with --public-url."
 )
 VOID_KEY = "This API key is not valid, or not any more."
+ANOTHER = "Another service answers here than the one this page is of. Reload the page."
 SOMEONE_ELSE = "Someone else has logged in with this browser since. Reload the page."
 
 _REFUSED = """<!doctype html>
@@ -58,6 +59,8 @@ class Guard:
     def __init__(self, app: ASGIApp, *, settings: Settings, store: Store, files: PageFiles) -> None:
         self._app = app
         self._sessions = Sessions(settings, store)
+        self._versions = store.versions
+        self._identity: str | None = None
         self._hosts = _Hosts(settings)
         self._https = is_https(settings)
         self._prefix = settings.prefix
@@ -135,7 +138,7 @@ class Guard:
         if rule.least is None or (rule.by_token and self._has_token(headers)):
             return None, None
         self._lookups = self._lookups or anyio.CapacityLimiter(MAX_LOOKUPS)
-        look = partial(self._sessions.person, headers, by_key=rule.by_key)
+        look = partial(self._look, headers, by_key=rule.by_key)
         try:
             person = await anyio.to_thread.run_sync(look, limiter=self._lookups)
         except LivedpoError as error:
@@ -147,11 +150,27 @@ class Guard:
             if rule.is_page:
                 return None, _to_login(scope, headers, proxied=proxied)
             return None, _no(401, UNTOLD_PROXY if proxied else LOG_IN)
-        if headers.get(PERSON_HEADER, str(person.rater_id)) != str(person.rater_id):
-            return None, _no(401, SOMEONE_ELSE)
+        if (stranger := self._stranger(headers, person)) is not None:
+            return None, _no(401, stranger)
         if not may(rule, person.role):
             return None, self._not_for(rule, rule.least)
         return person, None
+
+    def _look(self, headers: Headers, *, by_key: bool) -> Person | None:
+        """Who asks. Reads the database, and this service's identity once it is wanted."""
+        if self._identity is None and PERSON_HEADER in headers:
+            self._identity = self._versions.identity()
+        return self._sessions.person(headers, by_key=by_key)
+
+    def _stranger(self, headers: Headers, person: Person) -> str | None:
+        """What is said to a page that is another person's, or another service's: SERVICE.PERSON.
+
+        A page that was opened before the base was adopted knows of no service.
+        """
+        service, _, rater_id = headers.get(PERSON_HEADER, str(person.rater_id)).rpartition(".")
+        if service and service != self._identity:
+            return ANOTHER
+        return None if rater_id == str(person.rater_id) else SOMEONE_ELSE
 
     def _not_for(self, rule: Rule, least: RaterRole) -> Response:
         sentence = f"This needs the role {MIN_ROLE[least]}."

@@ -1,13 +1,14 @@
 """Prompts and replies become safe HTML: a small allow-list of Markdown, everything else as text.
 
 What a model writes is hostile until shown otherwise: it must not run a script, fetch a file, cover
-the page or fake its buttons, and it must not hide text from the rater either. So raw HTML, links
-and images appear as their own source, no attribute but `dir`, `start` and a cell's alignment comes
-out, and characters that reorder or hide text are made visible.
+the page or fake its buttons, and it must not hide text from the rater either. So raw HTML, links,
+images and entities appear as their own source, no attribute but `dir`, the numbers of lists and a
+cell's alignment comes out, and characters that reorder or hide text are made visible. A text of
+which Markdown would leave something out, as it does of a table's surplus cells, is shown plain.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
 
 from markdown_it import MarkdownIt
@@ -25,22 +26,32 @@ MAX_LINE_CHARS = 160
 DEEPEST_NESTING = 40
 MAX_CELLS = 10_000
 
-_OFF = ["image", "link", "autolink", "html_inline", "html_block", "reference"]
+_OFF = ["image", "link", "autolink", "html_inline", "html_block", "reference", "entity"]
 _BLOCKS = {"paragraph_open", "heading_open", "blockquote_open", "list_item_open", "table_open"}
 # Overrides, embeddings and isolates: they can show "harmful" where "harmless" is written.
 _BIDI = {code: f"⟨U+{code:04X}⟩" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
-# Of no width: whole sentences can be written in them. Joiners stay, emoji and scripts need them.
+# Of no width (Unicode's Default_Ignorable_Code_Point): whole sentences can be written in them. What
+# scripts need stays: joiners and marks of direction (200C-200F), Mongolian selectors, and the two
+# that say whether a sign is an emoji (FE0E, FE0F).
 _HIDDEN = {
     code: f"⟨U+{code:04X}⟩"
     for code in (
-        *(0xAD, 0x61C, 0x180E, 0x200B, 0xFEFF),
-        *range(0x2060, 0x2065),
-        *range(0xE0000, 0xE0080),
+        *(0xAD, 0x34F, 0x61C, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180E, 0x200B, 0x3164, 0xFEFF),
+        *range(0x2060, 0x2066),
+        *range(0x206A, 0x2070),
+        *range(0xFE00, 0xFE0E),
+        *(0xFFA0, *range(0xFFF0, 0xFFFC)),
+        *range(0x1BCA0, 0x1BCA4),
+        *range(0x1D173, 0x1D17B),
+        *range(0xE0000, 0xE1000),
     )
 }
+_SECOND_SELECTOR = re.compile("(?<=[\ufe0e\ufe0f])[\ufe0e\ufe0f]")
 _CONTROLS = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\t\n"}
 _OTHERS = {0x7F: "\u2421", **dict.fromkeys(range(0x80, 0xA0), "\ufffd")}
 _VISIBLE = {**_BIDI, **_HIDDEN, **_CONTROLS, **_OTHERS}
+# What Markdown consists of, and may take away; with `.` and `)` the numbers of lists are compared.
+_SYNTAX = re.compile(r"[\s*_#>+=~|:`\\-]+")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -52,7 +63,7 @@ def render_text(text: str) -> str:
     if len(shown) > MAX_MARKDOWN_CHARS or _cells(shown) > MAX_CELLS:
         return _plain(shown)
     tokens = _MARKDOWN.parse(shown)
-    if _lost_text(tokens):
+    if _loses_text(shown, tokens):
         return _plain(shown)
     return str(_MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {}))
 
@@ -96,6 +107,7 @@ def _turn(speaker: str, content: str) -> str:
 
 def _visible(text: str) -> str:
     text = text.replace("\r\n", "\n").translate(_VISIBLE)
+    text = _SECOND_SELECTOR.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text)
     return _SURROGATES.sub("\ufffd", text)
 
 
@@ -116,16 +128,35 @@ def _cells(text: str) -> int:
     return len(lines) * max(line.count("|") for line in lines)
 
 
-def _lost_text(tokens: Sequence[Token]) -> bool:
-    """Whether the parser gave up on blocks nested too deep, and left out what they hold."""
-    return any(token.level >= DEEPEST_NESTING - 2 for token in tokens)
+def _loses_text(source: str, tokens: Sequence[Token]) -> bool:
+    """Whether less is shown than was written, or the parser gave up on blocks nested too deep."""
+    if any(token.level >= DEEPEST_NESTING - 2 for token in tokens):
+        return True
+    return _SYNTAX.sub("", source) != _SYNTAX.sub("", "".join(_texts(tokens)))
+
+
+def _texts(tokens: Sequence[Token]) -> Iterator[str]:
+    """All that is shown, in the order of the source."""
+    for token in tokens:
+        if token.type == "list_item_open":
+            yield token.info + token.markup
+        elif token.type == "fence":
+            yield token.info + token.content
+        elif token.children is not None:
+            yield from _texts(token.children)
+        else:
+            yield token.content
 
 
 def _open_block(
     self: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType
 ) -> str:
-    """Each block finds its own writing direction, and headings stay below those of the page."""
+    """Each block finds its own writing direction, headings stay below those of the page, and items
+    have the numbers that were written.
+    """
     tokens[index].attrSet("dir", "auto")
+    if tokens[index].type == "list_item_open" and tokens[index].info:
+        tokens[index].attrSet("value", tokens[index].info)
     return _retagged(self, tokens, index, options, env)
 
 

@@ -64,6 +64,7 @@ LOOK = """({ cards, tags, legible }) => {
                 const known =
                     (name === "dir" && (value === "auto" || value === "ltr")) ||
                     (name === "start" && tag === "ol") ||
+                    (name === "value" && tag === "li") ||
                     (name === "class" && /^(plain|note|language|cut)$/.test(value)) ||
                     (name === "align" && /^(left|center|right)$/.test(value));
                 if (!known) faults.push(`${id} holds ${tag} ${name}="${value}"`);

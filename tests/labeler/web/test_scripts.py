@@ -32,6 +32,10 @@ def name_of(path: Path) -> str:
 SCRIPTS = {name_of(path): path.read_text() for path in sorted(STATIC.rglob("*.js"))}
 
 
+def uncommented(script: str) -> str:
+    return re.sub(r"(?s:/\*.*?\*/)|(?m:^\s*//[^\n]*$)", "", script)
+
+
 def imported(name: str) -> set[tuple[str, str]]:
     """What a script imports: the module and the name in it."""
     folder = posixpath.dirname(name)
@@ -66,6 +70,13 @@ def test_every_import_is_an_export_and_every_export_is_imported() -> None:
     wanted = {found for name in ours for found in imported(name)}
     assert wanted - exports == set()
     assert {found for found in exports - wanted if not found[0].startswith("vendor/")} == set()
+
+
+def test_one_script_alone_asks_for_the_storage_of_the_browser() -> None:
+    """It may be full, or throw when it is only looked at."""
+    asked = re.compile(r"\b(?:local|session)Storage\b(?!\")")
+    asking = {name for name, script in SCRIPTS.items() if asked.search(uncommented(script))}
+    assert asking == {"shared/kept.js"}
 
 
 def test_a_text_that_names_a_value_is_a_template() -> None:

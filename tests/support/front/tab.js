@@ -5,7 +5,7 @@ import { Outbox, REASONS } from "../../../labeler/web/static/rating/outbox.js";
 import { Rating } from "../../../labeler/web/static/rating/rating.js";
 import { openTabs } from "./browser.js";
 
-const RATER = 7;
+const RATER = "7";
 const SEEN = { takes: () => true, shows: () => {} };
 const WATCH = { start: () => {}, stop: () => {}, seconds: () => 1 };
 
@@ -30,6 +30,10 @@ class Screen {
 
   complain(sentence) {
     this.told.push(sentence);
+  }
+
+  refused(kind, sentence) {
+    this.told.push(`A ${kind} was not saved: ${sentence}`);
   }
 
   delivery(waiting) {

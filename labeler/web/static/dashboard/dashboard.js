@@ -7,6 +7,7 @@
 
 import { byId, element, setText } from "../shared/dom.js";
 import { fillHeader } from "../shared/header.js";
+import { putText, textUnder } from "../shared/kept.js";
 import { send } from "../shared/send.js";
 import { whoAmI } from "../shared/who.js";
 import { showDownloads } from "./downloads.js";
@@ -91,7 +92,7 @@ function showRanges(dashboard) {
     const button = element("button", { type: "button", class: "button small", "data-range": range }, name);
     button.addEventListener("click", () => {
       dashboard.range = range;
-      localStorage.setItem(RANGE_KEY, range);
+      putText(RANGE_KEY, range);
       mark();
       dashboard.look();
     });
@@ -105,7 +106,7 @@ function showRanges(dashboard) {
 }
 
 function storedRange() {
-  const stored = localStorage.getItem(RANGE_KEY) ?? "";
+  const stored = textUnder(RANGE_KEY) ?? "";
   return stored in RANGES ? stored : "day";
 }
 

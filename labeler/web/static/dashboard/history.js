@@ -3,7 +3,7 @@
 // in words that say what will happen, and only against the live version that was on screen.
 
 import { ask } from "../shared/ask.js";
-import { byId, element, setText } from "../shared/dom.js";
+import { byId, element, redraw, setText } from "../shared/dom.js";
 import { isNumber } from "../shared/numbers.js";
 import { send } from "../shared/send.js";
 import { moment, span, timeElement } from "../shared/times.js";
@@ -46,14 +46,7 @@ export class History {
 
   /** Draw anew, and leave the focus on the button that it is on. */
   #redraw() {
-    const place = byId("history");
-    const focused = document.activeElement;
-    const label = place.contains(focused) ? focused?.getAttribute("aria-label") : null;
-    this.#draw();
-    if (!label) return;
-    const named = [...place.querySelectorAll("[aria-label]")].filter((node) => node instanceof HTMLElement);
-    const same = named.find((node) => node.getAttribute("aria-label") === label);
-    (same ?? byId("history-title")).focus();
+    redraw(byId("history"), () => this.#draw(), () => byId("history-title"));
   }
 
   #draw() {

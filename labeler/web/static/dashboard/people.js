@@ -4,12 +4,19 @@
 import { ask } from "../shared/ask.js";
 import { at } from "../shared/base.js";
 import { MAX_NAME_CHARS } from "../shared/bounds.js";
-import { byId, element, setText } from "../shared/dom.js";
+import { byId, element, redraw, setText } from "../shared/dom.js";
 import { send } from "../shared/send.js";
 import { timeElement } from "../shared/times.js";
 import { toast } from "../shared/toast.js";
 
-const RIGHTS = { rater: "Rater", reviewer: "Reviewer", admin: "Admin" };
+/** @type {Record<string, string>} */
+const ROLES = { rater: "Rater", reviewer: "Reviewer", admin: "Admin" };
+/** @type {Record<string, string>} */
+const RIGHTS = {
+  rater: "Raters rate, and see nothing else.",
+  reviewer: "Reviewers also see the dashboard and all labels, and set labels aside.",
+  admin: "Admins also manage versions, accounts and exports.",
+};
 /** @type {Record<string, string>} */
 const KINDS = { active: "good", invited: "warn", disabled: "bad" };
 
@@ -62,7 +69,8 @@ export class People {
     const names = ["Name", "Role", "State", "Since", "Actions"];
     const head = element("tr", {}, ...names.map((name) => element("th", { scope: "col" }, name)));
     const table = element("table", {}, element("caption", { class: "sr-only" }, "Accounts"), element("thead", {}, head), element("tbody", {}, ...people.map((person) => this.#row(person))));
-    this.#table.replaceChildren(table);
+    const row = document.activeElement?.closest("tr");
+    redraw(this.#table, () => this.#table.replaceChildren(table), () => this.#selectOf(row));
   }
 
   /** @param {any} person */
@@ -70,7 +78,7 @@ export class People {
     const chip = element("span", { class: `chip ${KINDS[person.state]}` }, person.state);
     return element(
       "tr",
-      {},
+      { "data-person": person.id },
       element("th", { scope: "row" }, element("bdi", {}, person.name)),
       element("td", {}, this.#role(person)),
       element("td", {}, chip),
@@ -82,19 +90,34 @@ export class People {
   /** @param {any} person */
   #role(person) {
     const select = roleSelect(null, person.role, `Role of ${person.name}`);
-    select.addEventListener("change", () => this.#act(() => send(`/people/${person.id}/role`, { role: select.value })));
+    select.addEventListener("change", () => {
+      const role = select.value;
+      select.value = person.role; // until it is another
+      this.#act(() => this.#changeRole(person, role));
+    });
     return select;
+  }
+
+  /**
+   * @param {any} person
+   * @param {string} role */
+  async #changeRole(person, role) {
+    const own = person.id === this.#me.rater_id ? ["It is your own account: accounts are then no longer yours to manage."] : [];
+    const title = `Change the role of ${person.name} to ${ROLES[role]}?`;
+    if (!(await ask({ title, lines: [RIGHTS[role], ...own], verb: "Change the role" }))) return;
+    await send(`/people/${person.id}/role`, { role });
+    return `${person.name} has the role ${role} now.`;
   }
 
   /** @param {any} person */
   #buttons(person) {
-    /** @type {(text: string, act: () => Promise<unknown>) => HTMLElement} */
+    /** @type {(text: string, act: () => Promise<string | void>) => HTMLElement} */
     const button = (text, act) => {
       const made = element("button", { type: "button", class: "button small", "aria-label": `${text}: ${person.name}` }, text);
       made.addEventListener("click", () => this.#act(act));
       return made;
     };
-    if (person.state === "disabled") return [button("Enable", () => send(`/people/${person.id}/enable`, {}))];
+    if (person.state === "disabled") return [button("Enable", () => this.#enable(person))];
     return [button("New link", () => this.#newLink(person)), button("Disable", () => this.#disable(person))];
   }
 
@@ -115,16 +138,36 @@ export class People {
     const lines = ["They are logged out at once, and their unrated pairs go back to the queue. Their votes stay."];
     if (!(await ask({ title: `Disable ${person.name}?`, lines, verb: "Disable", danger: true }))) return;
     await send(`/people/${person.id}/disable`, {});
+    return `${person.name} is disabled.`;
   }
 
-  /** @param {() => Promise<unknown>} act */
+  /** @param {any} person */
+  async #enable(person) {
+    await send(`/people/${person.id}/enable`, {});
+    return `${person.name} is enabled.`;
+  }
+
+  /** Do something, and say what it returns.
+   *
+   * @param {() => Promise<string | void>} act */
   async #act(act) {
+    const row = document.activeElement?.closest("tr");
     try {
-      await act();
+      const outcome = await act();
+      if (outcome) toast(outcome);
     } catch (error) {
       toast(error.status ? error.message : "The service did not answer. Check whether it worked before you try again.");
     }
-    this.look();
+    await this.look();
+    if (document.activeElement !== document.body) return;
+    this.#selectOf(row)?.focus(); // a table that was drawn meanwhile had lost it
+  }
+
+  /**
+   * @param {HTMLTableRowElement | null | undefined} row The one of this person, of now or before.
+   * @returns {HTMLElement | null} */
+  #selectOf(row) {
+    return this.#table.querySelector(`[data-person="${row?.dataset.person}"] select`);
   }
 
   /**
@@ -137,6 +180,7 @@ export class People {
     copy.addEventListener("click", async () => setText(copy, (await copied(url, field)) ? "Copied" : "Press Ctrl+C"));
     const label = element("label", { for: "invite-url" }, "The link for ", element("bdi", {}, name), ". Send it to no one else. It is shown only now, works once, and expires in three days.");
     this.#link.replaceChildren(label, element("div", { class: "row" }, field, copy));
+    field.focus(); // Ctrl+C copies it; select() alone gives the focus in some browsers only
     field.select();
   }
 }
@@ -146,7 +190,7 @@ export class People {
  * @param {string} chosen
  * @param {string | null} label */
 function roleSelect(id, chosen, label = null) {
-  const options = Object.entries(RIGHTS).map(([value, name]) => element("option", { value }, name));
+  const options = Object.entries(ROLES).map(([value, name]) => element("option", { value }, name));
   /** @type {Record<string, string>} */
   const attributes = { class: "field", ...(id ? { id } : {}), ...(label ? { "aria-label": label } : {}) };
   const select = element("select", attributes, ...options);

@@ -5,7 +5,8 @@
 //   /login#invite=…     a one-time link: choose a password, and one is in
 //   /login#password     another password, for somebody who is logged in
 //
-// What stands behind the # is sent to nobody, and is taken out of the address bar at once.
+// What stands behind the # is sent to nobody, and is taken out of the address bar: an invite once the
+// service has answered, so that it can be tried again while that is busy.
 
 import { at } from "../shared/base.js";
 import { Refused, send } from "../shared/send.js";
@@ -16,6 +17,7 @@ const field = {
   password: byId("password", HTMLInputElement),
   fresh: byId("new", HTMLInputElement),
 };
+const VOID = 410; // of an invite that was used, or is too old
 const WAYS = { in: logIn, invite: acceptInvite, password: changePassword };
 
 const asked = new URLSearchParams(location.search);
@@ -43,17 +45,18 @@ function start() {
 async function startInvite(token) {
   way = "invite";
   invite = token;
-  history.replaceState(null, "", location.pathname);
   dress("Welcome", "Choose a password to log in.", "Set password");
   ask({ name: true, fresh: true });
   field.name.readOnly = true; // for the password manager: this is whose password it is
   try {
     const { name } = await send("/door/accept", { invite });
+    forgetHash();
     field.name.value = name;
     setText(byId("title"), `Welcome, ${name}`);
     field.fresh.focus();
   } catch (error) {
-    if (!(error instanceof Refused)) return complain(error);
+    if (!(error instanceof Refused && error.status === VOID)) return complain(error);
+    forgetHash();
     way = "in";
     invite = null;
     field.name.readOnly = false;
@@ -65,7 +68,7 @@ async function startInvite(token) {
 
 async function startPassword() {
   way = "password";
-  history.replaceState(null, "", location.pathname + location.search);
+  forgetHash();
   dress("Change your password", "This logs you out everywhere else.", "Change password");
   ask({ name: true, password: true, fresh: true });
   const label = document.querySelector("label[for=password]");
@@ -95,7 +98,7 @@ async function goOnIfLoggedIn() {
 async function submit(event) {
   event.preventDefault();
   if (busy) return;
-  const empty = Object.values(field).find((input) => !input.disabled && !input.value);
+  const empty = Object.values(field).find((input) => !input.disabled && !input.readOnly && !input.value);
   if (empty) {
     mark(empty);
     return setText(byId("error"), "Fill in this field.");
@@ -115,13 +118,18 @@ function logIn() {
   return send("/door/login", { name: field.name.value, password: field.password.value });
 }
 
-function acceptInvite() {
-  return send("/door/accept", { invite, password: field.fresh.value });
+async function acceptInvite() {
+  await send("/door/accept", { invite, password: field.fresh.value });
+  forgetHash();
 }
 
 function changePassword() {
   const body = { password: field.password.value, new_password: field.fresh.value };
   return send("/door/password", body);
+}
+
+function forgetHash() {
+  history.replaceState(null, "", location.pathname + location.search);
 }
 
 /** To the page that was asked for, if it is one of ours. */

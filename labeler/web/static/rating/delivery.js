@@ -20,7 +20,7 @@ export class Delivery {
    * @param {Pick<import("./server.js").Server, "votes" | "reasons">} parts.server
    * @param {import("./outbox.js").Outbox<import("./server.js").Vote>} parts.outbox
    * @param {import("./outbox.js").Outbox<import("./server.js").Reasons>} parts.reasons
-   * @param {Pick<import("./view.js").View, "complain" | "counted" | "delivery">} parts.view
+   * @param {Pick<import("./view.js").View, "refused" | "counted" | "delivery">} parts.view
    * @param {(voteId: string, choice: import("./server.js").Choice, strength: number) => void}
    *     parts.stored told of a vote that was stored before with another choice */
   constructor({ server, outbox, reasons, view, stored }) {
@@ -66,10 +66,10 @@ export class Delivery {
       const [said] = this.#reasons.take(1);
       try {
         const { receipt } = await ask(() => this.#server.reasons(said));
-        if (!receipt.saved) this.#view.complain(`A reason was not saved: ${receipt.reason}.`);
+        if (!receipt.saved) this.#view.refused("reason", receipt.reason ?? "");
       } catch (error) {
         if (error.status !== NOT_UNDERSTOOD) throw error;
-        this.#view.complain(`A reason was not saved: ${error.message}`);
+        this.#view.refused("reason", error.message);
       }
       this.#reasons.remove([said.vote_id]);
     }
@@ -94,6 +94,6 @@ export class Delivery {
   /** @param {string | null} sentence */
   #refused(sentence) {
     this.#view.counted(-1);
-    this.#view.complain(`A vote was not saved: ${sentence}`);
+    this.#view.refused("vote", sentence ?? "");
   }
 }

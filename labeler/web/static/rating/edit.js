@@ -8,6 +8,7 @@ import { MAX_EDIT_CHARS } from "../shared/bounds.js";
 import { isComposing } from "../shared/composing.js";
 import { Dialog, button } from "../shared/dialog.js";
 import { byId, element, setText } from "../shared/dom.js";
+import { keep, kept } from "../shared/kept.js";
 import { digitOf } from "./keys.js";
 
 const DRAFT = "livedpo.draft"; // { leaseId, side, text }
@@ -171,18 +172,9 @@ function replyText(side) {
  *
  * @param {{ leaseId: string, side: Side | null, text: string } | null} draft */
 export function keepDraft(draft) {
-  try {
-    if (draft) sessionStorage.setItem(DRAFT, JSON.stringify(draft));
-    else sessionStorage.removeItem(DRAFT);
-  } catch {
-    // It then lives in the open dialog only.
-  }
+  keep(DRAFT, draft, "sessionStorage");
 }
 
 function keptDraft() {
-  try {
-    return JSON.parse(sessionStorage.getItem(DRAFT) ?? "null");
-  } catch {
-    return null;
-  }
+  return kept(DRAFT, null, "sessionStorage");
 }

@@ -4,9 +4,11 @@
 //
 // They are written to localStorage before anything is sent, so they survive a reload, a closed tab
 // and a dead server. Each has an id made here, so sending one again counts once. They belong to the
-// person who cast them: somebody else who logs in in this browser leaves them where they are.
+// person who cast them, and to the service: somebody else who logs in in this browser, or another
+// service at the same address, leaves them where they are.
 
 import { KEPT } from "../shared/base.js";
+import { keep, kept, keys } from "../shared/kept.js";
 import { byteLength } from "../shared/send.js";
 import { isGone } from "./holder.js";
 
@@ -14,28 +16,35 @@ const VOTES = `${KEPT}.outbox.`;
 export const REASONS = `${KEPT}.reasons.`;
 const MAX_BYTES = 200_000; // of one request; edits are long
 
-/** What waits: a vote, what comes back with it, and whether it was sent, so that it may have arrived.
+/** What waits: a vote, what comes back with it, whether it was sent, so that it may have arrived, and
+ *  whether it is of a closed tab, and older than the votes of this one.
  *
  * @template Sent
- * @typedef {{ vote: Sent, pair: Pair | null, tried: boolean }} Entry */
+ * @typedef {{ vote: Sent, pair: Pair | null, tried: boolean, isOld?: boolean }} Entry */
 
 /** @typedef {import("./view.js").Pair} Pair */
 
 /** @template {{ vote_id: string, lease_id?: string }} Sent  Votes, or reasons for votes. */
 export class Outbox {
+  /** @type {string} */
   #prefix;
+  /** @type {string} Of outboxes that did not tell services apart. */
+  #olderPrefix;
   #key;
   /** @type {Entry<Sent>[]} */
   #entries;
+  #isUsed = false; // a vote was cast here, so that what closed tabs have left is older
 
-  /** `raterId`: whose votes these are.
+  /** `owner`: whose votes these are, and at which service.
    *
    * @param {string} holder
-   * @param {number} raterId */
-  constructor(holder, raterId, prefix = VOTES) {
-    this.#prefix = `${prefix}${raterId}.`;
+   * @param {string} owner */
+  constructor(holder, owner, prefix = VOTES) {
+    this.#prefix = `${prefix}${owner}.`;
+    this.#olderPrefix = `${prefix}${owner.split(".").at(-1)}.`;
     this.#key = this.#prefix + holder;
-    this.#entries = read(this.#key).map((vote) => ({ vote, pair: null, tried: true }));
+    this.#entries = this.#left(this.#key);
+    if (this.#olderPrefix !== this.#prefix) this.#takeOver(this.#olderPrefix + holder);
   }
 
   get size() {
@@ -46,9 +55,9 @@ export class Outbox {
     return this.#entries.flatMap(({ vote }) => vote.lease_id ?? []);
   }
 
-  /** The vote that was cast last; null if none waits. */
+  /** The vote that was cast last; null if it does not wait. */
   get newestId() {
-    return this.#entries.at(-1)?.vote.vote_id ?? null;
+    return this.#entries.findLast(({ isOld }) => !isOld)?.vote.vote_id ?? null;
   }
 
   /** @param {string} voteId */
@@ -61,6 +70,7 @@ export class Outbox {
    * @param {Sent} vote
    * @param {Pair | null} pair */
   add(vote, pair = null) {
+    this.#isUsed = true;
     this.#entries.push({ vote, pair, tried: false });
     this.#save();
   }
@@ -101,15 +111,29 @@ export class Outbox {
     return last;
   }
 
-  /** Take over what closed tabs could not deliver. */
+  /** Take over what closed tabs could not deliver. Returns whether there was anything. */
   async adopt() {
-    for (const key of Object.keys(localStorage)) {
-      if (!key.startsWith(this.#prefix) || key === this.#key) continue;
-      if (!(await isGone(key.slice(this.#prefix.length)))) continue;
-      const orphans = read(key).map((vote) => ({ vote, pair: null, tried: true }));
-      this.#entries.unshift(...orphans);
-      if (this.#save()) localStorage.removeItem(key); // else a vote sent twice is better than one lost
+    const before = this.size;
+    for (const key of keys()) {
+      const prefix = [this.#prefix, this.#olderPrefix].find((each) => key.startsWith(each));
+      if (prefix === undefined || key === this.#key) continue;
+      if (await isGone(key.slice(prefix.length))) this.#takeOver(key);
     }
+    return this.size > before;
+  }
+
+  /** @param {string} key */
+  #takeOver(key) {
+    this.#entries.unshift(...this.#left(key).filter(({ vote }) => !this.has(vote.vote_id)));
+    if (this.#save()) keep(key, null); // else a vote sent twice is better than one lost
+  }
+
+  /** What is kept under a key, and may have been sent.
+   *
+   * @param {string} key
+   * @returns {Entry<Sent>[]} */
+  #left(key) {
+    return kept(key, []).map((/** @type {Sent} */ vote) => ({ vote, pair: null, tried: true, isOld: this.#isUsed }));
   }
 
   /** How many of the next ones go into one request: one at least.
@@ -129,24 +153,8 @@ export class Outbox {
   /** Returns whether the storage has taken them. */
   #save() {
     const votes = this.#entries.map(({ vote }) => vote);
-    try {
-      if (votes.length) localStorage.setItem(this.#key, JSON.stringify(votes));
-      else localStorage.removeItem(this.#key);
-      return true;
-    } catch (error) {
-      console.warn("Votes are kept in memory only: the browser's storage is not available.", error);
-      return false;
-    }
-  }
-}
-
-/**
- * @param {string} key
- * @returns {any[]} */
-function read(key) {
-  try {
-    return JSON.parse(localStorage.getItem(key) ?? "[]");
-  } catch {
-    return [];
+    const isKept = keep(this.#key, votes.length ? votes : null);
+    if (votes.length && !isKept) console.warn("Votes are kept in memory only: the browser's storage is full or not available.");
+    return isKept;
   }
 }

@@ -9,6 +9,7 @@
 import { Composer } from "./composer.js";
 import { KEPT } from "../shared/base.js";
 import { byId, newId } from "../shared/dom.js";
+import { keep, kept } from "../shared/kept.js";
 import { Refused, Unreachable } from "../shared/send.js";
 import { isGone } from "./holder.js";
 import { OwnList } from "./own_list.js";
@@ -55,15 +56,15 @@ export class OwnPrompts {
   #timer = null;
   #looking = false;
 
-  /** `raterId`: whose prompts these are; what is not sent yet waits for the same person.
+  /** `me`: whose prompts these are; what is not sent yet waits for the same person.
    *
-   * @param {{ holder: string, server: Pick<import("./server.js").Server, "ask" | "look">, rating: import("./rating.js").Rating, raterId: number }} parts */
-  constructor({ holder, server, rating, raterId }) {
+   * @param {{ holder: string, server: Pick<import("./server.js").Server, "ask" | "look">, rating: import("./rating.js").Rating, me: import("../shared/who.js").Me }} parts */
+  constructor({ holder, server, rating, me }) {
     this.#holder = holder;
     this.#server = server;
     this.#rating = rating;
-    this.#key = `${KEPT}.asks.${raterId}`;
-    this.#composer = new Composer(raterId, (text, continues) => this.#send(text, continues));
+    this.#key = `${KEPT}.asks.${me.owner}`;
+    this.#composer = new Composer(me.rater_id, (text, continues) => this.#send(text, continues));
     this.#list = new OwnList({
       open: () => this.open(),
       show: (id) => this.#show(id),
@@ -71,9 +72,19 @@ export class OwnPrompts {
       dismiss: (id) => this.#forget(id),
     });
     byId("ask").append(...this.#list.nodes, this.#composer.node);
-    for (const ask of kept(this.#key)) this.#add({ ...ask, state: "unsent" });
+    for (const ask of this.#unsent(`${KEPT}.asks.${me.rater_id}`)) this.#add({ ...ask, state: "unsent" });
     rating.subscribe(this);
     this.#run();
+  }
+
+  /** What an earlier page could not send, and one that did not tell services apart.
+   *
+   * @param {string} olderKey
+   * @returns {{ id: string, text: string, continues: string | null }[]} */
+  #unsent(olderKey) {
+    const older = kept(olderKey, [], "sessionStorage");
+    keep(olderKey, null, "sessionStorage");
+    return [...older, ...kept(this.#key, [], "sessionStorage")];
   }
 
   /** The key and the button: a reply that is ready, else the composer. */
@@ -227,33 +238,13 @@ export class OwnPrompts {
   }
 
   #changed() {
-    keep(this.#key, [...this.#asks.values()].filter(({ state }) => state === "unsent"));
+    const unsent = [...this.#asks.values()].filter(({ state }) => state === "unsent");
+    const texts = unsent.map(({ id, text, continues }) => ({ id, text, continues }));
+    keep(this.#key, texts.length ? texts : null, "sessionStorage");
     this.#draw();
   }
 
   #draw() {
     this.#list.show([...this.#asks.values()], this.#state?.update?.runs ? this.#state.activity : "");
-  }
-}
-
-/** @param {string} key */
-function kept(key) {
-  try {
-    return JSON.parse(sessionStorage.getItem(key) ?? "[]");
-  } catch {
-    return [];
-  }
-}
-
-/**
- * @param {string} key
- * @param {Ask[]} asks */
-function keep(key, asks) {
-  try {
-    const unsent = asks.map(({ id, text, continues }) => ({ id, text, continues }));
-    if (unsent.length) sessionStorage.setItem(key, JSON.stringify(unsent));
-    else sessionStorage.removeItem(key);
-  } catch {
-    // They then live as long as this page.
   }
 }

@@ -50,14 +50,14 @@ async function start() {
   const view = new View({ me, onWhy: () => commands.why() });
   const holder = await claimHolder();
   /** @type {Outbox<import("./server.js").Vote>} */
-  const outbox = new Outbox(holder, me.rater_id);
+  const outbox = new Outbox(holder, me.owner);
   /** @type {Outbox<import("./server.js").Reasons>} */
-  const reasons = new Outbox(holder, me.rater_id, REASONS);
+  const reasons = new Outbox(holder, me.owner, REASONS);
   await outbox.adopt();
   await reasons.adopt();
   const rating = new Rating({ holder, server, outbox, reasons, seen: new Seen(), view });
   Object.assign(commands, dialogs(rating, view, me));
-  const own = new OwnPrompts({ holder, server, rating, raterId: me.rater_id });
+  const own = new OwnPrompts({ holder, server, rating, me });
   const changes = new Changes(server);
   const followUp = new FollowUp(server);
   view.onState((state) => followUp.see(state));
@@ -107,7 +107,7 @@ function dialogs(rating, view, me) {
  * @param {Editor} editor */
 function editPair(rating, editor) {
   const pair = rating.shown;
-  if (!pair) return;
+  if (!pair) return rating.tellOfUndo();
   editor.edit(pair, (side, text) => {
     if (rating.shown === pair) rating.vote(side, 1, performance.now(), text);
   });
@@ -131,7 +131,6 @@ function listenToButtons(rating, commands) {
     node.title = name;
     if (id !== "open-help") node.append(element("kbd", { "aria-hidden": "true" }, keys.join("\u2009+\u2009")));
     node.addEventListener("click", (event) => {
-      if (node.getAttribute("aria-disabled") === "true") return;
       if (vote) {
         rating.press(...vote, id, event.timeStamp);
         if (event.detail) node.blur(); // by mouse: its ring would look like the next vote

@@ -2,6 +2,7 @@
 // The panel beside the pair: progress, what goes on, what the labels changed.
 
 import { byId, element, row, setText } from "../shared/dom.js";
+import { keep, kept } from "../shared/kept.js";
 import { progressBar } from "../shared/progress.js";
 import { JudgeSection } from "./judge.js";
 
@@ -26,6 +27,7 @@ export class Panel {
   #total = element("dd");
   #labels = element("dd");
   #ready = element("dd");
+  #sessionVotes = Number(kept(SESSION_KEY, 0, "sessionStorage"));
   #votes = 0; // as the server counts them
   #pending = 0; // cast, not confirmed
   /** @type {string | null} The update and the live version. */
@@ -65,7 +67,8 @@ export class Panel {
 
   /** @param {number} change */
   counted(change) {
-    sessionStorage.setItem(SESSION_KEY, String(Math.max(0, sessionVotes() + change)));
+    this.#sessionVotes = Math.max(0, this.#sessionVotes + change);
+    keep(SESSION_KEY, this.#sessionVotes, "sessionStorage");
     this.#showVotes();
   }
 
@@ -140,7 +143,7 @@ export class Panel {
   }
 
   #showVotes() {
-    setText(this.#session, String(sessionVotes()));
+    setText(this.#session, String(this.#sessionVotes));
     setText(this.#total, String(this.#votes + this.#pending));
   }
 }
@@ -150,8 +153,4 @@ export class Panel {
  * @param {...Node} children */
 function section(title, ...children) {
   return element("section", {}, element("h2", {}, title), ...children);
-}
-
-function sessionVotes() {
-  return Number(sessionStorage.getItem(SESSION_KEY) ?? 0);
 }

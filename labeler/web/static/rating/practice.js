@@ -3,6 +3,7 @@
 
 import { Dialog, button } from "../shared/dialog.js";
 import { element, setText } from "../shared/dom.js";
+import { putText, textUnder } from "../shared/kept.js";
 import { actionOf } from "./keys.js";
 import { LESSONS } from "./lessons.js";
 
@@ -65,19 +66,11 @@ export class Practice extends Dialog {
   }
 
   get #isKnown() {
-    try {
-      return localStorage.getItem(`${DONE}.${this.#person}`) !== null;
-    } catch {
-      return true; // it could not be turned down for good
-    }
+    return textUnder(`${DONE}.${this.#person}`) !== null; // without storage it could not be turned down for good
   }
 
   #remember() {
-    try {
-      localStorage.setItem(`${DONE}.${this.#person}`, "1");
-    } catch {
-      // It is offered again next time.
-    }
+    putText(`${DONE}.${this.#person}`, "1");
   }
 
   /**

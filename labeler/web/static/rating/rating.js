@@ -15,6 +15,8 @@ import { Pump } from "./pump.js";
 import { Undo } from "./undo.js";
 
 const STATE_MS = 1_000;
+const UNDO_WAITS = "The undo waits for the server. Press U again to give it up and go on.";
+const UNDO_IS_SENT = "The undo is on its way. You can go on once the server has answered.";
 
 /** @typedef {import("./server.js").Choice} Choice */
 /** @typedef {import("./server.js").State} State */
@@ -24,7 +26,7 @@ const STATE_MS = 1_000;
 /** What the rating path needs of the view.
  *
  * @typedef {Pick<import("./view.js").View, "prepare" | "show" | "took" | "stored" | "swallowed" | "explained" | "undoing"
- *   | "counted" | "see" | "delivery" | "connected" | "disconnected" | "complain">} Screen */
+ *   | "counted" | "see" | "delivery" | "connected" | "disconnected" | "complain" | "refused">} Screen */
 
 /** Is told of votes, undone ones, pairs that come on screen, and states of the loop.
  *
@@ -133,7 +135,7 @@ export class Rating {
    * @param {string} by
    * @param {number} at */
   press(choice, strength, by, at) {
-    if (!this.shown) return;
+    if (!this.shown) return this.tellOfUndo();
     if (this.#seen.takes(by, at)) this.vote(choice, strength, at, null, by);
     else this.#view.swallowed(choice, strength);
   }
@@ -155,13 +157,13 @@ export class Rating {
     const vote = { vote_id: newId(), lease_id: pair.leaseId, choice, strength, seconds };
     if (edit !== null) vote.edit = edit;
     this.#outbox.add(vote, pair);
+    this.sync(); // first: whatever is shown of it, it is on its way
     this.#listener?.voted(vote, pair);
     this.#last = { vote_id: vote.vote_id, choice, strength, prompt: pair.line };
     this.#showNext(by);
     this.#view.took(choice, strength, at, edit !== null);
     this.#view.counted(+1);
     this.#delivery.report();
-    this.sync();
   }
 
   /** A vote was stored before with another choice, and counts as that.
@@ -187,11 +189,12 @@ export class Rating {
   }
 
   /** Take back a vote, the last one of this page if none is named: here if it was never sent, else
-   *  on the server. A vote on its way is named, for it may be refused.
+   *  on the server. A vote on its way is named, for it may be refused. During an outage, asked for
+   *  a second time, it is given up.
    *
    * @param {string | null} voteId */
   undo(voteId = null) {
-    if (this.#undo.isOpen) return;
+    if (this.#undo.isOpen) return voteId === null ? this.#endUndo() : this.tellOfUndo();
     const withdrawn = voteId === null ? this.#outbox.withdraw() : null;
     if (withdrawn) {
       const { vote, pair } = withdrawn;
@@ -205,20 +208,47 @@ export class Rating {
     this.sync();
   }
 
+  /** Say that nothing else goes on while a vote is being taken back. */
+  tellOfUndo() {
+    if (!this.#undo.isOpen) return;
+    this.#view.complain(this.#mayEndUndo ? UNDO_WAITS : UNDO_IS_SENT, true);
+  }
+
+  /** While the connection is up, an undo is over before anybody can have thought better of it. */
+  get #mayEndUndo() {
+    return this.#pump.isLost && this.#undo.canEnd;
+  }
+
+  /** The undo is not wanted any more. */
+  #endUndo() {
+    if (!this.#mayEndUndo) return this.tellOfUndo();
+    this.#undo.end();
+    this.#view.undoing(false);
+    this.#view.complain("The undo is given up: your vote stays.", true);
+  }
+
   /** Called twice a second while the page is in sight.
    *
    * @param {number} now */
   tick(now) {
     if (!this.#pump.isResting) return;
     const lacks = !this.#buffer.shown && this.#pump.isRested(now);
-    if (lacks || this.#buffer.isDue(now)) this.sync();
+    if (this.#buffer.isDue(now)) this.refresh();
+    else if (lacks) this.sync();
     else if (now - this.#stateAt > STATE_MS) this.#look(now);
   }
 
-  /** Look at the state now: the rater came back to this page, or the network did. */
+  /** Look at the state now, and for votes of closed tabs: the rater came back to this page, or the
+   *  network did, or a minute has passed. */
   refresh() {
     this.#wantsState = true;
     this.sync();
+    this.#adopt();
+  }
+
+  async #adopt() {
+    const found = [await this.#outbox.adopt(), await this.#reasons.adopt()];
+    if (found.includes(true)) this.sync();
   }
 
   /** Talk to the server until there is nothing to say. */
@@ -247,10 +277,10 @@ export class Rating {
       this.#bringBack(this.#view.prepare(pair));
       if (edit) this.#keepEdit(choice, edit);
     }
-    if (reason) this.#view.complain(reason);
-    else if (pair && trained === null) this.#view.complain("Your vote is undone: here is the pair again.");
+    if (reason) this.#view.complain(reason, true);
+    else if (pair && trained === null) this.#view.complain("Your vote is undone: here is the pair again.", true);
     else if (trained !== null) {
-      this.#view.complain(`Your vote is undone. Version ${trained} has been trained since; later versions will not learn from it.`);
+      this.#view.complain(`Your vote is undone. Version ${trained} has been trained since; later versions will not learn from it.`, true);
     }
   }
 

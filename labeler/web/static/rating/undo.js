@@ -17,6 +17,7 @@ export class Undo {
   #server;
   /** @type {import("./server.js").UndoBody | null} */
   #body = null;
+  #isSent = false;
 
   /**
    * @param {object} parts
@@ -37,6 +38,17 @@ export class Undo {
    * @param {string | null} voteId */
   begin(voteId) {
     this.#body = { undo_id: newId(), holder: this.#holder, vote_id: voteId };
+    this.#isSent = false;
+  }
+
+  /** Whether it can be given up: no request has carried it, so it cannot have arrived. */
+  get canEnd() {
+    return this.isOpen && !this.#isSent;
+  }
+
+  /** Give it up, if it can be. */
+  end() {
+    if (this.canEnd) this.#body = null;
   }
 
   /** Send it and return what the server says. Without an answer the same undo is sent again: it may
@@ -45,11 +57,13 @@ export class Undo {
    * @param {Ask} ask
    * @returns {Promise<Undone | null>} null: nothing is to be undone. */
   async send(ask) {
-    if (!this.#body) return null;
-    const answer = await this.#answer(ask, this.#body).catch((error) => {
+    const body = this.#body;
+    if (!body) return null;
+    const answer = await this.#answer(ask, body).catch((error) => {
       if (!isFinal(error)) throw error;
       return { pair: null, reason: `The undo was refused: ${error.message}` };
     });
+    if (this.#body !== body) return null; // it was given up meanwhile
     this.#body = null;
     return answer;
   }
@@ -57,10 +71,12 @@ export class Undo {
   /**
    * @param {Ask} ask
    * @param {import("./server.js").UndoBody} body
-   * @returns {Promise<Undone>} */
+   * @returns {Promise<Undone | null>} */
   async #answer(ask, body) {
     body.vote_id ??= await this.#newest(ask);
+    if (this.#body !== body) return null;
     if (body.vote_id === null) return { pair: null, reason: NOTHING_LEFT };
+    this.#isSent = true;
     return ask(() => this.#server.undo(body));
   }
 

@@ -6,6 +6,7 @@ import { byId, counted, element, setText } from "../shared/dom.js";
 import { button } from "../shared/dialog.js";
 import { Header } from "./header.js";
 import { Panel } from "./panel.js";
+import { Refusals } from "./refusals.js";
 import { Replies, prose } from "./replies.js";
 import { Stopwatch } from "./stopwatch.js";
 import { choiceText, offline, waiting } from "./words.js";
@@ -39,6 +40,8 @@ export class View {
   #mark = element("p", { class: "mark", role: "status" });
   #why;
   #complaint = element("p", { class: "complaint", role: "alert" });
+  #isOfLast = false;
+  #refusals = new Refusals();
   #count = element("span", { class: "sr-only", role: "status" });
   #panel;
   /** @type {import("./server.js").State | null} */
@@ -48,6 +51,7 @@ export class View {
   #trouble = null;
   #waitingVotes = 0;
   #undoing = false;
+  #hasPair = false;
   #taken = "";
   #pairsBehind = 0;
   #shownPairs = 0;
@@ -101,7 +105,8 @@ export class View {
     this.#pairsBehind = behind;
     if (this.#lost) this.#showMark();
     document.body.classList.toggle("is-waiting", !pair);
-    enableVotes(Boolean(pair));
+    this.#hasPair = Boolean(pair);
+    enableVotes(this.#hasPair && !this.#undoing);
     if (!pair) return this.#explainWaiting();
     this.#prompt.body.replaceChildren(pair.prompt);
     this.#replies.show(pair.replies);
@@ -122,7 +127,7 @@ export class View {
     this.#taken = choiceText(choice, strength) + (isEdited ? ", edited" : "");
     this.#why.hidden = false;
     this.#tellVote?.();
-    this.#complain("");
+    if (this.#isOfLast) this.#complain("");
     flash(buttonOf(choice, strength), "taken");
     requestAnimationFrame(() => setTimeout(() => noteLatency(at)));
   }
@@ -145,7 +150,7 @@ export class View {
    * @param {number} strength */
   swallowed(choice, strength) {
     flash(buttonOf(choice, strength), "swallowed");
-    this.complain(TOO_SOON);
+    this.complain(TOO_SOON, true);
   }
 
   /** Reasons were given for the last vote: there is nothing to ask for. */
@@ -172,6 +177,7 @@ export class View {
   undoing(isUndoing) {
     this.#undoing = isUndoing;
     byId("undo").classList.toggle("busy", isUndoing);
+    enableVotes(this.#hasPair && !isUndoing);
     if (isUndoing) this.#nothingTaken();
     else this.#showMark();
   }
@@ -235,11 +241,22 @@ export class View {
     this.#explainWaiting();
   }
 
-  /** @param {string} sentence */
-  complain(sentence) {
+  /** Say something for a while, or until the next vote if it is only of the last one.
+   *
+   * @param {string} sentence */
+  complain(sentence, isOfLast = false) {
     this.#complain(sentence);
+    this.#isOfLast = isOfLast;
     clearTimeout(this.#complaintTimer);
     this.#complaintTimer = setTimeout(() => this.#complain(""), COMPLAINT_MS);
+  }
+
+  /** The server would not save something.
+   *
+   * @param {import("./refusals.js").Kind} kind
+   * @param {string} sentence */
+  refused(kind, sentence) {
+    this.#refusals.add(kind, sentence);
   }
 
   #nothingTaken() {
@@ -287,7 +304,7 @@ function fillWindow() {
     style.setProperty("--prompt", `${byId("prompt").offsetHeight}px`);
     style.setProperty("--choices", `${byId("choices").offsetHeight}px`);
   });
-  for (const id of ["top", "alarms", "prompt", "choices"]) observer.observe(byId(id));
+  for (const id of ["top", "alarms", "refusals", "prompt", "choices"]) observer.observe(byId(id));
 }
 
 /**

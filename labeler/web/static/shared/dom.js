@@ -42,6 +42,24 @@ export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
+/** Draw anew what is in a place. If something in it has the focus, then what has the same label gets
+ *  it, or else what `otherwise` finds.
+ *
+ * @param {HTMLElement} place
+ * @param {() => void} draw
+ * @param {() => HTMLElement | null | undefined} otherwise */
+export function redraw(place, draw, otherwise) {
+  const focused = document.activeElement;
+  const hadFocus = place.contains(focused);
+  const label = focused?.getAttribute("aria-label");
+  draw();
+  if (!hadFocus || place.contains(document.activeElement)) return;
+  /** @type {NodeListOf<HTMLElement>} */
+  const named = place.querySelectorAll("[aria-label]");
+  const same = [...named].find((node) => node.getAttribute("aria-label") === label);
+  (same ?? otherwise())?.focus();
+}
+
 /** A random id. (crypto.randomUUID exists on secure origins only.) */
 export function newId() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));

@@ -30,7 +30,7 @@ export function fillHeader(me, ...own) {
   const links = open.length > 1 ? open : [];
   if (links.length) header.append(element("nav", { class: "who-pages", "aria-label": "Pages" }, ...links.map(link)));
   if (links.length || !me.single_user) header.append(menu(me, links));
-  tellWhenLoggedOut();
+  tellWhenLoggedOut(me);
 }
 
 /**
@@ -88,16 +88,19 @@ function closeEasily(details, summary) {
   });
 }
 
-/** A bar over the page while the server says that nobody is logged in, or somebody else. */
-function tellWhenLoggedOut() {
+/** A bar over the page while the server says that nobody is logged in, or somebody else. Where nobody
+ *  logs in it is another service.
+ *
+ * @param {import("./who.js").Me} me */
+function tellWhenLoggedOut({ single_user: isOpen }) {
   const words = element("span");
-  const again = element("a", { href: loginUrl() }, "Log in again");
+  const again = element("a", {}, isOpen ? "Reload" : "Log in again");
   const bar = element("div", { class: "who-out", role: "alert" });
   document.body.append(bar);
   document.addEventListener("logged-out", (event) => {
     const { detail: sentence } = /** @type {CustomEvent<string>} */ (event);
-    setText(words, `You are logged out. ${sentence} Unsaved votes are kept in this browser.`);
-    again.href = loginUrl();
+    setText(words, `${isOpen ? "" : "You are logged out. "}${sentence} Unsaved votes are kept in this browser.`);
+    again.href = isOpen ? at(here()) : loginUrl();
     bar.replaceChildren(words, again);
   });
   document.addEventListener("logged-in", () => bar.replaceChildren());

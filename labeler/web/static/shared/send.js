@@ -10,8 +10,8 @@ const PATIENCE_MS = 15_000;
 const LOGGED_OUT = 401;
 const MAX_KEEPALIVE_BYTES = 60_000; // browsers refuse a keepalive request of 64 KB and more
 
-/** @type {number | null} */
-let personId = null;
+/** @type {string | null} */
+let person = null;
 /** @type {string | null} What was said of the end of the login, if it ended. */
 let told = null;
 
@@ -29,11 +29,11 @@ export class Refused extends Error {
 /** There was no answer: the connection is down, or the server is. */
 export class Unreachable extends Error {}
 
-/** From now on the server takes requests only while it is this person who is logged in.
+/** From now on requests are taken only by this person's service, and while it is they who are logged in.
  *
- * @param {number} raterId */
-export function setPerson(raterId) {
-  personId = raterId;
+ * @param {string} owner */
+export function setPerson(owner) {
+  person = owner;
 }
 
 /** GET a path, or POST a body to it. Throws Refused or Unreachable.
@@ -47,7 +47,7 @@ export async function send(path, body, options = {}) {
   const headers = {};
   /** @type {RequestInit} */
   const request = { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS), headers, ...options };
-  if (personId !== null) headers["x-livedpo-person"] = String(personId);
+  if (person !== null) headers["x-livedpo-person"] = person;
   if (body) {
     const text = JSON.stringify(body);
     request.method = "POST";

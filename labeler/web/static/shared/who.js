@@ -7,7 +7,9 @@ import { Refused, send, setPerson } from "./send.js";
 const FIRST_PAUSE_MS = 250;
 const MAX_PAUSE_MS = 4_000;
 
-/** @typedef {{ rater_id: number, name: string, role: string, single_user: boolean }} Me */
+/** `owner`: this person at this service, as no other one is named.
+ *
+ * @typedef {{ rater_id: number, owner: string, name: string, role: string, single_user: boolean }} Me */
 
 /** Who this page is for. Asks until it is told.
  *
@@ -18,8 +20,9 @@ export async function whoAmI() {
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 1.6, MAX_PAUSE_MS)) {
     try {
       const me = await send("/door/me");
-      setPerson(me.rater_id);
-      return me;
+      const owner = me.service ? `${me.service}.${me.rater_id}` : String(me.rater_id);
+      setPerson(owner);
+      return { ...me, owner };
     } catch (error) {
       if (error instanceof Refused && error.status === 401) {
         location.replace(loginUrl());

@@ -213,6 +213,26 @@ def test_a_page_that_speaks_for_one_person_is_not_heard_as_another(house: WebSer
             assert client.post("/rating/pairs", json=PAIRS, headers=headers).status_code == status
 
 
+def test_a_page_of_another_service_is_not_heard(house: WebServer) -> None:
+    """Pages of earlier versions say only the person."""
+    token = member(house.store, "Stranger", RaterRole.RATER)
+    with client_of(house, token) as client:
+        me = client.get("/door/me").json()
+        service, mine = me["service"], me["rater_id"]
+        assert service == house.store.versions.identity()
+        for sent, says in (
+            (f"{service}.{mine}", None),
+            (f"{mine}", None),
+            (f"{service}.{mine + 1}", "Someone else has logged in"),
+            (f"{'0' * 32}.{mine}", "Another service answers here"),
+            (f"{service}.", "Someone else has logged in"),
+            (f".{mine + 1}", "Someone else has logged in"),
+        ):
+            answer = client.post("/rating/pairs", json=PAIRS, headers={"x-livedpo-person": sent})
+            assert answer.status_code == (401 if says else 200), sent
+            assert (says or "") in answer.text
+
+
 def test_other_sites_can_neither_log_in_nor_out(visitor: httpx.Client, name: str) -> None:
     log_in(visitor, name)
     for headers in ({"origin": "http://evil.example"}, {"sec-fetch-site": "cross-site"}):

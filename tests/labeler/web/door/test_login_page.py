@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from labeler.domain.passwords import hash_password
 from labeler.domain.states import RaterRole
@@ -78,6 +78,33 @@ def test_the_login_says_what_a_proxy_takes_that_the_service_was_not_told_of(
     page.set_extra_http_headers({"x-forwarded-for": "192.0.2.7"})
     page.goto(service.url)
     expect(page.get_by_role("alert")).to_contain_text("start `livedpo serve` with --public-url.")
+
+
+def test_an_invite_outlasts_a_service_that_is_busy(
+    service: WebServer, store: Store, page: Page
+) -> None:
+    invite = store.raters.invite("Zoë", RaterRole.REVIEWER, now=time.time())
+    link = f"{service.url}/login#invite={invite}"
+    sentence = "Many people are logging in right now. Try again in a few seconds."
+
+    def be_busy(route: Route) -> None:
+        route.fulfill(status=503, json={"error": sentence})
+
+    page.route("**/door/accept", be_busy)
+    page.goto(link)
+    expect(page.get_by_role("alert")).to_have_text(sentence)
+    expect(page.get_by_role("heading", name="Welcome")).to_be_visible()
+    assert page.url == link
+    page.reload()
+    expect(page.get_by_role("alert")).to_have_text(sentence)
+    page.fill("#new", PASSWORD)
+    page.click("#go")
+    expect(page.locator("#go")).to_have_attribute("aria-disabled", "false")
+    assert page.url == link
+    page.unroute("**/door/accept")
+    page.click("#go")
+    wait_for_pair(page)
+    assert invite not in page.url
 
 
 def test_an_invite_leaves_the_address_bar_and_lets_in_once(

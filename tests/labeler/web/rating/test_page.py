@@ -308,11 +308,41 @@ def test_an_undo_whose_answer_got_lost_is_shown_to_wait_and_takes_back_one_vote(
     screen.page.route("**/rating/undo", lose)
     screen.press("u")
     expect(screen.page.locator(".mark")).to_contain_text("The undo is waiting for the server.")
-    screen.press("u")  # changes nothing: one waits
+    screen.press("u")  # changes nothing: one waits, and may have arrived
+    expect(screen.page.locator("#saved .complaint")).to_contain_text("The undo is on its way.")
     losing.clear()
     screen.expect_prompt("Question 2?")
     expect(screen.page.locator(".mark")).not_to_contain_text("undo")
     assert len(standing(store)) == 1
+
+
+def test_an_undo_during_an_outage_can_be_given_up_and_rating_goes_on(
+    screen: Screen, store: Store
+) -> None:
+    page, said = screen.page, screen.page.locator("#saved .complaint")
+    screen.may_lose_connection = True
+    screen.vote("1")
+    screen.wait_saved()
+
+    def lose(route: Any) -> None:
+        route.abort()
+
+    page.route("**/rating/**", lose)
+    screen.wait_seen()
+    screen.press("u")
+    screen.expect_mark("The undo is waiting for the server.")
+    expect(page.locator("#vote-left")).to_have_attribute("aria-disabled", "true")
+    page.locator("#vote-tie").click(force=True)
+    expect(said).to_contain_text("Press U again to give it up")
+    screen.press("2")
+    screen.press("u")
+    expect(said).to_contain_text("given up: your vote stays")
+    expect(page.locator("#vote-left")).to_have_attribute("aria-disabled", "false")
+    screen.vote("2")
+    screen.expect_mark("1 vote waiting here")
+    page.unroute("**/rating/**", lose)
+    screen.wait_saved()
+    assert len(store.reports.votes()) == len(standing(store)) == 2
 
 
 def test_the_page_says_saved_only_after_the_server_did(screen: Screen, store: Store) -> None:
@@ -346,9 +376,29 @@ def test_a_refused_vote_is_told_and_dropped(screen: Screen, store: Store) -> Non
     store.queue.end_all_leases(now=1.0)
     lease_all(store)
     screen.vote("1")
-    expect(screen.page.locator("#saved .complaint")).to_contain_text("A vote was not saved: this")
+    expect(screen.page.locator("#refusals")).to_contain_text("A vote was not saved: this")
     screen.press("u")
     assert standing(store) == []
+
+
+def test_refused_votes_are_counted_and_told_until_that_is_dismissed(
+    screen: Screen, store: Store
+) -> None:
+    told = screen.page.locator("#refusals")
+    store.queue.end_all_leases(now=1.0)
+    lease_all(store)
+    screen.vote("1")
+    expect(told).to_contain_text("A vote was not saved")
+    screen.vote("2")
+    screen.vote("t")
+    expect(told).to_contain_text("3 votes were not saved: this pair")
+    screen.press("1")  # too soon, or there is no pair: neither takes the notice away
+    screen.press("u")
+    expect(screen.page.locator("#saved .complaint")).to_contain_text("has no vote left")
+    expect(told).to_contain_text("3 votes were not saved: this pair")
+    told.get_by_role("button", name="Dismiss").click()
+    expect(told).to_be_hidden()
+    expect(screen.page.locator("#vote-left")).to_be_focused()
 
 
 def test_an_empty_queue_says_so_and_picks_up_by_itself(screen: Screen, store: Store) -> None:

@@ -1,6 +1,10 @@
 import re
+from html import escape, unescape
+from html.parser import HTMLParser
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from labeler.web.rating.render import MAX_SHOWN_CHARS, render_prompt, render_reply, render_text
 
@@ -8,7 +12,7 @@ TAGS = {
     "blockquote", "br", "code", "details", "div", "em", "h3", "h4", "h5", "h6", "hr", "li", "ol",
     "p", "pre", "span", "strong", "summary", "table", "tbody", "td", "th", "thead", "tr", "ul",
 }  # fmt: skip
-ATTRIBUTES = {"class", "dir", "start", "align"}
+ATTRIBUTES = {"class", "dir", "start", "value", "align"}
 
 
 def assert_harmless(html: str) -> None:
@@ -48,6 +52,107 @@ def test_links_images_and_definitions_show_their_source() -> None:
         assert part in html
 
 
+class _Shown(HTMLParser):
+    """What a browser shows of HTML: its text, and the number before each item of a list."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.text = ""
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.text += dict(attrs).get("value") or ""
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "| task | command |\n|---|---|\n| count | `` `ls | wc -l && rm -rf /` `` |",
+        "| a |\n|---|\n| shown | HIDDEN SENTENCE |",
+        "> | a |\n> |---|\n> | shown | 😀 |",
+        "- | a |\n  |---|\n  | shown | it costs | $5 |",
+        "a | b\n--|--\n1 | 2 | !",
+    ],
+)
+def test_a_table_whose_surplus_cells_would_be_dropped_is_shown_plain(text: str) -> None:
+    assert render_text(text) == f'<pre class="plain" dir="auto">{escape(text)}</pre>'
+
+
+def test_a_table_without_surplus_cells_stays_one() -> None:
+    html = render_text("| a | b |\n|--|--|\n| `1 \\| 2` | 3 |\n| 4 |")
+    assert html.count("<td") == 4
+    assert "<code>1 | 2</code>" in html
+
+
+def test_items_have_the_numbers_that_were_written() -> None:
+    html = render_text("3. three\n2. two\n2. two")
+    assert re.findall(r'value="(\d)"', html) == ["3", "2", "2"]
+
+
+ATOMS = (
+    *(
+        "a",
+        "7",
+        "é",
+        "😀",
+        "\u202e",
+        " ",
+        "  ",
+        "\t",
+        "\n",
+        "\n\n",
+        "\n    ",
+        "1. ",
+        "2) ",
+        "- ",
+        "> ",
+    ),
+    *(
+        "|",
+        "\n|-|\n",
+        "\n|--|:-:|\n|",
+        "`",
+        "``",
+        "```",
+        "~~~",
+        "*",
+        "_",
+        "**",
+        "#",
+        "# ",
+        "\\",
+        "---",
+    ),
+    *(
+        "[a]",
+        "[a]: ",
+        "(b 'c')",
+        "!",
+        "<b>",
+        "<!--",
+        "-->",
+        "&lt;",
+        "&#65;",
+        "http://a.b",
+        "[^1]",
+        "$",
+    ),
+)
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(st.lists(st.sampled_from(ATOMS), max_size=30).map("".join))
+def test_no_text_loses_anything_but_what_markdown_is_written_in(text: str) -> None:
+    def kept(shown: str) -> str:
+        return re.sub(r"[\s*_#>+=~|:`\\.)-]", "", shown)
+
+    assert kept(_Shown(render_text(text)).text) == kept(text.replace("\u202e", "⟨U+202E⟩"))
+
+
 def test_headings_lists_emphasis_tables_and_code_are_rendered() -> None:
     html = render_text("# T\n\n1. *a*\n2. **b**\n\n| h |\n|--:|\n| c |\n\n```py\nx < 1\n```")
     assert '<h3 dir="auto">T</h3>' in html
@@ -68,6 +173,39 @@ def test_line_breaks_are_kept() -> None:
 def test_characters_that_reorder_or_hide_text_become_visible() -> None:
     html = render_text("a\u202egnp.exe\u2066 \x00 \x1b \x7f \x85")
     assert "a⟨U+202E⟩gnp.exe⟨U+2066⟩ ␀ ␛ ␡ \ufffd" in html
+
+
+HIDDEN = (
+    *("\u202e", "\u2066", "\u00ad", "\u200b", "\u2065", "\u206a", "\u206f", "\ufff9", "\ufffb"),
+    *("\u034f", "\u115f", "\u17b4", "\u3164", "\uffa0", "\ufe00", "\U0001d173", "\U0001bca0"),
+    *("\U000e0001", "\U000e0041", "\U000e0100", "\U000e01ef", "\U000e0fff"),
+)
+
+
+@pytest.mark.parametrize("hidden", HIDDEN)
+def test_no_character_that_reorders_or_hides_text_gets_through(hidden: str) -> None:
+    """Neither as it is nor as an entity, in none of the places that a text can be in."""
+    code = ord(hidden)
+    places = ("{}", "**{}**", "`{}`", "# {}", "```{}\nx\n```", "    {}", "| {} |\n|---|\n| {} |")
+    for place in places:
+        for written in (hidden, f"&#x{code:X};", f"&#{code};"):
+            shown = unescape(render_text(place.format(f"a{written}b", f"a{written}b")))
+            assert hidden not in shown
+            assert (f"a⟨U+{code:04X}⟩b" if written == hidden else f"a{written}b") in shown
+
+
+def test_an_entity_is_shown_as_it_is_written() -> None:
+    assert "AT&amp;amp;T &amp;rlm;&amp;zwj;" in render_text("AT&amp;T &rlm;&zwj;")
+
+
+def test_emoji_keep_their_selectors_joiners_and_tones() -> None:
+    text = "❤️ 1️⃣ ☎︎ 👨‍👩‍👧 🏳️‍🌈 👍🏿 می‌خواهم"
+    assert text in render_text(text)
+
+
+def test_a_selector_says_nothing_twice() -> None:
+    """Two kinds of them in a row would be the bits of a text that nobody sees."""
+    assert "x\ufe0f⟨U+FE0E⟩⟨U+FE0F⟩y" in render_text("x\ufe0f\ufe0e\ufe0fy")
 
 
 def test_each_block_finds_its_own_direction() -> None:

@@ -12,9 +12,9 @@ const ask = (request) => request();
 /** A delivery of three votes, one of which the server does not understand, refuses or knows already. */
 function deliveryOf({ notUnderstood = "", refused = "", known = "" }) {
   /** @type {Outbox<any>} */
-  const outbox = new Outbox("tab", 7);
+  const outbox = new Outbox("tab", "7");
   /** @type {Outbox<any>} */
-  const reasons = new Outbox("tab", 7, REASONS);
+  const reasons = new Outbox("tab", "7", REASONS);
   for (const vote_id of ["1", "2", "3"]) outbox.add({ vote_id });
   /** @type {any[]} */
   const saved = [];
@@ -38,7 +38,7 @@ function deliveryOf({ notUnderstood = "", refused = "", known = "" }) {
       return { receipt: { saved: true } };
     },
   };
-  const view = { complain: (sentence) => told.push(sentence), counted: () => {}, delivery: () => {} };
+  const view = { refused: (kind, sentence) => told.push(`A ${kind} was not saved: ${sentence}`), counted: () => {}, delivery: () => {} };
   const stored = (voteId, choice, strength) => told.push([voteId, choice, strength]);
   return { delivery: new Delivery({ server, outbox, reasons, view, stored }), outbox, reasons, saved, told };
 }

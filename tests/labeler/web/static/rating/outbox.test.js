@@ -3,9 +3,10 @@ import assert from "node:assert/strict";
 import test, { beforeEach } from "node:test";
 
 import { Outbox, REASONS } from "../../../../../labeler/web/static/rating/outbox.js";
+import { KEPT } from "../../../../../labeler/web/static/shared/base.js";
 import { Shelf, openBrowser, openTabs } from "../../../../support/front/browser.js";
 
-const RATER = 7;
+const RATER = "5a.7"; // at this service
 const ids = (votes) => votes.map((vote) => vote.vote_id);
 
 function vote(vote_id, more = {}) {
@@ -33,7 +34,7 @@ test("votes are taken in the order in which they were cast, and stay until they 
 test("votes survive a reload, and for each person only their own", () => {
   outboxOf("tab", "1", "2");
   assert.deepEqual(ids(new Outbox("tab", RATER).take(9)), ["1", "2"]);
-  assert.equal(new Outbox("tab", RATER + 1).size, 0);
+  assert.equal(new Outbox("tab", "5a.8").size, 0);
   assert.equal(new Outbox("tab", RATER, REASONS).size, 0);
 });
 
@@ -94,6 +95,52 @@ test("a vote is kept in memory while the storage is full", ({ mock }) => {
 });
 
 test("a storage that holds no votes is as good as an empty one", () => {
-  localStorage.setItem(`livedpo.outbox.${RATER}.tab`, "{broken");
+  localStorage.setItem(`${KEPT}.outbox.${RATER}.tab`, "{broken");
   assert.equal(new Outbox("tab", RATER).size, 0);
+});
+
+test("an undo means the last vote of this tab, and not one that a closed tab has left meanwhile", async () => {
+  const outbox = outboxOf("tab", "mine");
+  outbox.remove(["mine"]);
+  outboxOf("closed", "another");
+  assert.equal(await outbox.adopt(), true);
+  assert.equal(outbox.newestId, null);
+  outbox.add(vote("next"));
+  assert.equal(outbox.newestId, "next");
+  assert.equal(await outbox.adopt(), false);
+});
+
+test("without Web Locks the votes of a tab that says nothing are taken over, and not those of another", async () => {
+  Object.defineProperty(globalThis, "navigator", { value: {}, configurable: true });
+  outboxOf("closed", "1");
+  outboxOf("asleep", "2");
+  outboxOf("open", "3");
+  localStorage.setItem(`${KEPT}.alive.asleep`, String(Date.now() - 121_000));
+  localStorage.setItem(`${KEPT}.alive.open`, String(Date.now() - 60_000));
+  const outbox = outboxOf("tab");
+  await outbox.adopt();
+  assert.deepEqual(ids(outbox.take(9)).toSorted(), ["1", "2"]);
+});
+
+test("votes for one service are left alone by another at the same address", async () => {
+  outboxOf("tab", "1");
+  outboxOf("closed", "2");
+  const other = new Outbox("tab", "5b.7");
+  await other.adopt();
+  assert.equal(other.size, 0);
+  assert.deepEqual(ids(new Outbox("tab", RATER).take(9)), ["1"]);
+});
+
+test("votes from before services were told apart are taken up once, by the tab itself or the next one", async () => {
+  for (const holder of ["tab", "closed"]) {
+    localStorage.setItem(`${KEPT}.outbox.7.${holder}`, JSON.stringify([vote(`of ${holder}`)]));
+    localStorage.setItem(`${KEPT}.outbox.70.${holder}`, JSON.stringify([vote("of somebody else")]));
+  }
+  const outbox = outboxOf("tab");
+  await outbox.adopt();
+  assert.deepEqual(ids(outbox.take(9)), ["of closed", "of tab"]);
+  assert.deepEqual(ids(new Outbox("tab", RATER).take(9)), ["of closed", "of tab"]);
+  outbox.remove(["of closed", "of tab"]);
+  await outbox.adopt();
+  assert.deepEqual([outbox.size, new Outbox("tab", RATER).size], [0, 0]);
 });

@@ -72,3 +72,13 @@ test("a pair that the rater asked for comes next, and once", async () => {
   assert.equal(shownBy(rating).line, "their own");
   assert.equal(rating.take(asked), false, "it is on screen");
 });
+
+test("a vote is on its way whatever becomes of what is shown", async () => {
+  const { rating, screen, clock, service } = await opened();
+  screen.took = () => {
+    throw new Error("nothing can be shown");
+  };
+  assert.throws(() => rating.vote("left", 1, 0), /nothing can be shown/);
+  await clock.advance(CALM_MS);
+  assert.equal(service.votes.length, 1);
+});

@@ -69,3 +69,24 @@ test("an undo waits for the next login", async () => {
   await assert.rejects(undo.send(ask), Refused);
   assert.equal(undo.isOpen, true);
 });
+
+test("an undo that no request has carried can be given up, and is then not sent", async () => {
+  const { undo, sent } = undoOf({ answers: [UNDONE], votes: [{ vote_id: "newest" }] });
+  undo.begin(null);
+  const sending = undo.send(ask); // it asks first which vote is the last one
+  assert.equal(undo.canEnd, true);
+  undo.end();
+  assert.deepEqual([await sending, sent, undo.isOpen], [null, [], false]);
+  undo.begin("vote");
+  assert.equal(await undo.send(ask), UNDONE);
+});
+
+test("an undo that may have arrived cannot be given up", async () => {
+  const { undo, sent } = undoOf({ answers: [new Unreachable("lost"), UNDONE] });
+  undo.begin("vote");
+  await assert.rejects(undo.send(ask), Unreachable);
+  undo.end();
+  assert.deepEqual([undo.canEnd, undo.isOpen], [false, true]);
+  await undo.send(ask);
+  assert.equal(sent.length, 2);
+});
