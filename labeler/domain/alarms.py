@@ -86,8 +86,8 @@ CONDITIONS = (
     ),
     Condition(
         "a process keeps dying",
-        raised="three deaths in five minutes",
-        ended="it has lived for a minute",
+        raised="three deaths in a row, each within three minutes of its start",
+        ended="it has lived for three minutes",
         remedy="It is started again each time; logs/{role}.log in the data dir says why it ends.",
         keys=ROLES,
     ),
@@ -102,7 +102,7 @@ CONDITIONS = (
     Condition(
         "prompts are refused",
         raised="the policy's chat template does not take them",
-        ended="the worker starts again",
+        ended="a worker or a sampler starts",
         keys=(REFUSED_PROMPTS,),
     ),
     Condition(
@@ -121,7 +121,7 @@ CONDITIONS = (
     Condition(
         "replies do not end",
         raised="the policy names nothing that ends a turn",
-        ended="the worker starts with one that does",
+        ended="a worker or a sampler starts with one that does",
         remedy="Name the end in the policy's generation_config.json (eos_token_id).",
         keys=(NO_END_OF_TURN,),
     ),

@@ -3,7 +3,8 @@
     turn(now)  =  beat if it is ours; else take it if nobody has it, or if its holder's beats have
                   stood still for LEASE_SECONDS
 
-The beats are watched by this process's own clock, so clocks of machines need not agree.
+The beats are watched by a clock of this process that nobody sets, `steady`: clocks of machines need
+not agree, and may be put right. `now` is only written down.
 """
 
 import contextlib
@@ -12,7 +13,7 @@ import math
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from labeler.domain.errors import LivedpoError
 from labeler.domain.process_names import role_of
@@ -25,19 +26,22 @@ LEASE_SECONDS = 15.0
 BEAT_SECONDS = 3.0
 WAIT_SECONDS = 1.0
 
+Steady = Callable[[], float]
+
 
 class Watch:
     """Who has a role, and whether beats still come, by this process's own clock."""
 
-    def __init__(self, store: Store, role: str) -> None:
+    def __init__(self, store: Store, role: str, steady: Steady) -> None:
         self._holders = store.holders
         self._role = role
-        self._seen_at = 0.0
+        self._steady = steady
+        self._seen_at = -math.inf
         self.seen: Held | None = None
 
-    def has_stopped(self, now: float) -> bool:
+    def has_stopped(self) -> bool:
         """Look; whether the beats of who has it have stood still for LEASE_SECONDS."""
-        held = self._holders.look(self._role)
+        now, held = self._steady(), self._holders.look(self._role)
         if held != self.seen:
             self.seen, self._seen_at = held, now
         return now - self._seen_at >= LEASE_SECONDS
@@ -49,11 +53,13 @@ class Holding:
     Its `token` is a new one each time that it takes the role.
     """
 
-    def __init__(self, store: Store, role: str, *, holder: str) -> None:
+    def __init__(
+        self, store: Store, role: str, *, holder: str, steady: Steady = time.monotonic
+    ) -> None:
         self._holders = store.holders
         self._role = role
         self._holder = holder
-        self._watch = Watch(store, role)
+        self._watch = Watch(store, role, steady)
         self._turn = threading.Lock()
         self.token = ""
         self.is_held = False
@@ -71,7 +77,7 @@ class Holding:
             return self.is_held
 
     def _taken(self, now: float, *, alone: bool) -> bool:
-        has_stopped = self._watch.has_stopped(now)
+        has_stopped = self._watch.has_stopped()
         held = self._watch.seen
         is_free = held is None or (alone and role_of(held.holder) == "worker")
         if not (is_free or has_stopped):
@@ -121,21 +127,23 @@ class Rival:
     One has the role `TRAINER`, and its beats go on.
     """
 
-    def __init__(self, store: Store) -> None:
-        self._watch = Watch(store, TRAINER)
+    def __init__(self, store: Store, *, steady: Steady = time.monotonic) -> None:
+        self._watch = Watch(store, TRAINER, steady)
+        self._steady = steady
         self._looked_at = -math.inf
         self._is_there = False
 
-    def is_there(self, now: float) -> bool:
+    def is_there(self) -> bool:
         """By what is in the database, where it is looked up once a second at most."""
+        now = self._steady()
         if now - self._looked_at >= WAIT_SECONDS:
             self._looked_at = now
             with contextlib.suppress(LivedpoError):  # the database is away: whoever works will see
-                self._look(now)
+                self._look()
         return self._is_there
 
-    def _look(self, now: float) -> None:
-        has_stopped = self._watch.has_stopped(now)
+    def _look(self) -> None:
+        has_stopped = self._watch.has_stopped()
         held = self._watch.seen
         self._is_there = not has_stopped and held is not None and role_of(held.holder) == "worker"
 

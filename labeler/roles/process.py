@@ -77,7 +77,9 @@ def own_name(role: str) -> str:
 
 @contextmanager
 def reported(role: str, store: Store) -> Iterator[None]:
-    """Raise the alarm of a role that ends with an error. Its next process takes it back at work."""
+    """Raise the alarm of a role that ends with an error. Its next process takes it back at work;
+    one of several is forgotten once another does its work (`Processes.forget_gone`).
+    """
     try:
         yield
     except LivedpoError as error:

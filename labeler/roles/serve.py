@@ -86,7 +86,7 @@ def serve(settings: Settings, stop: threading.Event, say: Say) -> int:
         store = open_store(settings.database_url)
         store.queue.end_all_leases(now=time.time())  # left by a kill -9; pages take theirs up again
         add_first_prompts(settings, store, say)
-        keep_settings(settings)
+        keep_settings(settings, "serve")
         store.processes.clear_alarms()
         say(f"Starting with the policy {settings.policy}; data in {settings.data_dir}.")
         supervisor = Supervisor(settings, store, say, ROLES)
@@ -94,9 +94,8 @@ def serve(settings: Settings, stop: threading.Event, say: Say) -> int:
         code = None
         try:
             while code is None and not stop.is_set():
-                now = time.time()
-                code = supervisor.step(now)
-                supervisor.attempt(lambda: announcer.step(now))  # noqa: B023  (called at once)
+                code = supervisor.step(time.monotonic())
+                supervisor.attempt(lambda: announcer.step(time.time()))
                 stop.wait(POLL_SECONDS)
         finally:
             say("Stopping.")

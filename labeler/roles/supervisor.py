@@ -4,15 +4,18 @@ Each child is what `livedpo web`, `scheduler` or `worker` runs, with its setting
 and a pipe as standard input: when this process ends, however it does, the pipe closes and the
 children stop. A child whose first start fails because of a user's mistake (exit code 2) ends the
 service; later such an end is a death like any, for what it needs may come back.
+
+Times are of a clock that nobody sets (`time.monotonic`).
 """
 
+import math
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from filelock import FileLock, Timeout
 
@@ -26,9 +29,9 @@ from labeler.store import Store
 
 FIRST_BACKOFF_SECONDS = 0.5
 MAX_BACKOFF_SECONDS = 30.0
+MAX_DOUBLINGS = 6  # which is more than the longest wait
 DEATHS_BEFORE_ALARM = 3
-DEATHS_WINDOW_SECONDS = 300.0
-CALM_SECONDS = 60.0
+SETTLED_SECONDS = 180.0  # longer than a large model takes to load, and to fail at its first step
 STOP_SECONDS = 20.0
 POLL_SECONDS = 0.1
 
@@ -37,34 +40,31 @@ Say = Callable[[str], None]
 
 @dataclass
 class Child:
-    """A role's process, and when it died before."""
+    """A role's process. `deaths`: in a row, none of which had lived for SETTLED_SECONDS."""
 
     name: str
     environment: dict[str, str]
     words: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = None
-    deaths: list[float] = field(default_factory=list)
-    start_at: float = 0.0
+    deaths: int = 0
+    start_at: float = -math.inf
+    started_at: float = 0.0
     starts: int = 0
 
     def check(self, now: float) -> int | None:
         """Start it if that is due; the exit code if it has just ended."""
         if self.process is None:
             if now >= self.start_at:
-                self._start()
+                self._start(now)
             return None
         code = self.process.poll()
         if code is not None:
             self._note_death(now)
         return code
 
-    def recent_deaths(self, now: float) -> int:
-        """How often it died lately."""
-        return sum(death > now - DEATHS_WINDOW_SECONDS for death in self.deaths)
-
-    def is_calm(self, now: float) -> bool:
-        """Whether it has died before, but not for a while."""
-        return bool(self.deaths) and now - self.deaths[-1] > CALM_SECONDS
+    def has_settled(self, now: float) -> bool:
+        """Whether it has lived for long."""
+        return self.process is not None and now - self.started_at >= SETTLED_SECONDS
 
     def stop(self) -> None:
         """Ask it to stop."""
@@ -81,8 +81,9 @@ class Child:
             self.process.kill()
             self.process.wait()
 
-    def _start(self) -> None:
+    def _start(self, now: float) -> None:
         self.starts += 1
+        self.started_at = now
         # A session of its own: Ctrl-C reaches only the supervisor.
         self.process = subprocess.Popen(
             [sys.executable, "-m", START, MODULES[self.name], SUPERVISED, *self.words],
@@ -92,10 +93,10 @@ class Child:
         )
 
     def _note_death(self, now: float) -> None:
+        self.deaths = 1 if self.has_settled(now) else self.deaths + 1
         self.process = None
-        self.deaths.append(now)
-        backoff = FIRST_BACKOFF_SECONDS * 2 ** (self.recent_deaths(now) - 1)
-        self.start_at = now + min(backoff, MAX_BACKOFF_SECONDS)
+        doublings = min(self.deaths - 1, MAX_DOUBLINGS)
+        self.start_at = now + min(FIRST_BACKOFF_SECONDS * 2**doublings, MAX_BACKOFF_SECONDS)
 
 
 class Supervisor:
@@ -124,9 +125,8 @@ class Supervisor:
                 return code
             if code is not None:
                 self._report_death(child, code, now)
-            elif child.is_calm(now):
-                child.deaths.clear()
-                self._alarm(child.name, None)
+            elif child.deaths and child.has_settled(now) and self._alarm(child.name, None):
+                child.deaths = 0
         return None
 
     def pid(self, name: str) -> int | None:
@@ -138,22 +138,24 @@ class Supervisor:
         """Stop the children, by force if they take longer than that; give every lease back."""
         for child in self._children.values():
             child.stop()
-        deadline = time.time() + seconds
+        deadline = time.monotonic() + seconds
         for child in self._children.values():
-            child.wait(max(0.1, deadline - time.time()))
+            child.wait(max(0.1, deadline - time.monotonic()))
         self.attempt(lambda: self._store.queue.end_all_leases(now=time.time()))
 
-    def attempt(self, verb: Callable[[], None]) -> None:
+    def attempt(self, verb: Callable[[], None]) -> bool:
         """Use the database, or say why not: a full disk must not end what still runs."""
         try:
             verb()
         except LivedpoError as error:
-            times = self._repeats.since(str(error), time.time())
+            times = self._repeats.since(str(error), time.monotonic())
             if times is not None:
                 self._say(again(str(error), times))
+            return False
+        return True
 
-    def _alarm(self, name: str, alarm: str | None) -> None:
-        self.attempt(lambda: self._store.processes.alarm(name, alarm))
+    def _alarm(self, name: str, alarm: str | None) -> bool:
+        return self.attempt(lambda: self._store.processes.alarm(name, alarm))
 
     def _report_death(self, child: Child, code: int, now: float) -> None:
         again = child.start_at - now
@@ -161,9 +163,9 @@ class Supervisor:
         self._say(
             f"The {child.name} ended with code {code} (see {file}); restarting in {again:.1f} s."
         )
-        times = child.recent_deaths(now)
-        if times >= DEATHS_BEFORE_ALARM:
-            self._alarm(child.name, f"it died {times} times within minutes")
+        if child.deaths >= DEATHS_BEFORE_ALARM:
+            within = f"each time within {SETTLED_SECONDS / 60:.0f} minutes of its start"
+            self._alarm(child.name, f"it died {child.deaths} times in a row, {within}")
 
 
 @contextmanager

@@ -2,8 +2,9 @@
 
     read, one state  ->  insert, one transaction  ->  count and compare  ->  commit, or nothing
 
-What is compared is what the new database gives back. Rows keep their numbers. Leaves out the
-folders of versions, which stay in the data dir.
+What is compared is what the new database gives back, and once more what the old one has: rows that
+came meanwhile would be missed. Rows keep their numbers. Leaves out the folders of versions, which
+stay in the data dir.
 """
 
 import hashlib
@@ -20,17 +21,19 @@ from tqdm import tqdm
 
 import labeler.store.tables  # noqa: F401  (fills SQLModel.metadata)
 from labeler.domain.errors import BadInput, LivedpoError, first_line
+from labeler.domain.health import SILENT_SECONDS
 from labeler.store.database import Database
+from labeler.store.processes import heard
 
 ROWS_AT_ONCE = 500
 DIGEST_BYTES = 16
 
 
-def move_rows(source_url: str, target_url: str, *, quiet: bool) -> dict[str, int]:
+def move_rows(source_url: str, target_url: str, *, now: float, quiet: bool) -> dict[str, int]:
     """Copy everything; how many rows each table has. If it fails, the target stays empty.
 
     Raises BadInput if there is something in the target, or if the source is of another version;
-    LivedpoError if a worker uses the source, or if the target does not give back what it got.
+    LivedpoError if the service uses the source, or if the target does not give back what it got.
     """
     with (
         closing(Database(source_url, create=False)) as source,
@@ -44,6 +47,7 @@ def move_rows(source_url: str, target_url: str, *, quiet: bool) -> dict[str, int
         target.migrate()
         try:
             with source.lock("worker") or nullcontext():
+                _refuse_used(source, now)
                 return _moved(source, target, quiet=quiet)
         except Timeout as error:
             raise LivedpoError(
@@ -51,15 +55,26 @@ def move_rows(source_url: str, target_url: str, *, quiet: bool) -> dict[str, int
             ) from error
 
 
+def _refuse_used(source: Database, now: float) -> None:
+    with source.read() as session:
+        lately = sorted(heard(session, now=now))
+    if lately:
+        raise LivedpoError(
+            f"The database {source.shown} is in use: signs of life of {', '.join(lately)} are "
+            f"less than {SILENT_SECONDS:.0f} seconds old. Stop the service first; if it was "
+            "killed, wait as long."
+        )
+
+
 def _moved(source: Database, target: Database, *, quiet: bool) -> dict[str, int]:
-    counts = {}
+    sums: dict[str, tuple[int, int]] = {}
     with source.read() as from_session, target.write() as to_session:
         old, new = from_session.connection(), to_session.connection()
         tables = [_plain(table) for table in SQLModel.metadata.sorted_tables]
         sizes = [_count(old, table) for table in tables]
         if any(_count(new, table) for table in tables):
             raise BadInput(f"The database {target.shown} is not empty; name a new one.")
-        with tqdm(total=2 * sum(sizes), desc="rows", unit="", disable=quiet) as bar:
+        with tqdm(total=3 * sum(sizes), desc="rows", unit="", disable=quiet) as bar:
             for table in tables:
                 try:
                     read = _copied(old, new, table, bar)
@@ -73,9 +88,15 @@ def _moved(source: Database, target: Database, *, quiet: bool) -> dict[str, int]
                         f"The table '{table.name}' is not the same in {target.shown} as in "
                         f"{source.shown}; nothing was moved."
                     )
-                counts[table.name] = read[0]
+                sums[table.name] = read
+            with source.read() as again:
+                if any(sums[each.name] != _sum(again.connection(), each, bar) for each in tables):
+                    raise LivedpoError(
+                        f"The database {source.shown} has changed meanwhile; stop the service "
+                        "first. Nothing was moved."
+                    )
         target.number_on(new)
-    return counts
+    return {name: count for name, (count, _) in sums.items()}
 
 
 def _copied(

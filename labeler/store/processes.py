@@ -1,8 +1,9 @@
 """Which processes of the service live: the state of each."""
 
 import sqlalchemy as sa
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
+from labeler.domain.clocks import SKEW_SECONDS
 from labeler.domain.health import SILENT_SECONDS
 from labeler.domain.process_names import IN_PLACE_OF, LEFT, ROLES, process_of, role_of
 from labeler.store.database import Database
@@ -57,17 +58,23 @@ class Processes:
             session.execute(sa.delete(ProcessState).where(own))
 
     def forget_gone(self, *, now: float) -> None:
-        """Forget processes that have not been heard for ten minutes, where others do their work."""
+        """Forget processes that have not been heard for ten minutes, where others do their work.
+
+        Of several, one that reported trouble and was never heard ended at its start. Its next
+        process has another name, and takes nothing back for it.
+        """
         with self._database.read() as session:
             states = list(session.exec(select(ProcessState)))
+            at_work = {role_of(name) for name in heard(session, now=now)}
         beats = {each.name: each.beat_at for each in states if each.beat_at is not None}
-        heard = {role_of(name) for name, at in beats.items() if now - at <= SILENT_SECONDS}
+        silent = {name for name, at in beats.items() if now - at > GONE_SECONDS}
+        unheard = {process_of(each.name) for each in states} - beats.keys()
+        silent |= {name for name in unheard if name != role_of(name)}
         gone = {
             name
-            for name, at in beats.items()
+            for name in silent
             if role_of(name) in ROLES
-            and now - at > GONE_SECONDS
-            and any(others <= heard for others in IN_PLACE_OF[role_of(name)])
+            and any(others <= at_work for others in IN_PLACE_OF[role_of(name)])
         }
         keys = [each.name for each in states if process_of(each.name) in gone]
         if keys:
@@ -86,3 +93,11 @@ class Processes:
         """Every process that has ever said something."""
         with self._database.read() as session:
             return list(session.exec(select(ProcessState).order_by(col(ProcessState.name))))
+
+
+def heard(session: Session, *, now: float) -> set[str]:
+    """The processes of the service that live, by their last sign of it."""
+    says, at = col(ProcessState.says), col(ProcessState.beat_at)
+    lately = says != LEFT, at.between(now - SILENT_SECONDS, now + SKEW_SECONDS)
+    names = session.exec(select(ProcessState.name).where(*lately))
+    return {name for name in names if role_of(name) in ROLES}

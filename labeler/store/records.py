@@ -57,6 +57,17 @@ class Gold:
 
 
 @dataclass(frozen=True)
+class GoldAdded:
+    """What became of gold pairs: how many are handed out from now on, how many were before, and
+    the numbers of pairs that say the opposite of one which was therefore left out.
+    """
+
+    new: int
+    there: int
+    opposed: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class LeasedPair:
     """What a page may know of a pair: texts by side, and nothing that tells which is which."""
 

@@ -96,7 +96,33 @@ class Whole(Apart):
         before = self.promoted()
         while self.promoted() == before:
             self.vote()
-            wait_until(lambda: self.store.updates.labels_missing(DUE) > 0, "the update")
+            self.wait_for_update()
+
+    def wait_for_update(self) -> None:
+        """Return once no update is due or under way."""
+        wait_until(lambda: self.store.updates.labels_missing(DUE) > 0, "the update")
+
+    def vote_until_served(self, version: int, *, without: int | None = None) -> None:
+        """Vote until a pair comes from this version, or from a later one that came of it but not of
+        the version `without`.
+
+        An update may end meanwhile, and then no more pairs of the version itself are drawn.
+        """
+        for _ in range(16 * LABELS_PER_UPDATE):
+            line = self.line(self.vote()["version"])
+            self.wait_for_update()
+            if version in line and without not in line:
+                return
+        raise AssertionError(f"no pair of version {version}")
+
+    def line(self, version: int | None) -> set[int]:
+        """The numbers of a version and of all that it came of."""
+        parents = {row.id: row.parent_id for row in self.store.versions.all()}
+        found = set()
+        while version is not None:
+            found.add(version)
+            version = parents[version]
+        return found
 
 
 @contextmanager
@@ -158,7 +184,7 @@ def test_two_updates_by_keyboard_and_the_export_has_what_was_on_screen(
             assert len(rater.seen) < 16 * LABELS_PER_UPDATE
             rater.vote()
             rater.wait_until_saved()
-            wait_until(lambda: whole.store.updates.labels_missing(DUE) > 0, "the update")
+            whole.wait_for_update()
     for row, shown in zip(whole.exported(), rater.seen, strict=True):
         whole.seen.add(row["vote_id"])
         sides = [letters(row["response_a"]), letters(row["response_b"])]
@@ -208,7 +234,7 @@ def test_gold_pairs_come_among_the_others(whole: Whole) -> None:
         if " 0 of    0 right" not in whole.run("gold", "list"):
             break
         whole.vote()
-        wait_until(lambda: whole.store.updates.labels_missing(DUE) > 0, "the update")
+        whole.wait_for_update()
     assert " of    1 right" in whole.run("gold", "list")
 
 
@@ -237,10 +263,9 @@ def test_a_rollback_does_away_with_the_pairs_of_the_version_and_can_be_taken_bac
     assert whole.vote()["version"] != live
     gone = rows(whole.database, Pair, Pair.version_id == live, Pair.state == PairState.READY)
     assert gone == []
-    wait_until(lambda: whole.vote()["version"] == parent, "pairs of the parent")
-    wait_until(lambda: whole.store.updates.labels_missing(DUE) > 0, "the update")
+    whole.vote_until_served(parent, without=live)
     whole.run("versions", "promote", live)
-    wait_until(lambda: whole.vote()["version"] == live, "pairs of the version")
+    whole.vote_until_served(live)
 
 
 def test_where_a_sampler_died_and_nobody_rates_another_one_draws_and_judges(whole: Whole) -> None:

@@ -20,6 +20,8 @@ from typing import Any
 import psutil
 import pytest
 
+from labeler.config.load import load_settings
+from labeler.files.kept_settings import SETTINGS, started_by
 from labeler.store import Store, open_store
 from labeler.store.tables import Run as UnattendedRun
 from labeler.store.views.exported import VoteRow
@@ -200,6 +202,15 @@ def test_the_summary_tells_the_run(watched: tuple[Run, set[str]]) -> None:
     states = [version["state"] for version in facts["versions"]]
     assert states == ["first", "promoted", "promoted", "promoted"]
     assert set(facts["spent"]) == {"sampling", "judging", "training", "gating"}
+
+
+def test_the_data_dir_keeps_what_was_set_and_nothing_that_the_run_chose_for_itself(
+    watched: tuple[Run, set[str]], policy: dict[str, object]
+) -> None:
+    kept = load_settings({}, {}, watched[0].data_dir / SETTINGS)
+    assert kept.chosen == {*policy, "max_labels"}
+    assert (kept.labels_per_update, kept.threads, kept.unattended) == (4, 1, False)
+    assert started_by(watched[0].data_dir / SETTINGS) == "judge"
 
 
 def test_no_port_is_opened_and_no_process_imports_what_only_a_page_needs(

@@ -87,7 +87,7 @@ class Unattended:
 
     def step(self, now: float) -> Ending | int | None:
         """One look; why the run ends, the exit code of a child that cannot go on, or None."""
-        code = self._supervisor.step(now)
+        code = self._supervisor.step(time.monotonic())
         if code is not None:
             return code
         try:
@@ -175,13 +175,13 @@ def judge(settings: Settings, stop: threading.Event, say: Say) -> int:
 
     Raises LivedpoError.
     """
-    settings = settings_for_judge(settings)
+    loaded, settings = settings, settings_for_judge(settings)
     refuse_unfit_policy(settings)
     refuse_missing_client(settings)
     with hold_data_dir(settings):
         store = open_store(settings.database_url)
         add_first_prompts(settings, store, say)
-        keep_settings(settings)
+        keep_settings(loaded, "judge")
         store.processes.clear_alarms()
         store.queue.end_all_leases(now=time.time())  # left by a kill -9 of serve
         say(_first_words(settings))

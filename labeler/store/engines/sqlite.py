@@ -8,13 +8,13 @@ on meanwhile; `synchronous=FULL` makes a committed vote survive a power cut.
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import sqlalchemy as sa
-from filelock import BaseFileLock, FileLock
+from filelock import BaseFileLock, FileLock, Timeout
 
 from labeler.domain.errors import BadInput, LivedpoError
 from labeler.store.turns import Turns
@@ -39,7 +39,7 @@ class Sqlite:
         if self._file is not None and create:
             _make_folder(self._file.parent)
         elif self._file is not None:
-            if not self._file.is_file():
+            if not _is_there(self._file):
                 raise BadInput(
                     f"There is no database at {self._file} yet; start `livedpo serve` first."
                 )
@@ -67,8 +67,11 @@ class Sqlite:
 
     @contextmanager
     def migrating(self) -> Iterator[sa.Connection]:
-        """A transaction that changes tables; processes that start at once take turns."""
-        with self._migration_lock():
+        """A transaction that changes tables; processes that start at once take turns.
+
+        Raises LivedpoError if another one takes too long.
+        """
+        with self._migration_turn():
             self._use_wal()
             with (
                 self._writers.connect() as connection,
@@ -162,14 +165,31 @@ class Sqlite:
             except sqlite3.DatabaseError as error:
                 raise self.trouble(error) or error from error
 
-    def _migration_lock(self) -> AbstractContextManager[object]:
-        return self.lock("migrate", timeout=BUSY_SECONDS) or nullcontext()
+    @contextmanager
+    def _migration_turn(self) -> Iterator[None]:
+        with ExitStack() as held:
+            try:
+                held.enter_context(self.lock("migrate", timeout=BUSY_SECONDS) or nullcontext())
+            except Timeout as error:
+                raise LivedpoError(
+                    f"The database {self._url} is being brought up to date by another process; try "
+                    "again once it is done."
+                ) from error
+            yield
 
     def _use_wal(self) -> None:
         """WAL is a property of the file, and is set outside a transaction."""
         raw = self.connections.raw_connection()
         raw.cursor().execute("PRAGMA journal_mode=WAL")
         raw.close()
+
+
+def _is_there(file: Path) -> bool:
+    """Whether there is such a file. Raises BadInput if that cannot be known."""
+    try:
+        return file.is_file()
+    except OSError as error:
+        raise BadInput(f"The database {file} cannot be read: {error.strerror}.") from error
 
 
 def _is_written_to(file: Path) -> bool:

@@ -7,12 +7,15 @@ what it said is either in the database or was never said.
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import Mapped, aliased
 from sqlmodel import Session, col, select
 
+from labeler.domain.clocks import SKEW_SECONDS
 from labeler.domain.judging import (
     LAST_ANSWERS,
     PASSING,
@@ -38,10 +41,10 @@ from labeler.store.learning.judge_report import (
     opinions,
     opinions_of_people,
 )
-from labeler.store.learning.label_selection import opinion_of
+from labeler.store.learning.label_selection import ALL_ALIKE, opinion_of
 from labeler.store.live_version import versions_since
 from labeler.store.people.accounts import account
-from labeler.store.rating.pairs import pair_id, settle
+from labeler.store.rating.pairs import pair_id, settle, waits
 from labeler.store.records import Waiting
 from labeler.store.tables import (
     Lease,
@@ -79,12 +82,12 @@ class Judging:
             left = _labels_left(session, rules)
             if labels and left and rules.after_seconds is not None:
                 limit = min(limit, left)
-                wanted.append(_waited(now - rules.after_seconds))
+                wanted.append(_waited(rules.after_seconds, now))
             rows = (
                 select(Pair, Prompt)
                 .join(Prompt, col(Prompt.id) == col(Pair.prompt_id))
                 .where(
-                    col(Pair.state) == PairState.READY,
+                    *waits(),
                     col(Pair.purpose) == Purpose.LOOP,
                     sa.or_(*wanted),
                     ~_said(rules.judge, now),
@@ -157,14 +160,21 @@ class Judging:
         return pause
 
     def examples(
-        self, *, by_judges: bool = False, but_held_out_of: int | None = None
+        self,
+        *,
+        by_judges: bool = False,
+        but_held_out_of: int | None = None,
+        strong_weight: float = 1.0,
+        reliability: Mapping[int, float] = ALL_ALIKE,
     ) -> list[Example]:
         """What people said of pairs, decided or tied: the last few thousand, oldest first.
 
         Or what judges said; not of the pairs that test the update of this number. Imported pairs
-        come before them.
+        come before them. Votes weigh as in `listed_labels`, and a pair on which nobody weighs
+        anything is left out.
         """
         said = opinions(judges=by_judges)
+        rules = replace(WITH_TIES, strong_weight=strong_weight)
         held_out = (
             select(Vote.pair_id)
             .join(UpdateLabel, col(UpdateLabel.vote_id) == col(Vote.id))
@@ -198,7 +208,7 @@ class Judging:
                     prompt.messages, pair.response_a, pair.response_b
                 )
         together = {
-            number: combine([opinion_of(vote) for vote in some], WITH_TIES)
+            number: combine([opinion_of(vote, reliability) for vote in some], rules)
             for number, some in votes.items()
         }
         own = [
@@ -269,10 +279,10 @@ def _due(
         .join(Verdict, col(Verdict.pair_id) == col(Pair.id))
         .where(
             col(Verdict.judge) == rules.judge,
-            col(Pair.state) == PairState.READY,
+            *waits(),
             col(Pair.purpose) == Purpose.LOOP,
             _for_good(rules.judge),
-            _waited(now - rules.after_seconds),
+            _waited(rules.after_seconds, now),
             col(Verdict.id) == last,
             ~a_person_spoke,
         )
@@ -284,17 +294,16 @@ def _due(
     return decided, undecided[: max(0, len(undecided) - rules.left_to_people)]
 
 
-def _waited(since: float) -> sa.ColumnElement[bool]:
-    """Whether nobody has held the pair from `since` on, and nobody does."""
-    busy = (
-        select(Lease.id)
-        .where(
-            col(Lease.pair_id) == col(Pair.id),
-            sa.or_(col(Lease.ended_at).is_(None), col(Lease.ended_at) > since),
-        )
-        .exists()
-    )
-    return sa.and_(col(Pair.created_at) <= since, ~busy)
+def _waited(seconds: float, now: float) -> sa.ColumnElement[bool]:
+    """Whether nobody has held the pair for so long, and nobody does."""
+    held = sa.or_(col(Lease.ended_at).is_(None), _within(col(Lease.ended_at), seconds, now))
+    busy = select(Lease.id).where(col(Lease.pair_id) == col(Pair.id), held).exists()
+    return sa.and_(~_within(col(Pair.created_at), seconds, now), ~busy)
+
+
+def _within(at: Mapped[Any], seconds: float, now: float) -> sa.ColumnElement[bool]:
+    """Whether it was less than so long ago; see `age` for what is yet to come."""
+    return sa.and_(at > now - seconds, at <= now + SKEW_SECONDS)
 
 
 def _said(judge: str, now: float) -> sa.ColumnElement[bool]:
@@ -304,7 +313,7 @@ def _said(judge: str, now: float) -> sa.ColumnElement[bool]:
         .where(
             col(Verdict.pair_id) == col(Pair.id),
             col(Verdict.judge) == judge,
-            col(Verdict.created_at) > now - RETRY_SECONDS,
+            _within(col(Verdict.created_at), RETRY_SECONDS, now),
         )
         .exists()
     )

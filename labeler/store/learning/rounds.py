@@ -1,18 +1,19 @@
 """Rounds, the iterative mode: N pairs of one version, all of them answered, then an update.
 
 A pair belongs to the round while it waits, and when it has a vote that a label can be made of and
-that no rejected update trained on. A pair that was skipped, that was retired, or whose tie teaches
-nothing under the rules is replaced by another, so that a round always ends with N pairs to learn
-from; and a rejected update is followed by a new round of the same version.
+that no rejected update trained on. A pair that was skipped, set aside or retired, or whose tie
+teaches nothing under the rules is replaced by another, so that a round always ends with N pairs to
+learn from; and a rejected update is followed by a new round of the same version.
 """
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from labeler.domain.rules import DueRules
-from labeler.domain.states import PairState, Purpose
+from labeler.domain.states import Purpose
 from labeler.store.learning.label_selection import new_votes
 from labeler.store.live_version import live_id
+from labeler.store.rating.pairs import waits
 from labeler.store.tables import Pair, Update
 
 
@@ -38,9 +39,5 @@ def answered(session: Session, rules: DueRules) -> int:
 
 def _waiting(session: Session) -> int:
     """The loop's pairs of the live version that are not settled, in somebody's hands or not."""
-    waits = (
-        col(Pair.state) == PairState.READY,
-        col(Pair.version_id) == live_id(session),
-        col(Pair.purpose) == Purpose.LOOP,
-    )
-    return session.exec(select(sa.func.count()).select_from(Pair).where(*waits)).one()
+    of_round = col(Pair.version_id) == live_id(session), col(Pair.purpose) == Purpose.LOOP
+    return session.exec(select(sa.func.count()).select_from(Pair).where(*waits(), *of_round)).one()

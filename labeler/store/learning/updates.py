@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
+from labeler.domain.clocks import age
 from labeler.domain.labels import VoteRules
 from labeler.domain.rules import ONLY_LIVE, DueRules, QueueRules
 from labeler.domain.states import LabelRole, UpdateState, VersionState
@@ -229,7 +230,7 @@ def _is_due(session: Session, rules: DueRules, now: float) -> bool:
     ended = session.exec(
         select(Update).order_by(col(Update.id).desc()).limit(MAX_LOOKED_BACK)
     ).all()
-    if ended and now < may_open_at(ended, rules.cooldown_seconds):
+    if ended and seconds_left(ended, rules.cooldown_seconds, now) > 0:
         return False
     if rules.max_updates is not None and promoted(session) >= rules.max_updates:
         return False
@@ -245,8 +246,8 @@ def promoted(session: Session) -> int:
     return session.exec(select(sa.func.count()).select_from(Update).where(done)).one()
 
 
-def may_open_at(ended: Sequence[Update], cooldown: float) -> float:
-    """When the next update may open, given the ended ones, newest first."""
+def seconds_left(ended: Sequence[Update], cooldown: float, now: float) -> float:
+    """Until the next update may open, given the ended ones, newest first."""
     failures = 0
     for update in ended:
         if update.state is not UpdateState.FAILED:
@@ -254,7 +255,8 @@ def may_open_at(ended: Sequence[Update], cooldown: float) -> float:
         failures += 1
     backoff = FIRST_BACKOFF_SECONDS * 2 ** (failures - 1) if failures else 0.0
     assert ended[0].finished_at is not None
-    return ended[0].finished_at + max(cooldown, min(backoff, MAX_BACKOFF_SECONDS))
+    wait = max(cooldown, min(backoff, MAX_BACKOFF_SECONDS))
+    return max(0.0, wait - age(ended[0].finished_at, now))
 
 
 def _open() -> SelectOfScalar[Update]:

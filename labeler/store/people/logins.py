@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from sqlmodel import Session, col, delete, func, select, update
 
+from labeler.domain.clocks import age
 from labeler.domain.states import RaterRole
 from labeler.store.database import Database
 from labeler.store.people.accounts import end_logins, hashed, new_token, person_named, plain
@@ -184,7 +185,7 @@ def wait_seconds(failures: int, last_at: float, free: int, now: float) -> float:
         return 0.0
     doublings = min(failures - free, 10)  # by then it is the longest wait anyway
     wait = min(FIRST_WAIT_SECONDS * 2.0**doublings, MAX_WAIT_SECONDS)
-    return max(0.0, last_at + wait - now)
+    return max(0.0, wait - age(last_at, now))
 
 
 def _wait(session: Session, bounds: dict[str, int], now: float) -> float:

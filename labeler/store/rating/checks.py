@@ -20,9 +20,9 @@ from labeler.domain.rules import CheckRules
 from labeler.domain.states import Choice, PairState, Purpose, Source
 from labeler.store.database import Database
 from labeler.store.rating.locks import lock_if_free
-from labeler.store.rating.pairs import of_live
+from labeler.store.rating.pairs import of_live, waits
 from labeler.store.rating.prompts import unpooled
-from labeler.store.records import Gold
+from labeler.store.records import Gold, GoldAdded
 from labeler.store.tables import Lease, Pair, PolicyVersion, Prompt, Update, Vote
 
 VOTES_BEFORE_REPEATS = 30
@@ -39,27 +39,32 @@ class GoldPairs:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, golds: Iterable[Gold], *, now: float, rng: random.Random) -> tuple[int, int]:
-        """Add gold pairs; returns how many were new and how many were there already.
+    def add(self, golds: Iterable[Gold], *, now: float, rng: random.Random) -> GoldAdded:
+        """Add gold pairs. Which response is stored as a is left to chance.
 
-        Which response is stored as a is left to chance. One that was removed is put back. Raises
+        One that was removed is put back. One whose opposite is handed out is left out. Raises
         BadInput before the base policy was adopted.
         """
         new = there = 0
+        opposed = []
         with self._database.write() as session:
             if session.get(PolicyVersion, 0) is None:
                 raise BadInput(NO_BASE)
             for gold in golds:
                 prompt = unpooled(session, gold.messages, now=now)
-                known = _known(session, prompt, gold)
-                if known is None:
+                known, opposite = _known(session, prompt, gold)
+                if opposite is not None and opposite.aside_at is None:
+                    opposed.append(opposite.id or 0)
+                elif known is not None and known.aside_at is None:
+                    there += 1
+                elif known is not None:
+                    known.aside_at = known.aside_by = known.aside_reason = None
+                    new += 1
+                else:
                     session.add(_gold_pair(prompt, gold, now, rng))
                     session.flush()
-                elif known.aside_at is not None:
-                    known.aside_at = known.aside_by = known.aside_reason = None
-                new += known is None
-                there += known is not None
-        return new, there
+                    new += 1
+        return GoldAdded(new, there, tuple(opposed))
 
     def all(self) -> list[dict[str, Any]]:
         """The gold pairs that are handed out, oldest first: id, prompt, how often voted on, right.
@@ -127,7 +132,7 @@ def free_slots(session: Session) -> int:
     )
     free = col(Pair.votes_wanted) - held.scalar_subquery() - voted.scalar_subquery()
     waiting = select(sa.func.coalesce(sa.func.sum(free), 0)).where(
-        col(Pair.state) == PairState.READY, col(Pair.for_rater_id).is_(None), of_live()
+        *waits(), col(Pair.for_rater_id).is_(None), of_live()
     )
     return int(session.exec(waiting).one())  # to some databases a sum of counts is a decimal
 
@@ -211,14 +216,14 @@ def _handed_out() -> tuple[sa.ColumnElement[bool], ...]:
     )
 
 
-def _known(session: Session, prompt: Prompt, gold: Gold) -> Pair | None:
-    """The gold pair of this prompt and these responses, whichever is stored as a."""
-    texts = {(gold.better, gold.worse, "a"), (gold.worse, gold.better, "b")}
+def _known(session: Session, prompt: Prompt, gold: Gold) -> tuple[Pair | None, Pair | None]:
+    """The gold pair of this prompt and these responses, and the one that says the opposite."""
     same = col(Pair.prompt_id) == prompt.id, col(Pair.purpose) == Purpose.GOLD
+    found: dict[tuple[str, str], Pair] = {}
     for pair in session.exec(select(Pair).where(*same)):
-        if (pair.response_a, pair.response_b, pair.answer) in texts:
-            return pair
-    return None
+        a, b = pair.response_a, pair.response_b
+        found[(a, b) if pair.answer == "a" else (b, a)] = pair
+    return found.get((gold.better, gold.worse)), found.get((gold.worse, gold.better))
 
 
 def _gold_pair(prompt: Prompt, gold: Gold, now: float, rng: random.Random) -> Pair:

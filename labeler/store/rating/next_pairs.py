@@ -11,9 +11,9 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from labeler.domain.states import PairState, Source
+from labeler.domain.states import Source
 from labeler.store.live_version import ages
-from labeler.store.rating.pairs import count_ready, free_slot
+from labeler.store.rating.pairs import count_ready, free_slot, waits
 from labeler.store.tables import Lease, Pair, Vote
 
 AT_RANDOM = 0.25  # of the pairs that people get: what is measured on them holds for all
@@ -64,7 +64,7 @@ def next_pairs(
     candidates = (
         select(Pair)
         .where(
-            col(Pair.state) == PairState.READY,
+            *waits(),
             sa.or_(theirs, sa.and_(col(Pair.for_rater_id).is_(None), version.in_(young))),
             leases.scalar_subquery() + votes.scalar_subquery() < col(Pair.votes_wanted),
             ~held,

@@ -4,7 +4,7 @@ A pair with `votes_wanted` = k has k slots. A slot is taken by an active lease o
 partial unique index makes two active leases on one slot impossible. Pairs of earlier versions go as
 new ones take their place, or once they are too old to count; those that somebody holds, after that.
 A judge's label takes no slot: it ends the wait of a pair that nobody holds, and a person may still
-overrule it.
+overrule it. A pair that was set aside is ready, and yet waits for no votes until it is put back.
 """
 
 from collections.abc import Sequence
@@ -34,11 +34,16 @@ def add_pairs(
         session.add(row)
 
 
+def waits() -> tuple[sa.ColumnElement[bool], ...]:
+    """Whether a pair waits for votes, of people or of a judge."""
+    return col(Pair.state) == PairState.READY, col(Pair.aside_at).is_(None)
+
+
 def count_ready(session: Session, *conditions: sa.ColumnElement[bool]) -> int:
-    """Ready pairs that no lease holds, and that anybody may have who has not voted on them."""
+    """Waiting pairs that no lease holds, and that anybody may have who has not voted on them."""
     held = select(Lease.pair_id).where(col(Lease.ended_at).is_(None))
     waiting = (
-        col(Pair.state) == PairState.READY,
+        *waits(),
         col(Pair.id).not_in(held),
         col(Pair.for_rater_id).is_(None),
         *conditions,
@@ -74,7 +79,7 @@ def retire_replaced(session: Session, pairs: int) -> None:
     surplus = count_ready(session) - pairs
     if surplus > 0:
         anybodys = col(Pair.for_rater_id).is_(None)
-        old = _unheld(~of_live(), anybodys)
+        old = _unheld(~of_live(), anybodys, *waits())
         oldest = old.order_by(_last_live(), col(Pair.id)).limit(surplus)
         _retire(session, oldest)
 

@@ -29,6 +29,7 @@ from labeler.store.rating.pairs import (
     retire_replaced,
     retire_too_old,
     too_old,
+    waits,
 )
 from labeler.store.records import Answered, LeasedPair, NewPair
 from labeler.store.tables import Lease, Pair, Prompt, Vote
@@ -170,7 +171,7 @@ class Queue:
         """
         named, given_back = set(shown), set(give_back)
         own = col(Lease.holder) == holder, col(Lease.rater_id) == rater_id
-        if not (named or given_back) and self._has_nothing(*own):
+        if not (named or given_back) and self._has_nothing(rater_id, *own):
             return []
         with self._database.write(alone=False) as session:
             if is_disabled(lock_rater(session, rater_id)):
@@ -208,14 +209,25 @@ class Queue:
             session.flush()
             return [leased_pair(session, lease) for lease in mine if lease.id not in named]
 
-    def _has_nothing(self, *own: sa.ColumnElement[bool]) -> bool:
+    def _has_nothing(self, rater_id: int, *own: sa.ColumnElement[bool]) -> bool:
         """Whether no pair is free and the page holds none, so that a lease would change nothing.
+
+        False where in doubt: one of several votes may be to come, and a pair may be too old.
 
         Pages with nothing to show ask twice a second. Where many do, their turns at the database
         would keep out the one who draws what they wait for.
         """
-        held = select(Lease.id).where(col(Lease.ended_at).is_(None), *own).exists()
-        free = select(Pair.id).where(col(Pair.state) == PairState.READY).exists()
+        active, of_pair = col(Lease.ended_at).is_(None), col(Lease.pair_id) == col(Pair.id)
+        held = select(Lease.id).where(active, *own).exists()
+        taken = select(Lease.id).where(active, of_pair).exists()
+        voted = select(Vote.id).where(
+            col(Vote.pair_id) == col(Pair.id),
+            col(Vote.rater_id) == rater_id,
+            col(Vote.superseded_by).is_(None),
+        )
+        may_have = sa.or_(col(Pair.for_rater_id).is_(None), col(Pair.for_rater_id) == rater_id)
+        room = sa.or_(col(Pair.votes_wanted) > 1, ~taken)
+        free = select(Pair.id).where(*waits(), may_have, room, ~voted.exists()).exists()
         with self._database.read() as session:
             return not session.exec(select(sa.or_(held, free))).one()
 

@@ -11,7 +11,7 @@ from labeler.domain.standstill import Standstill
 from labeler.domain.states import Source, UpdateState
 from labeler.store.learning.judge_report import ROLE as JUDGE_ROLE
 from labeler.store.learning.label_selection import cast_votes
-from labeler.store.learning.updates import MAX_LOOKED_BACK, may_open_at
+from labeler.store.learning.updates import MAX_LOOKED_BACK, seconds_left
 from labeler.store.rating.checks import standing_votes
 from labeler.store.tables import Pair, ProcessState, Update, Vote
 from labeler.store.views.counts import count, labels_to_update
@@ -34,7 +34,7 @@ def standstill(session: Session, rules: DueRules, *, now: float) -> Standstill |
         due=labels_to_update(session, rules),
         kept_back=len(refused),
         reason=(refused[0].reason or "") if refused else "",
-        seconds_left=may_open_at(ended, rules.cooldown_seconds) - now if ended else 0.0,
+        seconds_left=seconds_left(ended, rules.cooldown_seconds, now) if ended else 0.0,
         has_failed=bool(ended) and ended[0].state is UpdateState.FAILED,
         is_judge_paused=judge is not None and judge.alarm is not None,
         **(_labels(session, rules, ended) if rules.mode == "streaming" else {}),

@@ -1,12 +1,14 @@
 """A service on a tiny policy with somebody who votes, and one cell after another tried on it."""
 
 import contextlib
+import re
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from tests.support.tiny import EASY, save_tiny_policy
 
 PROGRAM = "tests.faults.matrix.held"
 LOOK_SECONDS = 0.25
+NUMBER = re.compile(r"\d+(\.\d+)?")
 MIN_TRIES = 4  # requests that meet a fault, however short it is
 SETTINGS = {
     "max_new_tokens": 8,
@@ -65,13 +68,18 @@ class Watcher:
     """Looks at the database all the while, and keeps what was wrong and which alarms there were."""
 
     def __init__(self, store: Store, file: Path) -> None:
-        self.alarms: set[str] = set()
         self.wrong: set[str] = set()
+        self._alarms: dict[str, str] = {}  # by their sentence without numbers, which count on
         self._store = store
         self._file = file
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._live)
         self._thread.start()
+
+    @property
+    def alarms(self) -> tuple[str, ...]:
+        """Each alarm as it last was."""
+        return tuple(sorted(self._alarms.values()))
 
     def close(self) -> None:
         """Stop looking."""
@@ -87,7 +95,7 @@ class Watcher:
         reader = sqlite3.connect(f"file:{self._file}?mode=ro", uri=True, check_same_thread=False)
         with closing(reader):
             while not self._ended.wait(LOOK_SECONDS):
-                self.alarms |= set(self.now())
+                self._alarms.update((NUMBER.sub("", alarm), alarm) for alarm in self.now())
                 for what, query in VIOLATIONS.items():
                     ((count,),) = reader.execute(query)
                     if count:
@@ -123,10 +131,12 @@ class Bench:
         watcher = Watcher(self.store, self.service.data_dir / "livedpo.sqlite")
         refusals, said = self.voter.refusals, len(self.service.lines)
         try:
+            live = self._live()
             with self._in_state(cell.state):
                 pid = wait_until(lambda: self._pid(cell.process), f"the {cell.process}")
                 lift = inject(cell.fault, cell.process, pid, self.service)
-            lifted_at = self._last(lift, lasting, cell, watcher)
+            is_over = partial(self._is_told, cell, watcher, live)
+            lifted_at = self._last(lift, lasting, is_over)
             seconds = self._until_voted(lifted_at)
             self._settle(watcher)
         finally:
@@ -137,10 +147,10 @@ class Bench:
             "Traceback" in line or "Logging error" in line for line in self.service.lines[said:]
         ):
             wrong.append("a traceback on the terminal")
-        if cell.must_alarm and not watcher.alarms:
+        if not is_over():
             wrong.append("nobody was told")
         refusals = self.voter.refusals - refusals
-        return Outcome(seconds, refusals, tuple(sorted(watcher.alarms)), tuple(wrong))
+        return Outcome(seconds, refusals, watcher.alarms, tuple(wrong))
 
     @contextmanager
     def _in_state(self, state: str) -> Iterator[None]:
@@ -161,13 +171,25 @@ class Bench:
         finally:
             hold.unlink()
 
-    def _last(self, lift: Lift, lasting: float, cell: Cell, watcher: Watcher) -> float:
+    def _is_told(self, cell: Cell, watcher: Watcher, live: int) -> bool:
+        """Whether there was an alarm if there must be one. A version that is replaced needs none,
+        if it is its folder that is gone.
+        """
+        is_replaced = cell.fault == "adapter gone" and self._live() != live
+        return not cell.must_alarm or is_replaced or bool(watcher.alarms)
+
+    def _live(self) -> int:
+        version = self.store.versions.live()
+        assert version is not None
+        return version.id
+
+    def _last(self, lift: Lift, lasting: float, is_over: Callable[[], bool]) -> float:
         """Let the fault last, until somebody was told if somebody must be; then end it."""
         ends, tries = time.monotonic() + lasting, self.voter.tries + MIN_TRIES
         try:
             wait_until(lambda: time.monotonic() >= ends and self.voter.tries >= tries, "tries")
-            if cell.must_alarm and lasting:
-                wait_until(lambda: watcher.alarms, "an alarm")
+            if lasting:
+                wait_until(is_over, "an alarm")
         finally:
             lift()
         return time.monotonic()

@@ -6,7 +6,7 @@ import resource
 import signal
 import sqlite3
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import psutil
@@ -71,10 +71,12 @@ def _highest_handle(pid: int) -> int:
 
 
 def _move_away(data_dir: Path) -> Lift:
-    """The folder of the newest version, which is the live one."""
-    newest = max(data_dir.glob("adapters/v*"))
-    aside = newest.rename(data_dir / "gone")
-    return lambda: aside.rename(newest)
+    """The folder of the live version. The newest may be that of a candidate."""
+    with closing(sqlite3.connect(data_dir / "livedpo.sqlite")) as reader:
+        query = "SELECT folder FROM policy_version WHERE LOWER(state) = 'live'"
+        folder = data_dir / "adapters" / Path(reader.execute(query).fetchone()[0]).name
+    aside = folder.rename(data_dir / "gone")
+    return lambda: aside.rename(folder)
 
 
 def _occupy(file: Path) -> Lift:

@@ -5,10 +5,39 @@ import threading
 from labeler.roles.holding import BEAT_SECONDS, LEASE_SECONDS, Holding, Rival, StopOrLost
 from labeler.store import Store
 from labeler.store.holders import TRAINER
+from tests.support.tiny import Clock
+
+HOUR = 3600.0
 
 
-def holding(store: Store, name: str) -> Holding:
-    return Holding(store, TRAINER, holder=name)
+class HoldingAt(Holding):
+    """A hold on the role of the trainer; each turn is at a time by its process's steady clock."""
+
+    def __init__(self, store: Store, name: str) -> None:
+        self.steady = Clock(0.0, step=0.0)
+        super().__init__(store, TRAINER, holder=name, steady=self.steady)
+
+    def turn(self, now: float, *, alone: bool = False, wall: float = 1e9) -> bool:
+        """A turn at this steady time, whatever the clock on the wall says."""
+        self.steady.now = now
+        return super().turn(wall, alone=alone)
+
+
+def holding(store: Store, name: str) -> HoldingAt:
+    return HoldingAt(store, name)
+
+
+def test_a_clock_that_is_set_takes_the_role_from_nobody_and_keeps_it_from_nobody(
+    store: Store,
+) -> None:
+    first, second = holding(store, "trainer a:1"), holding(store, "trainer b:2")
+    assert first.turn(100.0)
+    assert not second.turn(100.0)
+    assert not second.turn(101.0, wall=1e9 + HOUR), "it was set ahead, and the trainer lives"
+    assert first.turn(100.0 + BEAT_SECONDS, wall=1e9 - HOUR)
+    assert not second.turn(100.0 + BEAT_SECONDS)
+    later = 100.0 + BEAT_SECONDS + LEASE_SECONDS
+    assert second.turn(later, wall=1e9 - HOUR), "it was set back, and the trainer is dead"
 
 
 def test_a_standby_takes_over_once_the_beats_have_stood_still(store: Store) -> None:
@@ -69,7 +98,7 @@ def test_work_ends_at_the_stop_and_when_the_role_is_lost(store: Store) -> None:
 
 
 def test_who_ends_lets_the_next_one_have_it_at_once(store: Store) -> None:
-    first, stop = holding(store, "a"), threading.Event()
+    first, stop = Holding(store, TRAINER, holder="a"), threading.Event()
     first.turn(100.0)
     with first.kept_up(stop):
         assert first.is_held
@@ -77,18 +106,23 @@ def test_who_ends_lets_the_next_one_have_it_at_once(store: Store) -> None:
 
 
 def test_samplers_stand_by_as_long_as_a_worker_beats(store: Store) -> None:
-    rival, worker = Rival(store), holding(store, "worker")
-    assert not rival.is_there(100.0)
+    steady, worker = Clock(100.0, step=0.0), holding(store, "worker")
+    rival = Rival(store, steady=steady)
+
+    def is_there(now: float) -> bool:
+        steady.now = now
+        return rival.is_there()
+
+    assert not is_there(100.0)
     assert worker.turn(100.0)
-    assert rival.is_there(101.0)
+    assert is_there(101.0)
     assert worker.turn(101.0 + LEASE_SECONDS)
-    assert rival.is_there(102.0 + LEASE_SECONDS)
-    assert not rival.is_there(102.0 + 2 * LEASE_SECONDS), "it was killed"
+    assert is_there(102.0 + LEASE_SECONDS)
+    assert not is_there(102.0 + 2 * LEASE_SECONDS), "it was killed"
     assert worker.turn(103.0 + 2 * LEASE_SECONDS)
-    assert rival.is_there(104.0 + 2 * LEASE_SECONDS), "it stood still for a while"
+    assert is_there(104.0 + 2 * LEASE_SECONDS), "it stood still for a while"
 
 
 def test_a_trainer_is_no_rival_of_samplers(store: Store) -> None:
-    rival = Rival(store)
     assert holding(store, "trainer a:1").turn(100.0)
-    assert not rival.is_there(101.0)
+    assert not Rival(store).is_there()

@@ -54,3 +54,22 @@ def test_nothing_is_forgotten_of_a_service_that_is_off(store: Store) -> None:
     say(store, "web", "scheduler", "worker", at=NOW - 5000)
     store.processes.forget_gone(now=NOW)
     assert names(store) == {"web", "scheduler", "worker"}
+
+
+def test_one_that_failed_at_its_start_is_an_alarm_until_another_does_its_work(
+    store: Store,
+) -> None:
+    say(store, "scheduler web1:1")
+    store.processes.alarm("web web1:2: trouble", "the port is taken")
+    store.processes.alarm("scheduler: tidy", "the disk is full")
+    store.processes.forget_gone(now=NOW)
+    assert "web web1:2: trouble" in names(store), "there is no page yet"
+    say(store, "web web1:3")
+    store.processes.alarm("web web1:3: trouble", "the disk is full")
+    store.processes.forget_gone(now=NOW)
+    assert names(store) == {
+        "scheduler web1:1",
+        "scheduler: tidy",
+        "web web1:3",
+        "web web1:3: trouble",
+    }

@@ -10,7 +10,7 @@ from labeler.domain.judging import PASSING, Cause, Judgement
 from labeler.domain.rules import JudgeRules, QueueRules
 from labeler.domain.states import Choice, PairState, Purpose, Source
 from labeler.store.learning.pruning import tidy
-from labeler.store.records import Gold
+from labeler.store.records import Gold, GoldAdded
 from tests.support.model.handing import make_room, retire_too_old
 from tests.support.model.rows import Pair, Verdict, Vote, rows_of
 from tests.support.model.rules import (
@@ -18,12 +18,14 @@ from tests.support.model.rules import (
     a_person_spoke,
     close,
     forgotten,
+    is_past,
+    is_unheld,
     judged_for_good,
     live,
     overdue,
     settle,
     staleness,
-    unheld_since,
+    wants_votes,
 )
 from tests.support.model.world import (
     MAX_STALENESS,
@@ -66,7 +68,6 @@ class Desk(World):
             now = self.time()
             added = call(self.store.gold.add, [gold], now=now, rng=random.Random(seed))
             new, there = self.new_pairs(), rows_of(self.database).pairs
-            assert added == (len(new), 1 - len(new))
             for pair in new:
                 self.rows.pairs[pair.id] = Pair(
                     id=pair.id,
@@ -80,9 +81,17 @@ class Desk(World):
                     aside_at=None,
                     created_at=now,
                 )
-            for pair in self.rows.pairs.values():
-                if pair.purpose is Purpose.GOLD and there[pair.id].aside_at is None:
-                    pair.aside_at = None  # it was put back
+            back = [
+                pair
+                for pair in self.rows.pairs.values()
+                if pair.purpose is Purpose.GOLD
+                and pair.aside_at is not None
+                and there[pair.id].aside_at is None
+            ]
+            for pair in back:
+                pair.aside_at = None
+            handed_out = len(new) + len(back)
+            assert added == GoldAdded(handed_out, 1 - handed_out)
 
     def _remove_gold(self, pair: Pair, death: int | None) -> None:
         now = self.time()
@@ -181,15 +190,14 @@ class Desk(World):
     def _due(self, pair: Pair, now: float) -> Verdict | None:
         """The verdict on a pair that nobody wanted for long enough; it ends its wait."""
         verdicts = [each for each in self.rows.verdicts.values() if each.pair == pair.id]
-        waited = now - 90.0
         is_due = (
-            pair.state is PairState.READY
+            wants_votes(pair)
             and pair.purpose is Purpose.LOOP
             and bool(verdicts)
             and judged_for_good(verdicts, PASSING)
-            and pair.created_at <= waited
-            and unheld_since(self.rows, pair.id, waited)
-            and (pair.aside_at is not None or not a_person_spoke(self.rows, pair.id))
+            and is_past(pair.created_at, 90.0, now)
+            and is_unheld(self.rows, pair.id, 90.0, now)
+            and not a_person_spoke(self.rows, pair.id)
         )
         return verdicts[-1] if is_due else None
 

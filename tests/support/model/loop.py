@@ -20,7 +20,7 @@ from tests.support.model.rules import (
     go_live,
     listed,
     live,
-    may_open_at,
+    may_open,
     opened,
     teaches,
     untried,
@@ -63,7 +63,7 @@ class Loop(Desk):
         waiting = fresh(self.rows, max_staleness=MAX_STALENESS)
         is_due = (
             opened(self.rows) is None
-            and now >= may_open_at(self.rows)
+            and may_open(self.rows, now)
             and len(untried(self.rows, waiting)) >= N
         )
         with self.process(death) as call:

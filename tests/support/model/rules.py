@@ -53,12 +53,17 @@ def standing(rows: Rows, pair: int, source: Source | None = None) -> list[Vote]:
 
 
 def waiting(rows: Rows) -> list[Pair]:
-    """The ready pairs that nobody holds and anybody may have."""
+    """The pairs that wait for votes, that nobody holds and anybody may have."""
     return [
         pair
         for pair in rows.pairs.values()
-        if pair.state is PairState.READY and pair.for_rater is None and not held(rows, pair.id)
+        if wants_votes(pair) and pair.for_rater is None and not held(rows, pair.id)
     ]
+
+
+def wants_votes(pair: Pair) -> bool:
+    """Whether a pair is to get further votes. One that was set aside is not."""
+    return pair.state is PairState.READY and pair.aside_at is None
 
 
 def has_room(rows: Rows, pair: Pair) -> bool:
@@ -75,7 +80,7 @@ def may_be_handed(rows: Rows, pair: Pair, rater: int, *, max_staleness: int) -> 
     young = staleness(rows, pair.version) <= max_staleness
     mine: list[Lease | Vote] = [*held(rows, pair.id), *standing(rows, pair.id, Source.HUMAN)]
     return (
-        pair.state is PairState.READY
+        wants_votes(pair)
         and (pair.for_rater == rater or (pair.for_rater is None and young))
         and has_room(rows, pair)
         and all(each.rater != rater for each in mine)
@@ -196,8 +201,8 @@ def opened(rows: Rows) -> Update | None:
     return found[0] if found else None
 
 
-def may_open_at(rows: Rows) -> float:
-    """When the next update may open: after failures later each time."""
+def may_open(rows: Rows, now: float) -> bool:
+    """Whether the last update ended long enough ago: after failures longer each time."""
     ended = [rows.updates[number] for number in sorted(rows.updates, reverse=True)]
     failures = 0
     for update in ended:
@@ -206,7 +211,7 @@ def may_open_at(rows: Rows) -> float:
         failures += 1
     last = ended[0].finished_at if ended else None
     backoff = min(30.0 * 2 ** (failures - 1), 3600.0) if failures else 0.0
-    return float("-inf") if last is None else last + backoff
+    return last is None or is_past(last, backoff, now)
 
 
 def listed(rows: Rows, update: int, *roles: LabelRole) -> set[str]:
@@ -248,10 +253,24 @@ def judged_for_good(verdicts: list[Verdict], passing: Iterable[str]) -> bool:
     return len(verdicts) >= 3 or any(each.cause not in tuple(passing) for each in verdicts)
 
 
+def is_past(at: float, seconds: float, now: float) -> bool:
+    """Whether it was so long ago. What is yet to come was written by a clock that was set back."""
+    return at <= now - seconds or at > now + 60.0
+
+
 def unheld_since(rows: Rows, pair: int, since: float) -> bool:
     """Whether nobody holds the pair, nor has held it after that time."""
     return all(
         lease.ended_at is not None and lease.ended_at <= since
+        for lease in rows.leases.values()
+        if lease.pair == pair
+    )
+
+
+def is_unheld(rows: Rows, pair: int, seconds: float, now: float) -> bool:
+    """Whether nobody holds the pair, nor has for so long."""
+    return all(
+        lease.ended_at is not None and is_past(lease.ended_at, seconds, now)
         for lease in rows.leases.values()
         if lease.pair == pair
     )

@@ -1,7 +1,8 @@
 """`livedpo migrate`: all rows from SQLite to PostgreSQL, and back."""
 
 import sqlite3
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,18 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import SQLModel
 
-from labeler.store import open_store
+from labeler.domain.errors import LivedpoError
+from labeler.store import Store, open_store
 from labeler.store.database import Database
+from labeler.store.moving import move_rows
 from tests.support.busy import fill_busy
 from tests.support.command import fails, livedpo
 from tests.support.empty_store import new_store
 from tests.support.postgres import Server
-from tests.support.store import lease, vote
+from tests.support.store import lease, undo, vote
 from tests.support.tiny import add_pairs, fill
+
+NOW = 10_000.0
 
 
 @pytest.fixture
@@ -28,6 +33,23 @@ def url(tmp_path: Path) -> str:
 def there(postgres: Server) -> str:
     """The URL of a database of the server, empty but for its tables."""
     return postgres.new_database()
+
+
+@contextmanager
+def while_copying(table: str, do: Callable[[], object]) -> Iterator[None]:
+    """Do it once, before the first rows of the table go to the new database."""
+    left = [do]
+
+    def before(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if left and statement.startswith(f"INSERT INTO {table} "):
+            left.pop()()
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", before)
+    try:
+        yield
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", before)
+    assert not left
 
 
 def everything(url: str) -> dict[str, list[Any]]:
@@ -118,6 +140,40 @@ def test_a_database_that_a_worker_uses_is_not_moved(url: str, there: str) -> Non
     with held:
         fails(livedpo("migrate", url, there), 1, "stop the service")
     store.close()
+
+
+@pytest.mark.parametrize("process", ["web", "scheduler web1:2", "trainer gpu1:3"])
+def test_a_database_that_a_process_was_heard_in_is_not_moved(
+    url: str, tmp_path: Path, process: str
+) -> None:
+    target = f"sqlite:///{tmp_path / 'to.sqlite'}"
+    with closing(new_store(url)) as store:
+        fill(store, 1)
+        store.processes.say("sampler web1:1", "Sampling pairs.", pid=1, now=NOW - 31.0)
+        store.processes.say(process, "Busy.", pid=2, now=NOW - 29.0)
+        with pytest.raises(LivedpoError, match=f"signs of life of {process} are"):
+            move_rows(url, target, now=NOW, quiet=True)
+        assert not any(everything(target).values())
+        store.processes.leave(process, now=NOW)
+    assert move_rows(url, target, now=NOW, quiet=True)["pair"] == 1
+
+
+@pytest.mark.parametrize("verb", [lambda store: vote(store, 1), undo], ids=["vote", "undo"])
+def test_what_changes_during_the_copy_is_not_left_behind(
+    url: str, tmp_path: Path, verb: Callable[[Store], object]
+) -> None:
+    target = f"sqlite:///{tmp_path / 'to.sqlite'}"
+    with closing(new_store(url)) as store:
+        fill(store, 4)
+        vote(store, 2)
+        with (
+            while_copying("vote", lambda: verb(store)),
+            pytest.raises(LivedpoError, match="has changed meanwhile"),
+        ):
+            move_rows(url, target, now=NOW, quiet=True)
+        assert not any(everything(target).values())
+    move_rows(url, target, now=NOW, quiet=True)
+    assert everything(target) == everything(url)
 
 
 def test_there_must_be_something_to_move(there: str, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from filelock import Timeout
+from filelock import FileLock, Timeout
 
 from labeler.config.settings import Settings
 from labeler.domain.errors import BadInput, LivedpoError
@@ -50,6 +50,18 @@ def test_a_database_that_another_program_holds_is_one_sentence(
         with pytest.raises(LivedpoError, match=r"is busy: another program .*backup"):
             store.processes.say("web", "Serving.", pid=1, now=1.0)
     store.processes.say("web", "Serving.", pid=1, now=1.0)
+
+
+def test_a_database_that_another_process_brings_up_to_date_for_long_is_one_sentence(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0)
+    with (
+        FileLock(tmp_path / "test.sqlite.migrate.lock"),
+        pytest.raises(LivedpoError, match="brought up to date by another process; try again"),
+    ):
+        open_store(url)
+    open_store(url).close()
 
 
 def test_one_process_can_hold_the_lock_of_a_database_by_whatever_path_it_came(

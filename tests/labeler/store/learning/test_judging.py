@@ -8,13 +8,24 @@ import pytest
 from labeler.domain.errors import BadInput
 from labeler.domain.estimate import Estimate
 from labeler.domain.judging import Cause, Judgement
+from labeler.domain.labels import Preference
 from labeler.domain.rules import JudgeRules
 from labeler.domain.sentences.judge import in_a_terminal, lines
 from labeler.domain.states import Source
 from labeler.store import Store
 from labeler.store.learning.judging import MAX_TRIES, RETRY_SECONDS
 from labeler.store.records import Ballot
-from tests.support.store import RULES, claim, give_back, lease, open_update, promote, undo, vote_on
+from tests.support.store import (
+    RULES,
+    claim,
+    give_back,
+    lease,
+    open_update,
+    promote,
+    second_rater,
+    undo,
+    vote_on,
+)
 from tests.support.tiny import fill, made_up_pair
 
 AFTER = 100.0
@@ -63,6 +74,20 @@ def test_a_pair_that_somebody_holds_is_left_to_them_and_the_wait_begins_anew(
     give_back(store, held, rater=1, now=LATER)
     assert waiting(store, now=LATER + AFTER - 1) == []
     assert waiting(store, now=LATER + AFTER + 1) == [1]
+
+
+def test_a_pair_that_was_set_aside_is_neither_judged_nor_labelled(store: Store) -> None:
+    fill(store, 3, now=MADE_AT)
+    by = store.raters.local(now=1.0)
+    store.labelled.set_aside(1, reason="A name.", by=by, now=MADE_AT)
+    assert waiting(store) == [2, 3]
+    verdicts = [(2, FIRST_IS_BETTER), (3, FIRST_IS_BETTER)]
+    store.judging.record(JUDGE, verdicts, now=LATER)
+    store.labelled.set_aside(2, reason="A name.", by=by, now=LATER)
+    assert store.judging.settle(JUDGE, now=LATER) == 1
+    assert labels(store)["judge"] == 1
+    store.labelled.put_back(2)
+    assert store.judging.settle(JUDGE, now=LATER) == 1
 
 
 def test_without_a_time_to_wait_the_judge_labels_nothing(store: Store) -> None:
@@ -280,6 +305,25 @@ def test_examples_are_what_people_said_with_ties_and_without_skips(store: Store)
     assert store.judging.have_said() != mark
 
 
+def test_examples_weigh_what_their_votes_weigh(store: Store) -> None:
+    """On pair 1 a "much better" (3) for the good one meets a vote for the other one that weighs
+    half, so P(good) = 3 / 3.5. On pair 2 that vote is alone; with a weight of 0 it is none.
+    """
+    fill(store, 2, now=MADE_AT, votes_wanted=2)
+    first, second = store.raters.local(now=1.0), second_rater(store)
+    for rater, count, is_good in ((first, 1, True), (second, 2, False)):
+        for pair in lease(store, count, rater=rater, holder=str(rater)):
+            left = pair.left.startswith("good") == is_good
+            strength = 2 if is_good else 1
+            vote_on(store, pair, "left" if left else "right", rater=rater, strength=strength)
+    weighed = store.judging.examples(strong_weight=3.0, reliability={second: 0.5})
+    assert [(one.pair_id, one.said.weight) for one in weighed] == [(1, 3.5), (2, 0.5)]
+    assert weighed[0].question.first.startswith("good")
+    assert weighed[0].said.target == pytest.approx(3 / 3.5)
+    left_out = store.judging.examples(strong_weight=3.0, reliability={second: 0.0})
+    assert [(one.pair_id, one.said) for one in left_out] == [(1, Preference(1.0, 0.0, 3.0))]
+
+
 def test_a_judges_labels_make_an_update_due_like_any(store: Store) -> None:
     fill(store, 8, now=MADE_AT)
     assert open_update(store, now=LATER) is None
@@ -316,3 +360,11 @@ def test_one_that_reads_both_orders_or_each_reply_by_itself_is_not_asked_for_its
     report = store.reports.judge()
     assert report is not None
     assert report.first is None
+
+
+def test_a_pair_does_not_wait_for_a_clock_that_was_set_back(store: Store) -> None:
+    fill(store, 2, now=MADE_AT)
+    held = lease(store, now=MADE_AT)[0].lease_id
+    give_back(store, held, rater=1, now=MADE_AT + 1)
+    assert waiting(store, now=MADE_AT - 30) == []  # a clock that is put right
+    assert waiting(store, now=MADE_AT - 3600) == [1, 2]

@@ -69,6 +69,15 @@ def test_a_skipped_pair_is_replaced(store: Store) -> None:
     assert open_update(store) == 1
 
 
+def test_a_pair_that_is_set_aside_before_anybody_voted_is_replaced(store: Store) -> None:
+    add_pairs(store, N)
+    store.labelled.set_aside(1, reason="odd", by=store.raters.local(now=1.0), now=1001.0)
+    assert left(store) == 1
+    add_pairs(store, 1)
+    vote(store, N)
+    assert open_update(store) == 1
+
+
 def test_a_tie_that_teaches_nothing_is_replaced_and_one_that_does_is_not(store: Store) -> None:
     add_pairs(store, N)
     vote(store, N, "tie")

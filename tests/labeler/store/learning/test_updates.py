@@ -1,5 +1,7 @@
 """Updates: DESIGN's invariants 3, 4 and 5, one test each."""
 
+from dataclasses import replace
+
 import pytest
 
 from labeler.domain.states import UpdateState, VersionState
@@ -262,11 +264,25 @@ def test_a_rejected_update_waits_for_as_many_labels_that_it_had_not_seen(store: 
     assert store.versions.all()[1].state is VersionState.REJECTED
 
 
-def test_a_cool_down_keeps_updates_apart(store: Store) -> None:
+def make_next_due(store: Store, at: float) -> None:
+    """An update ends at this time, and a second later there are enough votes for the next one."""
     vote(store, N)
     open_update(store)
-    promote(store, claim(store), 1, now=1020.0)
+    promote(store, claim(store), 1, now=at)
     add_pairs(store, N, version=1)
-    vote(store, N, now=1021.0)
+    vote(store, N, now=at + 1)
+
+
+def test_a_cool_down_keeps_updates_apart(store: Store) -> None:
+    make_next_due(store, 1020.0)
     assert open_update(store, 1049.0, cooldown_seconds=30.0) is None
     assert open_update(store, 1050.0, cooldown_seconds=30.0) == 2
+
+
+def test_an_update_does_not_wait_for_a_clock_that_was_set_back(store: Store) -> None:
+    make_next_due(store, 5000.0)
+    hour_before = 5001.0 - 3600.0
+    standstill = store.reports.standstill(replace(RULES, cooldown_seconds=30.0), now=hour_before)
+    assert standstill is not None
+    assert standstill.seconds_left == 0.0
+    assert open_update(store, hour_before, cooldown_seconds=30.0) == 2

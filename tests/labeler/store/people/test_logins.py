@@ -112,6 +112,7 @@ def test_waits_double_with_each_failure_and_have_an_end() -> None:
     assert wait_seconds(6, 100.0, 5, 120.0) == 10
     assert wait_seconds(6, 100.0, 5, 131.0) == 0
     assert wait_seconds(10**6, 0.0, 5, 0.0) == MAX_WAIT_SECONDS
+    assert wait_seconds(6, 5000.0, 5, 1400.0) == 0  # the clock was set back by an hour
 
 
 def test_the_sixth_guess_at_a_name_waits_and_its_owner_elsewhere_does_not(store: Store) -> None:

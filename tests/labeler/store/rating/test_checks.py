@@ -11,7 +11,7 @@ from labeler.domain.rules import CheckRules
 from labeler.domain.states import PairState, Purpose
 from labeler.store import Store
 from labeler.store.database import Database
-from labeler.store.records import Gold, LeasedPair
+from labeler.store.records import Gold, GoldAdded, LeasedPair
 from labeler.store.tables import Lease, Pair, Prompt, Vote
 from tests.support.store import (
     RULES,
@@ -41,7 +41,7 @@ def rater(store: Store) -> int:
     return store.raters.local(now=1.0)
 
 
-def add_gold(store: Store, count: int = 4, seed: int = 0) -> tuple[int, int]:
+def add_gold(store: Store, count: int = 4, seed: int = 0) -> GoldAdded:
     return store.gold.add(GOLDS[:count], now=1000.0, rng=random.Random(seed))
 
 
@@ -152,16 +152,30 @@ def test_the_answer_is_stored_on_a_side_drawn_by_lot(
 def test_adding_gold_twice_counts_duplicates_and_removed_ones_come_back(
     store: Store, rater: int
 ) -> None:
-    assert add_gold(store, 2) == (2, 0)
-    assert add_gold(store, 3, seed=9) == (1, 2)
+    assert add_gold(store, 2) == GoldAdded(2, 0)
+    assert add_gold(store, 3, seed=9) == GoldAdded(1, 2)
     numbers = [row["id"] for row in store.gold.all()]
     store.gold.remove(numbers[0], now=1005.0)
     assert [row["id"] for row in store.gold.all()] == numbers[1:]
     assert sum(map(is_gold, lease(store, 6, checks=GOLD))) == 2
     with pytest.raises(BadInput, match="gold list"):
         store.gold.remove(numbers[0], now=1006.0)
-    assert add_gold(store, 1) == (0, 1)
+    assert add_gold(store, 1) == GoldAdded(1, 0)
     assert [row["id"] for row in store.gold.all()] == numbers
+
+
+def test_the_opposite_of_a_gold_pair_is_left_out_until_that_one_is_removed(
+    store: Store, rater: int
+) -> None:
+    add_gold(store, 2)
+    first, _ = [row["id"] for row in store.gold.all()]
+    opposite = [replace(GOLDS[0], better=GOLDS[0].worse, worse=GOLDS[0].better)]
+    add = lambda golds: store.gold.add(golds, now=1001.0, rng=random.Random(1))  # noqa: E731
+    assert add(opposite) == GoldAdded(0, 0, (first,))
+    store.gold.remove(first, now=1002.0)
+    assert add(opposite) == GoldAdded(1, 0)
+    [_, third] = [row["id"] for row in store.gold.all()]
+    assert add(GOLDS[:1]) == GoldAdded(0, 0, (third,))
 
 
 def test_the_list_says_how_many_votes_on_each_gold_pair_were_right(

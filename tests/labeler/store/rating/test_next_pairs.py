@@ -74,6 +74,18 @@ def test_old_pairs_go_only_as_new_ones_take_their_place(store: Store) -> None:
     assert (store.queue.ready(), store.queue.ready_of_live()) == (14, 14)
 
 
+def test_none_goes_for_a_pair_that_was_set_aside(store: Store, database: Database) -> None:
+    """It waits for nobody, so it is in nobody's place."""
+    go_live(store, 1, pairs=0)
+    oldest = min(pair.id or 0 for pair in rows(database, Pair, col(Pair.state) == "ready"))
+    store.labelled.set_aside(oldest, reason="odd", by=store.raters.local(now=1.0), now=1020.0)
+    assert store.queue.ready() == 11
+    add(store, 4, version=1)
+    assert store.queue.ready() == 12
+    store.labelled.put_back(oldest)
+    assert store.queue.ready() == 13
+
+
 def test_while_there_are_few_none_goes(store: Store) -> None:
     taken = vote(store, 10)
     go_live(store, 1, pairs=4)

@@ -19,6 +19,7 @@ from tests.support.store import (
     open_update,
     promote,
     second_rater,
+    shown_to,
     version,
     vote_on,
 )
@@ -206,3 +207,19 @@ def test_the_first_pairs_of_a_version_want_as_many_votes(
     store.updates.promote(claimed, version(1), new, trained_on=[], now=1020.0, votes_wanted=2)
     assert vote(store, first, 9, now=1021.0) == len(new)
     assert vote(store, second, 9, now=1021.0) == len(new)
+
+
+def test_a_pair_that_was_set_aside_is_handed_to_nobody_until_it_is_put_back(
+    store: Store, raters: tuple[int, int]
+) -> None:
+    first, second = raters
+    vote(store, first, 1)
+    [voted] = store.reports.votes()
+    aside = voted.vote.pair_id
+    assert shown_to(store, second)["ready"] == 11, "each pair twice"
+    store.labelled.set_aside(aside, reason="A name.", by=first, now=1003.0)
+    assert shown_to(store, second)["ready"] == 10
+    assert store.reports.status(max_staleness=2)["pairs"]["ready"] == 5
+    assert vote(store, second, 9) == 5
+    store.labelled.put_back(aside)
+    assert vote(store, second, 9) == 1

@@ -17,6 +17,7 @@ from tests.support.store import (
     give_back,
     lease,
     make_version,
+    only_writer,
     second_rater,
     undo,
     vote,
@@ -188,13 +189,25 @@ def test_a_late_vote_is_refused_once_somebody_else_holds_the_pair(store: Store) 
 def test_a_page_that_waits_takes_no_turn_of_those_who_write(
     store: Store, database: Database
 ) -> None:
-    """Who draws the pairs that fifty pages wait for would wait behind their asking."""
-    me = store.raters.local(now=1.0)
-    fill(store, 1)
-    [pair] = lease(store, rater=me)
-    with database.write():
-        assert lease(store, rater=me, holder="other") == []
-    assert lease(store, rater=me) == [pair], "its own page comes back for it"
+    """Who draws the pairs that fifty pages wait for would wait behind their asking.
+
+    One pair is on the rater's other page, one has their vote and wants another, one was set aside,
+    and one is what somebody else has asked for.
+    """
+    fill(store, 4, votes_wanted=2)
+    other, me = second_rater(store), store.raters.local(now=1.0)
+    change(database, Pair, 1, votes_wanted=1)
+    for number in (2, 3, 4):
+        store.labelled.set_aside(number, reason="odd", by=me, now=1000.0)
+    [pair] = lease(store, rater=me, holder="other page")
+    store.labelled.put_back(2)
+    vote(store, 1, rater=me)
+    store.labelled.put_back(4)
+    change(database, Pair, 4, for_rater_id=other)
+    with only_writer(database):
+        assert lease(store, rater=me) == []
+    assert lease(store, rater=me, holder="other page") == [pair], "its page comes back for it"
+    assert len(lease(store, 3, rater=other)) == 2
 
 
 def test_a_pair_that_wants_two_votes_takes_two_different_raters_and_no_third_lease(
