@@ -32,13 +32,13 @@ def write_gguf(
     split: str = "smollm",
     without: str = "",
     extra: dict[str, int] | None = None,
-    **more: int,
+    **more: int | float | str,
 ) -> Path:
     """Write the tiny Llama and its tokenizer as a GGUF file.
 
     Matrices are stored as `packing`, and `split` names the rule by which text is split. `without`
     names a tensor that is left out, `extra` has further ones with their sizes, and `more` are
-    further numbers among the metadata, by their names with `__` for dots.
+    further numbers and words among the metadata, by their names with `__` for dots.
     """
     writer = GGUFWriter(file, architecture)
     model = tiny_model()
@@ -46,8 +46,14 @@ def write_gguf(
     _write_vocabulary(writer, model.config.vocab_size, split)
     if template is not None:
         writer.add_chat_template(template)
-    for name, number in more.items():
-        writer.add_uint32(name.replace("__", "."), number)
+    for name, value in more.items():
+        key = name.replace("__", ".")
+        if isinstance(value, str):
+            writer.add_string(key, value)
+        elif isinstance(value, float):
+            writer.add_float32(key, value)
+        else:
+            writer.add_uint32(key, value)
     for name, weight in model.state_dict().items():
         if (stored := _tensor_name(name)) != without:
             _write_tensor(writer, stored, _as_stored(stored, weight.numpy(), model.config), packing)

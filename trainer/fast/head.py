@@ -9,7 +9,9 @@ when a larger logit turns up (as in flash attention, Dao et al. 2022, arXiv 2205
     logp_t = z_t[y_t] - log sum_v exp(z_t[v])            z_t = f(W h_t + b), f = soft cap or nothing
     d logp_t / d h_t = f'(z_t[y_t]) W[y_t] - sum_v softmax(z_t)[v] f'(z_t[v]) W[v]
 
-At a temperature other than 1 f also divides by it.
+At a temperature other than 1 f also divides by it. Logits are products in float32 whatever the
+dtype of the weights, unless a training pass asks for less: a small step changes log-probabilities
+by less than a rounded logit can tell.
 """
 
 from dataclasses import dataclass
@@ -53,6 +55,9 @@ class Head:
 
         `weight` and `bias` are those of a block of the vocabulary.
         """
+        if hidden_TD.dtype == weight.dtype:  # a logit of 20 in bfloat16 is off by up to 0.06
+            hidden_TD, weight = hidden_TD.float(), weight.float()
+            bias = None if bias is None else bias.float()
         raw = linear(hidden_TD, weight, bias).float()
         if self.softcap is None:
             return raw.div_(self.temperature), None

@@ -14,7 +14,9 @@ tensors two are kept, gate(x) and up(x); the backward pass multiplies them again
 Only plain layers are taken: `nn.Linear`, no dropout, no variant such as DoRA, no LoRA bias, and an
 adapter in float32 or in the dtype of the base. Any other layer, and every pass under an adapter
 that trains nothing, is left to peft; with the adapters off (the reference) a layer is one product,
-rounded only inside `rounded_products`.
+rounded only inside `rounded_products`. On a base of less than float32 peft rounds the product, adds
+what the adapter does, and rounds again, which loses most of a small adapter: here both are summed
+before they are rounded, in passes that train nothing, too.
 """
 
 from collections.abc import Iterator
@@ -66,7 +68,7 @@ def _forward(
     if layer.disable_adapters and not (layer.merged or torch.is_grad_enabled()):
         weight = base.weight.to(products or base.weight.dtype) if _rounds.get() else base.weight
         return linear(x.flatten(0, -2), weight, base.bias).view(*x.shape[:-1], -1)
-    if not _trains_plainly(layer, name):
+    if not (_trains_plainly(layer, name) or _is_rounded(layer, name)):
         result: Tensor = lora.Linear.forward(layer, x, *args, **kwargs)
         return result
     A, B = layer.lora_A[name].weight, layer.lora_B[name].weight
@@ -113,14 +115,25 @@ def _is_gated(module: nn.Module) -> bool:
 
 
 def _trains_plainly(layer: lora.Linear, name: str) -> bool:
-    if layer.disable_adapters or layer.merged or not torch.is_grad_enabled():
-        return False
-    if name not in layer.lora_A or len(layer.active_adapters) != 1:
-        return False
-    return layer.lora_A[name].weight.requires_grad and _is_plain(layer, name)
+    return (
+        torch.is_grad_enabled()
+        and _is_plain(layer, name)
+        and layer.lora_A[name].weight.requires_grad
+    )
+
+
+def _is_rounded(layer: lora.Linear, name: str) -> bool:
+    """Whether peft would round what the adapter adds twice, in a pass that trains nothing."""
+    is_narrow = layer.base_layer.weight.dtype in (torch.bfloat16, torch.float16)
+    return is_narrow and not torch.is_grad_enabled() and _is_plain(layer, name)
 
 
 def _is_plain(layer: lora.Linear, name: str) -> bool:
+    """Whether this adapter, and no other, is switched on, and is plain LoRA."""
+    if layer.disable_adapters or layer.merged:
+        return False
+    if name not in layer.lora_A or len(layer.active_adapters) != 1:
+        return False
     a, b = layer.lora_A[name], layer.lora_B[name]
     return (
         isinstance(layer.lora_dropout[name], nn.Identity)
@@ -148,7 +161,7 @@ class _LowRank(torch.autograd.Function):
         low = linear(x.to(A.dtype), A)
         ctx.save_for_backward(x, low, W, A, B)
         ctx.scaling, ctx.products = scaling, products
-        return _plus(linear(x, W.to(products or W.dtype), bias), low, B.T, scaling)
+        return _product(x, W.to(products or W.dtype), bias, low, B, scaling)
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
@@ -177,7 +190,7 @@ class _GatedLowRank(torch.autograd.Function):
         low = linear(x.to(A.dtype), A)
         ctx.save_for_backward(gate, up, low, W, A, B)
         ctx.scaling, ctx.products = scaling, products
-        return _plus(linear(x, W.to(products or W.dtype), bias), low, B.T, scaling)
+        return _product(x, W.to(products or W.dtype), bias, low, B, scaling)
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
@@ -207,6 +220,22 @@ def _back(
     dA = linear(scaled.T, x.to(A.dtype).T)
     dB = linear(low.T, wide.T).mul_(scaling).T
     return dx, dA, dB
+
+
+def _product(
+    x: Tensor, W: Tensor, bias: Tensor | None, low: Tensor, B: Tensor, scaling: float
+) -> Tensor:
+    """x W^T + b + s low B^T in x's dtype.
+
+    Where that is less than float32, it is rounded once, with both parts in it: added to a product
+    that is rounded already, most of what a small adapter adds would be rounded away.
+    """
+    if x.dtype == torch.float32 or x.dtype != W.dtype:
+        return _plus(linear(x, W, bias), low, B.T, scaling)
+    added = linear(low, B).mul_(scaling)
+    if bias is not None:
+        added += bias
+    return torch.addmm(added.to(x.dtype), x, W.T)
 
 
 def _plus(y: Tensor, left: Tensor, right: Tensor, scaling: float = 1.0) -> Tensor:

@@ -1,8 +1,11 @@
 """How much is computed at once in training: by an estimate, and less after an out-of-memory error.
 
 What a training pass keeps grows with its tokens. The estimate counts the inputs and outputs of all
-linear layers, half as much again for what lies between them, in the dtype of the weights.
+linear layers and of the experts that a token goes through, half as much again for what lies between
+them, in the dtype of the weights. What a pass has freed, `give_back` returns to the system.
 """
+
+import ctypes
 
 import psutil
 import torch
@@ -45,6 +48,17 @@ def free_bytes(device: torch.device) -> int:
     return int(psutil.virtual_memory().available)
 
 
+def give_back() -> None:
+    """Return to the system what is free within the heap.
+
+    glibc keeps all that lies below a block in use, which after an update is some hundred megabytes.
+    Where its call is missing, nothing is done.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
 def row_tokens(tokens: int, budget: int) -> int:
     """What a row of so many tokens is filled up to a multiple of, where `budget` may be computed.
 
@@ -56,17 +70,13 @@ def row_tokens(tokens: int, budget: int) -> int:
 
 def token_bytes(base: PreTrainedModel) -> float:
     """What a training pass keeps of one token, about. `base` may carry adapters."""
-    return kept_bytes(sum(layer_widths(base)), base.dtype.itemsize)
+    widths = sum(map(sum, layer_shapes(base))) + expert_widths(base)
+    return kept_bytes(widths, base.dtype.itemsize)
 
 
 def kept_bytes(widths: float, itemsize: int) -> float:
-    """The same from the inputs and outputs of all linear layers, added up."""
+    """The same from the inputs and outputs of all that a token goes through, added up."""
     return BETWEEN * widths * itemsize
-
-
-def layer_widths(base: PreTrainedModel) -> list[int]:
-    """Inputs plus outputs of each linear layer but the head."""
-    return [sum(shape) for shape in layer_shapes(base)]
 
 
 def layer_shapes(base: PreTrainedModel) -> list[tuple[int, int]]:
@@ -79,6 +89,23 @@ def layer_shapes(base: PreTrainedModel) -> list[tuple[int, int]]:
         for name, module in base.named_modules()
         if isinstance(module, (nn.Linear, Conv1D)) and module is not head and "lora_" not in name
     ]
+
+
+def expert_widths(base: PreTrainedModel) -> int:
+    """Inputs and outputs of the stacked experts that one token goes through, added up.
+
+    A stack has a matrix for each expert: (experts, outputs, inputs), or the other way round.
+    """
+    config = base.config.get_text_config()
+    chosen = getattr(config, "num_experts_per_tok", None) or 0
+    stacks = [
+        weight.shape
+        for module in base.modules()
+        if not isinstance(module, nn.Conv1d)
+        for weight in module.parameters(recurse=False)
+        if weight.dim() == 3
+    ]
+    return sum(min(chosen, experts) * (rows + columns) for experts, rows, columns in stacks)
 
 
 def is_out_of_memory(error: Exception) -> bool:

@@ -23,16 +23,20 @@ from labeler.domain.thought import CLOSE, OPEN, parts_of
 
 log = logging.getLogger(__name__)
 
+OPENING_TOKENS = 16  # more than "<think>" and line ends take, whatever the tokenizer
 # Families whose makers put a system message before the first one of the user.
 FOLDING_FAMILIES = ("gemma", "mistral", "mixtral")
 # What a template raises, in one way or another, of a conversation that it cannot take.
 REFUSALS = (TemplateError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
 _TEXT = "{{ messages[0]['content'] }}"
 # The marks around a thought are the template's, and so control tokens where a tokenizer has them.
+# Without blocks, for those would change blanks before them.
 _REPLY = (
-    f"{{% if opened %}}{OPEN}{{% endif %}}{{{{ messages[0]['thought'] }}}}"
-    f"{{% if closed %}}{CLOSE}{{% endif %}}{_TEXT}"
+    f"{{{{ '{OPEN}' if reply_opened else '' }}}}{{{{ reply_thought }}}}"
+    f"{{{{ '{CLOSE}' if reply_closed else '' }}}}{{{{ reply_text }}}}"
 )
+_ASKED: Messages = [{"role": "user", "content": "qx0xq"}]
+_SAID = "qx1xq"
 _TRIALS = (("system", "user", "assistant"), ("user", "assistant", "tool"), ("user",))
 
 
@@ -70,17 +74,54 @@ class Chat:
         return self._encode(self._taken(with_reply(messages, reply)))
 
     def reply(self, text: str) -> list[int]:
-        """A reply alone, without its turn's end, as the model would have sampled it.
+        """A reply without its turn's end, as the model would have sampled it after a prompt.
 
-        No control token is in it, but for those around its thought. Raises Refused.
+        Alone it may be other tokens: SentencePiece puts a blank before a text that has none before
+        it, so also after a prompt that ends in text. Where a template writes such a blank itself,
+        the reply is tokenised alone. No control token is in it, but for those around its thought,
+        of which the prompt may have the first. Raises Refused.
         """
         opening, thought, closing, reply = parts_of(text)
         after = closing.removeprefix(CLOSE) + reply
-        message = {"role": "assistant", "content": after, "thought": thought}
-        self._refuse_disguised([message, {"role": "assistant", "content": thought}])
-        return self._encode(
-            [message], chat_template=_REPLY, opened=bool(opening), closed=bool(closing)
+        self._refuse_disguised(
+            [{"role": "assistant", "content": said} for said in (thought, after)]
         )
+        said = {
+            "reply_opened": bool(opening),
+            "reply_thought": thought,
+            "reply_closed": bool(closing),
+            "reply_text": after,
+        }
+        if self._goes_on_at_once:
+            prompt = self.prompt(_ASKED)
+            if opening and self.opens_thought(prompt):
+                said |= {"reply_opened": False, "reply_thought": thought.removeprefix("\n")}
+            template = self._tokenizer.get_chat_template().removesuffix("\n") + _REPLY
+            whole = self._encode(_ASKED, chat_template=template, add_generation_prompt=True, **said)
+            if whole[: len(prompt)] == prompt:
+                return whole[len(prompt) :]
+        return self._encode(_ASKED, chat_template=_REPLY, **said)
+
+    def opens_thought(self, prompt: Sequence[int]) -> bool:
+        """Whether the template has opened a thought at the end of a prompt, as DeepSeek-R1's."""
+        end: str = self._tokenizer.decode(prompt[-OPENING_TOKENS:])
+        return end.rstrip().endswith(OPEN)
+
+    @cached_property
+    def _goes_on_at_once(self) -> bool:
+        """Whether the template takes a question, and writes no blank between it and the reply."""
+        if self._objection(_ASKED):
+            return False
+        try:
+            prompt = self._render(_ASKED, add_generation_prompt=True)
+        except REFUSALS:
+            return False
+        try:
+            answered = self._render([*_ASKED, {"role": "assistant", "content": _SAID}])
+        except REFUSALS:
+            return True
+        between = answered.removeprefix(prompt).partition(_SAID)[0]
+        return not (answered.startswith(prompt) and between and between.isspace())
 
     @cached_property
     def _marking(self) -> Any:

@@ -2,13 +2,19 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from labeler.domain.sentences.policy import UNSAFE_WEIGHTS
 
 TEMPORARY = ".writing-"
+# How a model that also sees takes images.
+PROCESSOR = (
+    "preprocessor_config.json",
+    "processor_config.json",
+    "video_preprocessor_config.json",
+)
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
 
@@ -27,6 +33,13 @@ def refuse_pickles(folder: Path) -> None:
     found = sorted(path.name for ending in PICKLES for path in folder.glob(ending))
     if found:
         raise ValueError(UNSAFE_WEIGHTS.format(found[0]))
+
+
+def copy_missing(names: Iterable[str], source: Path, folder: Path) -> None:
+    """Copy the files of these names that `source` has and `folder` has not."""
+    for name in names:
+        if (source / name).is_file() and not (folder / name).exists():
+            shutil.copy(source / name, folder)
 
 
 @contextmanager

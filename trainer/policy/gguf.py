@@ -42,12 +42,13 @@ from labeler.domain.adapter_folder import file_sha256
 from labeler.domain.errors import BadInput, LivedpoError, first_line
 from labeler.domain.sentences.figures import percent
 from trainer.policy.folders import cache, written_whole
+from trainer.policy.gguf_config import FACTORS, config_in
 from trainer.policy.positions import name_positions
 
 log = logging.getLogger(__name__)
 
 # Raise it when something else is made of the same file: folders of before are not used then.
-EDITION = 2
+EDITION = 3
 CARD = "README.md"
 SAY_SECONDS = 1.0
 BLANK = "▁"
@@ -144,10 +145,11 @@ def _unpack(content: Content, policy: str, folder: Path, say: Say) -> None:
 
 
 def _model(file: Path, content: Content) -> PreTrainedModel:
-    """The model in a file, with plain weights. Raises what is in UNREADABLE."""
+    """The model in a file, with plain weights. Raises BadInput, or what is in UNREADABLE."""
     loaded, info = AutoModelForCausalLM.from_pretrained(
         file.parent,
         gguf_file=file.name,
+        config=config_in(file, content),
         dtype=_dtype(content),
         quantization_config=GgufConfig(dequantize=True),
         output_loading_info=True,
@@ -155,7 +157,7 @@ def _model(file: Path, content: Content) -> PreTrainedModel:
     if info["missing_keys"]:
         raise ValueError(f"it lacks the weights {min(info['missing_keys'])}")
     model: PreTrainedModel = loaded
-    left_out = content.weights - model.num_parameters()
+    left_out = content.weights - content.tensors.get(FACTORS, 0) - model.num_parameters()
     if left_out > 0:
         log.warning(
             "%s of the weights of %s have no place in the model that transformers makes of it, and "

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from filelock import FileLock
 from peft import LoraConfig, PeftConfig
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from transformers import (
     MODEL_FOR_CAUSAL_LM_MAPPING,
     MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING,
@@ -35,7 +35,8 @@ from labeler.domain.sentences.policy import (
     untemplated,
 )
 from trainer.fast.precision import rounding_pays
-from trainer.policy.folders import refuse_pickles, written_whole
+from trainer.policy.context import shortened
+from trainer.policy.folders import PROCESSOR, copy_missing, refuse_pickles, written_whole
 from trainer.policy.gguf import unpacked
 from trainer.policy.memory import what_it_takes
 from trainer.policy.merging import is_adapter, place_of, with_adapter
@@ -46,6 +47,8 @@ from trainer.policy.vocabulary import refuse_strange_tokens
 
 log = logging.getLogger(__name__)
 
+# Floating numbers, as safetensors calls them.
+STORED = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 # What transformers, peft and safetensors raise for files that are damaged, missing, of a kind that
 # they do not know, or that need a package which is not installed.
 UNLOADABLE = (
@@ -72,7 +75,7 @@ def load_policy(settings: Model, adapter_folder: Path | None = None, say: Say = 
     dtype = _dtype(settings.dtype, device)
     try:
         folder, public = _model_folder(name, settings, say)
-        stored_dtype = _config(folder, settings).dtype
+        stored_dtype = _stored_dtype(folder, settings)
         if packing is None:
             base = _whole_model(folder, settings, dtype).to(device)
         else:
@@ -107,6 +110,8 @@ def load_policy(settings: Model, adapter_folder: Path | None = None, say: Say = 
     log.info("%s", what_is_trained(policy.model.get_base_model()))
     name = settings.dtype if packing else str(dtype).removeprefix("torch.")
     log.info("%s", what_it_takes(policy.model.get_base_model(), name, lora.r))
+    if (limit := shortened(base.config)) is not None:
+        log.info("%s", limit)
     if policy.products is not None:
         log.info("Updates multiply in bfloat16, which is faster here. --dtype float32 avoids it.")
     return policy
@@ -139,6 +144,8 @@ def _merged(adapter: Path, settings: Model, say: Say) -> Path:
         if not kept.is_dir():
             say(f"Merging the adapter {adapter} into its base, for this and later starts.")
             _merge(adapter, parent, kept, settings)
+        for source in (adapter, parent):
+            copy_missing(PROCESSOR, source, kept)
     return kept
 
 
@@ -155,6 +162,21 @@ def _merge(adapter: Path, parent: Path, kept: Path, settings: Model) -> None:
 
 def _config(folder: Path, settings: Model) -> Any:
     return AutoConfig.from_pretrained(folder, trust_remote_code=settings.trust_remote_code)
+
+
+def _stored_dtype(folder: Path, settings: Model) -> torch.dtype | None:
+    """What the weights in a folder are stored in: as its config says, or as its files are."""
+    config = _config(folder, settings)
+    said: torch.dtype | None = config.dtype or config.get_text_config().dtype
+    if said is not None:
+        return said
+    for file in sorted(folder.glob("*.safetensors")):
+        with safe_open(file, "pt") as weights:
+            kinds = (weights.get_slice(name).get_dtype() for name in weights.keys())  # noqa: SIM118
+            found = next((STORED[kind] for kind in kinds if kind in STORED), None)
+        if found is not None:
+            return found
+    return None
 
 
 def _packed_model(

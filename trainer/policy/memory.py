@@ -17,7 +17,7 @@ from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from trainer.fast.memory import free_bytes, kept_bytes, layer_shapes
+from trainer.fast.memory import expert_widths, free_bytes, kept_bytes, layer_shapes
 
 ADAPTER_BYTES = 4  # adapters are in float32 on any base
 LIVE_CANDIDATE_AND_COPIED = 3
@@ -33,6 +33,7 @@ class Sizes:
 
     linear: int  # weights of the layers that carry LoRA
     widths: int  # their inputs and outputs, added up
+    experts: int  # the same of the stacked experts that a token goes through
     head: int
     rest: int  # embeddings, norms, and a head of its own
     layers: int
@@ -97,6 +98,7 @@ def sizes_of(base: PreTrainedModel) -> Sizes:
     return Sizes(
         linear=sum(inputs * outputs for inputs, outputs in shapes),
         widths=sum(map(sum, shapes)),
+        experts=expert_widths(base),
         head=head.numel(),
         rest=sum(others.values()),
         layers=config.num_hidden_layers,
@@ -137,8 +139,8 @@ def what_it_takes(base: PreTrainedModel, dtype: str, rank: int) -> str:
 def _kept(sizes: Sizes, itemsize: int, checkpoints: bool) -> float:
     """Bytes of a token: with checkpoints, the input of each layer and all of one layer."""
     if not checkpoints:
-        return kept_bytes(sizes.widths, itemsize)
-    one = kept_bytes(sizes.widths / sizes.layers, itemsize)
+        return kept_bytes(sizes.widths + sizes.experts, itemsize)
+    one = kept_bytes((sizes.widths + sizes.experts) / sizes.layers, itemsize)
     return sizes.layers * sizes.hidden * itemsize + one
 
 

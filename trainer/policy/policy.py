@@ -8,7 +8,7 @@ the module (peft #804), so one thread owns a policy.
 
 import hashlib
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,11 @@ from transformers import GenerationConfig, PreTrainedModel
 
 from labeler.domain.errors import BadInput
 from labeler.domain.messages import Messages
+from labeler.domain.thought import OPEN, parts_of
 from trainer.fast.lora import make_lean
 from trainer.policy.batch import Batch
 from trainer.policy.chat import Chat
+from trainer.policy.context import context_of
 from trainer.policy.token_logps import token_logps
 from trainer.policy.turn_end import ends_of_turn
 
@@ -100,21 +102,33 @@ class Policy:
     @property
     def context_tokens(self) -> int:
         """Longest prompt and response together."""
-        config = self.model.config.get_text_config()
-        return int(getattr(config, "max_position_embeddings", 0) or 1_000_000)
+        return context_of(self.model.config)
 
     def prompt_tokens(self, messages: Messages) -> list[int]:
         """The conversation under the model's chat template, ready for a reply. Raises Refused."""
         return self.chat.prompt(messages)
 
     def response_tokens(self, text: str, *, ended: bool = True) -> list[int]:
-        """A response that was not sampled: the tokens of the text alone, and its end if it has.
+        """A response that was not sampled: tokens as they would have been, and its end if it has.
 
         The end is the one that the chat template writes. What reads like a control token in the
         text is text: only the end is one. Raises Refused.
         """
         tokens = self.chat.reply(text)
         return [*tokens, *self.eos_token_ids[:1]] if ended else tokens
+
+    def text_of(self, prompt: Sequence[int], response: Sequence[int]) -> str:
+        """What a response says; a token that ends it is no part of that.
+
+        A thought that the prompt opens is told by its end. Where that is missing, or hard to find,
+        the text opens the thought itself, so that nobody takes it for the reply.
+        """
+        ended = response[-1] in self.eos_token_ids
+        said = response[:-1] if ended else response
+        text: str = self.tokenizer.decode(said, skip_special_tokens=True).strip()
+        if not parts_of(text).head and self.chat.opens_thought(prompt):
+            return f"{OPEN}\n{text}"
+        return text
 
     @contextmanager
     def adapter(self, name: str, *, trains: bool = False) -> Iterator[None]:

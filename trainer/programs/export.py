@@ -35,6 +35,7 @@ from trainer.programs.outgoing.checking import Written, checks
 from trainer.programs.outgoing.evidence import Evidence, evidence_of
 from trainer.programs.outgoing.probe import probe_of
 from trainer.programs.outgoing.serving import commands
+from trainer.sampling.recommended import as_recommended
 
 GGUF = {"gguf": ("f16", "q8_0"), "ollama": ("f16",)}
 RECOGNISED = (
@@ -119,6 +120,8 @@ def _written(
         name=policy.base_name,
         fingerprint=policy.fingerprint,
     )
+    # None is recorded before a worker has run; then it would draw so.
+    drawing = evidence.drawing or as_recommended(settings, policy.shipped_generation_config)[1]
     _say("Asking the service.")
     probe = probe_of(policy)
     computed = str(policy.model.dtype).removeprefix("torch.")
@@ -126,11 +129,11 @@ def _written(
     sees = policy.adapter_config().task_type is None
     spelled = _spelled(policy)
     _say("Writing the folder.")
-    writing.write_beside(folder, policy, evidence.drawing)
+    writing.write_beside(folder, policy, drawing)
     stored, files, notes = "float32", list[Path](), list[str]()
     match target:
         case "merged":
-            stored = writing.write_merged(folder, policy, settings.dtype, evidence.drawing)
+            stored = writing.write_merged(folder, policy, base, settings.dtype, drawing)
         case "mlx":
             writing.write_for_mlx(folder, policy)
         case "gguf" | "ollama":
@@ -142,9 +145,7 @@ def _written(
                 notes.append(window)
         case _:
             writing.write_adapter_folder(folder, policy)
-    if target == "ollama" and writing.write_modelfile(
-        folder, files[0], policy, probe, evidence.drawing
-    ):
+    if target == "ollama" and writing.write_modelfile(folder, files[0], policy, probe, drawing):
         notes.append(RECOGNISED)
     told = Told(
         version=version.id,
@@ -152,7 +153,12 @@ def _written(
         policy=policy.name,
         base=policy.base_name,
         commands=commands(
-            target, out, base=policy.base_name, rank=rank, variables=policy.chat.variables
+            target,
+            out,
+            base=policy.base_name,
+            rank=rank,
+            variables=policy.chat.variables,
+            drawing=drawing,
         ),
         notes=notes,
         ends=[spelled[end] for end in policy.eos_token_ids],
@@ -198,6 +204,11 @@ def main() -> None:
     except KeyboardInterrupt:
         tell(LINE, err=True)
         sys.exit(INTERRUPTED)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        tell(f"livedpo: {error.filename} cannot be read or written: {error.strerror}.", err=True)
+        sys.exit(1)
     except LivedpoError as error:
         tell(f"livedpo: {error}", err=True)
         sys.exit(error.exit_code)

@@ -65,7 +65,7 @@ class Offline:
 
     def __init__(self, store: Store, policy: Policy, sampler: Sampler, settings: Settings) -> None:
         self._store = store
-        settings, _ = as_recommended(settings, policy.shipped_generation_config)
+        settings, self._drawing = as_recommended(settings, policy.shipped_generation_config)
         policy.temperature = settings.temperature
         self._policy = policy
         self._shelf = shelf_of(settings)
@@ -80,6 +80,7 @@ class Offline:
         self._store.versions.adopt_base(
             base=self._policy.name, fingerprint=self._policy.fingerprint, now=time.time()
         )
+        self._store.versions.note_drawing(self._drawing)
         identity = self._store.versions.identity()
         assert identity is not None  # the base was adopted
         self._shelf.claim(identity, writes=True)

@@ -47,12 +47,12 @@ class Row:
 
 @dataclass
 class _Group:
-    """A cohort and what its rows stand for. The tensors are on the cohort's device."""
+    """A cohort and what its rows stand for."""
 
     cohort: Cohort
     rows: list[Row]
-    uniform: Tensor  # (N, T), random numbers in [0, 1), one a token
-    logp: Tensor  # (N,)
+    uniform: Tensor  # (N, T), random numbers in [0, 1), one a token, where `summed_on` says
+    logp: Tensor  # (N,), on the cohort's device
 
 
 def draw_rows(
@@ -100,7 +100,7 @@ def draw_tokens(logits_RV: Tensor, uniform_R: Tensor, settings: Sampling) -> tup
     """One token a row (R,), and its log-probability at this temperature, without the cut (R,).
 
     A token is where a uniform number falls in the cumulative distribution, summed in float64 so
-    that rare tokens of a large vocabulary keep their share.
+    that rare tokens of a large vocabulary keep their share, and where the uniform numbers are.
     """
     logps_RV = (logits_RV.float() / settings.temperature).log_softmax(-1)
     if settings.top_p < 1:
@@ -108,6 +108,11 @@ def draw_tokens(logits_RV: Tensor, uniform_R: Tensor, settings: Sampling) -> tup
     else:
         tokens_R = _at(uniform_R, logps_RV.exp())
     return tokens_R, logps_RV.gather(1, tokens_R[:, None])[:, 0]
+
+
+def summed_on(device: torch.device) -> torch.device:
+    """Where shares are summed in float64: on the device itself, unless it has none, as Apple's."""
+    return torch.device("cpu") if device.type == "mps" else device
 
 
 def _from_nucleus(
@@ -128,18 +133,19 @@ def _from_nucleus(
     tokens_R = order_RK.gather(1, _at(uniform_R, kept_RK)[:, None])[:, 0]
     wider_R = inside_RK[:, -1]
     if size < logps_RV.shape[1] and wider_R.any():
-        wider = logps_RV[wider_R], uniform_R[wider_R]
+        wider = logps_RV[wider_R], uniform_R[wider_R.to(uniform_R.device)]
         tokens_R[wider_R] = _from_nucleus(*wider, top_p, NUCLEUS_GROWTH * size)
     return tokens_R
 
 
 def _at(uniform_R: Tensor, shares_RK: Tensor) -> Tensor:
-    """Where uniform numbers fall in the cumulative shares, (R,)."""
-    cumulative_RK = shares_RK.cumsum(-1, dtype=torch.float64)
+    """Where uniform numbers fall in the cumulative shares, (R,), on the device of the shares."""
+    cumulative_RK = shares_RK.to(uniform_R.device).cumsum(-1, dtype=torch.float64)
     total_R1 = cumulative_RK[:, -1:]
     if not total_R1.isfinite().all():
         raise FloatingPointError("The policy gives no probabilities: its logits are not finite.")
-    return torch.searchsorted(cumulative_RK, uniform_R[:, None] * total_R1, right=True)[:, 0]
+    places_R1 = torch.searchsorted(cumulative_RK, uniform_R[:, None] * total_R1, right=True)
+    return places_R1[:, 0].to(shares_RK.device)
 
 
 def _admit(
@@ -157,7 +163,8 @@ def _admit(
     shape = len(rows), settings.max_new_tokens
     uniform = torch.rand(shape, generator=numbers, dtype=torch.float64)
     device = cohort.next_token.device
-    return _Group(cohort, rows, uniform.to(device), torch.zeros(len(rows), device=device))
+    logp = torch.zeros(len(rows), device=device)
+    return _Group(cohort, rows, uniform.to(summed_on(device)), logp)
 
 
 @torch.inference_mode()

@@ -20,7 +20,7 @@ from labeler.config.parts.sampling import Sampling
 from trainer.policy.batch import left_padded
 from trainer.policy.logps import row_logps
 from trainer.policy.policy import Policy
-from trainer.sampling.drawing import Job, Row, draw_tokens
+from trainer.sampling.drawing import Job, Row, draw_tokens, summed_on
 from trainer.sampling.origin import agrees
 from trainer.sampling.samples import Progress
 
@@ -56,7 +56,8 @@ def generate_rows(
     for part in _parts(jobs, together):
         rows = [Row(job, copy) for job in part for copy in range(copies)]
         shape = len(rows), settings.max_new_tokens
-        uniform = torch.rand(shape, generator=numbers, dtype=torch.float64).to(policy.device)
+        uniform = torch.rand(shape, generator=numbers, dtype=torch.float64)
+        uniform = uniform.to(summed_on(policy.device))
         size = 1 if together is Together.NONE else len(rows)
         for first in range(0, len(rows), size):
             some = slice(first, first + size)

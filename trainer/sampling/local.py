@@ -249,9 +249,7 @@ def _rows_that_fit(decoder: Decoder, jobs: Sequence[Job], rows: int) -> int:
 
 
 def _response(policy: Policy, row: Row, dtype: torch.dtype | None, excess: float) -> Response:
-    """What became of a row; the token that ends it is no part of the text."""
-    ended = row.tokens[-1] in policy.eos_token_ids
-    said = row.tokens[:-1] if ended else row.tokens
-    text = policy.tokenizer.decode(said, skip_special_tokens=True).strip()
+    """What became of a row."""
+    finish = "stop" if row.tokens[-1] in policy.eos_token_ids else "length"
     logp = row.logp - excess * len(row.tokens)
-    return Response(text, row.tokens, "stop" if ended else "length", logp, dtype)
+    return Response(policy.text_of(row.job.prompt, row.tokens), row.tokens, finish, logp, dtype)

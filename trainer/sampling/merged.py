@@ -7,6 +7,8 @@ head are the base's very tensors. A copy that multiplies in another dtype than t
 linear layers to itself. The weights are always worked out anew from base and adapter:
 merging into a base and taking it out again drifts, and peft's hot swap into a merged adapter does
 nothing without a word (peft #3581).
+
+Where weights are rounded, `trainer.fast.rounding` keeps what the adapter adds from being lost.
 """
 
 import copy
@@ -19,6 +21,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from trainer.fast.matmul import linear, packed
+from trainer.fast.rounding import rounded_by_lot
 
 SHARE_OF_FREE_MEMORY = 0.5
 
@@ -71,8 +74,7 @@ class MergedCopy:
         if self.holds(adapter):
             return False
         for source, layer in self._layers:
-            dtype = self.dtype or _base(source).dtype
-            layer.weight = packed(_merged(source, adapter).to(dtype))
+            layer.weight = packed(_merged_in(self.dtype or _base(source).dtype, source, adapter))
         self._made_from = adapter, [tensor.clone() for tensor in self._state(adapter)]
         return True
 
@@ -143,3 +145,12 @@ def _merged(source: LoraLinear, adapter: str | None) -> Tensor:
         return base
     a, b = _factors(source, adapter)
     return torch.addmm(base, b.float(), a.float(), alpha=source.scaling[adapter])
+
+
+def _merged_in(dtype: torch.dtype, source: LoraLinear, adapter: str | None) -> Tensor:
+    """The same, rounded. By lot where the base is not: then what the adapter adds would be lost."""
+    base, merged = _base(source), _merged(source, adapter)
+    is_whole = adapter is None or dtype == torch.float32
+    if is_whole or not torch.equal(base.to(dtype).float(), base.float()):
+        return merged.to(dtype)
+    return rounded_by_lot(merged, dtype)

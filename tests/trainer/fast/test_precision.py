@@ -94,3 +94,25 @@ def test_a_bfloat16_base_trains_float32_adapters_about_as_exactly_as_in_peft(
     assert not torch.equal(lean, plain), "or peft has computed both"
     assert (lean - exact).norm() < 1.5 * (plain - exact).norm()
     assert torch.cosine_similarity(lean.double(), plain.double(), 0) > 0.99
+
+
+@pytest.mark.parametrize("trains", [True, False])
+def test_what_a_small_adapter_adds_to_a_bfloat16_base_is_not_rounded_away(
+    tiny_policy: Path, trains: bool
+) -> None:
+    """It adds some ten thousandths of a product, whose numbers have 8 bits. Added to one that is
+    rounded, most of it is lost; in a sum that is rounded once it is there on average.
+    """
+    policy = load(tiny_policy, dtype="bfloat16")
+    disturb(policy, CANDIDATE, scale=0.05)
+    layer = policy.model.get_base_model().model.layers[1].mlp.up_proj
+    A, B = (part[CANDIDATE].weight for part in (layer.lora_A, layer.lora_B))
+    x = torch.randn(512, A.shape[1], generator=torch.Generator().manual_seed(1)).bfloat16()
+    with torch.no_grad():
+        B *= 2e-4 * (x @ layer.base_layer.weight.T).float().std() / (x.float() @ A.T @ B.T).std()
+        added = layer.scaling[CANDIDATE] * (x.float() @ A.T @ B.T)
+        with policy.reference():
+            plain = layer(x).float()
+    with policy.adapter(CANDIDATE, trains=trains), torch.set_grad_enabled(trains):
+        found = layer(x).detach().float()
+    assert ((found - plain) * added).sum() / added.square().sum() == pytest.approx(1, abs=0.1)

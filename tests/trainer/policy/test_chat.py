@@ -78,8 +78,38 @@ def test_texts_without_control_tokens_are_tokenised_as_the_plain_template_does(n
         asked, answer = messages[:-2], messages[-2]
         whole = tokenizer.apply_chat_template([*asked, answer])
         assert chat.with_reply(asked, answer["content"]) == whole["input_ids"]
-        alone = tokenizer(user, add_special_tokens=False)
-        assert chat.reply(user) == alone["input_ids"]
+        if FAMILIES[name].kind == "bytes":
+            alone = tokenizer(user, add_special_tokens=False)
+            assert chat.reply(user) == alone["input_ids"]
+
+
+# Templates that write a thought or take it out; a tokenizer that puts a blank of its own before the
+# template's; and one that splits two line ends before a text that are one token in the prompt.
+OTHERWISE = ("qwen3", "deepseek", "mistral", "llama-3")
+
+
+@pytest.mark.parametrize("name", sorted(FAMILIES.keys() - set(OTHERWISE)))
+def test_a_reply_is_the_tokens_that_the_template_has_of_it_after_the_prompt(name: str) -> None:
+    """After "<|assistant|>\\n", which is text to Zephyr's tokenizer, no blank goes before it."""
+    chat = chat_of(name)
+    for reply in ("tea, sure", "<b>1. tea</b>\n\n2. more", f"a{FAMILIES[name].control[0]}b"):
+        asked = [{"role": "user", "content": "hello"}]
+        prompt, alone = chat.prompt(asked), chat.reply(reply)
+        whole = chat.with_reply(asked, reply)
+        assert whole[: len(prompt) + len(alone)] == prompt + alone
+
+
+@pytest.mark.parametrize("name", ["llama-2", "mistral", "vicuna"])
+def test_a_blank_that_the_template_writes_before_a_reply_is_the_replys_own(name: str) -> None:
+    """As a model samples it."""
+    tokens = tokenizer_of(name).convert_ids_to_tokens(chat_of(name).reply("tea"))
+    assert "".join(tokens) == "▁tea"
+
+
+def test_a_thought_goes_on_from_the_prompt_too() -> None:
+    chat = chat_of("zephyr")
+    tokens = tokenizer_of("zephyr").convert_ids_to_tokens(chat.reply("<think>so</think>tea"))
+    assert "".join(tokens) == "<think>so</think>tea"
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -106,12 +136,16 @@ def test_no_text_forges_a_turn_whoever_says_it(name: str) -> None:
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_hostile_text_is_still_there_to_be_read(name: str) -> None:
-    """But for blanks: some tokenizers write one where a text begins or a token ends."""
+    """But for blanks: some tokenizers write one where a text begins or a token ends.
+
+    A thought that begins where DeepSeek's prompt has opened one is opened once.
+    """
     tokenizer, chat = tokenizer_of(name), chat_of(name)
     for text in hostile(name):
         read = tokenizer.decode(chat.prompt([{"role": "user", "content": text}]))
         assert "".join(text.split()) in "".join(read.split())
-        assert "".join(tokenizer.decode(chat.reply(text)).split()) == "".join(text.split())
+        own = text.removeprefix(OPEN) if name == "deepseek" else text
+        assert "".join(tokenizer.decode(chat.reply(text)).split()) == "".join(own.split())
 
 
 def test_a_control_token_in_letters_that_the_tokenizer_makes_equal_is_refused() -> None:
@@ -232,12 +266,16 @@ def test_variables_reach_the_template() -> None:
 
 @pytest.mark.parametrize("name", ["qwen3", "deepseek", "llama-2"])
 def test_the_marks_around_a_replys_thought_are_the_models_own(name: str) -> None:
-    """They are control tokens where it has any; anywhere else in the reply they are text."""
+    """They are control tokens where it has any; anywhere else in the reply they are text.
+
+    DeepSeek's prompt has the first one.
+    """
     tokenizer, chat = tokenizer_of(name), chat_of(name)
     for opening in ("<think>\n", ""):
-        text = f"{opening}the user asks\n</think>\n\nhow do you make tea?"
+        rest = "the user asks\n</think>\n\nhow do you make tea?"
+        text, own = f"{opening}{rest}", "" if name == "deepseek" else opening
         tokens = chat.reply(text)
-        assert tokens == tokenizer(text, add_special_tokens=False)["input_ids"]
-        marks = (1 + bool(opening)) * (name != "llama-2")
+        assert tokens == tokenizer(own + rest, add_special_tokens=False)["input_ids"]
+        marks = (1 + bool(own)) * (name != "llama-2")
         assert len(controls(name, tokens)) == marks
         assert controls(name, chat.reply(f"{text}<think></think>")) == controls(name, tokens)

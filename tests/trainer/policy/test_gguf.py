@@ -202,8 +202,7 @@ def test_a_cache_that_cannot_be_written_is_said_with_the_remedy(
 def test_weights_that_transformers_leaves_out_are_said(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Scaled rotary positions of Llama 3, 4 factors here."""
-    folder_of(write_gguf(tmp_path / "tiny.gguf", extra={"rope_freqs.weight": 4}))
+    folder_of(write_gguf(tmp_path / "tiny.gguf", extra={"blk.0.attn_rot_embd.weight": 4}))
     assert "4 of the weights of tiny.gguf have no place" in caplog.text
 
 

@@ -13,6 +13,7 @@ from labeler.config.parts.sampling import Sampling
 from labeler.config.settings import Settings
 from labeler.domain.errors import BadInput
 from labeler.store import Store
+from tests.support.architectures import tiny_of
 from tests.support.tiny import save_tiny_policy, tiny_model, tiny_tokenizer
 from tests.trainer.conftest import load
 from trainer.policy.batch import make_batch
@@ -127,3 +128,20 @@ def test_a_merged_version_keeps_the_dtype_of_the_policys_files(
     single = settings.model_copy(update={"dtype": "float32"})
     export(store, single, 0, tmp_path / "other", "merged")
     assert AutoModelForCausalLM.from_pretrained(tmp_path / "other").dtype == torch.float32
+
+
+@pytest.mark.parametrize("kept", ["the whole", "its text model", "nothing"])
+def test_a_model_goes_out_as_its_files_are_where_its_config_does_not_say(
+    kept: str, tmp_path: Path
+) -> None:
+    """What says bfloat16 is the config of the whole, of the part that writes, or the files."""
+    model = tiny_of("qwen2_vl").bfloat16()
+    model.save_pretrained(tmp_path)
+    tiny_tokenizer().save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    if kept != "the whole":
+        del config["dtype"]
+    if kept == "nothing":
+        config["text_config"].pop("dtype", None)
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert load(tmp_path).stored_dtype == torch.bfloat16

@@ -14,17 +14,20 @@ from transformers import AutoModelForCausalLM, GenerationConfig
 
 from labeler.config.load import as_environment
 from labeler.config.settings import Settings
+from labeler.domain.drawing import Drawing
 from labeler.domain.errors import BadInput, LivedpoError
 from labeler.domain.estimate import Estimate
 from labeler.domain.finding import Finding
 from labeler.store import Store
+from tests.labeler.config.test_hub import use
 from tests.support.architectures import save_policy, tiny_of
 from tests.support.chats import tokenizer_of
 from tests.support.command import fails, run
 from tests.support.empty_store import new_store
 from tests.support.gguf_file import write_gguf
+from tests.support.hub import hub_with
 from tests.trainer.conftest import disturb
-from trainer.policy.adapters import write_adapter
+from trainer.policy.adapters import read_adapter, write_adapter
 from trainer.policy.load import load_policy
 from trainer.policy.policy import LIVE
 from trainer.programs import export as program
@@ -65,7 +68,7 @@ def bench_of_family(name: str, folder: Path) -> Bench:
     return tuned(folder)
 
 
-def tuned(folder: Path, policy_name: str = "policy") -> Bench:
+def tuned(folder: Path, policy_name: str = "policy", *, scale: float = 0.3) -> Bench:
     """A version with random adapters on the policy that is in this folder."""
     settings = Settings(
         policy=str(folder / policy_name),
@@ -76,7 +79,7 @@ def tuned(folder: Path, policy_name: str = "policy") -> Bench:
     )
     (folder / "data" / "adapters").mkdir(parents=True)
     policy = load_policy(settings)
-    disturb(policy, LIVE, scale=0.3)
+    disturb(policy, LIVE, scale=scale)
     written = settings.adapters_dir / "v0001"
     state, lora = policy.adapter_state(LIVE), policy.adapter_config()
     sha256 = write_adapter(written, state, lora, base=policy.base_name)
@@ -128,9 +131,44 @@ def test_an_adapter_for_vllm_names_its_base_to_the_letter(bench: Bench, tmp_path
     )
 
 
+MAKERS = {"temperature": 0.6, "top_p": 0.9, "top_k": 20, "repetition_penalty": 1.1}
+
+
+def bench_by_makers(folder: Path) -> Bench:
+    """A Llama whose makers cut and penalise, and do not say that they sample."""
+    bench = bench_of("llama", folder)
+    file = folder / "policy" / "generation_config.json"
+    file.write_text(json.dumps(MAKERS | {"bos_token_id": 3, "eos_token_id": 0}))
+    return bench
+
+
+@pytest.mark.parametrize("target", ["adapter", "merged"])
+def test_a_folder_draws_as_the_service_draws(target: str, tmp_path: Path) -> None:
+    """Before a worker has said so, too; no top-k and no penalty, which the service leaves out."""
+    bench = bench_by_makers(tmp_path)
+    for recorded, out in ((None, tmp_path / "first"), (0.8, tmp_path / "then")):
+        if recorded is not None:
+            drawing = Drawing(recorded, "as set", 0.7, "as set", 256)
+            bench.store.versions.note_drawing(drawing)
+        bench.export(out, target)
+        said = json.loads((out / "generation_config.json").read_text())
+        said.pop("transformers_version")
+        drawn = {"temperature": 0.6, "top_p": 0.9} if recorded is None else {}
+        assert said == {
+            **{"bos_token_id": 3, "eos_token_id": [0], "pad_token_id": 1, "do_sample": True},
+            **{"temperature": 0.8, "top_p": 0.7, "top_k": 0, "repetition_penalty": 1.0},
+            **drawn,
+        }
+
+
+def test_a_command_draws_as_the_service_draws_where_no_file_tells(tmp_path: Path) -> None:
+    [command] = bench_by_makers(tmp_path).export(tmp_path / "out", "gguf").commands
+    assert command.endswith("model-q8_0.gguf --temp 0.6 --top-p 0.9 --top-k 0 --min-p 0")
+
+
 LLAMA_3 = {
     "rope_type": "llama3",
-    "rope_theta": 10000.0,
+    "rope_theta": 10.0,
     "factor": 8.0,
     "low_freq_factor": 1.0,
     "high_freq_factor": 4.0,
@@ -189,6 +227,42 @@ def test_a_merged_model_names_its_positions_as_older_programs_know_them(tmp_path
     config = json.loads((tmp_path / "out" / "config.json").read_text())
     assert (config["rope_theta"], config["rope_scaling"]) == (LLAMA_3["rope_theta"], LLAMA_3)
     assert config["rope_parameters"] == LLAMA_3
+
+
+SEES = {"preprocessor_config.json": '{"size": 16}', "processor_config.json": "{}"}
+
+
+def seeing(folder: Path) -> Path:
+    """A tiny model that also sees, with how it takes images."""
+    save_policy(folder, "qwen2_vl")
+    for name, text in SEES.items():
+        (folder / name).write_text(text)
+    return folder
+
+
+def sight(folder: Path) -> dict[str, str]:
+    """What a folder says of images."""
+    return {name: (folder / name).read_text() for name in SEES if (folder / name).is_file()}
+
+
+def test_a_merged_model_of_the_hub_keeps_how_it_sees(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = tuned(seeing(tmp_path / "policy").parent)
+    settings = bench.settings.model_copy(update={"policy": "somebody/model"})
+    with hub_with("somebody/model", tmp_path / "policy") as address:
+        use(address, tmp_path, monkeypatch)
+        export(bench.store, settings, 1, tmp_path / "out", "merged")
+    assert sight(tmp_path / "out") == SEES
+
+
+def test_a_merged_model_on_an_adapter_keeps_how_its_base_sees(tmp_path: Path) -> None:
+    policy = load_policy(Settings(policy=str(seeing(tmp_path / "base")), device="cpu"))
+    disturb(policy, LIVE, scale=0.1)
+    state, lora = policy.adapter_state(LIVE), policy.adapter_config()
+    write_adapter(tmp_path / "policy", state, lora, base=policy.base_name)
+    tuned(tmp_path).export(tmp_path / "out", "merged")
+    assert sight(tmp_path / "out") == SEES
 
 
 needs_mlx = pytest.mark.skipif(
@@ -259,3 +333,32 @@ def test_the_command_says_how_it_was_checked_and_what_serves_it(
     assert f"Version 1 is in {out}.\nChecked by transformers" in done.stdout
     assert f"  vllm serve {out}" in done.stdout
     fails(run(program.main, "export", 1, out, "merged", **environment), 2, "exists already")
+
+
+def test_a_folder_that_cannot_be_looked_for_is_one_sentence(bench: Bench) -> None:
+    environment = as_environment(bench.settings)
+    fails(run(program.main, "export", 1, "x" * 300, "merged", **environment), 1, "name too long.")
+
+
+@pytest.mark.parametrize(("target", "scale"), [("merged", 0.003), ("gguf", 0.001)])
+def test_a_small_update_of_a_policy_in_bfloat16_is_in_what_goes_out(
+    target: str, scale: float, tmp_path: Path
+) -> None:
+    """The nearest number to a weight and what the version adds to it would be the weight, nearly
+    always. What is read again has moved as far as the version, by the slope of one over the other.
+    """
+    save_policy(tmp_path / "policy", "llama")
+    AutoModelForCausalLM.from_pretrained(tmp_path / "policy").bfloat16().save_pretrained(
+        tmp_path / "policy"
+    )
+    bench = tuned(tmp_path, scale=scale)
+    bench.export(tmp_path / "out", target)
+    policy = load_policy(bench.settings)
+    policy.set_adapter_state(LIVE, read_adapter(bench.settings.adapters_dir / "v0001"))
+    file = {"gguf_file": "model-f16.gguf"} if target == "gguf" else {}
+    read = AutoModelForCausalLM.from_pretrained(tmp_path / "out", dtype=torch.float32, **file)
+    name = "model.layers.1.mlp.down_proj"
+    layer = policy.model.get_base_model().get_submodule(name)
+    added = layer.get_delta_weight(LIVE).detach()
+    kept = read.get_submodule(name).weight.detach() - layer.base_layer.weight
+    assert (kept * added).sum() / added.square().sum() == pytest.approx(1, abs=0.2)

@@ -74,6 +74,18 @@ def test_a_file_becomes_a_candidate_version_that_learnt_it_and_the_live_one_stay
     read_adapter(settings.adapters_dir / str(version.folder), str(version.sha256))
 
 
+def test_how_replies_are_drawn_is_recorded_for_what_goes_out(
+    store: Store, settings: Settings, tiny_policy: Path
+) -> None:
+    policy = load(tiny_policy)
+    policy.shipped_generation_config.update(do_sample=True, top_p=0.9)
+    told = settings.model_copy(update={"temperature": 0.7})
+    Offline(store, policy, LocalSampler(policy), told).start()
+    recorded = store.reports.drawing()
+    assert recorded is not None
+    assert (recorded["temperature"], recorded["top_p"]) == (0.7, 0.9)
+
+
 def test_a_reply_ends_in_the_token_that_ends_a_turn_and_a_cut_one_in_none(
     store: Store, settings: Settings, file: Path, tiny_policy: Path
 ) -> None:

@@ -9,9 +9,10 @@ from torch import Tensor
 from transformers import TopPLogitsWarper
 
 from labeler.config.parts.sampling import Sampling
+from tests.support.no_float64 import DEVICE, WithoutFloat64
 from tests.support.tiny import tiny_model
 from trainer.sampling.decoding import Cohort, Decoder
-from trainer.sampling.drawing import Job, Row, draw_rows, draw_tokens
+from trainer.sampling.drawing import Job, Row, draw_rows, draw_tokens, summed_on
 
 PROMPTS = [[3, 20, 30, 0, 4], [3, 0, 4], [7], [9, 8, 7, 6, 5, 4, 3], [11, 12], [13, 14, 15]]
 SETTINGS = Sampling(max_new_tokens=12)
@@ -160,3 +161,22 @@ def test_the_log_probability_of_a_row_is_that_of_a_plain_forward_pass() -> None:
                 logits = model(torch.tensor([prompt + row.tokens])).logits[0, len(prompt) - 1 : -1]
             each = logits.log_softmax(-1).gather(1, torch.tensor(row.tokens)[:, None])
             assert row.logp == pytest.approx(each.sum().item(), abs=1e-4)
+
+
+@pytest.mark.parametrize("top_p", [1.0, 0.9])
+def test_a_device_without_float64_draws_the_same_tokens(top_p: float) -> None:
+    """Apple's; some sets are larger than what is looked through first."""
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(50, 700, generator=generator)
+    uniform = torch.rand(50, generator=generator, dtype=torch.float64)
+    settings = Sampling(top_p=top_p)
+    expected, _ = draw_tokens(logits, uniform, settings)
+    with WithoutFloat64():
+        tokens, logps = draw_tokens(logits.to(DEVICE), uniform, settings)
+        assert tokens.device == logps.device == DEVICE
+        assert tokens.cpu().tolist() == expected.tolist()
+
+
+def test_shares_are_summed_on_the_device_where_it_can() -> None:
+    there = [summed_on(torch.device(name)).type for name in ("cpu", "cuda", "mps")]
+    assert there == ["cpu", "cuda", "cpu"]

@@ -14,7 +14,7 @@ from labeler.config.parts.sampling import Sampling
 from labeler.domain.errors import BadInput, LivedpoError
 from tests.support.architectures import logps_of
 from tests.support.samples import sample_pairs
-from tests.support.tiny import SAMPLED_BY_GENERATE, save_tiny_policy
+from tests.support.tiny import SAMPLED_BY_GENERATE, TEMPLATE, save_tiny_policy
 from tests.trainer.conftest import SAMPLING, disturb, equal, load
 from trainer.policy.batch import make_batch
 from trainer.policy.policy import CANDIDATE, LIVE, Policy
@@ -266,6 +266,29 @@ def test_pairs_that_no_one_could_choose_between_are_not_worth_asking(
 ) -> None:
     pair = Response(first, [1], "stop", -1.0), Response(second, [2], "stop", -1.0)
     assert worth_asking(pair) is worth
+
+
+OPENED = TEMPLATE.replace("<|assistant|>{% endif %}", "<|assistant|><think>\n{% endif %}")
+
+
+@pytest.mark.parametrize(("template", "opening"), [(OPENED, "<think>\n"), (TEMPLATE, "")])
+def test_a_thought_that_the_template_opens_and_nothing_closes_is_no_reply(
+    template: str, opening: str, tmp_path: Path
+) -> None:
+    """As with DeepSeek-R1's distills, where the limit cuts them. The tokens stay as drawn."""
+    folder = save_tiny_policy(tmp_path)
+    (folder / "chat_template.jinja").write_text(template)
+    policy = load(folder)
+    prompt = policy.prompt_tokens([{"role": "user", "content": "hello"}])
+    [pair] = LocalSampler(policy).draw(LIVE, [prompt], SAMPLING, seed=1)
+    for response in pair:
+        said = policy.tokenizer.decode(response.tokens, skip_special_tokens=True).strip()
+        assert response.text == f"{opening}{said}"
+    assert worth_asking(pair) is not bool(opening)
+    closed = policy.response_tokens("so\n</think>\n\nTea.", ended=False)
+    assert policy.text_of(prompt, closed) == "so\n</think>\n\nTea."
+    inline = policy.response_tokens("so</think>Tea.", ended=False)
+    assert policy.text_of(prompt, inline) == f"{opening}so</think>Tea."
 
 
 def test_a_batch_seed_differs_with_every_part_and_fits_31_bits() -> None:

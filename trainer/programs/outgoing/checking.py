@@ -97,7 +97,7 @@ def _gguf_readers(file: Path, written: Written) -> Iterator[tuple[str, str, Call
         yield (
             "transformers",
             stored,
-            lambda: read_gguf.said_by_gguf_reader(file, asked, written.config, written.device),
+            lambda: read_gguf.said_by_gguf_reader(file, asked, written.device),
         )
     if read_llama_cpp.is_here():
         longest = max(map(len, [*own.prompts, *asked.replies]))

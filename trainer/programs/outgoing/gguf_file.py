@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from gguf import (
     GGML_QUANT_VERSION,
     GGMLQuantizationType,
@@ -26,6 +27,7 @@ from tqdm import tqdm
 from transformers import PreTrainedModel
 
 from labeler.domain.errors import LivedpoError
+from trainer.fast.rounding import rounded_by_lot
 from trainer.programs.outgoing.gguf_vocabulary import Vocabulary, write_vocabulary
 
 # By the type of a model in transformers.
@@ -201,7 +203,8 @@ def _packed(
         return values
     if not np.abs(values).max() <= MAX_F16:
         raise LivedpoError(f"The policy's weight {name} is too large for half precision.")
-    return values.astype(np.float16)
+    halves: np.ndarray[Any, Any] = rounded_by_lot(torch.from_numpy(values), torch.float16).numpy()
+    return halves
 
 
 def _head_size(config: Any) -> int:

@@ -3,7 +3,7 @@
 Ollama recognises some chat templates that it finds in a GGUF file, and writes the bare prompt for
 all others. So the template is also given in Ollama's own language, pieced together from what the
 policy's template writes around made-up messages, where that says the same of every conversation
-that the version is checked with.
+that the version is checked with, and on every day.
 """
 
 import json
@@ -17,6 +17,7 @@ from labeler.domain.messages import Messages
 from trainer.policy.chat import REFUSALS
 
 SYSTEM, ASKED, SAID, NEXT = "qx0xq", "qx1xq", "qx2xq", "qx3xq"
+TODAY = "strftime_now"  # what templates ask for the date, as those of Llama 3.1 and SmolLM3
 QUOTES = '"""'
 MAX_CONTEXT = 8192
 
@@ -47,7 +48,7 @@ def modelfile(
     *,
     stops: Sequence[str],
     context: int,
-    drawing: Drawing | None,
+    drawing: Drawing,
 ) -> str:
     """The Modelfile for a GGUF file beside it; `drawing` is how the service samples."""
     lines = [f"FROM ./{file}"]
@@ -56,20 +57,25 @@ def modelfile(
     else:
         lines.append(f"TEMPLATE {QUOTES}{_in_go(turns)}{QUOTES}")
     lines += [f"PARAMETER stop {json.dumps(stop, ensure_ascii=False)}" for stop in stops]
-    lines.append(f"PARAMETER num_ctx {min(context, MAX_CONTEXT)}")
-    if drawing is not None:
-        lines += [
-            f"PARAMETER temperature {drawing.temperature:g}",
-            f"PARAMETER top_p {drawing.top_p:g}",
-        ]
+    lines += [
+        f"PARAMETER num_ctx {min(context, MAX_CONTEXT)}",
+        f"PARAMETER temperature {drawing.temperature:g}",
+        f"PARAMETER top_p {drawing.top_p:g}",
+        "PARAMETER top_k 0",
+        "PARAMETER min_p 0",
+        "PARAMETER repeat_penalty 1",
+    ]
     return "\n".join([*lines, ""])
 
 
 def turns_of(tokenizer: Any, conversations: Sequence[Messages], *, adds_bos: bool) -> Turns | None:
     """What the chat template writes around messages; None if it is not that regular.
 
-    A BOS that the server `adds_bos` is left out.
+    One that writes the date is not: that of the export would stay. A BOS that the server `adds_bos`
+    is left out.
     """
+    if TODAY in tokenizer.get_chat_template():
+        return None
     with suppress(*REFUSALS):
         turns = _pieced(tokenizer)
         for messages in (*conversations, *_made_up()):

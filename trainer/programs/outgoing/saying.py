@@ -95,10 +95,16 @@ def said_by(by: str, model: Any, tokenizer: Any, asked: Asked, ends: Sequence[in
 
 
 def answer(model: Any, prompt: Sequence[int], ends: Sequence[int]) -> Answer:
-    """The likeliest token, again and again, up to an end."""
+    """The likeliest token, again and again, up to an end.
+
+    What is not said here `generate` takes from the makers.
+    """
     plain = GenerationConfig(
         max_new_tokens=ANSWER_TOKENS,
         do_sample=False,
+        num_beams=1,
+        repetition_penalty=1.0,
+        no_repeat_ngram_size=0,
         eos_token_id=list(ends) or None,
         pad_token_id=next(iter(ends), 0),
     )

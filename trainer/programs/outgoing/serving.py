@@ -7,14 +7,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from labeler.domain.drawing import Drawing
+
 # The ranks that vLLM lays its kernels out for.
 VLLM_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 
 
 def commands(
-    target: str, out: Path, *, base: str, rank: int, variables: Mapping[str, Any]
+    target: str,
+    out: Path,
+    *,
+    base: str,
+    rank: int,
+    variables: Mapping[str, Any],
+    drawing: Drawing,
 ) -> list[str]:
-    """What serves the folder `out`, a line each."""
+    """What serves the folder `out`, a line each; `drawing` is how the service samples."""
     folder, name = shlex.quote(str(out.absolute())), name_of(out)
     match target:
         case "adapter":
@@ -22,14 +30,14 @@ def commands(
         case "merged":
             return [f"transformers serve {folder}", f"vllm serve {folder}"]
         case "gguf":
-            return [f"llama-server --jinja -m {folder}/model-q8_0.gguf"]
+            return [f"llama-server --jinja -m {folder}/model-q8_0.gguf {_drawn(drawing)}"]
         case "ollama":
             return [
                 f"cd {folder} && ollama create {name} && ollama run {name}",
                 f"cd {folder} && ollama create --quantize q4_K_M {name}  # smaller, and coarser",
             ]
         case "mlx":
-            return [_mlx(folder, base, variables)]
+            return [f"{_mlx(folder, base, variables)} {_drawn(drawing)}"]
         case _:
             return [_vllm(folder, name, base, rank)]
 
@@ -42,6 +50,11 @@ def name_of(out: Path) -> str:
 def vllm_rank(rank: int) -> int:
     """The smallest rank that vLLM has room for this one in."""
     return next((one for one in VLLM_RANKS if one >= rank), rank)
+
+
+def _drawn(drawing: Drawing) -> str:
+    """As the service draws, for programs that read no generation config; they have defaults."""
+    return f"--temp {drawing.temperature:g} --top-p {drawing.top_p:g} --top-k 0 --min-p 0"
 
 
 def _peft(out: Path) -> str:

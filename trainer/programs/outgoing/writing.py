@@ -1,10 +1,9 @@
 """What each target's folder holds besides its card, written from the policy in memory."""
 
-import shutil
 import sys
-from copy import deepcopy
 from pathlib import Path
 
+import torch
 from peft import LoraConfig
 from safetensors.torch import save_file
 from transformers import GenerationConfig, PreTrainedModel
@@ -14,7 +13,9 @@ from labeler.config.policies import own_folder
 from labeler.domain.adapter_folder import WEIGHTS
 from labeler.domain.drawing import Drawing
 from labeler.domain.errors import BadInput
+from trainer.fast.rounding import rounded_by_lot
 from trainer.policy.adapters import write_config
+from trainer.policy.folders import PROCESSOR, copy_missing
 from trainer.policy.merging import head_of_its_own
 from trainer.policy.policy import LIVE, Policy
 from trainer.policy.positions import name_positions
@@ -23,18 +24,11 @@ from trainer.programs.outgoing.mlx import write_mlx_adapter
 from trainer.programs.outgoing.ollama import modelfile, turns_of
 from trainer.programs.outgoing.probe import Probe
 
-# What a policy's folder may hold besides model and tokenizer: its settings, and how it sees.
-BESIDE = (
-    POLICY_FILE,
-    "preprocessor_config.json",
-    "processor_config.json",
-    "video_preprocessor_config.json",
-)
 PACKED = ("f16", "q8_0")
 
 
-def write_beside(folder: Path, policy: Policy, drawing: Drawing | None) -> None:
-    """Tokenizer, chat template, and generation config with what ends a reply here.
+def write_beside(folder: Path, policy: Policy, drawing: Drawing) -> None:
+    """Tokenizer, chat template, and how replies are drawn and ended here.
 
     Variables that the service hands to the template become its defaults.
     """
@@ -43,14 +37,22 @@ def write_beside(folder: Path, policy: Policy, drawing: Drawing | None) -> None:
     generation_config(policy, drawing).save_pretrained(folder)
 
 
-def generation_config(policy: Policy, drawing: Drawing | None) -> GenerationConfig:
-    """The makers' own, with what ends a reply, and drawn as the service draws."""
-    config = deepcopy(policy.shipped_generation_config)
-    config.eos_token_id = policy.eos_token_ids or None
-    if drawing is not None:
-        config.do_sample = True
-        config.temperature, config.top_p = drawing.temperature, drawing.top_p
-    return config
+def generation_config(policy: Policy, drawing: Drawing) -> GenerationConfig:
+    """Drawn as the service draws, and ended as it ends a reply.
+
+    Of the makers' own only two tokens are left: a top-k or a penalty would draw from another model.
+    """
+    shipped = policy.shipped_generation_config
+    return GenerationConfig(
+        bos_token_id=shipped.bos_token_id,
+        eos_token_id=policy.eos_token_ids or None,
+        pad_token_id=policy.pad_token_id,
+        do_sample=True,
+        temperature=drawing.temperature,
+        top_p=drawing.top_p,
+        top_k=0,
+        repetition_penalty=1.0,
+    )
 
 
 def write_adapter_folder(folder: Path, policy: Policy) -> None:
@@ -73,26 +75,39 @@ def write_for_mlx(folder: Path, policy: Policy) -> None:
 
 
 def merged(policy: Policy) -> PreTrainedModel:
-    """The policy's model with the live adapter in its weights; the policy is used up."""
+    """The policy's model with the live adapter in its weights; the policy is used up.
+
+    In float32 unless its weights are packed: in fewer bits most of the adapter could be lost.
+    """
+    if policy.packing is None:
+        policy.model.float()
     with head_of_its_own(policy.model.get_base_model()):
         model: PreTrainedModel = policy.model.merge_and_unload(adapter_names=[LIVE])
     return model
 
 
-def write_merged(folder: Path, policy: Policy, dtype: str, drawing: Drawing | None) -> str:
+def _rounded(model: PreTrainedModel, dtype: torch.dtype) -> PreTrainedModel:
+    """The same in another dtype, with all of what was merged into it, on average."""
+    for weight in model.parameters():
+        if weight.dtype == torch.float32 and dtype in (torch.bfloat16, torch.float16):
+            weight.data = rounded_by_lot(weight.data, dtype)
+    return model.to(dtype)
+
+
+def write_merged(folder: Path, policy: Policy, base: Path, dtype: str, drawing: Drawing) -> str:
     """The merged model, in the dtype of the policy's files unless another one is asked for.
 
-    Returns the name of that dtype.
+    Beside it stand the policy's own settings, and how the model in the folder `base` sees, if it
+    does. Returns the name of that dtype.
     """
-    model = merged(policy)
-    if dtype == "auto" and policy.stored_dtype is not None:
-        model = model.to(policy.stored_dtype)
+    stored = policy.stored_dtype if dtype == "auto" else None
+    wanted = stored or policy.model.dtype
+    model = _rounded(merged(policy), wanted)
     model.generation_config = generation_config(policy, drawing)
     model.save_pretrained(folder)
     name_positions(folder)
-    for path in (own_folder(policy.name) / name for name in BESIDE):
-        if path.is_file():
-            shutil.copy(path, folder)
+    copy_missing([POLICY_FILE, *PROCESSOR], own_folder(policy.name), folder)
+    copy_missing(PROCESSOR, base, folder)
     return str(model.dtype).removeprefix("torch.")
 
 
@@ -145,7 +160,7 @@ def write_gguf_files(folder: Path, policy: Policy, prompt: list[int], *kinds: st
 
 
 def write_modelfile(
-    folder: Path, file: Path, policy: Policy, probe: Probe, drawing: Drawing | None
+    folder: Path, file: Path, policy: Policy, probe: Probe, drawing: Drawing
 ) -> bool:
     """The Modelfile; says whether Ollama has to recognise the chat template by itself."""
     from trainer.programs.outgoing.gguf_vocabulary import adds_bos

@@ -327,9 +327,10 @@ class _Batch:
             logps = self._at_temperature(place, replies)
         dtype = replica.apart.dtype
         said_dtype = None if dtype == self._policy.model.dtype else dtype
+        texts = (self._policy.text_of(self._prompts[place], reply.tokens) for reply in replies)
         return tuple(
-            Response(self._text(reply), reply.tokens, self._finish(reply), logp, said_dtype)
-            for reply, logp in zip(replies, logps, strict=True)
+            Response(text, reply.tokens, self._finish(reply), logp, said_dtype)
+            for text, reply, logp in zip(texts, replies, logps, strict=True)
         )
 
     def _at_temperature(self, place: int, replies: Sequence[Drawn]) -> list[float]:
@@ -343,11 +344,6 @@ class _Batch:
 
     def _finish(self, reply: Drawn) -> str:
         return "stop" if reply.tokens[-1] in self._policy.eos_token_ids else "length"
-
-    def _text(self, reply: Drawn) -> str:
-        said = reply.tokens[:-1] if self._finish(reply) == "stop" else reply.tokens
-        text: str = self._policy.tokenizer.decode(said, skip_special_tokens=True)
-        return text.strip()
 
     def _refuse_odd(self, replica: Replica, reply: Drawn, limit: int) -> None:
         """Raise Trouble for a reply that ends where the policy's do not."""

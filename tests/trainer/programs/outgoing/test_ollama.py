@@ -1,5 +1,7 @@
 """A chat template in Ollama's language, pieced together from what the policy's template writes."""
 
+from copy import deepcopy
+
 import pytest
 
 from labeler.domain.drawing import Drawing
@@ -34,12 +36,20 @@ def test_a_template_that_writes_some_messages_otherwise_is_left_to_ollama(name: 
     assert turns_of(tokenizer_of(name), CONVERSATIONS[:1], adds_bos=False) is None
 
 
+def test_a_template_that_writes_the_date_is_left_to_ollama() -> None:
+    """As those of Llama 3.1 and SmolLM3 do; pieced together it would be the day of the export."""
+    tokenizer = deepcopy(tokenizer_of("chatml"))
+    told = "<|im_start|>system\n{{ strftime_now('%d %b %Y') }}<|im_end|>\n"
+    tokenizer.chat_template = told + tokenizer.chat_template
+    assert turns_of(tokenizer, CONVERSATIONS, adds_bos=False) is None
+
+
 def test_a_modelfile_says_how_the_service_draws_and_what_ends_a_reply() -> None:
     drawing = Drawing(0.7, "as set", 0.95, "as set", 256)
     text = modelfile("m.gguf", CHATML, stops=["<|im_end|>"], context=2048, drawing=drawing)
     assert text.startswith('FROM ./m.gguf\nTEMPLATE """{{ range $i, $_ := .Messages }}')
     assert text.endswith(
         'PARAMETER stop "<|im_end|>"\nPARAMETER num_ctx 2048\nPARAMETER temperature 0.7\n'
-        "PARAMETER top_p 0.95\n"
+        "PARAMETER top_p 0.95\nPARAMETER top_k 0\nPARAMETER min_p 0\nPARAMETER repeat_penalty 1\n"
     )
-    assert "TEMPLATE" not in modelfile("m.gguf", None, stops=[], context=2048, drawing=None)
+    assert "TEMPLATE" not in modelfile("m.gguf", None, stops=[], context=2048, drawing=drawing)
