@@ -30,6 +30,10 @@ class Settings(Model, Serving, Rating, Loop, Sampling, Labels, Judging, Budgets,
 
     # No option: `livedpo judge` sets it, for itself and its worker.
     unattended: bool = Field(False, description="Nobody is there, and the judge labels all.")
+    # No option either: `load_settings` says it.
+    chosen: frozenset[str] = Field(
+        frozenset(), description="What came from flags, environment and --config."
+    )
 
     @model_validator(mode="after")
     def _ties_can_be_learned(self) -> Self:

@@ -14,6 +14,7 @@ class Traits:
     `takes_length_margin`: R-DPO's reward for length is part of the margin (`length_alpha`).
     `per_token`: it ranks by the mean over a response's tokens, not by the sum.
     `needs_reference`: it reads the reference's log-probabilities.
+    `beta`: what `--beta` is where nobody has set it.
     """
 
     about: str
@@ -22,6 +23,7 @@ class Traits:
     takes_length_margin: bool = False
     per_token: bool = False
     needs_reference: bool = True
+    beta: float = 0.1
 
 
 class Loss(StrEnum):
@@ -33,11 +35,14 @@ class Loss(StrEnum):
         "sigmoid",
         Traits("DPO; with --label-smoothing cDPO", takes_smoothing=True, takes_length_margin=True),
     )
-    SIGMOID_NORM = "sigmoid_norm", Traits("by length", takes_smoothing=True, per_token=True)
-    IPO = "ipo", Traits("by length", per_token=True)
+    SIGMOID_NORM = (
+        "sigmoid_norm",
+        Traits("DPO by length", takes_smoothing=True, per_token=True, beta=10.0),
+    )
+    IPO = "ipo", Traits("IPO by length", per_token=True)
     HINGE = "hinge", Traits("SLiC")
     ROBUST = "robust", Traits("noisy labels", takes_smoothing=True, takes_length_margin=True)
-    SIMPO = "simpo", Traits("no reference", per_token=True, needs_reference=False)
+    SIMPO = "simpo", Traits("no reference", per_token=True, needs_reference=False, beta=2.0)
     DPO_RK = "dpo_rk", Traits("learns ties", learns_ties=True, takes_length_margin=True)
     DPO_D = "dpo_d", Traits("learns ties", learns_ties=True, takes_length_margin=True)
 

@@ -32,8 +32,8 @@ from labeler.files.prompts import read_prompts
 from tests.benchmarks.follow.tastes import TASTES, Taste
 from trainer.judge.acquisition import pick
 from trainer.judge.features import Features
-from trainer.judge.filling import MIN_DECIDED, TRAIT_SHARES
-from trainer.judge.fitting import Fit, Material, decided, fit
+from trainer.judge.filling import MIN_DECIDED, learners
+from trainer.judge.fitting import Fit, decided, fit
 from trainer.policy.load import load_policy
 from trainer.policy.policy import LIVE
 from trainer.sampling.local import LocalSampler
@@ -134,8 +134,7 @@ class Rater:
         self.asked.append(pair)
         self.examples.append(Example(len(self.asked), asked, said))
         if len(self.asked) % REFIT == 0 and self.decided >= MIN_DECIDED:
-            materials = Material.each(self.bank.features, self.examples, TRAIT_SHARES)
-            self.fit = fit(materials, self.seed)
+            self.fit = fit(learners(self.bank.features, self.examples), self.seed)
 
     @property
     def decided(self) -> int:

@@ -6,6 +6,9 @@ no learning rate is set, on policies from 2 million to 1.2 billion parameters. A
 new - log old)^2 / 2 a token, in nats. No setting but the policy differs between the rows.
 
     starter, smollm2   the real ones, on what they say
+    bfloat16           SmolLM2 with its weights rounded to bfloat16 and trained in it; how far it
+                       went is told by the same weights in float32, and `copy` is how much of that
+                       way its merged copy goes, which people's pairs are drawn from
     0.5b, 1b           random weights in the shapes of Qwen2.5-0.5B and Llama-3.2-1B, on random
                        tokens: what a model without knowledge says
 
@@ -32,9 +35,11 @@ from trainer.learning.update import train
 from trainer.policy.load import load_policy
 from trainer.policy.logps import logps_under, response_logps
 from trainer.policy.policy import CANDIDATE, LIVE, Policy
+from trainer.sampling.merged import MergedCopy
 from trainer.sampling.recommended import as_recommended
 
-SHAPES = ("starter", "smollm2", "0.5b", "1b")
+SHAPES = ("starter", "smollm2", "bfloat16", "0.5b", "1b")
+REAL = {"starter": str(STARTER), "smollm2": "smollm2", "bfloat16": "smollm2"}
 PAIRS, PROBE, UNSEEN = 16, 4, 8
 PROMPT, RESPONSE = 32, 64  # random tokens
 
@@ -65,14 +70,13 @@ def label(number: int, pair: TokenPair, reference: list[float], said: float) -> 
 def row(shape: str, kl: float, seed: int) -> str:
     """One update of one policy, as a line of the table."""
     with tempfile.TemporaryDirectory() as folder:
-        name = shape if shape in ("starter", "smollm2") else str(model_folder(shape, Path(folder)))
-        flags = {
-            "policy": str(STARTER) if shape == "starter" else name,
-            "seed": seed,
-            "update_kl": kl,
-        }
+        name = REAL[shape] if shape in REAL else str(model_folder(shape, Path(folder)))
+        flags = {"policy": name, "seed": seed, "update_kl": kl}
         settings = load_settings(flags, {})
         policy = load_policy(settings)
+        if shape == "bfloat16":
+            twin = rounded(policy)
+            policy = load_policy(settings.model_copy(update={"dtype": "bfloat16"}))
     settings, _ = as_recommended(settings, policy.shipped_generation_config)
     # The starter's own file sets a rate and four passes; here every policy is a stranger.
     settings = settings.model_copy(update={"learning_rate": None, "passes": 1, "batch_pairs": 8})
@@ -86,16 +90,55 @@ def row(shape: str, kl: float, seed: int) -> str:
         label(number, pair, logps, float(draw.random() < 0.5))
         for number, (pair, logps) in enumerate(zip(taught, reference, strict=True))
     ]
-    before = _logps(policy, LIVE, unseen)
     began = time.perf_counter()
     steps = list(train(policy, labels, settings, seed=seed, probe=probe))
     seconds = time.perf_counter() - began
-    moved = (_logps(policy, CANDIDATE, unseen) - before).square().mean().item() / 2
+    kept = ""
+    if shape == "bfloat16":
+        twin.temperature = policy.temperature
+        for adapter in (LIVE, CANDIDATE):
+            twin.set_adapter_state(adapter, policy.adapter_state(adapter))
+        kept = f"{share_of_copy(policy, twin, unseen):6.2f}"
+        policy = twin
+    way = _logps(policy, CANDIDATE, unseen) - _logps(policy, LIVE, unseen)
+    moved = way.square().mean().item() / 2
     size = policy.model.get_base_model().num_parameters() / 1e6
     return (
         f"{shape:8} {size:7.0f} M  {kl:5.3f}  {moved:7.4f}  {moved / kl:5.2f}  "
-        f"{steps[-1].learning_rate:8.2g}  {len(steps):5}  {seconds:7.0f}"
+        f"{steps[-1].learning_rate:8.2g}  {len(steps):5}  {seconds:7.0f}  {kept}".rstrip()
     )
+
+
+def rounded(policy: Policy) -> Policy:
+    """The same with weights that bfloat16 has, in float32."""
+    for name, weight in policy.model.named_parameters():
+        if "lora_" not in name:
+            weight.data = weight.data.bfloat16().float()
+    return policy
+
+
+def share_of_copy(policy: Policy, exact: Policy, pairs: list[TokenPair]) -> float:
+    """How much of the candidate's way its merged copy goes: the slope of one over the other."""
+    way = _logps(exact, CANDIDATE, pairs) - _logps(exact, LIVE, pairs)
+    copy = MergedCopy(policy.model)
+    said = []
+    for adapter in (LIVE, CANDIDATE):
+        copy.refresh(adapter)
+        said.append(torch.cat([_copy_logps(copy, policy.temperature, *pair) for pair in pairs]))
+    return float((said[1] - said[0]) @ way / way.square().sum())
+
+
+@torch.no_grad()
+def _copy_logps(
+    copy: MergedCopy, temperature: float, prompt: list[int], a: list[int], b: list[int]
+) -> torch.Tensor:
+    found = []
+    for response in (a, b):
+        ids = torch.tensor([[*prompt, *response]])
+        logits = copy.model(input_ids=ids, use_cache=False).logits[0, len(prompt) - 1 : -1]
+        logps = (logits.float() / temperature).log_softmax(-1)
+        found.append(logps[range(len(response)), response])
+    return torch.cat(found)
 
 
 def _logps(policy: Policy, adapter: str, pairs: list[TokenPair]) -> torch.Tensor:
@@ -111,7 +154,7 @@ def main() -> None:
     parser.add_argument("--kl", type=float, default=0.03, help="nats a token")
     parser.add_argument("--seeds", type=int, default=1)
     options = parser.parse_args()
-    print("policy    weights  asked     came  ratio      rate  steps  seconds")
+    print("policy    weights  asked     came  ratio      rate  steps  seconds    copy")
     for shape in options.shapes.split(","):
         for seed in range(options.seeds):
             print(row(shape, options.kl, seed), flush=True)

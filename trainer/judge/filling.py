@@ -7,16 +7,13 @@
 The target is soft, the mean over the ensemble's members, so that unsure ones pull it to 1/2. But
 few noisy votes leave all of them unsure, and targets near 1/2 teach nothing: DPO draws such pairs
 back to the reference. So they are made as sure, on votes that they had not seen, as they were right
-(`sureness`). How much a pair weighs follows from the same figure, and falls as votes grow:
-`weight_of`. By as much the votes of an update give way to what the model makes of their pairs,
+(`trainer.judge.trust`). How much a pair weighs follows from the same figure, and falls as votes
+grow. By as much the votes of an update give way to what the model makes of their pairs,
 having heard them. A single vote is often beside the point, and a few hard targets outweigh many
 soft ones. One member takes no part. It is the witness: a policy that games the others gains less
 with it (Coste et al. 2023, arXiv 2310.02743, on ensembles of reward models).
 
-Length is what a policy changes most easily, so a reward model's slight love of it goes a long way.
-As replies become longer or shorter than at the start, by up to MAX_STRETCH, what scores owe to that
-fades out, and a leaning back to the first length grows. Both give way as the votes make it likely
-that people want it so (`labeler/stats/length_leaning.py`).
+What scores owe to the length of replies counts less as that changes (`trainer.judge.length_guard`).
 
 The judge `learned` must be sure before it speaks for people. Here a wrong label costs little, and
 one is among many, so the model acts from MIN_DECIDED votes on. Leaves out the drawing of responses.
@@ -42,9 +39,11 @@ from labeler.domain.sentences.fill import (
     too_few_votes,
 )
 from labeler.domain.thought import without_thought
-from labeler.stats.length_leaning import length_odds
 from trainer.judge.features import Features
-from trainer.judge.fitting import Fit, Material, decided, fit
+from trainer.judge.fitting import Fit, Learner, Material, decided, fit
+from trainer.judge.length_guard import LengthGuard
+from trainer.judge.single import OneTrait
+from trainer.judge.trust import sureness, weight_of
 from trainer.judge.turning import turned
 
 log = logging.getLogger(__name__)
@@ -54,18 +53,8 @@ MIN_DECIDED = 4  # votes
 # none tells what people like, traits stand in the way.
 TRAIT_SHARES = (0.0, 4.0)
 MAX_LABELS = 1024  # the newest
-BASE_WEIGHT = 1.0  # of a pair, where a vote weighs 1
-# Accuracy that is taken for granted, and after how many votes what was measured counts as much. An
-# unsure rater caps it: who says the opposite once in four times is met by a perfect model in 75 %.
-EXPECTED_RIGHT, EXPECTED_VOTES = 0.65, 32
-MOST_DOUBLINGS = 20.0  # of margins
-CHANCE, SURE = 0.55, 0.65  # of accuracy: where it teaches nothing, and where it is fully trusted
+LOOK, LOOK_SHARE = 32, 0.1  # votes after which to look for a change of mind: so many, and of all
 GAMED_BY_CHANCE = 0.01  # one-sided
-MAX_STRETCH = 1.15  # of the length at the start, or as much shorter
-# Towards the first length at MAX_STRETCH: in standard deviations of a score, for one of length.
-LEAN_BACK = 0.5
-MOST_BACK = 2.0  # times that
-PEOPLE_LEAD = 256  # votes, by which a pair weighs half of that
 
 
 @dataclass(frozen=True)
@@ -95,52 +84,10 @@ class Choice:
     target: float
 
 
-def weight_of(right: Estimate, votes: int) -> float:
-    """What a filled pair weighs, where a vote weighs 1.
-
-    BASE_WEIGHT x trust x PEOPLE_LEAD / (PEOPLE_LEAD + votes). Trust rises from 0 at CHANCE to 1 at
-    SURE, in the accuracy on votes not seen, shrunk to what is expected: few votes prove nothing
-    either way, and the targets are soft as long as the ensemble is unsure.
-
-    >>> weight_of(Estimate.rate(0.5, 64), 64), weight_of(Estimate.rate(0.75, 1024), 0)
-    (0.0, 1.0)
-    >>> weight_of(Estimate.rate(0.5, 8), 8) > 0.1
-    True
-    """
-    if right.value is None:
-        return 0.0
-    trust = min(1.0, max(0.0, (_shrunk(right) - CHANCE) / (SURE - CHANCE)))
-    return BASE_WEIGHT * trust * PEOPLE_LEAD / (PEOPLE_LEAD + votes)
-
-
-def sureness(found: Fit) -> float:
-    """What to multiply margins by, so that the model is on average no less sure of votes that it
-    had not seen than it was right, shrunk as in `weight_of`; at least 1.
-
-    Cross-validation takes a strong ridge where votes are few or noisy. That points in the right
-    direction, and is far too modest; one factor mends it (temperature scaling, Guo et al. 2017,
-    arXiv 1706.04599).
-    """
-    from scipy.optimize import brentq
-
-    goal = _shrunk(found.right)
-
-    def surplus(doublings: float) -> float:
-        margins = 2.0**doublings * found.margins[:, None]
-        sure: float = found.heads.probabilities(margins).mean().item()
-        return sure - goal
-
-    if surplus(0.0) >= 0 or surplus(MOST_DOUBLINGS) < 0:  # or there is nothing to go by
-        return 1.0
-    return math.exp2(brentq(surplus, 0.0, MOST_DOUBLINGS))
-
-
-def _shrunk(right: Estimate) -> float:
-    """Towards what is expected."""
-    if right.value is None:
-        return EXPECTED_RIGHT
-    known = right.value * right.count + EXPECTED_RIGHT * EXPECTED_VOTES
-    return known / (right.count + EXPECTED_VOTES)
+def learners(features: Features, examples: Sequence[Example]) -> list[Learner]:
+    """What the reward model is the mean of; none if no example can be read."""
+    materials = Material.each(features, examples, TRAIT_SHARES)
+    return [*materials, *map(OneTrait, materials[-1:])]
 
 
 class FillModel:
@@ -154,8 +101,7 @@ class FillModel:
         self._asked: dict[int, Question] = {}
         self._overruled: set[int] = set()  # pairs on which people have changed their minds since
         self._sureness = 1.0
-        self._longer = 0.0  # how likely people like longer replies: from -1 to 1
-        self.start_length: float | None = None  # of a reply, in characters
+        self.length = LengthGuard()
         self.fit: Fit | None = None
 
     def learn(
@@ -168,25 +114,46 @@ class FillModel:
         `examples` are all there are, the newest last, after those that were imported. There is a
         `pause` between the parts of that.
         """
-        newest = [one for one in examples if one.pair_id not in self._overruled][-MAX_LABELS:]
-        known = {example.pair_id: example.said for example in newest}
-        if known == self._known:
+        changed = False
+        while self.learn_part(examples, pause):
+            changed = True
+        if changed:
+            log.info("%s", self.says)
+        return changed
+
+    def learn_part(
+        self, examples: Sequence[Example], pause: Callable[[], None] | None = None
+    ) -> bool:
+        """The same for some of the votes that are new; false if none is.
+
+        Of many that are new, as all are after a restart, ever more are heard: fitted all at once,
+        votes before and after a change of mind cancel, and nothing shows which are which.
+        """
+        newest = self._standing(examples)[-MAX_LABELS:]
+        known = len(self._known)
+        if {example.pair_id: example.said for example in newest} == self._known:
             return False
-        self._fit_to(newest, pause)
+        self._look(newest[: known + max(LOOK, int(LOOK_SHARE * known))], pause)
+        return True
+
+    def _standing(self, examples: Sequence[Example]) -> list[Example]:
+        """Those that people have not overruled since."""
+        return [one for one in examples if one.pair_id not in self._overruled]
+
+    def _look(self, examples: Sequence[Example], pause: Callable[[], None] | None) -> None:
+        """Fit to these; if people have changed their minds, to those since then alone."""
+        self._fit_to(examples, pause)
         if self.fit is not None and (kept := turned(list(self.fit.each.values()))):
             since = list(self.fit.each)[-kept]
-            numbers = [example.pair_id for example in newest]
+            numbers = [example.pair_id for example in examples]
             self._overruled |= set(numbers[: numbers.index(since)])
-            self._fit_to(newest[numbers.index(since) :], pause)
-        log.info("%s", self.says)
-        return True
+            self._fit_to(self._standing(examples), pause)
 
     def _fit_to(self, examples: Sequence[Example], pause: Callable[[], None] | None) -> None:
         own, found = [example for example in examples if not example.imported], None
         if decided([example.said for example in own]) >= MIN_DECIDED:
-            materials = Material.each(self._features, examples, TRAIT_SHARES)
-            found = fit(materials, self._seed, pause)  # a pause may end it all
-            self._longer = _leaning(own)
+            found = fit(learners(self._features, examples), self._seed, pause)  # or a pause ends it
+            self.length.hear(own)
         self._known = {example.pair_id: example.said for example in examples}
         self._own = [example.said for example in own]
         self._asked = {example.pair_id: example.question for example in examples}
@@ -229,10 +196,10 @@ class FillModel:
             return []
         read = [(texts, *self._scores(messages, texts)) for messages, texts in asked]
         lengths = [
-            torch.tensor([len(texts[place]) for place in places], dtype=torch.float64)
+            torch.tensor([len(said) for said in _read([texts[n] for n in places])]).double()
             for texts, places, _ in read
         ]
-        owed_M = self._owed_to_length(lengths, [scores for *_, scores in read])
+        owed_M = self.length.owed(lengths, [scores for *_, scores in read])
         return [
             self._choices(places, scores - torch.outer(length, owed_M))
             for (_, places, scores), length in zip(read, lengths, strict=True)
@@ -276,24 +243,6 @@ class FillModel:
             return None
         won = self._beats(torch.stack(new)[:, None], torch.stack(old)).mean(dim=(0, 1))  # (M,)
         return _gain(won[:-1].tolist(), won[-1].item())
-
-    def _owed_to_length(self, lengths: Sequence[Tensor], scores: Sequence[Tensor]) -> Tensor:
-        """What each member's scores (M,) owe to a character of length and shall not count.
-
-        Beyond what they owe, the longer lose while replies are longer than at the start, and the
-        shorter while they are shorter.
-        """
-        if self.start_length is None:
-            return scores[0].new_zeros(scores[0].shape[1])
-        mean = torch.cat([*lengths]).mean().item()
-        stretch = math.log(mean / self.start_length) / math.log(MAX_STRETCH)
-        length, score = _within(lengths), _within(scores)
-        square = (length @ length).clamp(min=1e-9)
-        slopes_M, spread_M = length @ score / square, (score.square().sum(dim=0) / square).sqrt()
-        owed = min(max(torch.sign(slopes_M.mean()).item() * stretch, 0.0), 1.0)
-        back = LEAN_BACK * min(max(stretch, -MOST_BACK), MOST_BACK)
-        wanted = max(0.0, self._longer * math.copysign(1.0, stretch))
-        return (1 - wanted) * (owed * slopes_M + back * spread_M)
 
     def _choices(self, places: Sequence[int], scores: Tensor) -> list[Choice]:
         ranked = scores[:, :-1].mean(dim=1).argsort(descending=True).tolist()
@@ -345,18 +294,6 @@ def _gain(taught: Sequence[float], witness: float) -> Gain:
     spread = statistics.stdev(taught) * math.sqrt(1 + 1 / count)
     by_chance = student.cdf((witness - mean) / max(spread, 1e-9), count - 1)
     return Gain(mean, witness, float(by_chance))
-
-
-def _leaning(examples: Sequence[Example]) -> float:
-    """`length_odds` of votes, in characters."""
-    won_by = [2 * one.said.target + one.said.tie - 1 for one in examples]
-    longer_by = [len(one.question.first) - len(one.question.second) for one in examples]
-    return length_odds(won_by, longer_by)
-
-
-def _within(groups: Sequence[Tensor]) -> Tensor:
-    """Of each prompt's responses by how much they differ from their mean, one after the other."""
-    return torch.cat([one - one.mean(dim=0) for one in groups])
 
 
 def _mixed(label: TrainingLabel, thinks: float, share: float) -> TrainingLabel:

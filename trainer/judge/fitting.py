@@ -1,6 +1,7 @@
 """From what people said to an ensemble of heads, and how good it is on labels it had not seen.
 
     examples  ->  Material: scaled features, labels, prompts  ->  fit  ->  Fit
+                  OneTrait, of the same (`trainer.judge.single`)
 
 Leaves out what a fit is good enough for: the judge that labels asks for more than pairs that are
 filled in do.
@@ -10,6 +11,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -93,8 +95,8 @@ class Fit:
     """An ensemble on features as they are, and its accuracy on own labels that it had not seen.
 
     `each` is that of every own pair whose label prefers one of the two, the newest last, and
-    `margins` (L,) are by how much the one that it took for better was ahead. `imported` is what an
-    imported pair weighs beside a vote.
+    `margins` (L,) are by how much one of the two is ahead, in the size of the ensemble's own.
+    `imported` is what an imported pair weighs beside a vote.
     """
 
     heads: Heads  # weights (D, M)
@@ -104,18 +106,32 @@ class Fit:
     margins: Tensor
 
 
+class Learner(Protocol):
+    """What heads are fitted to."""
+
+    @property
+    def pairs(self) -> Sequence[int]:
+        """Those that the labels are of, (N,)."""
+
+    def skill(self, seed: int) -> Skill | None:
+        """How good heads on it are; None if nothing can be learned from it."""
+
+    def heads(self, skill: Skill, seed: int) -> Heads:
+        """An ensemble (D, M) on features as they are."""
+
+
 def fit(
-    materials: Sequence[Material], seed: int, pause: Callable[[], None] | None = None
+    learners: Sequence[Learner], seed: int, pause: Callable[[], None] | None = None
 ) -> Fit | None:
-    """Heads on the same labels in several scales, averaged; None if nothing can be learned.
+    """Heads of several learners on the same labels, averaged; None if nothing can be learned.
 
-    On a thousand labels each scale takes a second or two. There is a `pause` before each.
+    On a thousand labels each takes a second or two. There is a `pause` before each.
 
-    Each scale weighs exp(-loss), where the loss is that of cross-validation ("pseudo-BMA", Yao et
-    al. 2018, arXiv 1704.02030). To take the better one instead is to go by luck on few labels.
+    Each weighs exp(-loss), where the loss is that of cross-validation ("pseudo-BMA", Yao et al.
+    2018, arXiv 1704.02030). To take the best one instead is to go by luck on few labels.
     """
     found = []
-    for one in materials:
+    for one in learners:
         if pause is not None:
             pause()
         if (skill := one.skill(seed)) is not None:
@@ -129,11 +145,13 @@ def fit(
         _mean([one.weights for one in heads], shares), _mean([one.eta for one in heads], shares)
     )
     _, best = found[int(losses.argmin())]
-    skill = replace(best, margins=_mean([one.margins for _, one in found], shares))
-    each = zip(materials[0].pairs, skill.each.tolist(), strict=True)
+    margins, sized = (
+        _mean([vars(one)[name] for _, one in found], shares) for name in ("margins", "sized")
+    )
+    skill = replace(best, margins=margins, sized=sized)
+    each = zip(learners[0].pairs, skill.each.tolist(), strict=True)
     known = {pair: right for pair, right in each if not math.isnan(right)}
-    margins = skill.margins[skill.sides != 0].abs()
-    return Fit(both, best.imported, skill.right, known, margins)
+    return Fit(both, best.imported, skill.right, known, sized[skill.sides != 0].abs())
 
 
 def _mean(parts: Sequence[Tensor], shares: Sequence[float]) -> Tensor:

@@ -91,16 +91,20 @@ class Heads:
 
 @dataclass(frozen=True)
 class Skill:
-    """What a head of this strength made of N labels, each of which it had not seen.
+    """What heads made of N labels, each of which they had not seen.
 
-    `imported` is what an imported pair weighs, and `loss` by how much the labels surprised the
-    head, in nats.
+    `strength` is that of the ridge, 0 without one. It is chosen for each fold on the others, and
+    `margins` are by heads so chosen: they say how often heads are right. `sized` are all by heads
+    of this strength, as an ensemble has it: they say how large margins are. `imported` is what an
+    imported pair weighs, and `loss` by how much the own labels that are no ties surprised the
+    heads, in nats.
     """
 
     strength: float
     imported: float
     loss: float
     margins: Tensor  # (N,)
+    sized: Tensor  # (N,)
     sides: Tensor  # (N,), as of the labels, but 0 for those that were imported
 
     @property
@@ -161,6 +165,13 @@ def surprise(margins: Tensor, eta: Tensor, labels: Labels) -> Tensor:
     return -found
 
 
+def surprise_of_decided(first: Tensor, labels: Labels) -> float:
+    """-log likelihood of own labels that are no ties, in nats: P(first) (N,) where nobody ties."""
+    says, told = labels.first + labels.tie / 2, first.clamp(1e-12, 1 - 1e-12)
+    each = says * told.log() + (1 - says) * (1 - told).log()
+    return -(each * labels.weight * labels.own * (labels.sides != 0)).sum().item()
+
+
 def _surprise_of_even(eta: Tensor) -> Tensor:
     """-log P(tie) - log P(no tie) at s = 0, where P(tie) is tanh(eta / 2)."""
     tie = torch.tanh(eta / 2)
@@ -174,7 +185,7 @@ def cross_validate(span: Span, labels: Labels, groups: Sequence[str], seed: int)
     the labels of a fold are predicted, and what imported pairs weigh, is what did best on the other
     folds. None if nothing differs.
     """
-    fold_N = _folds(groups, seed)
+    fold_N = folds_of(groups, seed)
     folds = int(fold_N.max()) + 1
     sides = labels.sides * labels.own
     if folds < 2 or not sides.any() or not len(span.sizes):
@@ -193,24 +204,35 @@ def cross_validate(span: Span, labels: Labels, groups: Sequence[str], seed: int)
     by_fold = torch.zeros(folds, len(grid), dtype=torch.float64).index_add_(0, fold_N, losses)
     elsewhere = (by_fold.sum(dim=0) - by_fold).argmin(dim=1)  # (F,)
     unseen = margins.gather(1, elsewhere[fold_N][:, None])[:, 0]
-    loss, best = by_fold.sum(dim=0).min(dim=0)
-    return Skill(*grid[int(best)], loss.item(), unseen, sides)
+    best = int(by_fold.sum(dim=0).argmin())
+    eta = heads.eta[places.gather(1, elsewhere[fold_N][:, None])[:, 0]]
+    first, second = torch.sigmoid(unseen - eta), torch.sigmoid(-unseen - eta)
+    loss = surprise_of_decided(first / (first + second), labels)
+    return Skill(*grid[best], loss, unseen, margins[:, best], sides)
 
 
 def ensemble(
     span: Span, labels: Labels, groups: Sequence[str], strength: float, seed: int
 ) -> Heads:
-    """Members that each weigh the groups anew (Bayesian bootstrap, Rubin 1981); (D, M)."""
+    """Members of one strength, on labels `bootstrapped`; (D, M)."""
+    strengths = torch.full((MEMBERS,), strength, dtype=torch.float64)
+    heads = fit(span, labels, bootstrapped(labels, groups, seed), strengths)
+    return Heads(span.basis @ heads.weights, heads.eta)
+
+
+def bootstrapped(labels: Labels, groups: Sequence[str], seed: int) -> Tensor:
+    """What each of N labels weighs for each of M members, which weigh the groups anew (N, M).
+
+    The Bayesian bootstrap (Rubin 1981).
+    """
     numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
     draws = torch.Generator().manual_seed(seed)
     shares = torch.empty(len(numbers), MEMBERS, dtype=torch.float64).exponential_(generator=draws)
     drawn = shares[[numbers[group] for group in groups]]
-    weights = labels.weight[:, None] * drawn / drawn.mean(dim=0)
-    heads = fit(span, labels, weights, torch.full((MEMBERS,), strength, dtype=torch.float64))
-    return Heads(span.basis @ heads.weights, heads.eta)
+    return labels.weight[:, None] * drawn / drawn.mean(dim=0)
 
 
-def _folds(groups: Sequence[str], seed: int) -> Tensor:
+def folds_of(groups: Sequence[str], seed: int) -> Tensor:
     """The fold of each label, (N,): the groups in random order, dealt out one by one."""
     names = sorted(set(groups))
     random.Random(seed).shuffle(names)

@@ -21,6 +21,7 @@ from labeler.domain.messages import Messages
 from trainer.judge.fence import neutral
 from trainer.judge.rows import budget, by_length, right_padded, without_control
 from trainer.policy.chat import Chat, Refused
+from trainer.policy.context import context_of
 from trainer.policy.folders import refuse_pickles
 
 log = logging.getLogger(__name__)
@@ -56,8 +57,7 @@ class RewardModel:
         _score_exactly(model)
         self._model = model.to(device).eval()
         self._own_pad: int | None = model.config.get_text_config().pad_token_id
-        positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-        self._max_tokens = min(positions or 10**9, tokenizer.model_max_length)
+        self._max_tokens = min(context_of(model.config), tokenizer.model_max_length)
 
     def close(self) -> None:
         """It waits for nobody."""

@@ -3,8 +3,8 @@
 `trainer.learning.update` trains on them. The gate asks for their margins.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -63,20 +63,41 @@ def check(policy: Policy, labels: Sequence[TrainingLabel]) -> None:
             )
 
 
+def without_end(label: TrainingLabel, ends: Collection[int]) -> TrainingLabel:
+    """The label without the token that ends its worse response, if the better one was cut.
+
+    A response that was cut at the limit is censored: it would have ended too, only nobody knows
+    where. Its tokens hold no end, so all that such a pair says of ends is that the worse one had
+    one, and a policy that learns from a few of these never ends its responses.
+    """
+    said = 2 * label.target + label.tie - 1
+    a, b = label.tokens_a, label.tokens_b
+    if said > 0 and len(b) > 1 and b[-1] in ends and a[-1] not in ends:
+        return replace(label, tokens_b=b[:-1])
+    if said < 0 and len(a) > 1 and a[-1] in ends and b[-1] not in ends:
+        return replace(label, tokens_a=a[:-1])
+    return label
+
+
 def examples_of(
     policy: Policy, labels: Sequence[TrainingLabel], settings: Training, team: Team = ALONE
 ) -> Examples:
-    """The labels with the reference log-probabilities that the settings ask for.
+    """The labels, `without_end`, with the reference log-probabilities that the settings ask for.
 
-    Those of labels from another temperature are computed anew.
+    Those of labels from another temperature, and of shortened ones, are computed anew.
     """
     known = [(label.reference_logp_a, label.reference_logp_b) for label in labels]
-    examples = Examples(labels, torch.tensor(known, device=policy.device))
+    taught = [without_end(label, policy.eos_token_ids) for label in labels]
+    examples = Examples(taught, torch.tensor(known, device=policy.device))
     if not settings.loss.traits.needs_reference:
         return examples
     if settings.reference == "previous":
-        return Examples(labels, _shared_logps(policy, LIVE, examples.pairs, team))
-    others = [n for n, label in enumerate(labels) if label.temperature != policy.temperature]
+        return Examples(taught, _shared_logps(policy, LIVE, examples.pairs, team))
+    others = [
+        n
+        for n, label in enumerate(labels)
+        if label.temperature != policy.temperature or taught[n] is not label
+    ]
     if others:
         logps = _shared_logps(policy, None, examples[others].pairs, team)
         examples.reference[others] = logps

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from labeler.config.settings import Settings
 from labeler.domain.judging import Judge
-from labeler.domain.report_keys import JUDGE, NO_END_OF_TURN
+from labeler.domain.report_keys import JUDGE, NO_END_OF_TURN, OF_DRAWING
 from labeler.files.shelf import shelf_of
 from labeler.roles.holding import Holding
 from labeler.store import Store
@@ -46,6 +46,7 @@ from trainer.worker.live import Live
 from trainer.worker.news import News
 from trainer.worker.stopwatch import Stopwatch
 from trainer.worker.supply import Supply
+from trainer.worker.weighing import Weighing
 from trainer.worker.worker import Job, Worker
 from trainer.worker.workplace import Workplace
 
@@ -69,6 +70,7 @@ class _Bench:
             clock=self.place.clock,
             say=self.place.say,
             stopwatch=self.place.stopwatch,
+            weighing=self.place.weighing,
             wake=self.news.wake.set,
         )
 
@@ -157,13 +159,15 @@ def make_sampler(
     )
     place, judging = bench.place, bench.judging()
     _start_to_sample(place)
+    if judging is None:
+        store.processes.alarm(JUDGE, None)  # with a judge, who takes the chores up forgets it
     sample = SampleJob(place)
     for_all: list[Job | None] = [EditJob(place), judging, FollowUpJob(place, sample.is_short)]
     chore = ChoresJob(
         chores, [job for job in for_all if job], judging.take_up if judging else lambda: None
     )
     chooses = bench.judge is not None and settings.candidates > 2
-    hearing = Hearing(store, bench.judge) if chooses else None
+    hearing = Hearing(store, bench.judge, place.weighing) if chooses else None
     jobs: list[Job | None] = [AskJob(place), chore, hearing, sample]
     closing = [judging.close] if judging else []
     present = [job for job in jobs if job is not None]
@@ -207,7 +211,7 @@ def make_trainer(
         unique=True,
     )
     update.prune()
-    jobs: list[Job | None] = [Hearing(store, judge), update, fill, RestJob(place)]
+    jobs: list[Job | None] = [Hearing(store, judge, place.weighing), update, fill, RestJob(place)]
     present = [job for job in jobs if job is not None]
     return Worker(place.live, present, bench.news, [update.spend], is_over=stop.is_set)
 
@@ -250,6 +254,7 @@ def _bench(
         live=live,
         supply=Supply(store, policy, sampler, settings, judge, go_on=life.go_on),
         stopwatch=Stopwatch(),
+        weighing=Weighing(store, settings),
         say=life.say,
         go_on=life.go_on,
         clock=clock,
@@ -260,7 +265,11 @@ def _bench(
 
 
 def _start_to_sample(place: Workplace) -> None:
-    """Prompts that were set aside may fit these settings; and say if replies have no end."""
+    """Prompts that were set aside may fit these settings; forget what an earlier process reported
+    of drawing; and say if replies have no end.
+    """
     place.store.prompts.reconsider()
-    ends = place.policy.eos_token_ids
-    place.store.processes.alarm(NO_END_OF_TURN, None if ends else NO_END)
+    for key in OF_DRAWING:
+        place.store.processes.alarm(key, None)
+    if not place.policy.eos_token_ids:
+        place.store.processes.alarm(NO_END_OF_TURN, NO_END)

@@ -3,13 +3,15 @@
 from labeler.domain.judging import Judge
 from labeler.store import Store
 from trainer.judge.learned import LearnedJudge
+from trainer.worker.weighing import Weighing
 
 
 class Hearing:
     """The votes that this judge has heard. Others than one that learns hear none."""
 
-    def __init__(self, store: Store, judge: Judge | None) -> None:
+    def __init__(self, store: Store, judge: Judge | None, weighing: Weighing) -> None:
         self._store = store
+        self._weighing = weighing
         self._judge = judge if isinstance(judge, LearnedJudge) else None
         self._heard: tuple[int, int, int] | None = None
 
@@ -21,7 +23,7 @@ class Hearing:
         if heard == self._heard:
             return None
         self._heard = heard
-        self._judge.learn(self._store.judging.examples())
+        self._judge.learn(self._weighing.examples())
         return self._judge.says
 
     def step(self, now: float) -> bool:

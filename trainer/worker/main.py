@@ -97,9 +97,7 @@ def run_sampler(settings: Settings, store: Store, stop: threading.Event) -> None
     rival = Rival(store)
 
     def make(policy: Policy, sampler: Sampler) -> Worker:
-        _stand_by(
-            life, stop, lambda: "a worker draws pairs" if rival.is_there(time.time()) else None
-        )
+        _stand_by(life, stop, lambda: "a worker draws pairs" if rival.is_there() else None)
         return make_sampler(
             store,
             policy,
@@ -109,7 +107,7 @@ def run_sampler(settings: Settings, store: Store, stop: threading.Event) -> None
             name=name,
             chores=chores,
             stop=stop,
-            is_over=lambda: rival.is_there(time.time()),
+            is_over=rival.is_there,
         )
 
     with chores.kept_up(stop):

@@ -11,6 +11,7 @@ from trainer.worker.life import Clock
 from trainer.worker.live import Live
 from trainer.worker.stopwatch import Stopwatch
 from trainer.worker.supply import Supply
+from trainer.worker.weighing import Weighing
 
 Say = Callable[[str], None]
 
@@ -29,6 +30,7 @@ class Workplace:
     live: Live
     supply: Supply
     stopwatch: Stopwatch
+    weighing: Weighing
     say: Say
     go_on: Callable[[], None]
     clock: Clock

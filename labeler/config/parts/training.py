@@ -11,12 +11,19 @@ from labeler.domain.losses import Loss
 class Training(Part):
     """Training (as above)"""
 
-    loss: Loss = Field(
-        Loss.SIGMOID, description=", ".join(f"{loss} ({loss.traits.about})" for loss in Loss) + "."
+    loss: Annotated[Loss, Mark.POLICY_MAY_SET] = Field(
+        Loss.SIGMOID_NORM,
+        description=", ".join(
+            f"{loss} ({loss.traits.about}; beta {loss.traits.beta:g})" for loss in Loss
+        )
+        + ".",
     )
     # For ipo the paper's tau: the margin to reach is 1 / (2 beta) nats a token.
     beta: Annotated[float, Mark.POLICY_MAY_SET] = Field(
-        0.1, gt=0, description="DPO beta: how strongly the policy is held to the reference."
+        default_factory=lambda data: data["loss"].traits.beta,
+        gt=0,
+        description="DPO beta: how strongly the policy is held to the reference. Default: that of "
+        "the loss.",
     )
     label_smoothing: float = Field(
         0.0, ge=0, lt=0.5, description="Share of votes assumed wrong, for cDPO and robust DPO."

@@ -66,8 +66,8 @@ class Filler:
             LIVE, prompts, world.settings, seed=seed, copies=run.fill_candidates
         )
         texts = [[response.text for response in some] for some in drawn]
-        if self.model.start_length is None:  # nothing has been filled in yet
-            self.model.start_length = statistics.fmean(len(one) for some in texts for one in some)
+        if self.model.length.start is None:  # nothing has been filled in yet
+            self.model.length.start = statistics.fmean(len(one) for some in texts for one in some)
         chosen = self.model.choose(list(zip(asked, texts, strict=True)))
         found = [
             TrainingLabel(

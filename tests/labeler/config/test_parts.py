@@ -37,7 +37,7 @@ def heading(part: type[Part]) -> str:
 def test_every_setting_stands_in_one_part_and_says_what_it_is() -> None:
     listed = [name for part in PARTS for name in part.model_fields]
     assert len(listed) == len(set(listed)) > 70
-    assert set(Settings.model_fields) - set(listed) == {"unattended"}
+    assert set(Settings.model_fields) - set(listed) == {"unattended", "chosen"}
     assert all(field.description for field in FIELDS.values())
 
 
@@ -56,9 +56,18 @@ def test_an_unattended_run_has_every_option_that_is_not_for_people() -> None:
 
 def test_what_is_marked_is_known_as_such() -> None:
     may_set = marked(Mark.POLICY_MAY_SET)
-    assert {"beta", "temperature", "lora_rank", "lora_targets"} <= may_set
-    assert may_set.isdisjoint({"loss", "port", "judge", "unattended", "trust_remote_code"})
+    assert {"loss", "beta", "temperature", "lora_rank", "lora_targets"} <= may_set
+    assert may_set.isdisjoint({"port", "judge", "unattended", "trust_remote_code"})
     assert UNATTENDED == {"labels_per_update": 64}
+
+
+def test_beta_is_that_of_the_loss_unless_it_is_set() -> None:
+    assert [Settings().beta, Settings(loss=Loss.SIGMOID).beta] == [10.0, 0.1]
+    assert Settings(loss=Loss.SIMPO).beta == Loss.SIMPO.traits.beta == 2.0
+    assert Settings(loss=Loss.SIMPO, beta=2.5).beta == 2.5
+    starter = load_settings({}, {})
+    assert (starter.loss, starter.beta) == (Loss.SIGMOID, 0.1)
+    assert load_settings({"loss": "ipo"}, {}).beta == 0.1
 
 
 def test_the_whole_can_be_handed_to_who_takes_a_part() -> None:

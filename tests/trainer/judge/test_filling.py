@@ -18,19 +18,17 @@ from labeler.store.records import ClaimLostError
 from tests.trainer.conftest import load
 from tests.trainer.judge.test_learned import sentence
 from trainer.judge.features import Features
-from trainer.judge.filling import (
+from trainer.judge.filling import MIN_DECIDED, TRAIT_SHARES, FillModel
+from trainer.judge.fitting import Material, fit
+from trainer.judge.traits import TRAITS, traits
+from trainer.judge.trust import (
     BASE_WEIGHT,
     EXPECTED_RIGHT,
     EXPECTED_VOTES,
-    MIN_DECIDED,
     PEOPLE_LEAD,
-    TRAIT_SHARES,
-    FillModel,
     sureness,
     weight_of,
 )
-from trainer.judge.fitting import Material, fit
-from trainer.judge.traits import TRAITS, traits
 from trainer.policy.policy import Policy
 
 TIE = Preference(0.0, tie=1.0)
@@ -84,7 +82,7 @@ def test_replies_that_please_those_who_labelled_and_not_the_witness_are_called_a
     texts = [sentence(rng, 5) for _ in range(200)]
     each = [(model.gains([(asked, [text])], [(asked, texts[:50])]), text) for text in texts]
     by_gap = sorted((gain.witness - gain.taught, text) for gain, text in each if gain)
-    games = model.gains([(asked, [text for _, text in by_gap[:20]])], [(asked, texts[:50])])
+    games = model.gains([(asked, [text for _, text in by_gap[:40]])], [(asked, texts[:50])])
     honest = model.gains([(asked, texts[50:150])], [(asked, texts[:50])])
     assert games is not None
     assert games.taught > 0.5 > games.witness
@@ -132,7 +130,7 @@ def test_empty_replies_are_never_in_a_pair(policy: Policy) -> None:
     [[some], none] = model.choose([(asked, ["", "tea.", " ", "tea?"]), (asked, ["", "tea."])])
     assert (some.best, some.worst) == (3, 1)
     assert not none
-    model.start_length = 1.0
+    model.length.start = 1.0
     assert model.choose([(asked, ["", " "])]) == [[]]
     assert model.choose([]) == []
 
@@ -149,11 +147,25 @@ def test_what_scores_owe_to_length_counts_no_more_once_replies_have_grown(policy
     many = [(asked, [texts[0], texts[1], sentence(rng, 3) + ".", sentence(rng, 7) + "?"])]
     targets, lengths = [], [len(text) for text in many[0][1]]
     for start_length in (None, statistics.fmean(lengths), 1.0, 1000.0):
-        model.start_length = start_length
+        model.length.start = start_length
         [[first, _]] = model.choose(many)
         targets.append(first.target if lengths[first.best] > lengths[first.worst] else 0.0)
     assert targets[0] == targets[1]
     assert targets[2] < targets[1] < targets[3]
+
+
+def test_thoughts_are_no_part_of_a_replys_length(policy: Policy) -> None:
+    """Half of the replies have a long one, which scores and votes do not see either."""
+    rng = random.Random(0)
+    model = FillModel(Features(policy), seed=0)
+    model.learn([asking(number, rng) for number in range(40)])
+    asked = [{"role": "user", "content": "tea?"}]
+    texts = [sentence(rng, words) + end for words, end in ((2, "."), (6, "?"), (3, "."), (7, "?"))]
+    thinking = [f"<think>{sentence(rng, 90)}</think>{texts[0]}", *texts[1:3]]
+    thinking.append(f"<think>{sentence(rng, 50)}</think>{texts[3]}")
+    for start_length in (1.0, statistics.fmean(map(len, texts)) - 1, 1000.0):
+        model.length.start = start_length
+        assert model.choose([(asked, thinking)]) == model.choose([(asked, texts)])
 
 
 @pytest.mark.parametrize(("shorter", "led_back"), [(True, False), (False, True)])
@@ -175,7 +187,7 @@ def test_replies_go_the_way_that_the_votes_make_likely_and_are_led_back_from_the
     asked = [([{"role": "user", "content": "tea?"}], [sentence(rng, n) for n in (2, 4, 6, 8)])]
     targets = []
     for start_length in (None, 1000.0):
-        model.start_length = start_length
+        model.length.start = start_length
         [[first, _]] = model.choose(asked)
         targets.append(first)
     before, after = targets

@@ -17,6 +17,7 @@ from trainer.policy.logps import pair_logps, response_logps
 from trainer.policy.policy import CANDIDATE, LIVE, Policy
 
 MEASURED = Training(passes=3, batch_pairs=2)
+SURE = 32.0  # a power of 2, which is not rounded
 
 
 def token_logps(policy: Policy, adapter: str, labels: list[TrainingLabel]) -> Tensor:
@@ -45,6 +46,27 @@ def test_an_update_moves_a_policy_as_far_as_it_may_and_no_further(
     run(policy, labels, Training(**MEASURED.model_dump() | {"update_kl": kl}))
     goal = math.sqrt(2 * kl)
     assert 0.5 * goal < moved(policy, labels) < 1.3 * goal
+
+
+@pytest.mark.parametrize("kl", [1e-4, 1e-3])
+def test_on_a_bfloat16_base_it_goes_as_far_though_rounding_is_more_than_a_step(
+    tiny_policy: Path, labels: list[TrainingLabel], kl: float
+) -> None:
+    """Of words as sure as a trained model's, so that rounding moves their log-probabilities by
+    0.012, and the goal is 0.014 or 0.045. How far it went is told by the same weights in float32.
+    """
+    policy = load(tiny_policy, dtype="bfloat16")
+    policy.model.get_base_model().model.norm.weight.data *= SURE
+    run(policy, labels, Training(**MEASURED.model_dump() | {"update_kl": kl}))
+    exact = load(tiny_policy)
+    for parameter in exact.model.get_base_model().parameters():
+        parameter.data = parameter.data.bfloat16().float()
+    exact.model.get_base_model().model.norm.weight.data *= SURE
+    for name in (LIVE, CANDIDATE):
+        for own, there in zip(exact.parameters(name), policy.parameters(name), strict=True):
+            own.data = there.data.clone()
+    goal = math.sqrt(2 * kl)
+    assert 0.5 * goal < moved(exact, labels) < 1.5 * goal
 
 
 def test_a_step_half_as_long_is_a_quarter_of_the_kl_or_half_the_rate() -> None:

@@ -16,6 +16,7 @@ from torch import Tensor
 from labeler.config.parts.training import Training
 from labeler.domain.errors import LivedpoError
 from labeler.domain.labels import TrainingLabel
+from labeler.domain.losses import Loss
 from tests.trainer.conftest import equal, load
 from trainer.fast import memory
 from trainer.fast.layout import TokenPair
@@ -28,7 +29,7 @@ from trainer.learning.update import Step, train
 from trainer.policy.logps import pair_logps
 from trainer.policy.policy import CANDIDATE, LIVE, Policy
 
-SETTINGS = Training(learning_rate=1e-2, passes=3, batch_pairs=2)
+SETTINGS = Training(loss=Loss.SIGMOID, learning_rate=1e-2, passes=3, batch_pairs=2)
 
 
 def changed(settings: Training, **values: object) -> Training:

@@ -12,6 +12,7 @@ from labeler.config.settings import Settings
 from labeler.domain.adapter_folder import WEIGHTS
 from labeler.domain.errors import BadInput
 from labeler.domain.health import SILENT_SECONDS
+from labeler.domain.report_keys import JUDGE, OF_DRAWING, TROUBLE
 from labeler.roles.holding import LEASE_SECONDS, Holding, StopOrLost
 from labeler.roles.scheduler import open_due_update
 from labeler.store import Store
@@ -79,9 +80,10 @@ class Trainer:
     """A trainer with a policy of its own that has the role by now, and its hold on it."""
 
     def __init__(self, store: Store, settings: Settings, clock: Clock, name: str = "a") -> None:
-        self.holding = Holding(store, TRAINER, holder=f"trainer {name}:1")
+        looks = Clock(step=LEASE_SECONDS)
+        self.holding = Holding(store, TRAINER, holder=f"trainer {name}:1", steady=looks)
         if not self.holding.turn(clock()):
-            self.holding.turn(clock() + LEASE_SECONDS)
+            self.holding.turn(clock())
         store.updates.take_over(worker=self.holding.token)
         policy = load(Path(settings.policy))
         self.worker = make_trainer(
@@ -251,6 +253,17 @@ def test_an_ask_of_a_sampler_that_died_is_answered_by_another_and_the_dead_ones_
     assert (ask.state, ask.worker, ask.tries) == ("ready", "a", 2)
     store.asks.refuse("ask", "too late", now=clock(), worker="dead")
     assert rows(database, Ask)[0].reason is None
+
+
+def test_a_sampler_that_starts_forgets_what_an_earlier_one_reported_and_not_what_a_worker_did(
+    store: Store, policy: Policy, settings: Settings, clock: Clock, chores: Holding
+) -> None:
+    store.prompts.add(PROMPTS, now=1.0)
+    for key in (*OF_DRAWING, JUDGE, TROUBLE.format("worker")):
+        store.processes.alarm(key, "It is so.")
+    new_sampler(store, policy, settings, clock, chores, "a").close()
+    [left] = alarms(store)
+    assert left.startswith("worker: It is so."), "its way out is another"
 
 
 def apart(settings: Settings, machine: str, url: str) -> Settings:

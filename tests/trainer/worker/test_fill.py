@@ -2,6 +2,7 @@
 
 import random
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from labeler.store.tables import FilledPair, Pair, Update, Vote
 from labeler.store.views.filled import ROLE
 from tests.support.patience import wait_until
 from tests.support.store import last_update, lease, rows, vote, vote_on
-from tests.support.tiny import worker_settings
+from tests.support.tiny import made_up_pair, worker_settings
 from tests.support.worker import HandTurned
 from tests.trainer.worker.test_streaming import Watched
 from trainer.judge.filling import FillModel, Gain
@@ -88,6 +89,20 @@ def rated(worker: HandTurned, store: Store, settings: Settings, taste: Any) -> U
 
 def made(store: Store, policy: Policy, settings: Settings, **more: Any) -> HandTurned:
     return HandTurned(store, policy, settings, prompts=PROMPTS, **more)
+
+
+def heard_by_models(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Of how many votes reward models are told each time that they fit anew, from now on."""
+    heard: list[int] = []
+    learn_part = FillModel.learn_part
+
+    def watched(model: FillModel, examples: Any, *more: Any) -> bool:
+        fitted = learn_part(model, examples, *more)
+        heard.extend([len(examples)] * fitted)
+        return fitted
+
+    monkeypatch.setattr(FillModel, "learn_part", watched)
+    return heard
 
 
 def test_an_update_learns_from_filled_pairs_and_keeps_them_apart_from_votes(
@@ -183,14 +198,7 @@ def test_between_updates_votes_are_heard_once_they_are_a_share_of_all(
     store: Store, policy: Policy, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A thousand votes take seconds to fit, in which nobody gets a pair."""
-    heard: list[int] = []
-    learn = FillModel.learn
-
-    def watched(model: FillModel, examples: Any, *more: Any) -> bool:
-        heard.append(len(examples))
-        return learn(model, examples, *more)
-
-    monkeypatch.setattr(FillModel, "learn", watched)
+    heard = heard_by_models(monkeypatch)
     monkeypatch.setattr("trainer.worker.jobs.fill.REFIT_SHARE", 0.5)
     worker = made(store, policy, settings)
     for votes in (12, 8, 8):
@@ -198,6 +206,46 @@ def test_between_updates_votes_are_heard_once_they_are_a_share_of_all(
         vote(store, votes)
     worker.work()
     assert heard == [12, 28]
+
+
+def test_after_a_restart_votes_are_heard_in_parts_and_whoever_waits_comes_between_them(
+    store: Store, policy: Policy, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainer.judge.filling.LOOK", 8)
+    made(store, policy, settings).work()
+    vote(store, 20)
+    heard = heard_by_models(monkeypatch)
+    again = made(store, policy, settings)
+    parts = 0
+    while again.step():
+        assert len(heard) <= parts + 1
+        parts = len(heard)
+    assert heard == [20, 20, 20]
+
+
+def test_the_length_at_the_start_is_of_what_replies_say_without_their_thoughts(
+    store: Store, policy: Policy, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that were cut within their thought say nothing, and have no length."""
+    start_lengths: list[float | None] = []
+    learn_part = FillModel.learn_part
+
+    def watched(model: FillModel, *heard: Any) -> bool:
+        start_lengths.append(model.length.start)
+        return learn_part(model, *heard)
+
+    monkeypatch.setattr(FillModel, "learn_part", watched)
+    worker = made(store, policy, settings.model_copy(update={"queue_pairs": 8}))
+    think, cut = "<think>Tea or coffee?</think>", "<think>Tea or"
+    made_up = [made_up_pair(prompt.id or 0, 0) for prompt in store.prompts.take(24)]
+    for number, pair in enumerate(made_up):
+        texts = (f"{think}Tea {number:02}.", f"{think}Cup {number:02}." if number else cut)
+        made_up[number] = replace(pair, response_a=texts[0], response_b=texts[1])
+    store.queue.add(made_up, now=1.0, votes_wanted=1)
+    vote(store, 8)
+    while not start_lengths:
+        assert worker.step()
+    assert start_lengths == [len("Tea 00.")]
 
 
 def test_where_a_judge_labels_everything_an_update_draws_what_is_missing(

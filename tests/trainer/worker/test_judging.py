@@ -14,6 +14,7 @@ from tests.support.store import alarms
 from tests.support.tiny import Clock, add_pairs, fill
 from trainer.worker.jobs.judge import PROBE_PAIRS, PROBE_SECONDS, JudgeJob
 from trainer.worker.stopwatch import Stopwatch
+from trainer.worker.weighing import Weighing
 
 GOOD = Judgement(0.9)
 
@@ -59,7 +60,14 @@ def job(
     wake: Callable[[], None] = lambda: None,
 ) -> JudgeJob:
     return JudgeJob(
-        store, judge, settings, clock=clock, say=print, stopwatch=Stopwatch(), wake=wake
+        store,
+        judge,
+        settings,
+        clock=clock,
+        say=print,
+        stopwatch=Stopwatch(),
+        weighing=Weighing(store, settings),
+        wake=wake,
     )
 
 
@@ -136,6 +144,7 @@ def test_a_slow_judge_says_how_far_it_is_and_leaves_others_their_turn(
         clock=clock,
         say=lambda says: said.append((clock.now - begun, says)),
         stopwatch=Stopwatch(),
+        weighing=Weighing(store, settings),
         wake=lambda: None,
     )
     assert judging.step(clock.now)

@@ -12,6 +12,7 @@ import torch
 from labeler.config.settings import Settings
 from labeler.domain.adapter_folder import WEIGHTS
 from labeler.domain.errors import BadInput
+from labeler.domain.losses import Loss
 from labeler.domain.sentences.loop import WAITING_FOR_FOLDER
 from labeler.domain.states import UpdateState
 from labeler.roles.process import report_trouble
@@ -313,14 +314,15 @@ def test_what_went_too_far_is_taken_half_way_back_and_goes_live(
     """No merged copy, no cache and no folder may take the half for the whole."""
     start = policy.adapter_state(LIVE)
     aside = open_store(f"sqlite:///{tmp_path / 'aside.sqlite'}")
-    own = settings.model_copy(update={"data_dir": tmp_path / "aside", "learning_rate": 0.03})
+    far = {"loss": Loss.SIGMOID, "beta": 0.1, "learning_rate": 0.03}
+    own = settings.model_copy(update={"data_dir": tmp_path / "aside"} | far)
     whole = HandTurned(aside, policy, own).update().finding
     aside.close()
     trained = policy.adapter_state(LIVE)
     assert whole.half_for is None
     assert whole.kl_live is not None
     policy.set_adapter_state(LIVE, start)
-    limits = {"learning_rate": 0.03, "gate_max_kl_live": 0.7 * whole.kl_live}
+    limits = {"gate_max_kl_live": 0.7 * whole.kl_live} | far
     worker = HandTurned(store, policy, settings.model_copy(update=limits))
     update = worker.update()
     assert update.state is UpdateState.PROMOTED

@@ -1,7 +1,8 @@
 """Responses that people edited become labels to train on: tokens and log-probabilities for them.
 
-The tokens are those of the text alone, and an end: a person finishes what they write. An edit that
-the policy cannot take is set aside, with the reason; nothing that a rater types may end the worker.
+The tokens are those that the policy would have sampled, and an end: a person finishes what they
+write. An edit that the policy cannot take is set aside, with the reason; nothing that a rater types
+may end the worker.
 """
 
 import math

@@ -16,9 +16,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from labeler.domain.finding import Finding
+from labeler.domain.judging import Example
 from labeler.domain.labels import TrainingLabel
 from labeler.domain.messages import Messages
 from labeler.domain.sentences.fill import NO_CANDIDATES, NONE_DRAWN, gamed
+from labeler.domain.thought import without_thought
 from labeler.store import tables
 from labeler.store.records import Claim, FilledPair
 from labeler.store.views.filled import ROLE
@@ -79,8 +81,10 @@ class FillJob:
         """Draw a batch; false if there are enough, or the reward model is no use."""
         del now
         store, settings = self._place.store, self._place.settings
-        if self._has_news(store.judging.have_said(by_judges=settings.unattended)):
-            self._hear()
+        if self._has_news(said := store.judging.have_said(by_judges=settings.unattended)):
+            if self._hear_part():
+                return True  # whoever waits comes first
+            self._heard = said
         missing = self._prompts_for(settings.labels_per_update) - self.drawn
         if missing <= 0 or not self._model.may_act:
             return False
@@ -237,11 +241,15 @@ class FillJob:
         )
 
     def _start_length(self) -> float | None:
-        """Of what the first version has said, in characters; None if that is too little."""
+        """Of what the first version has said, in characters; None if that is too little.
+
+        As scores and votes have it: of replies that say something, without their thoughts.
+        """
         texts = [text for said in self._place.store.queue.answers(0) for text in said.texts]
         if self._place.live.version.number == 0:
             texts += [reply.text for sample in self._of_live() for reply in sample.responses]
-        return statistics.fmean(map(len, texts)) if len(texts) >= MIN_TEXTS else None
+        said = [reply for text in texts if (reply := without_thought(text)).strip()]
+        return statistics.fmean(map(len, said)) if len(said) >= MIN_TEXTS else None
 
     def _is_wanted(self) -> bool:
         """Whether somebody waits, an update does, or half of the queue is gone."""
@@ -262,17 +270,30 @@ class FillJob:
         changed = abs(votes - before) + undone - undone_before
         return imported != imported_before or changed >= max(REFIT, REFIT_SHARE * votes)
 
-    def _hear(self, update: int | None = None, pause: Callable[[], None] | None = None) -> None:
-        """Let the reward model hear the votes, and say what has become of it."""
-        place = self._place
-        self._heard = place.store.judging.have_said(by_judges=place.settings.unattended)
-        if self._model.start_length is None or place.live.version.number == 0:
-            self._model.start_length = self._start_length()
-        examples = place.store.judging.examples(
-            by_judges=place.settings.unattended, but_held_out_of=update
+    def _hear(self, update: int, pause: Callable[[], None]) -> None:
+        """Let the reward model hear all votes but those that test this update."""
+        self._heard = self._place.store.judging.have_said(by_judges=self._place.settings.unattended)
+        if self._model.learn(self._examples(update), pause):
+            self._tell()
+
+    def _hear_part(self) -> bool:
+        """Let it hear some of what is new; false if nothing is."""
+        if not self._model.learn_part(self._examples()):
+            return False
+        self._tell()
+        return True
+
+    def _examples(self, but_held_out_of: int | None = None) -> list[Example]:
+        """What was said, and before it how long replies were at the start."""
+        if self._model.length.start is None or self._place.live.version.number == 0:
+            self._model.length.start = self._start_length()
+        return self._place.weighing.examples(
+            by_judges=self._place.settings.unattended, but_held_out_of=but_held_out_of
         )
-        if self._model.learn(examples, pause):
-            place.store.processes.say(ROLE, self._model.says, pid=os.getpid(), now=place.clock())
+
+    def _tell(self) -> None:
+        place = self._place
+        place.store.processes.say(ROLE, self._model.says, pid=os.getpid(), now=place.clock())
 
 
 def _record(sample: Sample, target: float, weight: float) -> FilledPair:

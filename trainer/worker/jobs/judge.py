@@ -20,6 +20,7 @@ from labeler.store.records import Waiting
 from trainer.worker.hearing import Hearing
 from trainer.worker.life import Clock
 from trainer.worker.stopwatch import Stopwatch
+from trainer.worker.weighing import Weighing
 from trainer.worker.workplace import Say
 
 log = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ class JudgeJob:
         clock: Clock,
         say: Say,
         stopwatch: Stopwatch,
+        weighing: Weighing,
         wake: Callable[[], None],
     ) -> None:
         self._store = store
@@ -72,7 +74,7 @@ class JudgeJob:
         self._silence: Pause | None = None
         self._looked_at = float("-inf")
         self._asked_at = float("-inf")
-        self._hearing = Hearing(store, judge)
+        self._hearing = Hearing(store, judge, weighing)
         self._counted = judge.requests_spent  # those that are in the database
 
     def step(self, now: float) -> bool:

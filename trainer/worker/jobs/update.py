@@ -19,8 +19,8 @@ from labeler.domain.errors import LivedpoError, first_line
 from labeler.domain.sentences.fill import ALL_TIES
 from labeler.domain.states import UpdateState
 from labeler.store.records import Claim, ClaimLostError, NewVersion
-from labeler.store.views.trust import Weights
 from trainer.fast.layout import TokenPair
+from trainer.fast.memory import give_back
 from trainer.gate.examine import Candidate, Examiner
 from trainer.learning.ranks.launch import JOBS, train_apart
 from trainer.learning.reach import decayed, made_up, slowed, weighted
@@ -68,7 +68,6 @@ class UpdateJob:
         self._spent = spent
         self._fill = fill
         self._unique = unique
-        self._weights: Weights | None = None
         self._paused_at = 0.0
 
     def step(self, now: float) -> bool:
@@ -88,6 +87,7 @@ class UpdateJob:
             self._run(claim)
             with contextlib.suppress(ClaimLostError):  # the next trainer does it
                 self.prune()
+            give_back()
         else:  # someone has moved the live pointer in between
             with contextlib.suppress(ClaimLostError):
                 updates.release(claim)
@@ -123,11 +123,10 @@ class UpdateJob:
 
     def _reliability(self) -> Mapping[int, float]:
         """How much each rater's votes weigh in the open update; nothing said: all alike."""
-        store = self._place.store
-        if not self._place.settings.weigh_raters or not store.updates.is_one_open():
+        place = self._place
+        if not (place.settings.weigh_raters and place.store.updates.is_one_open()):
             return {}
-        self._weights = store.trust.weights(self._weights)
-        return self._weights.by_rater
+        return place.weighing.by_rater()
 
     def _run(self, claim: Claim) -> None:
         """Run an update to its end, whatever that is; the labels are safe in every case."""
