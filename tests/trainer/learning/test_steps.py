@@ -48,12 +48,12 @@ def test_an_update_moves_a_policy_as_far_as_it_may_and_no_further(
     assert 0.5 * goal < moved(policy, labels) < 1.3 * goal
 
 
-@pytest.mark.parametrize("kl", [1e-4, 1e-3])
+@pytest.mark.parametrize("kl", [2e-4, 1e-3])
 def test_on_a_bfloat16_base_it_goes_as_far_though_rounding_is_more_than_a_step(
     tiny_policy: Path, labels: list[TrainingLabel], kl: float
 ) -> None:
     """Of words as sure as a trained model's, so that rounding moves their log-probabilities by
-    0.012, and the goal is 0.014 or 0.045. How far it went is told by the same weights in float32.
+    0.012, and the goal is 0.020 or 0.045. How far it went is told by the same weights in float32.
     """
     policy = load(tiny_policy, dtype="bfloat16")
     policy.model.get_base_model().model.norm.weight.data *= SURE

@@ -291,7 +291,7 @@ def test_a_candidate_beyond_a_limit_is_kept_back_with_its_reasons_and_can_be_pro
     store: Store, policy: Policy, settings: Settings
 ) -> None:
     strict = settings.model_copy(
-        update={"gate_max_kl_live": 1e-3, "learning_rate": 0.3, "passes": 8}
+        update={"gate_max_kl_live": 1e-3, "learning_rate": 0.3, "passes": 32}
     )
     worker = HandTurned(store, policy, strict)
     before = policy.adapter_state(LIVE)
