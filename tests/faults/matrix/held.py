@@ -11,7 +11,7 @@ of its own, which goes by the offset in ROLE.clock (libfaketime).
 
 import os
 import sys
-import time
+import threading
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -47,7 +47,7 @@ def held(
         if hold.exists() and when(*args, **kwargs):
             reached.touch()
             while hold.exists():
-                time.sleep(LOOK_SECONDS)
+                threading.Event().wait(LOOK_SECONDS)  # time.sleep fails under libfaketime
         return real(*args, **kwargs)
 
     return run
