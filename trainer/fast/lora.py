@@ -227,15 +227,13 @@ def _product(
 ) -> Tensor:
     """x W^T + b + s low B^T in x's dtype.
 
-    Where that is less than float32, it is rounded once, with both parts in it: added to a product
-    that is rounded already, most of what a small adapter adds would be rounded away.
+    Where that is less than float32, both products are summed before they are rounded: added to
+    what is rounded already, or to the bias alone, most of a small adapter would be rounded away.
     """
     if x.dtype == torch.float32 or x.dtype != W.dtype:
         return _plus(linear(x, W, bias), low, B.T, scaling)
-    added = linear(low, B).mul_(scaling)
-    if bias is not None:
-        added += bias
-    return torch.addmm(added.to(x.dtype), x, W.T)
+    y = torch.addmm(linear(low, B).mul_(scaling).to(x.dtype), x, W.T)
+    return y if bias is None else y.add_(bias)
 
 
 def _plus(y: Tensor, left: Tensor, right: Tensor, scaling: float = 1.0) -> Tensor:

@@ -96,12 +96,14 @@ def test_a_bfloat16_base_trains_float32_adapters_about_as_exactly_as_in_peft(
     assert torch.cosine_similarity(lean.double(), plain.double(), 0) > 0.99
 
 
+@pytest.mark.parametrize("biased", [False, True])
 @pytest.mark.parametrize("trains", [True, False])
 def test_what_a_small_adapter_adds_to_a_bfloat16_base_is_not_rounded_away(
-    tiny_policy: Path, trains: bool
+    tiny_policy: Path, trains: bool, biased: bool
 ) -> None:
     """It adds some ten thousandths of a product, whose numbers have 8 bits. Added to one that is
-    rounded, most of it is lost; in a sum that is rounded once it is there on average.
+    rounded, or to a bias of the same size, most of it is lost; in a sum of both products that is
+    rounded then it is there on average.
     """
     policy = load(tiny_policy, dtype="bfloat16")
     disturb(policy, CANDIDATE, scale=0.05)
@@ -109,7 +111,11 @@ def test_what_a_small_adapter_adds_to_a_bfloat16_base_is_not_rounded_away(
     A, B = (part[CANDIDATE].weight for part in (layer.lora_A, layer.lora_B))
     x = torch.randn(512, A.shape[1], generator=torch.Generator().manual_seed(1)).bfloat16()
     with torch.no_grad():
-        B *= 2e-4 * (x @ layer.base_layer.weight.T).float().std() / (x.float() @ A.T @ B.T).std()
+        size = (x @ layer.base_layer.weight.T).float().std()
+        if biased:
+            bias = size * torch.randn(len(B), generator=torch.Generator().manual_seed(2))
+            layer.base_layer.bias = torch.nn.Parameter(bias.bfloat16(), requires_grad=False)
+        B *= 2e-4 * size / (x.float() @ A.T @ B.T).std()
         added = layer.scaling[CANDIDATE] * (x.float() @ A.T @ B.T)
         with policy.reference():
             plain = layer(x).float()
