@@ -19,6 +19,13 @@ LOTS = (
 )  # drawn once and used again; a prime, so that no two rows of a weight have the same
 
 
+def rounded(weight: Tensor, dtype: torch.dtype) -> Tensor:
+    """The weight in `dtype`, by lot where it is float32 and that has fewer bits."""
+    if weight.dtype == torch.float32 and dtype in (torch.bfloat16, torch.float16):
+        return rounded_by_lot(weight, dtype)
+    return weight.to(dtype)
+
+
 def rounded_by_lot(weight: Tensor, dtype: torch.dtype) -> Tensor:
     """Float32 numbers, each as one of the two next to it in `dtype`, in proportion to how near
     they are. Always the same ones; a number that `dtype` has stays.

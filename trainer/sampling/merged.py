@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from trainer.fast.matmul import linear, packed
-from trainer.fast.rounding import rounded_by_lot
+from trainer.fast.rounding import rounded
 
 SHARE_OF_FREE_MEMORY = 0.5
 
@@ -150,7 +150,6 @@ def _merged(source: LoraLinear, adapter: str | None) -> Tensor:
 def _merged_in(dtype: torch.dtype, source: LoraLinear, adapter: str | None) -> Tensor:
     """The same, rounded. By lot where the base is not: then what the adapter adds would be lost."""
     base, merged = _base(source), _merged(source, adapter)
-    is_whole = adapter is None or dtype == torch.float32
-    if is_whole or not torch.equal(base.to(dtype).float(), base.float()):
+    if adapter is None or not torch.equal(base.to(dtype).float(), base.float()):
         return merged.to(dtype)
-    return rounded_by_lot(merged, dtype)
+    return rounded(merged, dtype)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from trainer.fast.rounding import rounded_by_lot
+from trainer.fast.rounding import rounded, rounded_by_lot
 
 
 def test_a_number_that_the_dtype_has_stays_and_others_become_one_of_their_neighbours() -> None:
@@ -20,3 +20,11 @@ def test_rounding_leaves_what_it_was_given() -> None:
     weights = torch.full((4, 4), 1.001)
     rounded_by_lot(weights, torch.bfloat16)
     assert torch.equal(weights, torch.full((4, 4), 1.001))
+
+
+def test_only_float32_that_loses_bits_is_rounded_by_lot() -> None:
+    weights = torch.full((40, 40), 1.001)
+    assert len(rounded(weights, torch.bfloat16).unique()) == 2
+    assert torch.equal(rounded(weights, torch.float32), weights)
+    halves = weights.half()
+    assert torch.equal(rounded(halves, torch.bfloat16), halves.bfloat16())

@@ -27,7 +27,7 @@ from tqdm import tqdm
 from transformers import PreTrainedModel
 
 from labeler.domain.errors import LivedpoError
-from trainer.fast.rounding import rounded_by_lot
+from trainer.fast.rounding import rounded
 from trainer.programs.outgoing.gguf_vocabulary import Vocabulary, write_vocabulary
 
 # By the type of a model in transformers.
@@ -203,7 +203,7 @@ def _packed(
         return values
     if not np.abs(values).max() <= MAX_F16:
         raise LivedpoError(f"The policy's weight {name} is too large for half precision.")
-    halves: np.ndarray[Any, Any] = rounded_by_lot(torch.from_numpy(values), torch.float16).numpy()
+    halves: np.ndarray[Any, Any] = rounded(torch.from_numpy(values), torch.float16).numpy()
     return halves
 
 

@@ -13,7 +13,7 @@ from labeler.config.policies import own_folder
 from labeler.domain.adapter_folder import WEIGHTS
 from labeler.domain.drawing import Drawing
 from labeler.domain.errors import BadInput
-from trainer.fast.rounding import rounded_by_lot
+from trainer.fast.rounding import rounded
 from trainer.policy.adapters import write_config
 from trainer.policy.folders import PROCESSOR, copy_missing
 from trainer.policy.merging import head_of_its_own
@@ -89,8 +89,7 @@ def merged(policy: Policy) -> PreTrainedModel:
 def _rounded(model: PreTrainedModel, dtype: torch.dtype) -> PreTrainedModel:
     """The same in another dtype, with all of what was merged into it, on average."""
     for weight in model.parameters():
-        if weight.dtype == torch.float32 and dtype in (torch.bfloat16, torch.float16):
-            weight.data = rounded_by_lot(weight.data, dtype)
+        weight.data = rounded(weight.data, dtype)
     return model.to(dtype)
 
 
