@@ -138,7 +138,7 @@ def _merged(adapter: Path, settings: Model, say: Say) -> Path:
     if not parent_name:
         raise ValueError("its adapter_config.json names no base")
     parent, _ = _model_folder(parent_name, settings, say)
-    kept = place_of(adapter, parent)
+    kept = place_of(adapter, parent, _stored_dtype(parent, settings))
     kept.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(kept.with_name(kept.name + ".lock")):
         if not kept.is_dir():

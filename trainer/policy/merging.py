@@ -18,6 +18,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from labeler.domain.adapter_folder import file_sha256
+from trainer.fast.rounding import rounded
 from trainer.policy.folders import cache
 from trainer.policy.policy import peft_quirk
 
@@ -29,9 +30,15 @@ def is_adapter(folder: Path) -> bool:
     return (folder / CONFIG).is_file()
 
 
-def place_of(adapter: Path, parent: Path) -> Path:
-    """Where an adapter that is merged into this parent is kept: another place for other files."""
+def place_of(adapter: Path, parent: Path, dtype: torch.dtype | None) -> Path:
+    """Where an adapter that is merged into this parent is kept: another place for other files.
+
+    `dtype` is that of the parent. Below float32 some are still kept whose weights were rounded to
+    the nearest number: they are elsewhere.
+    """
     digest = hashlib.sha256()
+    if dtype != torch.float32:
+        digest.update(b"rounded by lot")
     for path in sorted(adapter.glob("adapter_*")):
         digest.update(f"{path.name} {file_sha256(path)}".encode())
     for path in sorted(parent.iterdir()):
@@ -49,8 +56,23 @@ def with_adapter(base: PreTrainedModel, adapter: Path, *, tokens: int) -> PreTra
     if rows != len(base.get_input_embeddings().weight):
         base.resize_token_embeddings(rows, mean_resizing=False)
     with head_of_its_own(base), peft_quirk():
-        merged: PreTrainedModel = PeftModel.from_pretrained(base, str(adapter)).merge_and_unload()
+        model = PeftModel.from_pretrained(base, str(adapter))
+        for layer in model.modules():
+            if isinstance(layer, BaseTunerLayer):
+                _merge(layer)
+        warnings.filterwarnings("ignore", "All adapters are already merged", UserWarning)
+        merged: PreTrainedModel = model.merge_and_unload()
     return merged
+
+
+def _merge(layer: Any) -> None:
+    """Merge the adapter of one layer in float32, so that rounding keeps all of it on average."""
+    base = layer.get_base_layer()
+    dtypes = [weight.dtype for weight in base.parameters()]
+    base.float()
+    layer.merge()
+    for weight, dtype in zip(base.parameters(), dtypes, strict=True):
+        weight.data = rounded(weight.data, dtype)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from tests.support.tiny import tiny_model, tiny_tokenizer
 from tests.trainer.conftest import disturb, load
 from trainer.policy.adapters import write_adapter
 from trainer.policy.logps import logps_under
+from trainer.policy.merging import place_of
 from trainer.policy.policy import CANDIDATE
 
 # peft 0.21 asks transformers 5 by an old name, and warns of what `merging` takes care of.
@@ -36,8 +37,10 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 
 
-def tuned(kind: str, folder: Path, rows: int = 320, dtype: torch.dtype = torch.float32) -> Any:
-    """An adapter on a tied gemma2, saved, with all that it trains far from where it began."""
+def tuned(
+    kind: str, folder: Path, rows: int = 320, dtype: torch.dtype = torch.float32, by: float = 0.2
+) -> Any:
+    """An adapter on a tied gemma2, saved, with all that it trains so far from where it began."""
     base = tiny_model("gemma2").to(dtype)
     base.save_pretrained(folder / "base")
     tiny_tokenizer().save_pretrained(folder / "base")
@@ -48,7 +51,7 @@ def tuned(kind: str, folder: Path, rows: int = 320, dtype: torch.dtype = torch.f
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.requires_grad:
-                parameter.add_(0.2 * torch.randn_like(parameter))
+                parameter.add_(by * torch.randn_like(parameter))
     model.peft_config["default"].base_model_name_or_path = str(folder / "base")
     model.save_pretrained(folder / "adapter")
     return model.eval()
@@ -96,6 +99,35 @@ def test_the_merged_base_keeps_the_dtype_of_its_files(tmp_path: Path) -> None:
     policy = load(tmp_path / "adapter")
     kept = AutoModelForCausalLM.from_pretrained(policy.base_name)
     assert (kept.dtype, policy.model.dtype) == (torch.bfloat16, torch.float32)
+
+
+@pytest.mark.parametrize("kind", ["plain", "DoRA"])
+def test_what_a_small_adapter_adds_to_a_bfloat16_base_is_merged_on_average(
+    kind: str, tmp_path: Path
+) -> None:
+    """Most of it is less than half the distance to the next number, which the nearest one drops."""
+    given = tuned(kind, tmp_path, dtype=torch.bfloat16, by=2.5e-5)
+    layer = given.get_base_model().model.layers[1].mlp.down_proj
+    base = layer.base_layer.weight.detach().clone().float()
+    layer.base_layer.float()
+    layer.merge()
+    change = layer.base_layer.weight.detach() - base
+    policy = load(tmp_path / "adapter")
+    merged = policy.model.get_base_model().model.layers[1].mlp.down_proj.base_layer.weight
+    assert torch.equal(merged, merged.bfloat16().float())
+    spacing = 2**-7 * 2.0 ** base.abs().log2().floor()
+    size = change.square().sum()
+    nearest = ((base + change).bfloat16().float() - base) * change
+    assert nearest.sum() / size < 0.6
+    deviation = (spacing * change).square().sum().sqrt() / 2 / size
+    assert abs(((merged - base) * change).sum() / size - 1) < 4 * deviation < 0.5
+
+
+def test_what_was_once_rounded_to_the_nearest_numbers_is_merged_anew(tmp_path: Path) -> None:
+    tuned("plain", tmp_path)
+    folders = tmp_path / "adapter", tmp_path / "base"
+    places = [place_of(*folders, dtype) for dtype in (torch.float32, torch.bfloat16)]
+    assert places[0] != places[1]
 
 
 def test_an_adapter_on_an_adapter_is_merged_into_both(tmp_path: Path) -> None:
