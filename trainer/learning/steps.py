@@ -91,14 +91,32 @@ class MeasuredSteps:
         self._optimizer.step()
         seen = max(goal, STANDS_OUT) if self._rounds else goal
         logps = self._reach(seen, before, NEAR_ENOUGH if left == 1 else NEARLY)
+        rate = _rate(self._optimizer)
         if seen > goal:
-            distance = self._distance(self._now, logps)
-            factor = goal / distance if 0 < distance < math.inf else 1 / MAX_FACTOR
-            self._scale(before, max(factor, LEAST_FACTOR))
-            logps = self._logps()
-            self._rounding = max(0.0, self._square(self._now, logps) - goal**2)
+            rate, logps = self._shorten(goal, before, logps)
         self._now = logps
-        return _rate(self._optimizer)
+        return rate
+
+    def _shorten(
+        self, goal: float, before: Sequence[Tensor], logps: Tensor
+    ) -> tuple[float, Tensor]:
+        """Shorten the step since `before`, which came to `logps`; its rate, and what it comes to.
+
+        The next step is proposed at the rate at which this one stood out.
+        """
+        stood_out = _rate(self._optimizer)
+        distance = self._distance(self._now, logps)
+        if not 0 < distance < math.inf:
+            self._scale(before, 1 / MAX_FACTOR)
+            return _rate(self._optimizer), self._logps()
+        factor = min(max(goal / distance, LEAST_FACTOR), 1.0)
+        self._scale(before, factor)
+        logps = self._logps()
+        rounding = self._square(self._now, logps) - (factor * distance) ** 2
+        if math.isfinite(rounding):
+            self._rounding = max(0.0, rounding)
+        _set_rate(self._optimizer, stood_out)
+        return factor * stood_out, logps
 
     def _reach(self, goal: float, before: Sequence[Tensor], near: float) -> Tensor:
         """Scale the step since `before` until it is about so long; the log-probabilities then."""

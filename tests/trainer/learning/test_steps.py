@@ -1,6 +1,7 @@
 """Steps that are measured: how far an update moves a policy, whatever the policy is."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from torch import Tensor
 from labeler.config.parts.training import Training
 from labeler.domain.labels import TrainingLabel
 from tests.trainer.conftest import load
+from trainer.fast.layout import TokenPair
 from trainer.learning.reach import made_up, slowed, weighted
+from trainer.learning.steps import STANDS_OUT, MeasuredSteps
 from trainer.learning.update import Step, train
 from trainer.policy.logps import pair_logps, response_logps
 from trainer.policy.policy import CANDIDATE, LIVE, Policy
@@ -54,6 +57,8 @@ def test_on_a_bfloat16_base_it_goes_as_far_though_rounding_is_more_than_a_step(
 ) -> None:
     """Of words as sure as a trained model's, so that rounding moves their log-probabilities by
     0.012, and the goal is 0.020 or 0.045. How far it went is told by the same weights in float32.
+
+    A goal of a KL of 1e-4 is 0.014, about as much as rounding: there it goes 0.4 to 0.9 of its way.
     """
     policy = load(tiny_policy, dtype="bfloat16")
     policy.model.get_base_model().model.norm.weight.data *= SURE
@@ -67,6 +72,50 @@ def test_on_a_bfloat16_base_it_goes_as_far_though_rounding_is_more_than_a_step(
             own.data = there.data.clone()
     goal = math.sqrt(2 * kl)
     assert 0.5 * goal < moved(exact, labels) < 1.5 * goal
+
+
+def test_a_bfloat16_base_is_measured_three_times_a_step(
+    tiny_policy: Path, labels: list[TrainingLabel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the step is proposed, mostly once, and when it is shortened: what stood out, and not what
+    it was shortened to, is where the next one begins.
+    """
+    measured = 0
+
+    def counted(policy: Policy, pairs: Sequence[TokenPair]) -> Tensor:
+        nonlocal measured
+        measured += 1
+        return response_logps(policy, pairs)
+
+    monkeypatch.setattr("trainer.learning.steps.response_logps", counted)
+    policy = load(tiny_policy, dtype="bfloat16")
+    steps = run(policy, labels, Training(**MEASURED.model_dump() | {"update_kl": 1e-3}))
+    assert measured <= 3 * len(steps) * len(labels)
+
+
+def test_a_step_that_never_stands_out_from_rounding_is_not_made_longer_than_it_may_be(
+    tiny_policy: Path, labels: list[TrainingLabel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainer.learning.steps.MAX_RATE", 1e-5)
+    policy = load(tiny_policy, dtype="bfloat16")
+    policy.model.get_base_model().model.norm.weight.data *= SURE
+    steps = run(policy, labels, Training(**MEASURED.model_dump() | {"update_kl": 0.1}))
+    assert max(step.learning_rate for step in steps) < 1.01e-5
+
+
+def test_a_step_that_broke_as_it_was_shortened_makes_the_next_no_longer(
+    tiny_policy: Path, labels: list[TrainingLabel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An infinite part of rounding, taken off, would leave any step no length at all."""
+    found = iter([0.0, STANDS_OUT, math.inf])
+    monkeypatch.setattr(
+        "trainer.learning.steps.response_logps",
+        lambda policy, pairs: torch.full((4,), next(found, 0.0)),
+    )
+    policy = load(tiny_policy, dtype="bfloat16")
+    optimizer = torch.optim.AdamW(policy.parameters(CANDIDATE))
+    steps = MeasuredSteps(policy, optimizer, [labels[0].tokens], kl=1e-3)
+    assert steps.step(left=2) > steps.step(left=1)
 
 
 def test_a_step_half_as_long_is_a_quarter_of_the_kl_or_half_the_rate() -> None:
