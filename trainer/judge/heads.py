@@ -165,11 +165,13 @@ def surprise(margins: Tensor, eta: Tensor, labels: Labels) -> Tensor:
     return -found
 
 
-def surprise_of_decided(first: Tensor, labels: Labels) -> float:
-    """-log likelihood of own labels that are no ties, in nats: P(first) (N,) where nobody ties."""
+def surprise_of_decided(first: Tensor, labels: Labels) -> Tensor:
+    """-log likelihood of each own label that is no tie, in nats, else 0: P(first) (N,) where nobody
+    ties.
+    """
     says, told = labels.first + labels.tie / 2, first.clamp(1e-12, 1 - 1e-12)
     each = says * told.log() + (1 - says) * (1 - told).log()
-    return -(each * labels.weight * labels.own * (labels.sides != 0)).sum().item()
+    return -each * labels.weight * labels.own * (labels.sides != 0)
 
 
 def _surprise_of_even(eta: Tensor) -> Tensor:
@@ -207,7 +209,7 @@ def cross_validate(span: Span, labels: Labels, groups: Sequence[str], seed: int)
     best = int(by_fold.sum(dim=0).argmin())
     eta = heads.eta[places.gather(1, elsewhere[fold_N][:, None])[:, 0]]
     first, second = torch.sigmoid(unseen - eta), torch.sigmoid(-unseen - eta)
-    loss = surprise_of_decided(first / (first + second), labels)
+    loss = surprise_of_decided(first / (first + second), labels).sum().item()
     return Skill(*grid[best], loss, unseen, margins[:, best], sides)
 
 

@@ -53,12 +53,22 @@ class OneTrait:
         return self.material.pairs
 
     def skill(self, seed: int) -> Skill | None:
-        """How good heads on it are; None if nothing can be learned from it."""
+        """How good heads on it are; None if nothing can be learned from it.
+
+        What imported pairs weigh as a fold is told is what did best on the others.
+        """
         labels, fold_N = self.material.labels, folds_of(self.material.prompts, seed)
         if not (fold_N.any() and (labels.sides * labels.own).any() and self._scale.any()):
             return None
         shares = (1.0,) if labels.own.all() else IMPORTED_SHARES
-        return min((self._unseen(fold_N, one) for one in shares), key=lambda skill: skill.loss)
+        tried = [self._unseen(fold_N, one) for one in shares]
+        margins, losses = (torch.stack(each, dim=1) for each in zip(*tried, strict=True))  # (N, S)
+        by_fold = losses.new_zeros(int(fold_N.max()) + 1, len(shares)).index_add_(0, fold_N, losses)
+        elsewhere = (by_fold.sum(dim=0) - by_fold).argmin(dim=1)[fold_N][:, None]
+        unseen, loss = margins.gather(1, elsewhere)[:, 0], losses.gather(1, elsewhere).sum().item()
+        best = int(by_fold.sum(dim=0).argmin())
+        sides = labels.sides * labels.own
+        return Skill(0.0, shares[best], loss, unseen, margins[:, best], sides)
 
     def heads(self, skill: Skill, seed: int) -> Heads:
         """An ensemble (D, M) on features as they are, with imported pairs as in the skill."""
@@ -69,16 +79,15 @@ class OneTrait:
         weights[-len(found) :] = found
         return Heads(scale[:, None] * weights, self._eta(self._seen @ found, counts))
 
-    def _unseen(self, fold_N: Tensor, imported: float) -> Skill:
-        """The skill on each fold of heads that see the others."""
+    def _unseen(self, fold_N: Tensor, imported: float) -> tuple[Tensor, Tensor]:
+        """On each fold, margins of heads that see the others, and how it surprised them, (N,)."""
         labels = self.material.labels
         counts = labels.sharing(imported).weight[:, None]
         likely = self._likely(counts * (fold_N[:, None] != torch.arange(int(fold_N.max()) + 1)))
         first = torch.einsum("ntwe,ftwe->nf", self._first, likely)
         margins = self._seen @ self._mean(likely)
         [told, unseen] = (each.gather(1, fold_N[:, None])[:, 0] for each in (first, margins))
-        loss = surprise_of_decided(told, labels)
-        return Skill(0.0, imported, loss, unseen, unseen, labels.sides * labels.own)
+        return unseen, surprise_of_decided(told, labels)
 
     def _mean(self, likely: Tensor) -> Tensor:
         """The mean head (T, F) of the weights that are so likely, on scaled differences."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from trainer.judge.fitting import Learner, Material, fit
-from trainer.judge.heads import Labels
+from trainer.judge.heads import IMPORTED_SHARES, Labels
 from trainer.judge.single import OneTrait
 from trainer.judge.traits import TRAITS
 
@@ -123,6 +123,30 @@ def test_imported_pairs_test_nothing_and_are_left_out_where_they_mislead() -> No
     assert skill is not None
     assert skill.imported == 0
     assert skill.right.count == TAUGHT - 24
+
+
+def test_what_imported_pairs_weigh_is_chosen_for_each_fold_on_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They are about as often right as wrong, so that it differs from fold to fold."""
+    differs = 0
+    for seed in range(8):
+        found = differences(seed)
+        one = OneTrait(material(found, found[:, HIDDEN + 3], seed, imported=24, slips=0.4))
+        skills = []
+        for shares in [(0.0,), (0.5,), IMPORTED_SHARES]:
+            monkeypatch.setattr("trainer.judge.single.IMPORTED_SHARES", shares)
+            skill = one.skill(0)
+            assert skill is not None
+            skills.append(skill)
+        without, half, chosen = skills
+        best = min(without, half, key=lambda skill: skill.loss)
+        assert chosen.imported == best.imported
+        assert torch.allclose(chosen.sized, best.margins)
+        told = [torch.isclose(chosen.margins, each.margins) for each in (without, half)]
+        assert (told[0] | told[1]).all()
+        differs += not (told[0].all() or told[1].all())
+    assert differs
 
 
 def test_of_nothing_nothing_is_learned() -> None:
