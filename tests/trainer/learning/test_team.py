@@ -67,7 +67,11 @@ def test_in_step_all_make_as_many_passes_and_learn_the_same(
     training: Training,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Steps of fewer pairs than ranks are among them: one left over, or three of two parts."""
+    """Steps of fewer pairs than ranks are among them: one left over, or three of two parts.
+
+    Sums in another order round otherwise. Measured, losses are 5e-6 of themselves apart after that,
+    and weights 5e-7.
+    """
     passes: dict[int, int] = defaultdict(int)
 
     def counted(policy: Policy, *args: Any, **kwargs: Any) -> Tensor:
