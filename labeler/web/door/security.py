@@ -151,7 +151,7 @@ class Guard:
                 return None, _to_login(scope, headers, proxied=proxied)
             return None, _no(401, UNTOLD_PROXY if proxied else LOG_IN)
         if (stranger := self._stranger(headers, person)) is not None:
-            return None, _no(401, stranger)
+            return None, stranger
         if not may(rule, person.role):
             return None, self._not_for(rule, rule.least)
         return person, None
@@ -162,15 +162,15 @@ class Guard:
             self._identity = self._versions.identity()
         return self._sessions.person(headers, by_key=by_key)
 
-    def _stranger(self, headers: Headers, person: Person) -> str | None:
+    def _stranger(self, headers: Headers, person: Person) -> Response | None:
         """What is said to a page that is another person's, or another service's: SERVICE.PERSON.
 
         A page that was opened before the base was adopted knows of no service.
         """
         service, _, rater_id = headers.get(PERSON_HEADER, str(person.rater_id)).rpartition(".")
         if service and service != self._identity:
-            return ANOTHER
-        return None if rater_id == str(person.rater_id) else SOMEONE_ELSE
+            return JSONResponse({"error": ANOTHER, "another": True}, 401)
+        return None if rater_id == str(person.rater_id) else _no(401, SOMEONE_ELSE)
 
     def _not_for(self, rule: Rule, least: RaterRole) -> Response:
         sentence = f"This needs the role {MIN_ROLE[least]}."

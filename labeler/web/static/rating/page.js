@@ -60,7 +60,10 @@ async function start() {
   const own = new OwnPrompts({ holder, server, rating, me });
   const changes = new Changes(server);
   const followUp = new FollowUp(server);
-  view.onState((state) => followUp.see(state));
+  view.onState((state) => {
+    if (me.service === null && state.live !== null) location.reload(); // votes are for a service
+    followUp.see(state);
+  });
   Object.assign(commands, { ask: () => own.open(), changes: () => changes.look() });
   listenToButtons(rating, commands);
   listenToKeys(rating, commands);
@@ -76,7 +79,7 @@ async function start() {
  * @param {import("../shared/who.js").Me} me */
 function dialogs(rating, view, me) {
   const guide = new Guide(server);
-  const why = new Why(guide, me.rater_id);
+  const why = new Why(guide, me.owner);
   const history = new History({ server, rating, why });
   const editor = new Editor();
   const practice = new Practice(me.single_user ? "local" : me.rater_id);

@@ -32,14 +32,14 @@ export class Why extends Dialog {
   /** @type {(said: Said) => void} */
   #onSave = () => {};
 
-  /** `raterId`: whose drafts are kept.
+  /** `owner`: whose drafts are kept, and at which service.
    *
    * @param {import("./guide.js").Guide} guide
-   * @param {number} raterId */
-  constructor(guide, raterId) {
+   * @param {string} owner */
+  constructor(guide, owner) {
     super("why", "Why?");
     this.#guide = guide;
-    this.#key = `${KEPT}.why.${raterId}`;
+    this.#key = `${KEPT}.why.${owner}`;
     const save = button("Save", () => this.#save(), { class: "main" });
     this.body.append(
       this.#lead,

@@ -88,19 +88,21 @@ function closeEasily(details, summary) {
   });
 }
 
-/** A bar over the page while the server says that nobody is logged in, or somebody else. Where nobody
- *  logs in it is another service.
+/** A bar over the page while the server says that nobody is logged in, or somebody else, or that it is
+ *  another service.
  *
  * @param {import("./who.js").Me} me */
 function tellWhenLoggedOut({ single_user: isOpen }) {
   const words = element("span");
-  const again = element("a", {}, isOpen ? "Reload" : "Log in again");
+  const again = element("a");
   const bar = element("div", { class: "who-out", role: "alert" });
   document.body.append(bar);
   document.addEventListener("logged-out", (event) => {
-    const { detail: sentence } = /** @type {CustomEvent<string>} */ (event);
-    setText(words, `${isOpen ? "" : "You are logged out. "}${sentence} Unsaved votes are kept in this browser.`);
-    again.href = isOpen ? at(here()) : loginUrl();
+    const { error, another } = /** @type {CustomEvent<import("./send.js").Out>} */ (event).detail;
+    const isLogin = !isOpen && !another;
+    setText(words, `${isLogin ? "You are logged out. " : ""}${error} Unsaved votes are kept in this browser.`);
+    setText(again, isLogin ? "Log in again" : "Reload");
+    again.href = isLogin ? loginUrl() : at(here());
     bar.replaceChildren(words, again);
   });
   document.addEventListener("logged-in", () => bar.replaceChildren());

@@ -2,7 +2,7 @@
 // One request to the service, for whom this page was opened. Answers are JSON; the rest is an error.
 //
 // Whoever shows a page hears of the login's end by the document's events "logged-out" (its detail
-// is the server's sentence) and "logged-in".
+// is what the server says) and "logged-in".
 
 import { at } from "./base.js";
 
@@ -12,6 +12,10 @@ const MAX_KEEPALIVE_BYTES = 60_000; // browsers refuse a keepalive request of 64
 
 /** @type {string | null} */
 let person = null;
+/** What the server says with a 401: its sentence, and whether it is another service that speaks.
+ *
+ * @typedef {{ error: string, another?: boolean }} Out */
+
 /** @type {string | null} What was said of the end of the login, if it ended. */
 let told = null;
 
@@ -63,7 +67,7 @@ export async function send(path, body, options = {}) {
   } catch (error) {
     throw new Unreachable(`no answer to ${path}`, { cause: error });
   }
-  tell(response.status === LOGGED_OUT ? answer.error : null);
+  tell(response.status === LOGGED_OUT ? answer : null);
   if (!response.ok) throw new Refused(answer.error ?? `error ${response.status}`, response.status);
   return answer;
 }
@@ -75,10 +79,10 @@ export function byteLength(text) {
   return new TextEncoder().encode(text).length;
 }
 
-/** @param {string | null} sentence */
-function tell(sentence) {
+/** @param {Out | null} out */
+function tell(out) {
+  const sentence = out?.error ?? null;
   if (sentence === told) return;
   told = sentence;
-  const name = sentence === null ? "logged-in" : "logged-out";
-  document.dispatchEvent(new CustomEvent(name, { detail: sentence }));
+  document.dispatchEvent(new CustomEvent(out ? "logged-out" : "logged-in", { detail: out }));
 }

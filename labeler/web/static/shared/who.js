@@ -7,9 +7,9 @@ import { Refused, send, setPerson } from "./send.js";
 const FIRST_PAUSE_MS = 250;
 const MAX_PAUSE_MS = 4_000;
 
-/** `owner`: this person at this service, as no other one is named.
+/** `owner`: this person at this service, as no other one is named. `service`: null before it has a version.
  *
- * @typedef {{ rater_id: number, owner: string, name: string, role: string, single_user: boolean }} Me */
+ * @typedef {{ service: string | null, rater_id: number, owner: string, name: string, role: string, single_user: boolean }} Me */
 
 /** Who this page is for. Asks until it is told.
  *
