@@ -5,7 +5,7 @@ import { Outbox, REASONS } from "../../../labeler/web/static/rating/outbox.js";
 import { Rating } from "../../../labeler/web/static/rating/rating.js";
 import { openTabs } from "./browser.js";
 
-const RATER = "7";
+const RATER = "5a.7"; // at this service
 const SEEN = { takes: () => true, shows: () => {} };
 const WATCH = { start: () => {}, stop: () => {}, seconds: () => 1 };
 

@@ -59,7 +59,8 @@ function beat(holder) {
   say();
   setInterval(say, BEAT_MS);
   window.addEventListener("pagehide", () => putText(ALIVE + holder, null));
-  window.addEventListener("pageshow", say); // the page came back, by the browser's own buttons
+  // The page came back, by the browser's own buttons: others may have its votes by now.
+  window.addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
   return true;
 }
 

@@ -17,10 +17,10 @@ export const REASONS = `${KEPT}.reasons.`;
 const MAX_BYTES = 200_000; // of one request; edits are long
 
 /** What waits: a vote, what comes back with it, whether it was sent, so that it may have arrived, and
- *  whether it is of a closed tab, and older than the votes of this one.
+ *  whether it is of another tab, so that an undo here does not mean it.
  *
  * @template Sent
- * @typedef {{ vote: Sent, pair: Pair | null, tried: boolean, isOld?: boolean }} Entry */
+ * @typedef {{ vote: Sent, pair: Pair | null, tried: boolean, isOthers: boolean }} Entry */
 
 /** @typedef {import("./view.js").Pair} Pair */
 
@@ -33,7 +33,6 @@ export class Outbox {
   #key;
   /** @type {Entry<Sent>[]} */
   #entries;
-  #isUsed = false; // a vote was cast here, so that what closed tabs have left is older
 
   /** `owner`: whose votes these are, and at which service.
    *
@@ -55,9 +54,9 @@ export class Outbox {
     return this.#entries.flatMap(({ vote }) => vote.lease_id ?? []);
   }
 
-  /** The vote that was cast last; null if it does not wait. */
+  /** The vote that this tab cast last; null if it does not wait. */
   get newestId() {
-    return this.#entries.findLast(({ isOld }) => !isOld)?.vote.vote_id ?? null;
+    return this.#entries.findLast(({ isOthers }) => !isOthers)?.vote.vote_id ?? null;
   }
 
   /** @param {string} voteId */
@@ -70,8 +69,7 @@ export class Outbox {
    * @param {Sent} vote
    * @param {Pair | null} pair */
   add(vote, pair = null) {
-    this.#isUsed = true;
-    this.#entries.push({ vote, pair, tried: false });
+    this.#entries.push({ vote, pair, tried: false, isOthers: false });
     this.#save();
   }
 
@@ -117,14 +115,16 @@ export class Outbox {
     for (const key of keys()) {
       const prefix = [this.#prefix, this.#olderPrefix].find((each) => key.startsWith(each));
       if (prefix === undefined || key === this.#key) continue;
-      if (await isGone(key.slice(prefix.length))) this.#takeOver(key);
+      if (await isGone(key.slice(prefix.length))) this.#takeOver(key, true);
     }
     return this.size > before;
   }
 
-  /** @param {string} key */
-  #takeOver(key) {
-    this.#entries.unshift(...this.#left(key).filter(({ vote }) => !this.has(vote.vote_id)));
+  /**
+   * @param {string} key
+   * @param {boolean} ofOthers */
+  #takeOver(key, ofOthers = false) {
+    this.#entries.unshift(...this.#left(key, ofOthers).filter(({ vote }) => !this.has(vote.vote_id)));
     if (this.#save()) keep(key, null); // else a vote sent twice is better than one lost
   }
 
@@ -132,8 +132,8 @@ export class Outbox {
    *
    * @param {string} key
    * @returns {Entry<Sent>[]} */
-  #left(key) {
-    return kept(key, []).map((/** @type {Sent} */ vote) => ({ vote, pair: null, tried: true, isOld: this.#isUsed }));
+  #left(key, ofOthers = false) {
+    return kept(key, []).map((/** @type {any} */ { isOthers = ofOthers, ...vote }) => ({ vote, pair: null, tried: true, isOthers }));
   }
 
   /** How many of the next ones go into one request: one at least.
@@ -152,7 +152,7 @@ export class Outbox {
 
   /** Returns whether the storage has taken them. */
   #save() {
-    const votes = this.#entries.map(({ vote }) => vote);
+    const votes = this.#entries.map(({ vote, isOthers }) => (isOthers ? { ...vote, isOthers } : vote));
     const isKept = keep(this.#key, votes.length ? votes : null);
     if (votes.length && !isKept) console.warn("Votes are kept in memory only: the browser's storage is full or not available.");
     return isKept;

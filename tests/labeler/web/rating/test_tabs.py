@@ -19,6 +19,10 @@ TWO_MINUTES_LATER = """() => {
         localStorage.setItem(key, String(Number(localStorage.getItem(key)) - 121_000));
 }"""
 
+WAITING = "Object.keys(localStorage).filter((key) => key.includes('.outbox.')).join()"
+LEFT = "dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))"
+CAME_BACK = "dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))"
+
 
 @pytest.fixture(params=["https", "plain http"])
 def tabs(request: pytest.FixtureRequest, browser: Browser) -> Iterator[BrowserContext]:
@@ -53,8 +57,7 @@ def vote_offline(screen: Screen) -> None:
 
 def all_in_the_store(store: Store, tab: Page) -> None:
     """The vote has come, and nothing waits for anybody."""
-    waiting = "() => Object.keys(localStorage).some((key) => key.includes('.outbox.'))"
-    wait_until(lambda: len(standing(store)) == 1 and not tab.evaluate(waiting), "the vote")
+    wait_until(lambda: len(standing(store)) == 1 and not tab.evaluate(WAITING), "the vote")
 
 
 def test_a_vote_of_a_closed_tab_is_delivered_by_the_next_one(
@@ -84,7 +87,10 @@ def test_a_vote_of_a_tab_that_died_is_delivered_once_it_has_been_silent(
     vote_offline(first)
     first.page.close()
     other = opened(plain, service)
-    other.refresh()
+    waiting = other.page.evaluate(WAITING)
+    with other.page.expect_response("**/rating/state"):
+        other.refresh()
+    assert other.page.evaluate(WAITING) == waiting != ""
     assert standing(store) == []
     other.page.evaluate(TWO_MINUTES_LATER)
     other.refresh()
@@ -126,3 +132,17 @@ def test_the_votes_of_an_open_tab_are_left_to_it(
     assert len(standing(store)) == 1
     first.page.unroute("**/rating/votes", lose)
     wait_until(lambda: len(standing(store)) == 2, "the vote of the first tab")
+
+
+def test_a_page_that_comes_back_begins_anew(
+    plain: BrowserContext, service: WebServer, store: Store
+) -> None:
+    """Its votes may be those of another tab by now, and it would send them again."""
+    first = opened(plain, service)
+    vote_offline(first)
+    first.page.evaluate(LEFT)
+    other = opened(plain, service)
+    all_in_the_store(store, other.page)
+    with first.page.expect_navigation():
+        first.page.evaluate(CAME_BACK)
+    first.page.wait_for_selector("#reply-left .text")

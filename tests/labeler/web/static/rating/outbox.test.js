@@ -110,6 +110,22 @@ test("an undo means the last vote of this tab, and not one that a closed tab has
   assert.equal(await outbox.adopt(), false);
 });
 
+test("an undo in a tab that was reloaded means no vote that a closed tab has left", async () => {
+  outboxOf("tab", "mine").remove(["mine"]);
+  outboxOf("closed", "another");
+  const reloaded = outboxOf("tab");
+  await reloaded.adopt();
+  assert.equal(reloaded.newestId, null);
+  const again = outboxOf("tab");
+  assert.equal(again.newestId, null);
+  assert.deepEqual(again.take(9), [vote("another")], "what is sent is the vote alone");
+});
+
+test("an undo in a tab that was reloaded means its own last vote that waits", () => {
+  outboxOf("tab", "mine");
+  assert.equal(outboxOf("tab").newestId, "mine");
+});
+
 test("without Web Locks the votes of a tab that says nothing are taken over, and not those of another", async () => {
   Object.defineProperty(globalThis, "navigator", { value: {}, configurable: true });
   outboxOf("closed", "1");
