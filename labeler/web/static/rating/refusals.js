@@ -2,7 +2,7 @@
 // What the server would not save: how much of it, and why. It stays until it is dismissed.
 
 import { button } from "../shared/dialog.js";
-import { byId, element, setText } from "../shared/dom.js";
+import { byId, counted, element, setText } from "../shared/dom.js";
 
 /** @typedef {"vote" | "reason"} Kind */
 
@@ -30,7 +30,6 @@ export class Refusals {
     this.#refused.clear();
     this.#place.hidden = true;
     setText(this.#text, "");
-    byId("choices").querySelector("button")?.focus(); // the keys go on
   }
 }
 
@@ -39,6 +38,6 @@ export class Refusals {
  * @param {[Kind, string[]]} refused */
 function told([kind, sentences]) {
   const { length: count } = sentences;
-  const what = count === 1 ? `A ${kind} was` : `${count} ${kind}s were`;
+  const what = count === 1 ? `A ${kind} was` : `${counted(count, kind)} were`;
   return `${what} not saved: ${[...new Set(sentences)].join("; ")}.`;
 }
