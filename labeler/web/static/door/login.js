@@ -17,7 +17,8 @@ const field = {
   password: byId("password", HTMLInputElement),
   fresh: byId("new", HTMLInputElement),
 };
-const VOID = 410; // of an invite that was used, or is too old
+const TOO_MANY = 429;
+const SERVER_ERROR = 500;
 const WAYS = { in: logIn, invite: acceptInvite, password: changePassword };
 
 const asked = new URLSearchParams(location.search);
@@ -55,7 +56,7 @@ async function startInvite(token) {
     setText(byId("title"), `Welcome, ${name}`);
     field.fresh.focus();
   } catch (error) {
-    if (!(error instanceof Refused && error.status === VOID)) return complain(error);
+    if (!isFinal(error)) return complain(error);
     forgetHash();
     way = "in";
     invite = null;
@@ -119,8 +120,16 @@ function logIn() {
 }
 
 async function acceptInvite() {
-  await send("/door/accept", { invite, password: field.fresh.value });
+  const { name } = await send("/door/accept", { invite, password: field.fresh.value });
+  field.name.value = name;
   forgetHash();
+}
+
+/** Whether an invite is refused for good: not by a service that is busy or in trouble.
+ *
+ * @param {unknown} error */
+function isFinal(error) {
+  return error instanceof Refused && error.status < SERVER_ERROR && error.status !== TOO_MANY;
 }
 
 function changePassword() {

@@ -102,9 +102,28 @@ def test_an_invite_outlasts_a_service_that_is_busy(
     expect(page.locator("#go")).to_have_attribute("aria-disabled", "false")
     assert page.url == link
     page.unroute("**/door/accept")
+    page.route(f"{service.url}/", lambda route: route.fulfill(status=204))  # the login page stays
     page.click("#go")
+    expect(page.locator("#name")).to_have_value("Zoë")  # for the password manager
+    page.unroute(f"{service.url}/")
+    page.goto(service.url)
     wait_for_pair(page)
     assert invite not in page.url
+
+
+def test_an_invite_that_is_none_leads_to_the_login(service: WebServer, page: Page) -> None:
+    page.goto(f"{service.url}/login#invite={'x' * 200}")
+    expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+    expect(page.locator("#name")).to_be_editable()
+    assert page.url == f"{service.url}/login"
+
+
+def test_an_invite_outlasts_too_many_attempts(service: WebServer, page: Page) -> None:
+    refused = {"error": "Too many attempts."}
+    page.route("**/door/accept", lambda route: route.fulfill(status=429, json=refused))
+    page.goto(f"{service.url}/login#invite=abc")
+    expect(page.get_by_role("alert")).to_have_text("Too many attempts.")
+    assert page.url == f"{service.url}/login#invite=abc"
 
 
 def test_an_invite_leaves_the_address_bar_and_lets_in_once(
