@@ -26,30 +26,31 @@ MAX_LINE_CHARS = 160
 DEEPEST_NESTING = 40
 MAX_CELLS = 10_000
 
+_NAMED = "⟨U+{:04X}⟩"
 _OFF = ["image", "link", "autolink", "html_inline", "html_block", "reference", "entity"]
 _BLOCKS = {"paragraph_open", "heading_open", "blockquote_open", "list_item_open", "table_open"}
 # Overrides, embeddings and isolates: they can show "harmful" where "harmless" is written.
-_BIDI = {code: f"⟨U+{code:04X}⟩" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+_BIDI = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
 # Of no width (Unicode's Default_Ignorable_Code_Point): whole sentences can be written in them. What
 # scripts need stays: joiners and marks of direction (200C-200F), Mongolian selectors, and the two
 # that say whether a sign is an emoji (FE0E, FE0F).
-_HIDDEN = {
-    code: f"⟨U+{code:04X}⟩"
-    for code in (
-        *(0xAD, 0x34F, 0x61C, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180E, 0x200B, 0x3164, 0xFEFF),
-        *range(0x2060, 0x2066),
-        *range(0x206A, 0x2070),
-        *range(0xFE00, 0xFE0E),
-        *(0xFFA0, *range(0xFFF0, 0xFFFC)),
-        *range(0x1BCA0, 0x1BCA4),
-        *range(0x1D173, 0x1D17B),
-        *range(0xE0000, 0xE1000),
-    )
-}
-_SECOND_SELECTOR = re.compile("(?<=[\ufe0e\ufe0f])[\ufe0e\ufe0f]")
+_HIDDEN = (
+    *(0xAD, 0x34F, 0x61C, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180E, 0x200B, 0x3164, 0xFEFF),
+    *range(0x2060, 0x2066),
+    *range(0x206A, 0x2070),
+    *range(0xFE00, 0xFE0E),
+    *(0xFFA0, *range(0xFFF0, 0xFFFC)),
+    *range(0x1BCA0, 0x1BCA4),
+    *range(0x1D173, 0x1D17B),
+    *range(0xE0000, 0xE1000),
+)
+# One of those that stay behind another: a run of them would be the bits of a text that nobody sees.
+# A joiner behind a selector is part of many an emoji.
+_STAY = "\u180b-\u180d\u180f\u200c-\u200f\ufe0e\ufe0f"
+_SECOND = re.compile(f"(?<=[{_STAY}])[{_STAY}](?<![\u180b-\u180d\u180f\ufe0f]\u200d)")
 _CONTROLS = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\t\n"}
 _OTHERS = {0x7F: "\u2421", **dict.fromkeys(range(0x80, 0xA0), "\ufffd")}
-_VISIBLE = {**_BIDI, **_HIDDEN, **_CONTROLS, **_OTHERS}
+_VISIBLE = {code: _NAMED.format(code) for code in (*_BIDI, *_HIDDEN)} | _CONTROLS | _OTHERS
 # What Markdown consists of, and may take away; with `.` and `)` the numbers of lists are compared.
 _SYNTAX = re.compile(r"[\s*_#>+=~|:`\\-]+")
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -107,7 +108,7 @@ def _turn(speaker: str, content: str) -> str:
 
 def _visible(text: str) -> str:
     text = text.replace("\r\n", "\n").translate(_VISIBLE)
-    text = _SECOND_SELECTOR.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text)
+    text = _SECOND.sub(lambda found: _NAMED.format(ord(found[0])), text)
     return _SURROGATES.sub("\ufffd", text)
 
 

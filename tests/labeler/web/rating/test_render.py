@@ -94,54 +94,11 @@ def test_items_have_the_numbers_that_were_written() -> None:
 
 
 ATOMS = (
-    *(
-        "a",
-        "7",
-        "é",
-        "😀",
-        "\u202e",
-        " ",
-        "  ",
-        "\t",
-        "\n",
-        "\n\n",
-        "\n    ",
-        "1. ",
-        "2) ",
-        "- ",
-        "> ",
-    ),
-    *(
-        "|",
-        "\n|-|\n",
-        "\n|--|:-:|\n|",
-        "`",
-        "``",
-        "```",
-        "~~~",
-        "*",
-        "_",
-        "**",
-        "#",
-        "# ",
-        "\\",
-        "---",
-    ),
-    *(
-        "[a]",
-        "[a]: ",
-        "(b 'c')",
-        "!",
-        "<b>",
-        "<!--",
-        "-->",
-        "&lt;",
-        "&#65;",
-        "http://a.b",
-        "[^1]",
-        "$",
-    ),
-)
+    "a", "7", "é", "😀", "\u202e", " ", "  ", "\t", "\n", "\n\n", "\n    ", "1. ", "2) ", "- ",
+    "> ", "|", "\n|-|\n", "\n|--|:-:|\n|", "`", "``", "```", "~~~", "*", "_", "**", "#", "# ",
+    "\\", "---", "[a]", "[a]: ", "(b 'c')", "!", "<b>", "<!--", "-->", "&lt;", "&#65;",
+    "http://a.b", "[^1]", "$",
+)  # fmt: skip
 
 
 @settings(max_examples=300, deadline=None, derandomize=True)
@@ -203,9 +160,13 @@ def test_emoji_keep_their_selectors_joiners_and_tones() -> None:
     assert text in render_text(text)
 
 
-def test_a_selector_says_nothing_twice() -> None:
-    """Two kinds of them in a row would be the bits of a text that nobody sees."""
+def test_of_characters_that_nobody_sees_one_stands_alone() -> None:
+    """Two kinds of them in a row would be the bits of a text."""
     assert "x\ufe0f⟨U+FE0E⟩⟨U+FE0F⟩y" in render_text("x\ufe0f\ufe0e\ufe0fy")
+    assert "x\u200c⟨U+200D⟩⟨U+200C⟩y" in render_text("x\u200c\u200d\u200cy")
+    assert "x\u200e⟨U+200F⟩⟨U+200E⟩y" in render_text("x\u200e\u200f\u200ey")
+    assert "x\u180b⟨U+180D⟩⟨U+180F⟩y" in render_text("x\u180b\u180d\u180fy")
+    assert "x\ufe0f\u200d⟨U+FE0F⟩y" in render_text("x\ufe0f\u200d\ufe0fy")
 
 
 def test_each_block_finds_its_own_direction() -> None:
