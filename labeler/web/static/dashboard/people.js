@@ -42,8 +42,7 @@ export class People {
 
   #lead() {
     const single = "There is no login yet: everyone at this machine is the same user. Once the first account exists, which must be an admin's, everyone has to log in, including you.";
-    const many = "Raters rate. Reviewers also see this page and the labels. Admins also manage versions, accounts and exports.";
-    return element("p", { class: "soft" }, this.#me.single_user ? single : many);
+    return element("p", { class: "soft" }, this.#me.single_user ? single : Object.values(RIGHTS).join(" "));
   }
 
   #form() {
