@@ -127,13 +127,16 @@ class FillModel:
         """The same for some of the votes that are new; false if none is.
 
         Of many that are new, as all are after a restart, ever more are heard: fitted all at once,
-        votes before and after a change of mind cancel, and nothing shows which are which.
+        votes before and after a change of mind cancel, and nothing shows which are which. Imported
+        pairs are heard at once, and have no part in that.
         """
         newest = self._standing(examples)[-MAX_LABELS:]
-        known = len(self._known)
         if {example.pair_id: example.said for example in newest} == self._known:
             return False
-        self._look(newest[: known + max(LOOK, int(LOOK_SHARE * known))], pause)
+        imported = [example for example in newest if example.imported]
+        own = [example for example in newest if not example.imported]
+        known = len(self._own)
+        self._look([*imported, *own[: known + max(LOOK, int(LOOK_SHARE * known))]], pause)
         return True
 
     def _standing(self, examples: Sequence[Example]) -> list[Example]:

@@ -251,6 +251,26 @@ def test_what_ends_a_fit_in_the_middle_leaves_the_model_as_it_was(policy: Policy
     assert model.fit is not before
 
 
+def test_imported_pairs_leave_the_parts_in_which_votes_are_heard_as_they_are(
+    policy: Policy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A change of mind shows in parts alone: 400 imported pairs made one of the first 72 votes."""
+    rng = random.Random(0)
+    imported = [asking(number, rng)._replace(imported=True) for number in range(-400, 0)]
+    own = [asking(number, rng) for number in range(72)]
+    parts: list[tuple[int, int]] = []
+
+    def heard(model: FillModel, examples: list[Example], _: object) -> None:
+        model._known = {one.pair_id: one.said for one in examples}
+        model._own = [one.said for one in examples if not one.imported]
+        parts.append((len(examples) - len(model._own), len(model._own)))
+
+    monkeypatch.setattr(FillModel, "_fit_to", heard)
+    FillModel(Features(policy), seed=0).learn(own)
+    FillModel(Features(policy), seed=0).learn([*imported, *own])
+    assert parts == [(0, 32), (0, 64), (0, 72), (400, 32), (400, 64), (400, 72)]
+
+
 def test_it_is_no_less_sure_of_votes_that_it_had_not_seen_than_it_was_right(policy: Policy) -> None:
     """A strong ridge, which is best for few noisy votes, is sure of nothing: 0.52, say."""
     rng = random.Random(0)
