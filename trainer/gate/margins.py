@@ -3,10 +3,13 @@
 import itertools
 from collections.abc import Callable, Sequence
 
+import torch
+from torch import Tensor
+
 from labeler.config.parts.training import Training
 from labeler.domain.labels import TrainingLabel
 from trainer.gate.gate import Agreement
-from trainer.learning.examples import margins
+from trainer.learning.examples import Examples, examples_of, margins_of
 from trainer.learning.objective import Objective
 from trainer.policy.policy import CANDIDATE, LIVE, Policy
 
@@ -21,12 +24,14 @@ class MarginCache:
     """Each version's margins for what people preferred, measured from the base.
 
     Most labels are asked about twice: first of a candidate, then of what it has become. A version's
-    weights never change, so what is known of the live one is kept.
+    weights never change, so what is known of the live one is kept. So is what each label is by
+    the base.
     """
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
         self._known: dict[int, dict[Label, float]] = {}
+        self._by_base: dict[Label, tuple[TrainingLabel, Tensor]] = {}
 
     def of_live(
         self,
@@ -51,6 +56,7 @@ class MarginCache:
     ) -> list[float]:
         """The margins of the candidate, which is to be this version."""
         found = self._known[version] = self._measured(CANDIDATE, labels, training, pause)
+        self._by_base = {key: self._by_base[key] for key in map(_key, labels)}
         return [found[_key(label)] for label in labels]
 
     def _measured(
@@ -64,11 +70,24 @@ class MarginCache:
         if not labels:
             return {}
         from_base = training.model_copy(update={"reference": "base"})
-        found = margins(self._policy, adapter, labels, from_base, pause).tolist()
+        examples = self._examples(labels, from_base, pause)
+        found = margins_of(self._policy, adapter, examples, from_base, pause).tolist()
         return {
             _key(label): margin if label.target > 1 - label.target - label.tie else -margin
             for margin, label in zip(found, labels, strict=True)
         }
+
+    def _examples(
+        self, labels: Sequence[TrainingLabel], from_base: Training, pause: Pause | None
+    ) -> Examples:
+        """As `examples_of`, each label once: live version and candidate are asked about most."""
+        new = [label for label in labels if _key(label) not in self._by_base]
+        if new:
+            read = examples_of(self._policy, new, from_base, pause)
+            both = zip(read.labels, read.reference, strict=True)
+            self._by_base |= dict(zip(map(_key, new), both, strict=True))
+        taught, reference = zip(*(self._by_base[_key(label)] for label in labels), strict=True)
+        return Examples(taught, torch.stack(reference))
 
 
 def _decided(labels: Sequence[TrainingLabel]) -> list[TrainingLabel]:

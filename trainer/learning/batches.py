@@ -118,22 +118,21 @@ class MicroBatches:
         None, with no gradient left behind, if memory ran out.
         """
         loss = right = 0.0
-        try:
-            with torch.enable_grad(), self._policy.adapter(CANDIDATE, trains=True):
-                for examples, total_weight in passes:
-                    if self._go_on is not None:
-                        self._go_on()
+        for examples, total_weight in passes:
+            if self._go_on is not None:
+                self._go_on()  # which may switch adapters
+            try:
+                with torch.enable_grad(), self._policy.adapter(CANDIDATE, trains=True):
                     some, several = self._backward(examples, total_weight)
-                    loss += some
-                    right += several if math.isfinite(total_weight) else 0.0
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-        else:
-            return loss, right
-        for weight in self._policy.parameters(CANDIDATE):
-            weight.grad = None
-        return None
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                for weight in self._policy.parameters(CANDIDATE):
+                    weight.grad = None
+                return None
+            loss += some
+            right += several if math.isfinite(total_weight) else 0.0
+        return loss, right
 
     def _backward(self, examples: Examples, total_weight: float) -> tuple[float, float]:
         """The part's share of the batch's loss, and how many of its pairs are ranked right."""

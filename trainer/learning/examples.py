@@ -80,11 +80,16 @@ def without_end(label: TrainingLabel, ends: Collection[int]) -> TrainingLabel:
 
 
 def examples_of(
-    policy: Policy, labels: Sequence[TrainingLabel], settings: Training, team: Team = ALONE
+    policy: Policy,
+    labels: Sequence[TrainingLabel],
+    settings: Training,
+    pause: Callable[[], None] | None = None,
+    team: Team = ALONE,
 ) -> Examples:
     """The labels, `without_end`, with the reference log-probabilities that the settings ask for.
 
-    Those of labels from another temperature, and of shortened ones, are computed anew.
+    Those of labels from another temperature, and of shortened ones, are computed anew. `pause` as
+    in `logps_under`.
     """
     known = [(label.reference_logp_a, label.reference_logp_b) for label in labels]
     taught = [without_end(label, policy.eos_token_ids) for label in labels]
@@ -92,14 +97,14 @@ def examples_of(
     if not settings.loss.traits.needs_reference:
         return examples
     if settings.reference == "previous":
-        return Examples(taught, _shared_logps(policy, LIVE, examples.pairs, team))
+        return Examples(taught, _shared_logps(policy, LIVE, examples.pairs, pause, team))
     others = [
         n
         for n, label in enumerate(labels)
         if label.temperature != policy.temperature or taught[n] is not label
     ]
     if others:
-        logps = _shared_logps(policy, None, examples[others].pairs, team)
+        logps = _shared_logps(policy, None, examples[others].pairs, pause, team)
         examples.reference[others] = logps
     return examples
 
@@ -115,7 +120,19 @@ def margins(
 
     `pause` as in `logps_under`.
     """
-    examples = examples_of(policy, labels, settings)
+    return margins_of(
+        policy, adapter, examples_of(policy, labels, settings, pause), settings, pause
+    )
+
+
+def margins_of(
+    policy: Policy,
+    adapter: str,
+    examples: Examples,
+    settings: Training,
+    pause: Callable[[], None] | None = None,
+) -> Tensor:
+    """The same of examples."""
     logps_L2 = logps_under(policy, adapter, examples.pairs, pause).to(policy.device)
     return Objective(settings).margin(examples.logps(logps_L2))
 
@@ -126,15 +143,19 @@ def size_of(pair: TokenPair) -> int:
 
 
 def _shared_logps(
-    policy: Policy, adapter: str | None, pairs: Sequence[TokenPair], team: Team
+    policy: Policy,
+    adapter: str | None,
+    pairs: Sequence[TokenPair],
+    pause: Callable[[], None] | None,
+    team: Team,
 ) -> Tensor:
     """As `logps_under`, on the policy's device, with everyone in the team computing some.
 
     In step everyone computes all.
     """
     if team.in_step:
-        return logps_under(policy, adapter, pairs).to(policy.device)
+        return logps_under(policy, adapter, pairs, pause).to(policy.device)
     logps_B2 = torch.zeros(len(pairs), 2)
     mine = team.share(list(map(size_of, pairs)))
-    logps_B2[mine] = logps_under(policy, adapter, [pairs[place] for place in mine])
+    logps_B2[mine] = logps_under(policy, adapter, [pairs[place] for place in mine], pause)
     return team.summed(logps_B2).to(policy.device)

@@ -64,7 +64,7 @@ class MeasuredSteps:
         go_on: Callable[[], None] | None = None,
         team: Team = ALONE,
     ) -> None:
-        """`go_on` is called before each measurement of a pair, and may raise to end it all.
+        """`go_on` is called before each measurement of a pair; it may switch adapters, and raise.
 
         Each of the `team` measures a share of the probe, or in step all of it, and all come to the
         same distance.
@@ -144,14 +144,14 @@ class MeasuredSteps:
         _set_rate(self._optimizer, _rate(self._optimizer) * factor)
 
     def _logps(self) -> Tensor:
-        with torch.no_grad(), self._policy.adapter(CANDIDATE):
-            found = [self._logps_of(pair) for pair in self._probe]
+        found = [self._logps_of(pair) for pair in self._probe]
         return torch.cat(found) if found else torch.zeros(0)
 
     def _logps_of(self, pair: TokenPair) -> Tensor:
         if self._go_on is not None:
-            self._go_on()
-        return response_logps(self._policy, [pair])
+            self._go_on()  # which may switch adapters
+        with torch.no_grad(), self._policy.adapter(CANDIDATE):
+            return response_logps(self._policy, [pair])
 
     def _distance(self, old: Tensor, new: Tensor) -> float:
         """sqrt(2 KL) between two policies, from log-probabilities (T,) of the same tokens."""

@@ -52,6 +52,7 @@ def train(
     seed: int,
     probe: Sequence[TokenPair] = (),
     filled: Sequence[TrainingLabel] = (),
+    pause: Callable[[], None] | None = None,
     go_on: Callable[[], None] | None = None,
     team: Team = ALONE,
 ) -> Generator[Step, None, None]:
@@ -60,8 +61,9 @@ def train(
     AdamW starts afresh; how large its steps are is told in `trainer.learning.steps`, which measures
     them on the pairs of the `probe` as far as it goes. Pairs that nobody rated, `filled`, are
     shuffled in among the labels, so they make steps of their own: dealt out to the steps of the
-    labels they taught the starter half as much. The `seed` orders the labels. `go_on` is
-    called between passes, and may raise to end it all. Everyone in the `team` calls this with the
+    labels they taught the starter half as much. The `seed` orders the labels. `pause` is called
+    between passes that prepare the first step, and `go_on` between all others; both may switch
+    adapters, and may raise to end it all. Everyone in the `team` calls this with the
     same arguments and gets the same steps and the same candidate. Raises LivedpoError if a label
     cannot be trained on, or if not even a single pair fits into memory.
     """
@@ -70,7 +72,7 @@ def train(
     batches = _batches(len(labels), settings, seed)
     policy.copy_adapter(LIVE, CANDIDATE)
     weights = policy.parameters(CANDIDATE)
-    examples = examples_of(policy, labels, settings, team)
+    examples = examples_of(policy, labels, settings, pause, team)
     # At random, for replies that are sampled together come in the order of their length.
     some = random.Random(seed).sample(list(probe), min(len(probe), PROBE_PAIRS))
     steps = _steps(policy, weights, [*some, *examples.pairs], settings, go_on, team)
