@@ -18,7 +18,7 @@ forward pass, and says why a model cannot be decoded here.
 """
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -34,6 +34,7 @@ from labeler.domain.errors import first_line
 
 ATTENTION = "livedpo_cohorts"
 PREFILL_TOKENS = 16_384
+CPU_PREFILL_TOKENS = 1024  # more at once is no faster, and takes seconds
 # Matrix libraries prepare a kernel for every new number of rows: let there be few such numbers.
 ROWS_MULTIPLE = 16
 ATTENTION_LAYERS = {"full_attention", "sliding_attention"}
@@ -219,8 +220,17 @@ class Decoder:
         return sum(part.nbytes for part in (*cohort.keys, *cohort.values))
 
     @torch.inference_mode()
-    def prefill(self, prompts: Sequence[Sequence[int]], *, copies: int, tokens: int) -> Cohort:
+    def prefill(
+        self,
+        prompts: Sequence[Sequence[int]],
+        *,
+        copies: int,
+        tokens: int,
+        pause: Callable[[], None] | None = None,
+    ) -> Cohort:
         """A cohort with `copies` rows for each prompt, one after the other, and room for `tokens`.
+
+        There is a `pause` before each of its passes.
 
         A prompt is right-padded, which needs no mask: no token looks to its right.
         """
@@ -238,8 +248,11 @@ class Decoder:
             padded=min(lengths) < width,
         )
         ids = [[*prompt, *[prompt[0]] * width][:width] for prompt in prompts]
-        size = max(1, PREFILL_TOKENS // width)
+        most = CPU_PREFILL_TOKENS if device.type == "cpu" else PREFILL_TOKENS
+        size = max(1, most // width)
         for first in range(0, len(ids), size):
+            if pause is not None:
+                pause()
             chunk = torch.tensor(ids[first : first + size], device=device)
             cache = DynamicCache()
             self.model(

@@ -8,8 +8,9 @@ other rows are under way (but for rounding).
 """
 
 from collections import defaultdict, deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -70,7 +71,8 @@ def draw_rows(
 
     A row ends with one of the tokens in `ends`, or at its limit. Short prompts come first, so that
     a cohort's prompts are of like length; new ones wait until half of the rows are free, for every
-    cohort costs some time at each step. Raises FloatingPointError if logits are not finite.
+    cohort costs some time at each step. The `progress` is told after each token, and before each
+    pass over prompts. Raises FloatingPointError if logits are not finite.
     """
     waiting = deque(sorted(jobs, key=lambda job: len(job.prompt)))
     numbers = torch.Generator().manual_seed(seed)
@@ -82,7 +84,8 @@ def draw_rows(
         if waiting and (not groups or 2 * free >= rows):
             size = min(max(1, free // copies), len(waiting))
             admitted = [waiting.popleft() for _ in range(size)]
-            groups.append(_admit(decoder, admitted, settings, numbers, copies))
+            pause = None if progress is None else partial(progress, drawn)
+            groups.append(_admit(decoder, admitted, settings, numbers, copies, pause))
         for row in (row for group in groups for row in group.rows if progress):
             drawn[row.job.number] += 1
         done = _step(decoder, groups, settings, ends)
@@ -154,10 +157,12 @@ def _admit(
     settings: Sampling,
     numbers: torch.Generator,
     copies: int,
+    pause: Callable[[], None] | None,
 ) -> _Group:
     """Start `copies` rows for each job."""
     room = max(job.limit for job in jobs)
-    cohort = decoder.prefill([job.prompt for job in jobs], copies=copies, tokens=room)
+    prompts = [job.prompt for job in jobs]
+    cohort = decoder.prefill(prompts, copies=copies, tokens=room, pause=pause)
     rows = [Row(job, copy) for job in jobs for copy in range(copies)]
     # Drawn on the CPU, and as many for every row, so that a seed means the same everywhere.
     shape = len(rows), settings.max_new_tokens

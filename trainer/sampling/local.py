@@ -8,8 +8,9 @@ for. Each is said once, in the log.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 
 import torch
 
@@ -102,7 +103,7 @@ class LocalSampler:
         Whoever computes with the policy in between switches its adapters.
         """
         jobs = _jobs(self._policy, prompts, settings)
-        with self._weights(adapter):
+        with self._weights(adapter, None if progress is None else partial(progress, {})):
             drawn = self._draw(jobs, settings, seed=seed, copies=copies, progress=progress)
             if self._copy is None:
                 drawn = iter(list(drawn))
@@ -143,10 +144,12 @@ class LocalSampler:
             progress=progress,
         )
 
-    def _weights(self, adapter: str | None) -> AbstractContextManager[None]:
+    def _weights(
+        self, adapter: str | None, pause: Callable[[], None] | None
+    ) -> AbstractContextManager[None]:
         """Draw under the adapter: the merged copy becomes it, or else the policy switches to it."""
         if self._copy is not None:
-            if self._copy.refresh(adapter):
+            if self._copy.refresh(adapter, pause):
                 self._excess.clear()
             return nullcontext()
         return self._policy.reference() if adapter is None else self._policy.adapter(adapter)

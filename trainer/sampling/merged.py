@@ -12,6 +12,7 @@ Where weights are rounded, `trainer.fast.rounding` keeps what the adapter adds f
 """
 
 import copy
+from collections.abc import Callable
 
 import torch
 from peft import PeftModel
@@ -67,19 +68,27 @@ class MergedCopy:
                 self.model.set_submodule(name, FastLinear(weight, module.bias))
         for source, layer in () if dtype is None else self._layers:
             layer.weight = packed(_base(source).to(dtype))
-        self._made_from: tuple[str | None, list[Tensor]] = None, []
+        self._made_from: tuple[str | None, list[Tensor]] | None = None, []
 
-    def refresh(self, adapter: str | None) -> bool:
-        """Become this adapter as it is now, or the reference if None. False if it was already."""
+    def refresh(self, adapter: str | None, pause: Callable[[], None] | None = None) -> bool:
+        """Become this adapter as it is now, or the reference if None. False if it was already.
+
+        There is a `pause` before each layer; after one that raises the copy is nothing.
+        """
         if self.holds(adapter):
             return False
+        self._made_from = None
         for source, layer in self._layers:
+            if pause is not None:
+                pause()
             layer.weight = packed(_merged_in(self.dtype or _base(source).dtype, source, adapter))
         self._made_from = adapter, [tensor.clone() for tensor in self._state(adapter)]
         return True
 
     def holds(self, adapter: str | None) -> bool:
         """Whether the copy was made from this adapter with the weights that it has now."""
+        if self._made_from is None:
+            return False
         name, state = self._made_from
         return name == adapter and all(map(torch.equal, state, self._state(adapter)))
 

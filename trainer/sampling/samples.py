@@ -10,7 +10,8 @@ from labeler.domain.messages import Messages
 from labeler.domain.thought import without_thought
 from trainer.fast.layout import TokenPair
 
-# Hears after each token how many every prompt's responses have so far, by the prompt's place.
+# Hears after each token how many every prompt's responses have so far, by the prompt's place; and
+# before each part of what comes before the tokens.
 Progress = Callable[[Mapping[int, int]], None]
 
 

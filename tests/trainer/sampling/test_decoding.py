@@ -108,6 +108,18 @@ def test_a_window_that_is_not_heeded_would_be_seen(kind: str) -> None:
     assert (logits[0] - plain).abs().max() / plain.abs().max() > 1e-2
 
 
+def test_long_prompts_are_read_in_parts_with_a_pause_before_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    decoder, pauses = Decoder(strong("llama")), list[int]()
+    prompts = random_tokens(9, 7, 5, 8)
+    whole = decoder.prefill(prompts, copies=1, tokens=4)
+    monkeypatch.setattr("trainer.sampling.decoding.CPU_PREFILL_TOKENS", 16)
+    parts = decoder.prefill(prompts, copies=1, tokens=4, pause=lambda: pauses.append(1))
+    assert len(pauses) == 2
+    torch.testing.assert_close(decoder.step([parts]), decoder.step([whole]))
+
+
 def test_many_prompts_are_prefilled_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("trainer.sampling.decoding.PREFILL_TOKENS", 16)
     rows = Rows(strong("llama"))

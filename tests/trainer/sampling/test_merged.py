@@ -94,6 +94,25 @@ def test_a_changed_adapter_is_taken_over_and_an_unchanged_one_costs_nothing(poli
         assert close(logits_of(copy), under(policy, LIVE))
 
 
+def test_a_refresh_that_a_pause_ends_is_done_anew(policy: Policy) -> None:
+    copy, pauses = MergedCopy(policy.model), list[int]()
+
+    def end_it() -> None:
+        pauses.append(1)
+        if len(pauses) == 3:
+            raise InterruptedError
+
+    for adapter in (LIVE, None):
+        assert copy.refresh(adapter)
+        disturb(policy, LIVE, scale=0.2, seed=3)
+        pauses.clear()
+        with pytest.raises(InterruptedError):
+            copy.refresh(LIVE, end_it)
+        assert not copy.holds(adapter)
+        assert copy.refresh(LIVE)
+        assert close(logits_of(copy), under(policy, LIVE))
+
+
 def test_an_adapter_that_is_loaded_in_place_is_noticed(policy: Policy) -> None:
     disturb(policy, CANDIDATE, scale=0.2)
     copy = MergedCopy(policy.model)

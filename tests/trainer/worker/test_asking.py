@@ -219,6 +219,9 @@ def test_progress_is_told_while_tokens_are_drawn(
     found = sampler.draw(
         LIVE, prompts, SAMPLING, seed=1, progress=lambda drawn: told.append(dict(drawn))
     )
+    before = sum(not any(drawn.values()) for drawn in told)
+    assert before or kind != "merged copy"
+    told = told[before:]
     assert told[0] == {0: 2, 1: 2}  # a token of each response
     assert all(later[0] >= earlier[0] for earlier, later in pairwise(told))
     drawn = [sum(len(response.tokens) for response in some) for some in found]
