@@ -132,8 +132,13 @@ class Judge(Protocol):
     one_by_one: bool
     requests_spent: int
 
-    def judge(self, questions: Sequence[Question]) -> list[Judgement]:
-        """One judgement a question, in their order; never raises for what a response says."""
+    def judge(
+        self, questions: Sequence[Question], pause: Callable[[], None] | None = None
+    ) -> list[Judgement]:
+        """One judgement a question, in their order; never raises for what a response says.
+
+        There is a `pause` every few seconds, where it is not asked one by one.
+        """
         ...
 
     def close(self) -> None:
@@ -146,7 +151,7 @@ def ask(
 ) -> list[Judgement]:
     """One judgement a question, in their order, with a `pause` before each if asked one by one."""
     if pause is None or not judge.one_by_one:
-        return judge.judge(questions)
+        return judge.judge(questions, pause)
     found: list[Judgement] = []
     for each in questions:
         pause()

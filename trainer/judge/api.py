@@ -17,8 +17,8 @@ import os
 import re
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any
@@ -36,6 +36,7 @@ from trainer.judge.verdict import Answer, Reply, answer_of
 log = logging.getLogger(__name__)
 
 TRIES = 3
+PAUSE_SECONDS = 1.0
 ANSWER_TOKENS = 16
 THINKING_TOKENS = 4096  # for a model that thinks before it answers
 MAX_ANSWER_BYTES = 4_000_000  # so many tokens, with the log-probs of each, have less
@@ -125,21 +126,26 @@ class ApiJudge:
         self._options = {name: value for row in OPTIONS for name, value in row.items()}
         self._lock = threading.Lock()
         self._closed = False
-        self._one_at_a_time = threading.Lock()
+        self._one_at_a_time = threading.RLock()  # a pause may ask, too
         self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = []
 
-    def judge(self, questions: Sequence[Question]) -> list[Judgement]:
+    def judge(
+        self, questions: Sequence[Question], pause: Callable[[], None] | None = None
+    ) -> list[Judgement]:
         """One judgement a question, in their order.
 
         It takes at most the time-outs of all requests, `concurrency` at a time, and two more for
         what is asked again; what has not come by then is TIMEOUT.
         """
-        with self._one_at_a_time:  # the gate and the queue share the server's patience
+        with self._in_turn(pause):  # the gate and the queue share the server's patience
             if self._closed or not questions:
                 return [Judgement(None, Cause.TIMEOUT)] * len(questions)
             # On a thread of its own: the caller's may have an event loop, as a notebook does.
             with ThreadPoolExecutor(1, "judge-requests") as thread:
-                answers = thread.submit(asyncio.run, self._ask_all(questions)).result()
+                asking = thread.submit(asyncio.run, self._ask_all(questions))
+                while pause is not None and not wait([asking], PAUSE_SECONDS).done:
+                    pause()
+                answers = asking.result()
         self._tell_failures(answers)
         return [
             _combined(forward, backward, self._inconsistent)
@@ -152,6 +158,17 @@ class ApiJudge:
             self._closed = True
             for loop, task in self._waiting:
                 loop.call_soon_threadsafe(task.cancel)
+
+    @contextlib.contextmanager
+    def _in_turn(self, pause: Callable[[], None] | None) -> Iterator[None]:
+        """Nobody else asks meanwhile. There is a pause every so often until then."""
+        while not self._one_at_a_time.acquire(timeout=-1 if pause is None else PAUSE_SECONDS):
+            if pause is not None:
+                pause()
+        try:
+            yield
+        finally:
+            self._one_at_a_time.release()
 
     async def _ask_all(self, questions: Sequence[Question]) -> list[Answer]:
         """Two answers a question, with its first response shown as A, and as B."""

@@ -13,7 +13,7 @@ log-probability that anything is trained on changes. Leaves out what is learned 
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -38,6 +38,7 @@ DEPTHS = 4
 KINDS = 3  # of hidden states a layer: mean, end, weighted by surprise
 
 Key = tuple[str, str]  # messages and response, as text
+Pause = Callable[[int, int], None]  # is told how many responses are read, of how many
 
 
 class Row(NamedTuple):
@@ -74,33 +75,43 @@ class Features:
         seen = torch.full((len(TRAITS),), trait_share**0.5, dtype=torch.float64)
         return torch.cat([self._read_shares, seen])
 
-    def of(self, questions: Sequence[Question]) -> list[Tensor | Cause]:
-        """Features of both responses (2, D) of each question, float64, or why there are none."""
-        found = self.of_each(
-            [(asked.messages, text) for asked in questions for text in (asked.first, asked.second)]
-        )
+    def of(self, questions: Sequence[Question], pause: Pause | None = None) -> list[Tensor | Cause]:
+        """Features of both responses (2, D) of each question, float64, or why there are none.
+
+        `pause` as in `of_each`.
+        """
+        said = [(each.messages, text) for each in questions for text in (each.first, each.second)]
+        found = self.of_each(said, pause)
         return [
             a if isinstance(a, Cause) else b if isinstance(b, Cause) else torch.stack([a, b])
             for a, b in zip(found[::2], found[1::2], strict=True)
         ]
 
-    def of_each(self, said: Sequence[tuple[Messages, str]]) -> list[Tensor | Cause]:
-        """Features (D,) of each response to its prompt, float64, or why there are none."""
+    def of_each(
+        self, said: Sequence[tuple[Messages, str]], pause: Pause | None = None
+    ) -> list[Tensor | Cause]:
+        """Features (D,) of each response to its prompt, float64, or why there are none.
+
+        What is new is read in parts of seconds. There is a `pause` before each, which may switch
+        adapters and have something else read, or raise: what was read by then is remembered.
+        """
         keys = [(repr(messages), text) for messages, text in said]
+        found = {key: self._cache[key] for key in keys if key in self._cache}
         new: dict[Key, Row | Cause] = {}
         for (messages, text), key in zip(said, keys, strict=True):
-            if key not in self._cache and key not in new:
+            if key not in found and key not in new:
                 new[key] = self._row(messages, text)
-        self._read(new)
-        found = [self._recall(key) for key in keys]
+        found |= self._read(new, pause)
+        for key in keys:
+            self._remember(key, found[key])
         while len(self._cache) > MAX_CACHED:
             self._cache.popitem(last=False)
-        return found
+        each = (found[key] for key in keys)
+        return [one if isinstance(one, Cause) else one.double() for one in each]
 
-    def _recall(self, key: Key) -> Tensor | Cause:
+    def _remember(self, key: Key, one: Tensor | Cause) -> None:
+        self._cache[key] = one
         self._cache.move_to_end(key)
-        known = self._cache[key]
-        return known if isinstance(known, Cause) else known.double()
 
     def _row(self, messages: Messages, response: str) -> Row | Cause:
         try:
@@ -113,20 +124,29 @@ class Features:
         row = Row(prompt, ended)
         return row if row.tokens <= self._policy.context_tokens else Cause.TOO_LONG
 
-    def _read(self, new: dict[Key, Row | Cause]) -> None:
-        """Put these into the cache."""
+    def _read(self, new: dict[Key, Row | Cause], pause: Pause | None) -> dict[Key, Tensor | Cause]:
+        """Features of these, which are remembered as they come."""
         rows = {key: row for key, row in new.items() if isinstance(row, Row)}
-        self._cache |= {key: row for key, row in new.items() if isinstance(row, Cause)}
-        keys = list(rows)
+        found: dict[Key, Tensor | Cause] = {
+            key: row for key, row in new.items() if isinstance(row, Cause)
+        }
+        if not rows:
+            return found
+        keys, unread = list(rows), len(rows)
         lengths = [rows[key].tokens for key in keys]
-        with torch.inference_mode(), self._policy.reference(), rounded_products():
-            head = self._head()
-            for part in by_length(lengths, budget(self._policy.device)):
-                some = [keys[place] for place in part]
+        head = self._head()
+        for part in by_length(lengths, budget(self._policy.device)):
+            if pause is not None:
+                pause(len(rows) - unread, len(rows))
+            unread -= len(part)
+            some = [keys[place] for place in part]
+            with torch.inference_mode(), self._policy.reference(), rounded_products():
                 features = self._forward([rows[key] for key in some], head)
-                for key, one in zip(some, features, strict=True):
-                    whole = torch.cat([one.float(), torch.tensor(traits(key[1]))])
-                    self._cache[key] = whole if one.isfinite().all() else Cause.NOT_FINITE
+            for key, one in zip(some, features, strict=True):
+                whole = torch.cat([one.float(), torch.tensor(traits(key[1]))])
+                found[key] = whole if one.isfinite().all() else Cause.NOT_FINITE
+                self._remember(key, found[key])
+        return found
 
     def _head(self) -> Head:
         """The head, in the dtype that layers are read in."""

@@ -24,6 +24,7 @@ import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -33,13 +34,16 @@ from labeler.domain.judging import Cause, Example, Question
 from labeler.domain.labels import Preference, TrainingLabel
 from labeler.domain.messages import Messages
 from labeler.domain.sentences.fill import (
+    fitting,
     learns,
     no_better_than_chance,
+    reading,
     since_turn,
     too_few_votes,
 )
 from labeler.domain.thought import without_thought
 from trainer.judge.features import Features
+from trainer.judge.features import Pause as ReadPause
 from trainer.judge.fitting import Fit, Learner, Material, decided, fit
 from trainer.judge.length_guard import LengthGuard
 from trainer.judge.single import OneTrait
@@ -84,9 +88,18 @@ class Choice:
     target: float
 
 
-def learners(features: Features, examples: Sequence[Example]) -> list[Learner]:
-    """What the reward model is the mean of; none if no example can be read."""
-    materials = Material.each(features, examples, TRAIT_SHARES)
+Pause = Callable[[str], None]  # is told what is done, in a sentence
+
+
+def learners(
+    features: Features, examples: Sequence[Example], pause: Pause | None = None
+) -> list[Learner]:
+    """What the reward model is the mean of; none if no example can be read.
+
+    There is a `pause` between the parts of what is read.
+    """
+    told = _told(pause, votes=len(examples))
+    materials = Material.each(features, examples, TRAIT_SHARES, told)
     return [*materials, *map(OneTrait, materials[-1:])]
 
 
@@ -107,7 +120,7 @@ class FillModel:
     def learn(
         self,
         examples: Sequence[Example],
-        pause: Callable[[], None] | None = None,
+        pause: Pause | None = None,
     ) -> bool:
         """Fit anew if votes came or changed since the last time; whether it did.
 
@@ -121,9 +134,7 @@ class FillModel:
             log.info("%s", self.says)
         return changed
 
-    def learn_part(
-        self, examples: Sequence[Example], pause: Callable[[], None] | None = None
-    ) -> bool:
+    def learn_part(self, examples: Sequence[Example], pause: Pause | None = None) -> bool:
         """The same for some of the votes that are new; false if none is.
 
         Of many that are new, as all are after a restart, ever more are heard: fitted all at once,
@@ -143,7 +154,7 @@ class FillModel:
         """Those that people have not overruled since."""
         return [one for one in examples if one.pair_id not in self._overruled]
 
-    def _look(self, examples: Sequence[Example], pause: Callable[[], None] | None) -> None:
+    def _look(self, examples: Sequence[Example], pause: Pause | None) -> None:
         """Fit to these; if people have changed their minds, to those since then alone."""
         self._fit_to(examples, pause)
         if self.fit is not None and (kept := turned(list(self.fit.each.values()))):
@@ -152,10 +163,12 @@ class FillModel:
             self._overruled |= set(numbers[: numbers.index(since)])
             self._fit_to(self._standing(examples), pause)
 
-    def _fit_to(self, examples: Sequence[Example], pause: Callable[[], None] | None) -> None:
+    def _fit_to(self, examples: Sequence[Example], pause: Pause | None) -> None:
         own, found = [example for example in examples if not example.imported], None
         if decided([example.said for example in own]) >= MIN_DECIDED:
-            found = fit(learners(self._features, examples), self._seed, pause)  # or a pause ends it
+            read = learners(self._features, examples, pause)
+            tell = None if pause is None else partial(pause, fitting(len(examples)))
+            found = fit(read, self._seed, tell)  # or a pause ends it
             self.length.hear(own)
         self._known = {example.pair_id: example.said for example in examples}
         self._own = [example.said for example in own]
@@ -186,17 +199,23 @@ class FillModel:
         said = self.why_not or learns(self._right)
         return f"{since_turn(len(self._own))} {said}" if self._overruled else said
 
-    def read(self, asked: Sequence[tuple[Messages, Sequence[str]]]) -> None:
-        """Read responses ahead, while there is time."""
-        self._features.of_each([(said, text) for said, texts in asked for text in _read(texts)])
+    def read(
+        self, asked: Sequence[tuple[Messages, Sequence[str]]], pause: Pause | None = None
+    ) -> None:
+        """Read responses ahead, with a `pause` between parts of that."""
+        said = [(messages, text) for messages, texts in asked for text in _read(texts)]
+        self._features.of_each(said, _told(pause))
 
-    def choose(self, asked: Sequence[tuple[Messages, Sequence[str]]]) -> list[list[Choice]]:
+    def choose(
+        self, asked: Sequence[tuple[Messages, Sequence[str]]], pause: Pause | None = None
+    ) -> list[list[Choice]]:
         """Of the responses to each prompt best and worst, then of those left, no response twice.
 
-        None where it reads one only. It labels something: `weight` is not 0.
+        None where it reads one only. It labels something: `weight` is not 0. `pause` as in `read`.
         """
         if not asked:
             return []
+        self.read(asked, pause)
         read = [(texts, *self._scores(messages, texts)) for messages, texts in asked]
         lengths = [
             torch.tensor([len(said) for said in _read([texts[n] for n in places])]).double()
@@ -208,15 +227,18 @@ class FillModel:
             for (_, places, scores), length in zip(read, lengths, strict=True)
         ]
 
-    def mixed(self, labels: Sequence[TrainingLabel]) -> list[TrainingLabel]:
+    def mixed(
+        self, labels: Sequence[TrainingLabel], pause: Pause | None = None
+    ) -> list[TrainingLabel]:
         """The labels of pairs that it has heard of, mixed with what it makes of them, by `weight`.
 
-        The others stay as they are. It labels something: `weight` is not 0.
+        The others stay as they are. It labels something: `weight` is not 0. `pause` as in `read`.
         """
         assert self.fit is not None
         numbers = {one.pair_id for one in labels if one.pair_id is not None}
         known = {number: self._asked[number] for number in numbers if number in self._asked}
-        read = zip(known, self._features.of(list(known.values())), strict=True)
+        found = self._features.of(list(known.values()), _told(pause, votes=len(known)))
+        read = zip(known, found, strict=True)
         thinks = {
             number: self._beats(*(both @ self.fit.heads.weights))[:-1].mean().item()
             for number, both in read
@@ -233,11 +255,14 @@ class FillModel:
         self,
         after: Sequence[tuple[Messages, Sequence[str]]],
         before: Sequence[tuple[Messages, Sequence[str]]],
+        pause: Pause | None = None,
     ) -> Gain | None:
         """How often responses `after` beat those `before`.
 
-        Each against each, whatever prompt it answers; None if none can be read.
+        Each against each, whatever prompt it answers; None if none can be read. `pause` as in
+        `read`.
         """
+        self.read([*after, *before], pause)
         new, old = (
             [row for messages, texts in asked for row in self._scores(messages, texts)[1]]
             for asked in (after, before)
@@ -297,6 +322,13 @@ def _gain(taught: Sequence[float], witness: float) -> Gain:
     spread = statistics.stdev(taught) * math.sqrt(1 + 1 / count)
     by_chance = student.cdf((witness - mean) / max(spread, 1e-9), count - 1)
     return Gain(mean, witness, float(by_chance))
+
+
+def _told(pause: Pause | None, *, votes: int | None = None) -> ReadPause | None:
+    """The pause as `Features` calls it."""
+    if pause is None:
+        return None
+    return lambda done, of: pause(reading(done, of, votes))
 
 
 def _mixed(label: TrainingLabel, thinks: float, share: float) -> TrainingLabel:

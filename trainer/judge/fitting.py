@@ -19,7 +19,7 @@ from torch import Tensor
 from labeler.domain.estimate import Estimate
 from labeler.domain.judging import Example
 from labeler.domain.labels import Preference
-from trainer.judge.features import Features
+from trainer.judge.features import Features, Pause
 from trainer.judge.heads import Heads, Labels, Skill, Span, cross_validate, ensemble
 
 
@@ -35,13 +35,18 @@ class Material:
 
     @classmethod
     def each(
-        cls, features: Features, examples: Sequence[Example], trait_shares: Sequence[float]
+        cls,
+        features: Features,
+        examples: Sequence[Example],
+        trait_shares: Sequence[float],
+        pause: Pause | None = None,
     ) -> list["Material"]:
         """Those of the examples that can be read, in each of several scales; none if none can.
 
-        A trait counts so much, where a block of hidden states counts 1.
+        A trait counts so much, where a block of hidden states counts 1. `pause` as in
+        `Features.of_each`.
         """
-        found = features.of([example.question for example in examples])
+        found = features.of([example.question for example in examples], pause)
         usable = [
             (example, both)
             for example, both in zip(examples, found, strict=True)
@@ -75,9 +80,9 @@ class Material:
         """How many of them are votes of this service."""
         return int(self.labels.own.sum())
 
-    def skill(self, seed: int) -> Skill | None:
+    def skill(self, seed: int, pause: Callable[[], None] | None = None) -> Skill | None:
         """How good heads on it are; None if nothing can be learned from it."""
-        return cross_validate(self._span, self.labels, self.prompts, seed)
+        return cross_validate(self._span, self.labels, self.prompts, seed, pause)
 
     def heads(self, skill: Skill, seed: int) -> Heads:
         """An ensemble (D, M) on features as they are, of the strength that showed this skill."""
@@ -113,7 +118,7 @@ class Learner(Protocol):
     def pairs(self) -> Sequence[int]:
         """Those that the labels are of, (N,)."""
 
-    def skill(self, seed: int) -> Skill | None:
+    def skill(self, seed: int, pause: Callable[[], None] | None = None) -> Skill | None:
         """How good heads on it are; None if nothing can be learned from it."""
 
     def heads(self, skill: Skill, seed: int) -> Heads:
@@ -125,7 +130,7 @@ def fit(
 ) -> Fit | None:
     """Heads of several learners on the same labels, averaged; None if nothing can be learned.
 
-    On a thousand labels each takes a second or two. There is a `pause` before each.
+    On a thousand labels each takes seconds. There is a `pause` before each, and every second.
 
     Each weighs exp(-loss), where the loss is that of cross-validation ("pseudo-BMA", Yao et al.
     2018, arXiv 1704.02030). To take the best one instead is to go by luck on few labels.
@@ -134,7 +139,7 @@ def fit(
     for one in learners:
         if pause is not None:
             pause()
-        if (skill := one.skill(seed)) is not None:
+        if (skill := one.skill(seed, pause)) is not None:
             found.append((one, skill))
     if not found:
         return None

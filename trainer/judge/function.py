@@ -38,8 +38,11 @@ class FunctionJudge:
     def close(self) -> None:
         """It waits for nobody."""
 
-    def judge(self, questions: Sequence[Question]) -> list[Judgement]:
-        """One judgement a question, each by one call."""
+    def judge(
+        self, questions: Sequence[Question], pause: Callable[[], None] | None = None
+    ) -> list[Judgement]:
+        """One judgement a question, each by one call. It takes no pause: `ask` does."""
+        del pause
         return [self._one(question) for question in questions]
 
     def _one(self, question: Question) -> Judgement:

@@ -13,7 +13,8 @@ it in float64. Leaves out where features come from, and who is asked.
 """
 
 import random
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -29,6 +30,7 @@ STRENGTHS = tuple(10 ** (half / 2) for half in range(-4, 7))  # of features in b
 # What an imported pair may weigh: nothing, where it does not help to tell what people say here.
 IMPORTED_SHARES = (0.0, 0.5)
 STEPS = 80
+PAUSE_SECONDS = 1.0
 SPARED = 1e-3
 NONE_DECIDED = "no label prefers one of the two"
 PSEUDO_TIES = 0.5  # labels of either kind, at s = 0, that keep eta off its bounds
@@ -121,11 +123,18 @@ class Skill:
         return Estimate.share(wins, decided, NONE_DECIDED)
 
 
-def fit(span: Span, labels: Labels, weights: Tensor, strengths: Tensor) -> Heads:
+def fit(
+    span: Span,
+    labels: Labels,
+    weights: Tensor,
+    strengths: Tensor,
+    pause: Callable[[], None] | None = None,
+) -> Heads:
     """M heads at once: labels weighted by `weights` (N, M), ridge by `strengths` (M,).
 
     One convex problem each (an ordinal logistic regression), all by one run of L-BFGS. Steps are
     taken in directions scaled by the curvature at zero, so that they are equally long in all.
+    There is a `pause` between them every PAUSE_SECONDS.
     """
     inside, ties = span.inside, bool(labels.tie.any())
     scale = (span.sizes[:, None] / 4 * weights.mean(dim=0) + strengths).rsqrt()
@@ -139,7 +148,13 @@ def fit(span: Span, labels: Labels, weights: Tensor, strengths: Tensor) -> Heads
         line_search_fn="strong_wolfe",
     )
 
+    paused_at = time.monotonic()
+
     def loss() -> Tensor:
+        nonlocal paused_at
+        if pause is not None and time.monotonic() - paused_at >= PAUSE_SECONDS:
+            pause()
+            paused_at = time.monotonic()
         optimizer.zero_grad()
         heads = steps * scale
         eta = softplus(raw) if ties else torch.zeros_like(raw)
@@ -180,12 +195,18 @@ def _surprise_of_even(eta: Tensor) -> Tensor:
     return -tie.log() - (1 - tie).log()
 
 
-def cross_validate(span: Span, labels: Labels, groups: Sequence[str], seed: int) -> Skill | None:
+def cross_validate(
+    span: Span,
+    labels: Labels,
+    groups: Sequence[str],
+    seed: int,
+    pause: Callable[[], None] | None = None,
+) -> Skill | None:
     """Which strength to take, and how often it is right on own labels that it did not see.
 
     Labels of one group (a prompt) are left out together, imported ones too. The strength by which
     the labels of a fold are predicted, and what imported pairs weigh, is what did best on the other
-    folds. None if nothing differs.
+    folds. None if nothing differs. `pause` as in `fit`.
     """
     fold_N = folds_of(groups, seed)
     folds = int(fold_N.max()) + 1
@@ -198,7 +219,7 @@ def cross_validate(span: Span, labels: Labels, groups: Sequence[str], seed: int)
     counts = torch.stack([labels.sharing(share).weight for _, share in grid], dim=1)  # (N, G)
     sees = (fold_N[:, None] != torch.arange(folds)).double()  # (N, F)
     weights = (sees[:, :, None] * counts[:, None, :]).flatten(1)  # (N, F * G)
-    heads = fit(span, labels, weights, strengths.repeat(folds))
+    heads = fit(span, labels, weights, strengths.repeat(folds), pause)
     places = fold_N[:, None] * len(grid) + torch.arange(len(grid))  # (N, G): heads that saw it not
     margins = (span.inside @ heads.weights).gather(1, places)
     tests = labels.weight * labels.own

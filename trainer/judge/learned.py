@@ -14,7 +14,7 @@ about a second.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -23,7 +23,7 @@ from labeler.domain.estimate import Estimate
 from labeler.domain.judging import Cause, Example, Judgement, Question
 from labeler.domain.labels import Preference
 from labeler.domain.sentences.judge import imported, trained, untrained
-from trainer.judge.features import Features
+from trainer.judge.features import Features, Pause
 from trainer.judge.fitting import Material, decided, fit
 from trainer.judge.heads import Heads
 
@@ -77,52 +77,61 @@ class LearnedJudge:
         said = trained(self.fit.right, None if self.fit.is_trusted else 0.5 + MARGIN)
         return said + imported(self._imported, self.fit.imported)
 
-    def learn(self, examples: Sequence[Example]) -> bool:
+    def learn(self, examples: Sequence[Example], pause: Callable[[], None] | None = None) -> bool:
         """Fit anew if enough has changed since the last time; whether it did.
 
         `examples` are all labels there are, the newest last, after those that were imported. One
-        that is gone, or says something else now, counts as a change.
+        that is gone, or says something else now, counts as a change. There is a `pause` between
+        the parts of that; one that raises leaves the judge as it was.
         """
         newest = {example.pair_id: example for example in examples[-MAX_LABELS:]}
         known = {pair: example.said for pair, example in newest.items()}
         changed = {pair for pair, _ in known.items() ^ self._known.items()}
         if not changed or len(changed) < max(REFIT, REFIT_SHARE * len(known)):
             return False
-        self._known = known
         own = [example.said for example in newest.values() if not example.imported]
+        enough = decided(own) >= MIN_DECIDED
+        self.fit = self._fit(list(newest.values()), pause) if enough else None
+        self._known = known
         self._decided, self._imported = decided(own), len(newest) - len(own)
-        self.fit = self._fit(list(newest.values())) if self._decided >= MIN_DECIDED else None
         log.info("The judge 'learned' is %s.", self.says)
         return True
 
     def close(self) -> None:
         """It waits for nobody."""
 
-    def judge(self, questions: Sequence[Question]) -> list[Judgement]:
+    def judge(
+        self, questions: Sequence[Question], pause: Callable[[], None] | None = None
+    ) -> list[Judgement]:
         """One judgement a question; the scores are the mean of the members'."""
         fit = self.fit
         if fit is None or not fit.is_trusted:
             return [Judgement(None, Cause.UNTRAINED)] * len(questions)
         return [
             Judgement(None, found) if isinstance(found, Cause) else _judgement(fit.heads, found)
-            for found in self.features.of(questions)
+            for found in self.features.of(questions, _told(pause))
         ]
 
-    def _fit(self, examples: Sequence[Example]) -> Fit | None:
+    def _fit(self, examples: Sequence[Example], pause: Callable[[], None] | None) -> Fit | None:
         """None if too few of the examples can be read."""
-        materials = Material.each(self.features, examples, TRAIT_SHARES)
-        found = fit(materials, self._seed)
+        materials = Material.each(self.features, examples, TRAIT_SHARES, _told(pause))
+        found = fit(materials, self._seed, pause)
         if found is None:
             return None
-        trusted = _is_good(found.right) and self._was_good(materials[0])
+        trusted = _is_good(found.right) and self._was_good(materials[0], pause)
         return Fit(found.heads, found.imported, found.right, trusted)
 
-    def _was_good(self, material: Material) -> bool:
+    def _was_good(self, material: Material, pause: Callable[[], None] | None) -> bool:
         """Whether it was good at earlier looks already, where one look could be luck."""
         if material.own > LUCKY:
             return True
-        skills = (material.without_newest(ago).skill(self._seed) for ago in LOOKS_AGO)
+        skills = (material.without_newest(ago).skill(self._seed, pause) for ago in LOOKS_AGO)
         return all(skill is not None and _is_good(skill.right) for skill in skills)
+
+
+def _told(pause: Callable[[], None] | None) -> Pause | None:
+    """The pause as `Features` calls it."""
+    return None if pause is None else lambda *_: pause()
 
 
 def _is_good(right: Estimate) -> bool:

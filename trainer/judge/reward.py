@@ -6,7 +6,7 @@ own tokenizer and chat template. Only differences between two scores for one pro
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,11 +62,13 @@ class RewardModel:
     def close(self) -> None:
         """It waits for nobody."""
 
-    def judge(self, questions: Sequence[Question]) -> list[Judgement]:
+    def judge(
+        self, questions: Sequence[Question], pause: Callable[[], None] | None = None
+    ) -> list[Judgement]:
         """One judgement a question, with the scores of both responses."""
         rows = [_both(self._row, question) for question in questions]
         wanted = {row for found in rows if not isinstance(found, Cause) for row in found}
-        scores = self._scores(sorted(wanted))
+        scores = self._scores(sorted(wanted), pause)
         return [
             Judgement(None, found)
             if isinstance(found, Cause)
@@ -85,7 +87,7 @@ class RewardModel:
             return Cause.TEMPLATE
         return row if 0 < len(row) <= self._max_tokens else Cause.TOO_LONG
 
-    def _scores(self, rows: Sequence[Row]) -> dict[Row, float]:
+    def _scores(self, rows: Sequence[Row], pause: Callable[[], None] | None) -> dict[Row, float]:
         """The score of each row; equal rows are one, so equal responses tie exactly.
 
         What was scored last is kept: a version's first pairs are asked about twice, by the gate and
@@ -94,6 +96,8 @@ class RewardModel:
         found = {row: self._last[row] for row in rows if row in self._last}
         new = [row for row in rows if row not in found]
         for part in by_length([len(row) for row in new], budget(self._model.device)):
+            if pause is not None:
+                pause()
             some = [new[place] for place in part]
             found |= dict(zip(some, self._forward(some), strict=True))
         self._last = found

@@ -15,7 +15,7 @@ mean square), and e is the share of votes that say the opposite. A tie is half a
 lapses that are tried. All of it in float64. Leaves out tastes of several traits: see the ridge.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -52,11 +52,12 @@ class OneTrait:
         """Those that the labels are of, (N,)."""
         return self.material.pairs
 
-    def skill(self, seed: int) -> Skill | None:
-        """How good heads on it are; None if nothing can be learned from it.
+    def skill(self, seed: int, pause: Callable[[], None] | None = None) -> Skill | None:
+        """How good heads on it are; None if nothing can be learned from it. It takes no pause.
 
         What imported pairs weigh as a fold is told is what did best on the others.
         """
+        del pause
         labels, fold_N = self.material.labels, folds_of(self.material.prompts, seed)
         if not (fold_N.any() and (labels.sides * labels.own).any() and self._scale.any()):
             return None

@@ -31,6 +31,7 @@ from trainer.policy.turn_end import NO_END
 from trainer.sampling.local import refuse_small_context
 from trainer.sampling.recommended import as_recommended
 from trainer.sampling.sampler import Sampler
+from trainer.worker.between import Between
 from trainer.worker.hearing import Hearing
 from trainer.worker.jobs.ask import AskJob
 from trainer.worker.jobs.chores import ChoresJob
@@ -72,6 +73,7 @@ class _Bench:
             stopwatch=self.place.stopwatch,
             weighing=self.place.weighing,
             wake=self.news.wake.set,
+            between=self.place.between,
         )
 
     def filling(self, *, people_wait: bool) -> FillJob | None:
@@ -104,19 +106,14 @@ def make_worker(
     _start_to_sample(place)
     remove_unfinished(settings.adapters_dir)
     store.processes.alarm(JUDGE, None)
-    ask, sample, judging = AskJob(place), SampleJob(place), bench.judging()
-
-    def serve(seconds: float) -> None:
-        ask.step(place.clock())
-        sample.refill(seconds)
-
+    judging = bench.judging()
+    ask, sample = _serving(place)
     fill = bench.filling(people_wait=True)
     update = UpdateJob(
         place,
         Examiner(policy, place.settings, bench.judge),
         name=name,
         stop=stop,
-        serve=serve,
         spent=judging.note_requests if judging else lambda: None,
         fill=fill,
         unique=settings.versions_url is not None,
@@ -161,14 +158,14 @@ def make_sampler(
     _start_to_sample(place)
     if judging is None:
         store.processes.alarm(JUDGE, None)  # with a judge, who takes the chores up forgets it
-    sample = SampleJob(place)
+    ask, sample = _serving(place)
     for_all: list[Job | None] = [EditJob(place), judging, FollowUpJob(place, sample.is_short)]
     chore = ChoresJob(
         chores, [job for job in for_all if job], judging.take_up if judging else lambda: None
     )
     chooses = bench.judge is not None and settings.candidates > 2
-    hearing = Hearing(store, bench.judge, place.weighing) if chooses else None
-    jobs: list[Job | None] = [AskJob(place), chore, hearing, sample]
+    hearing = Hearing(store, bench.judge, place.weighing, place.between) if chooses else None
+    jobs: list[Job | None] = [ask, chore, hearing, sample]
     closing = [judging.close] if judging else []
     present = [job for job in jobs if job is not None]
     return Worker(place.live, present, bench.news, closing, is_over=is_over)
@@ -211,7 +208,8 @@ def make_trainer(
         unique=True,
     )
     update.prune()
-    jobs: list[Job | None] = [Hearing(store, judge, place.weighing), update, fill, RestJob(place)]
+    hearing = Hearing(store, judge, place.weighing, place.between)
+    jobs: list[Job | None] = [hearing, update, fill, RestJob(place)]
     present = [job for job in jobs if job is not None]
     return Worker(place.live, present, bench.news, [update.spend], is_over=stop.is_set)
 
@@ -257,11 +255,24 @@ def _bench(
         weighing=Weighing(store, settings),
         say=life.say,
         go_on=life.go_on,
+        between=Between(life.say, life.go_on, clock),
         clock=clock,
         asker=asker,
         may_lag=may_lag or 0,
     )
     return _Bench(place, News(store), judge)
+
+
+def _serving(place: Workplace) -> tuple[AskJob, SampleJob]:
+    """The jobs that people wait for, which have their turn between the parts of all others, too."""
+    ask, sample = AskJob(place), SampleJob(place)
+
+    def serve(seconds: float) -> None:
+        ask.step(place.clock())
+        sample.refill(seconds)
+
+    place.between.serve = serve
+    return ask, sample
 
 
 def _start_to_sample(place: Workplace) -> None:

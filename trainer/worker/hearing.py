@@ -3,15 +3,24 @@
 from labeler.domain.judging import Judge
 from labeler.store import Store
 from trainer.judge.learned import LearnedJudge
+from trainer.worker.between import Between
 from trainer.worker.weighing import Weighing
 
 
 class Hearing:
     """The votes that this judge has heard. Others than one that learns hear none."""
 
-    def __init__(self, store: Store, judge: Judge | None, weighing: Weighing) -> None:
+    def __init__(
+        self,
+        store: Store,
+        judge: Judge | None,
+        weighing: Weighing,
+        between: Between | None = None,
+    ) -> None:
+        """`between`: there are pauses while it learns."""
         self._store = store
         self._weighing = weighing
+        self._between = between
         self._judge = judge if isinstance(judge, LearnedJudge) else None
         self._heard: tuple[int, int, int] | None = None
 
@@ -22,8 +31,9 @@ class Hearing:
         heard = self._store.judging.have_said()
         if heard == self._heard:
             return None
+        pause = None if self._between is None else self._between.begin()
+        self._judge.learn(self._weighing.examples(), pause)
         self._heard = heard
-        self._judge.learn(self._weighing.examples())
         return self._judge.says
 
     def step(self, now: float) -> bool:

@@ -7,6 +7,7 @@ from labeler.config.settings import Settings
 from labeler.store import Store
 from labeler.store.rating.asks import ONLY
 from trainer.policy.policy import Policy
+from trainer.worker.between import Between
 from trainer.worker.life import Clock
 from trainer.worker.live import Live
 from trainer.worker.stopwatch import Stopwatch
@@ -20,7 +21,8 @@ Say = Callable[[str], None]
 class Workplace:
     """`say` tells people what goes on; `clock` is for work that takes longer than a turn.
 
-    `go_on` is for the pauses of such work: it says so again, or raises Stopped. `asker` is in whose
+    `go_on` is for its pauses: it says so again, or raises Stopped. `between` lets people have what
+    they wait for as well, so no adapter may be in use then. `asker` is in whose
     name asks are taken, `may_lag` how many versions old its pairs may be when they are queued.
     """
 
@@ -33,6 +35,7 @@ class Workplace:
     weighing: Weighing
     say: Say
     go_on: Callable[[], None]
+    between: Between
     clock: Clock
     asker: str = ONLY
     may_lag: int = 0

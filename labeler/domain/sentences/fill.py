@@ -31,6 +31,22 @@ def no_better_than_chance(right: Estimate) -> str:
     return f"{learns(right)} That may be chance, so it fills in no pairs."
 
 
+def reading(replies: int, of: int, votes: int | None = None) -> str:
+    """What the worker does while the reward model reads: so many of the replies are read.
+
+    >>> reading(34, 82, votes=41)
+    'Reading 41 votes for the reward model: 34 of 82 replies.'
+    """
+    if votes is None:
+        return f"Reading replies for the reward model: {replies} of {of}."
+    return f"Reading {counted(votes, 'vote')} for the reward model: {replies} of {of} replies."
+
+
+def fitting(votes: int) -> str:
+    """What the worker does while the reward model is fitted."""
+    return f"Fitting the reward model to {counted(votes, 'vote')}."
+
+
 def gamed(taught: float, witness: float) -> str:
     """Why the gate keeps a version back that pleases the reward model and nobody else.
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from labeler.domain.sentences.figures import clause
+from labeler.domain.sentences.figures import clause, counted
 from labeler.domain.states import UpdateState
 
 # What the worker says while it cannot load the live version.
@@ -38,6 +38,15 @@ def activity(now: Now) -> str:
     if now.update is UpdateState.TRAINING and now.steps_total:
         return f"Training, step {now.steps_done} of {now.steps_total}"
     return "Preparing the update"
+
+
+def preparing(pairs: int) -> str:
+    """What the worker does while it works out what the base makes of pairs.
+
+    >>> preparing(41)
+    'Preparing 41 pairs to train on.'
+    """
+    return f"Preparing {counted(pairs, 'pair')} to train on."
 
 
 def waiting(now: Now) -> tuple[str, str]:

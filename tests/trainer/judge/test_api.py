@@ -355,6 +355,29 @@ def test_no_more_than_the_set_number_of_requests_is_open_at_a_time() -> None:
     assert server.max_at_once == 3
 
 
+def test_whoever_waits_for_its_answers_does_something_else_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Which may ask the same judge."""
+    monkeypatch.setattr("trainer.judge.api.PAUSE_SECONDS", 0.01)
+    paused, nested = threading.Event(), list[Judgement]()
+
+    def script(asked: Asked) -> Response:
+        assert paused.wait(PATIENCE_SECONDS)
+        return says(good_one(asked))
+
+    with Server(script) as server:
+        judge = judge_at(server.url)
+
+        def pause() -> None:
+            paused.set()
+            if not nested:
+                nested.extend(judge.judge([QUESTION]))
+
+        said = judge.judge([QUESTION] * 2, pause)
+    assert [one.probability for one in (*said, *nested)] == [1.0] * 3
+
+
 def test_closing_ends_a_judge_that_waits() -> None:
     never = threading.Event()
     with Server(lambda _: Response(b"", until=never)) as server:

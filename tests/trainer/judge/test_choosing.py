@@ -24,7 +24,9 @@ class Says:
         self._better = better
         self.asked: list[Question] = []
 
-    def judge(self, questions: Sequence[Question]) -> list[Judgement]:
+    def judge(
+        self, questions: Sequence[Question], pause: Callable[[], None] | None = None
+    ) -> list[Judgement]:
         self.asked += questions
         said = [self._better(question.first, question.second) for question in questions]
         return [Judgement(p, Cause.ERROR if p is None else None) for p in said]

@@ -238,14 +238,16 @@ def test_what_ends_a_fit_in_the_middle_leaves_the_model_as_it_was(policy: Policy
     model.learn(heard[:24])
     before, pauses = model.fit, []
 
-    def end_it_all() -> None:
-        pauses.append(model.fit)
-        if len(pauses) == len(TRAIT_SHARES):
+    def end_it_all(says: str) -> None:
+        pauses.append((says, model.fit))
+        if len(pauses) == 1 + len(TRAIT_SHARES):
             raise ClaimLostError
 
     with pytest.raises(ClaimLostError):
         model.learn(heard, pause=end_it_all)
-    assert pauses == [before] * len(TRAIT_SHARES)
+    reading = "Reading 40 votes for the reward model: 0 of 32 replies."
+    fitting = "Fitting the reward model to 40 votes."
+    assert pauses == [(reading, before)] + [(fitting, before)] * len(TRAIT_SHARES)
     assert model.fit is before
     assert model.learn(heard)
     assert model.fit is not before

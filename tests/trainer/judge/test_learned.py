@@ -12,6 +12,7 @@ from labeler.domain.states import Choice
 from tests.support.tiny import save_tiny_policy
 from tests.trainer.conftest import disturb, load
 from trainer.judge.features import Features
+from trainer.judge.fitting import Material
 from trainer.judge.heads import Labels, Span, cross_validate, ensemble, fit
 from trainer.judge.learned import MIN_DECIDED, REFIT, LearnedJudge
 from trainer.policy.policy import LIVE, Policy
@@ -206,6 +207,39 @@ def test_it_is_fitted_anew_when_enough_has_changed(policy: Policy) -> None:
     assert judge.learn(labels[: 40 + REFIT])
     other = [example._replace(said=A if example.said == B else B) for example in labels[:REFIT]]
     assert judge.learn(other + labels[REFIT : 40 + REFIT])  # people changed their minds
+
+
+def test_a_pause_that_ends_a_fit_leaves_the_judge_to_be_fitted_the_next_time(
+    policy: Policy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainer.judge.rows.CPU_TOKENS", 1)
+    labels, pauses = examples(40), list[int]()
+    judge = LearnedJudge(Features(policy))
+
+    def end_it() -> None:
+        pauses.append(1)
+        if len(pauses) == 9:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        judge.learn(labels, end_it)
+    assert judge.fit is None
+    assert judge.learn(labels, end_it)
+    assert judge.fit is not None
+    assert len(pauses) > 60
+
+
+def test_a_long_fit_has_pauses_and_comes_to_the_same(
+    policy: Policy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainer.judge.heads.PAUSE_SECONDS", 0.0)
+    [material] = Material.each(Features(policy), examples(40), (0.0,))
+    pauses: list[int] = []
+    with_pauses, without = material.skill(0, lambda: pauses.append(1)), material.skill(0)
+    assert len(pauses) > 9
+    assert with_pauses is not None
+    assert without is not None
+    assert torch.equal(with_pauses.margins, without.margins)
 
 
 def test_labels_of_pairs_that_do_not_differ_teach_nothing(policy: Policy) -> None:

@@ -83,6 +83,20 @@ def test_many_at_once_get_the_scores_that_the_model_gives_each_alone(
         assert judgement.scores == pytest.approx(alone(folder, question), abs=1e-5)
 
 
+def test_there_is_a_pause_before_each_part_that_it_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge, pauses = RewardModel(str(save_reward(tmp_path)), CPU), list[int]()
+    together = judge.judge(VARIED)
+    judge.judge([TEA])  # what was read last is kept
+    monkeypatch.setattr("trainer.judge.rows.CPU_TOKENS", 1)
+    said = judge.judge(VARIED, lambda: pauses.append(1))
+    texts = {(str(one.messages), text) for one in VARIED for text in (one.first, one.second)}
+    assert len(texts) - 2 <= len(pauses) <= len(texts)
+    for one, other in zip(said, together, strict=True):
+        assert one.scores == pytest.approx(other.scores, abs=1e-5)
+
+
 def test_the_probability_is_the_sigmoid_of_the_difference_of_the_scores(tmp_path: Path) -> None:
     (said,) = RewardModel(str(save_reward(tmp_path)), CPU).judge([TEA])
     assert said.scores is not None

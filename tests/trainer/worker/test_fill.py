@@ -10,6 +10,7 @@ import pytest
 from sqlmodel import col
 
 from labeler.config.settings import Settings
+from labeler.domain.health import SILENT_SECONDS
 from labeler.domain.sentences.fill import ALL_TIES, NONE_DRAWN, gamed
 from labeler.domain.states import UpdateState
 from labeler.roles.scheduler import open_due_update
@@ -20,7 +21,7 @@ from labeler.store.tables import FilledPair, Pair, Update, Vote
 from labeler.store.views.filled import ROLE
 from tests.support.patience import wait_until
 from tests.support.store import last_update, lease, rows, vote, vote_on
-from tests.support.tiny import made_up_pair, worker_settings
+from tests.support.tiny import Clock, made_up_pair, worker_settings
 from tests.support.worker import HandTurned
 from tests.trainer.worker.test_streaming import Watched
 from trainer.judge.filling import FillModel, Gain
@@ -211,16 +212,103 @@ def test_between_updates_votes_are_heard_once_they_are_a_share_of_all(
 def test_after_a_restart_votes_are_heard_in_parts_and_whoever_waits_comes_between_them(
     store: Store, policy: Policy, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Before each part somebody asks something, and somebody takes all pairs that are there."""
     monkeypatch.setattr("trainer.judge.filling.LOOK", 8)
     made(store, policy, settings).work()
     vote(store, 20)
-    heard = heard_by_models(monkeypatch)
-    again = made(store, policy, settings)
-    parts = 0
-    while again.step():
-        assert len(heard) <= parts + 1
-        parts = len(heard)
+    heard, waited = heard_by_models(monkeypatch), list[tuple[bool, int]]()
+    learn_part, rater = FillModel.learn_part, store.raters.local(now=1.0)
+
+    def watched(model: FillModel, *said: Any) -> bool:
+        part = len(waited)
+        waited.append((store.asks.any_waits(now=0.0), store.queue.ready()))
+        store.asks.add(f"{part}", rater_id=rater, text=f"tea {part}?", continues=None, now=1.0)
+        for page in range(4):
+            lease(store, 24, now=1.0, holder=f"{part} {page}")
+        return learn_part(model, *said)
+
+    monkeypatch.setattr(FillModel, "learn_part", watched)
+    made(store, policy, settings).work()
     assert heard == [20, 20, 20]
+    assert len(waited) > len(heard)
+    assert all(not waits and ready for waits, ready in waited[1:])
+
+
+class Slow:
+    """A machine on which a pass through the policy takes twelve seconds.
+
+    `silence` is how long the worker had said nothing after each pass, and `said` what it said last,
+    before each. Whoever `takes` pairs takes all that are there, and then `waited` so many passes.
+    """
+
+    SECONDS = 12.0
+
+    def __init__(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("trainer.judge.rows.CPU_TOKENS", 64)
+        monkeypatch.setattr("trainer.policy.logps.PART_TOKENS", 128)
+        self.clock = Clock(step=0)
+        self.silence: list[float] = []
+        self.said: list[str] = []
+        self.takes = False
+        self.waited: list[int] = []
+        self._store = store
+
+    def passed(self, *_: Any) -> None:
+        self.clock.now += self.SECONDS
+        [worker] = [role for role in self._store.processes.all() if role.name == "worker"]
+        assert worker.beat_at is not None
+        self.silence.append(self.clock.now - worker.beat_at)
+        self.said.append(worker.says or "")
+        if not self.takes:
+            return
+        if self._store.queue.ready():
+            self.waited.append(0)
+        else:
+            self.waited[-1] += 1
+        holder = f"{len(self.silence)}"
+        while lease(self._store, 24, now=self.clock.now, holder=holder):
+            holder += "+"
+
+
+def prepares(
+    store: Store, policy: Policy, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> tuple[HandTurned, Slow]:
+    """A worker on a slow machine that has begun anew: an update is due, of votes it must read.
+
+    What the reference makes of the pairs must be computed anew, as after another temperature.
+    """
+    warmer = settings.model_copy(update={"temperature": 0.9})
+    rate(made(store, policy, unfilled(warmer)), store, settings, longer)
+    slow = Slow(store, monkeypatch)
+    in_passes = settings.model_copy(update={"micro_tokens": 128, "learning_rate": None})
+    worker = made(store, policy, in_passes, clock=slow.clock)
+    policy.model.get_base_model().base_model.register_forward_hook(slow.passed)
+    return worker, slow
+
+
+def test_an_update_is_no_longer_silent_than_one_pass_and_says_what_it_prepares(
+    store: Store, policy: Policy, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker, slow = prepares(store, policy, settings, monkeypatch)
+    assert worker.step()
+    assert last_update(store).state is UpdateState.PROMOTED
+    assert len(slow.silence) > 40
+    assert max(slow.silence) < SILENT_SECONDS
+    reading = [says for says in slow.said if says.startswith(f"Reading {N} votes for the reward")]
+    assert len(set(reading)) > 5
+    assert reading[0] == f"Reading {N} votes for the reward model: 0 of {2 * N} replies."
+    assert f"Preparing {N} pairs to train on." in slow.said
+
+
+def test_whoever_waits_while_an_update_runs_gets_pairs_between_its_passes(
+    store: Store, policy: Policy, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What they get takes passes of its own: for each two of up to sixteen pairs, and a check."""
+    worker, slow = prepares(store, policy, settings, monkeypatch)
+    slow.takes = True
+    assert worker.step()
+    assert len(slow.waited) > 20
+    assert max(slow.waited) <= 9
 
 
 def test_the_length_at_the_start_is_of_what_replies_say_without_their_thoughts(

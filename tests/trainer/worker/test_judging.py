@@ -31,7 +31,9 @@ class Scripted:
     asked: list[int] = field(default_factory=list)
     spec: str = "py:tests.support.judges:steady"
 
-    def judge(self, questions: Sequence[Question]) -> list[Judgement]:
+    def judge(
+        self, questions: Sequence[Question], pause: Callable[[], None] | None = None
+    ) -> list[Judgement]:
         self.asked.append(len(questions))
         if self.waits:
             assert self.may_answer.wait(30)
@@ -126,7 +128,9 @@ class Slow(Scripted):
     one_by_one: bool = True
     clock: Clock = field(default_factory=Clock)
 
-    def judge(self, questions: Sequence[Question]) -> list[Judgement]:
+    def judge(
+        self, questions: Sequence[Question], pause: Callable[[], None] | None = None
+    ) -> list[Judgement]:
         self.clock.now += 4 * len(questions)
         return super().judge(questions)
 

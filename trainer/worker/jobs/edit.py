@@ -46,7 +46,7 @@ class EditJob:
         pairs = [(edit.prompt_tokens, tokens, edit.tokens_b)]
         try:
             reference, live = (
-                logps_under(self._place.policy, adapter, pairs)[0, 0].item()
+                logps_under(self._place.policy, adapter, pairs, self._place.go_on)[0, 0].item()
                 for adapter in (None, LIVE)
             )
         except (RuntimeError, MemoryError) as error:

@@ -14,18 +14,20 @@ import os
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from labeler.domain.finding import Finding
 from labeler.domain.judging import Example
 from labeler.domain.labels import TrainingLabel
 from labeler.domain.messages import Messages
 from labeler.domain.sentences.fill import NO_CANDIDATES, NONE_DRAWN, gamed
+from labeler.domain.sentences.loop import preparing
 from labeler.domain.thought import without_thought
 from labeler.store import tables
 from labeler.store.records import Claim, FilledPair
 from labeler.store.views.filled import ROLE
 from trainer.judge.features import Features
-from trainer.judge.filling import FillModel
+from trainer.judge.filling import FillModel, Pause
 from trainer.sampling.samples import Sample, batch_seed, worth_asking
 from trainer.worker.workplace import Workplace
 
@@ -80,7 +82,7 @@ class FillJob:
     def step(self, now: float) -> bool:
         """Draw a batch; false if there are enough, or the reward model is no use."""
         del now
-        store, settings = self._place.store, self._place.settings
+        place, store, settings = self._place, self._place.store, self._place.settings
         if self._has_news(said := store.judging.have_said(by_judges=settings.unattended)):
             if self._hear_part():
                 return True  # whoever waits comes first
@@ -89,26 +91,30 @@ class FillJob:
         if missing <= 0 or not self._model.may_act:
             return False
         self._ready, self._mark = store.queue.ready(), store.change_mark()
-        return self._draw(missing, is_wanted=self._is_wanted)
+        return self._draw(missing, is_wanted=self._is_wanted, pause=place.between.begin())
 
-    def pairs(self, claim: Claim, *, pause: Callable[[], None]) -> Filled:
+    def pairs(self, claim: Claim, *, pause: Pause) -> Filled:
         """What this update is to train on; `pause` is called between the parts of that."""
         self._hear(claim.update_id, pause)
-        pause()
         if self._model.why_not is not None:
             return Filled(claim.labels, why_not=self._model.why_not)
         settings = self._place.settings
         wanted = self._prompts_for(claim.fresh + len(claim.weightless))
         while settings.unattended and (missing := wanted - self.drawn) > 0:
-            if not self._draw(missing, is_wanted=lambda: False):
+            if not self._draw(missing, is_wanted=lambda: False, pause=pause):
                 break
-            pause()
+            pause(DRAWING)
         if not self.drawn:
-            return Filled(self._model.mixed(claim.labels), why_not=NONE_DRAWN)
-        return self._label(claim.labels, self._of_live()[:wanted])
+            return Filled(self._model.mixed(claim.labels, pause), why_not=NONE_DRAWN)
+        return self._label(claim.labels, self._of_live()[:wanted], pause)
 
-    def found(self, finding: Finding, filled: Filled, answers: Sequence[Sample]) -> Finding:
-        """The finding with what there is to say of these pairs; `answers` are the candidate's."""
+    def found(
+        self, finding: Finding, filled: Filled, answers: Sequence[Sample], pause: Callable[[], None]
+    ) -> Finding:
+        """The finding with what there is to say of these pairs; `answers` are the candidate's.
+
+        `pause` is called between the parts of that.
+        """
         if filled.why_not is not None:
             return replace(finding, not_filled=filled.why_not)
         assert self._model.fit is not None
@@ -118,7 +124,7 @@ class FillJob:
             fill_weight=round(self._model.weight, 4),
             fill_right=self._model.fit.right,
         )
-        gain = self._model.gains(_asked(answers), _asked(filled.candidates))
+        gain = self._model.gains(_asked(answers), _asked(filled.candidates), lambda _: pause())
         if gain is None:
             return known
         objections = known.objections
@@ -147,7 +153,7 @@ class FillJob:
             self._version, self._drawn, self._seen, self.offered = version, [], set(), 0
         return self._drawn
 
-    def _draw(self, missing: int, *, is_wanted: Callable[[], bool]) -> bool:
+    def _draw(self, missing: int, *, is_wanted: Callable[[], bool], pause: Pause) -> bool:
         """Draw a batch of candidates, and read them; false if there is no prompt for it."""
         place, version = self._place, self._place.live.version
         prompts = self._prompts(min(missing, BATCH_PROMPTS))
@@ -167,7 +173,7 @@ class FillJob:
         self._seen |= {sample.prompt.id for sample in drawn}
         left = self._offer(drawn)
         self._of_live().extend(left)
-        self._model.read(_asked(left))
+        self._model.read(_asked(left), pause)
         return True
 
     def _offer(self, drawn: list[Sample]) -> list[Sample]:
@@ -199,27 +205,30 @@ class FillJob:
         self._seen = set()
         return unasked(count, version=version)
 
-    def _label(self, votes: Sequence[TrainingLabel], samples: Sequence[Sample]) -> Filled:
+    def _label(
+        self, votes: Sequence[TrainingLabel], samples: Sequence[Sample], pause: Pause
+    ) -> Filled:
         """The better responses to each prompt against the worse, as the reward model has it."""
         kept: list[Sample] = []
         targets: list[float] = []
-        for sample, choices in zip(samples, self._model.choose(_asked(samples)), strict=True):
+        chosen = self._model.choose(_asked(samples), pause)
+        for sample, choices in zip(samples, chosen, strict=True):
             for said in choices:
                 both = sample.responses[said.best], sample.responses[said.worst]
                 if worth_asking(both):
                     kept.append(replace(sample, responses=both, reference=None))
                     targets.append(said.target)
-        measured = self._place.supply.measured(kept)
+        measured = self._place.supply.measured(kept, partial(pause, preparing(len(kept))))
         found = [
             (sample, target)
             for sample, target in zip(measured, targets, strict=True)
             if sample.reference is not None and all(map(math.isfinite, sample.reference))
         ]
         if not found:
-            return Filled(self._model.mixed(votes), why_not=NO_CANDIDATES)
+            return Filled(self._model.mixed(votes, pause), why_not=NO_CANDIDATES)
         weight = self._model.weight
         return Filled(
-            self._model.mixed(votes),
+            self._model.mixed(votes, pause),
             [self._training_label(sample, target, weight) for sample, target in found],
             [_record(sample, target, weight) for sample, target in found],
             list(samples),
@@ -270,7 +279,7 @@ class FillJob:
         changed = abs(votes - before) + undone - undone_before
         return imported != imported_before or changed >= max(REFIT, REFIT_SHARE * votes)
 
-    def _hear(self, update: int, pause: Callable[[], None]) -> None:
+    def _hear(self, update: int, pause: Pause) -> None:
         """Let the reward model hear all votes but those that test this update."""
         self._heard = self._place.store.judging.have_said(by_judges=self._place.settings.unattended)
         if self._model.learn(self._examples(update), pause):
@@ -278,7 +287,7 @@ class FillJob:
 
     def _hear_part(self) -> bool:
         """Let it hear some of what is new; false if nothing is."""
-        if not self._model.learn_part(self._examples()):
+        if not self._model.learn_part(self._examples(), self._place.between.begin()):
             return False
         self._tell()
         return True

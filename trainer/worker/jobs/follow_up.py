@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 MAX_RATERS = 4  # a turn, so that nobody waits long for a pair meanwhile
 MIN_GAIN = math.log(1.1)  # nats; less would be said to be no change
 AGAIN = -1  # a part of the seed that no other batch has
+SAYS = "Answering prompts again, to show what votes changed."
 NO_MEMORY = "There is no memory to answer a prompt of a vote anew; it is left out."
 
 
@@ -51,7 +52,8 @@ class FollowUpJob:
         if not waiting:
             self._done = version.number
             return False
-        self._place.say("Answering prompts again, to show what votes changed.")
+        self._place.say(SAYS)
+        self._place.between.begin()
         for rater_id, moved in self._moved(waiting).items():
             store.follow_ups.add(rater_id, version.number, moved, now=now)
         return True
@@ -78,7 +80,7 @@ class FollowUpJob:
         policy = self._place.policy
         votes = [vote for vote in votes if vote.temperature == policy.temperature]
         pairs = [(vote.prompt_tokens, vote.chosen_tokens, vote.other_tokens) for vote in votes]
-        logps = logps_under(policy, LIVE, pairs, self._place.go_on).tolist()
+        logps = logps_under(policy, LIVE, pairs, self._place.between.pause).tolist()
         gains = [
             chosen - other - vote.margin for vote, (chosen, other) in zip(votes, logps, strict=True)
         ]

@@ -17,6 +17,7 @@ from labeler.domain.judging import Cause, Judge, Judgement, Pause
 from labeler.domain.sentences.judge import paused
 from labeler.store import Store
 from labeler.store.records import Waiting
+from trainer.worker.between import Between
 from trainer.worker.hearing import Hearing
 from trainer.worker.life import Clock
 from trainer.worker.stopwatch import Stopwatch
@@ -43,7 +44,8 @@ UNASKED: dict[Cause | None, str] = {
 class JudgeJob:
     """One judge, and the pairs that wait for it.
 
-    `say` tells what goes on; `wake` is called from another thread when a server has answered.
+    `say` tells what goes on; `wake` is called from another thread when a server has answered. With
+    `between` there are pauses in what takes this process long.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class JudgeJob:
         stopwatch: Stopwatch,
         weighing: Weighing,
         wake: Callable[[], None],
+        between: Between | None = None,
     ) -> None:
         self._store = store
         self._judge = judge
@@ -74,7 +77,8 @@ class JudgeJob:
         self._silence: Pause | None = None
         self._looked_at = float("-inf")
         self._asked_at = float("-inf")
-        self._hearing = Hearing(store, judge, weighing)
+        self._between = between
+        self._hearing = Hearing(store, judge, weighing, between)
         self._counted = judge.requests_spent  # those that are in the database
 
     def step(self, now: float) -> bool:
@@ -168,7 +172,8 @@ class JudgeJob:
         elif self._judge.one_by_one:
             self._ask_one_by_one()
         else:
-            self._write(self._judge.judge(questions))
+            between = None if self._between is None else self._between.begin()
+            self._write(self._judge.judge(questions, between))
         return True
 
     def _ask_one_by_one(self) -> None:

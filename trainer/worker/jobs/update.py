@@ -17,6 +17,7 @@ from functools import partial
 from labeler.config.parts.training import Training
 from labeler.domain.errors import LivedpoError, first_line
 from labeler.domain.sentences.fill import ALL_TIES
+from labeler.domain.sentences.loop import preparing
 from labeler.domain.states import UpdateState
 from labeler.store.records import Claim, ClaimLostError, NewVersion
 from trainer.fast.layout import TokenPair
@@ -43,9 +44,8 @@ UNIQUE = re.compile(r"v\d{4,}-[0-9a-f]{8}")  # a name that only one process has 
 class UpdateJob:
     """Claims updates in the name of this worker. `stop` gives the one that trains back.
 
-    Between its parts it calls `serve` with the seconds that it has worked since the last time, and
-    after each update `spent`. `unique`: another process may write a folder for the same number, so
-    a name is never used twice.
+    After each it calls `spent`. `unique`: another process may write a folder for the same number,
+    so a name is never used twice.
     """
 
     def __init__(
@@ -55,7 +55,6 @@ class UpdateJob:
         *,
         name: str,
         stop: threading.Event,
-        serve: Callable[[float], None] = lambda _: None,
         spent: Callable[[], None] = lambda: None,
         fill: FillJob | None = None,
         unique: bool = False,
@@ -64,11 +63,9 @@ class UpdateJob:
         self._examiner = examiner
         self._name = name
         self._stop = stop
-        self._serve = serve
         self._spent = spent
         self._fill = fill
         self._unique = unique
-        self._paused_at = 0.0
 
     def step(self, now: float) -> bool:
         """Run the update that is open to its end; false if none is."""
@@ -149,12 +146,13 @@ class UpdateJob:
     def _update(self, claim: Claim) -> bool:
         """Train, write, examine, settle; false if the worker was told to stop in training."""
         place = self._place
-        started = self._paused_at = place.clock()
+        started = place.clock()
+        place.between.begin()
         self._say(claim, UpdateState.TRAINING)
         training, filled = self._training(claim), Filled(claim.labels)
         if self._fill is not None:
             pause = partial(self._pause, claim, UpdateState.TRAINING)
-            filled = self._fill.pairs(claim, pause=pause)
+            filled = self._fill.pairs(claim, pause=lambda says: pause(says=says))
             pause()
             training = weighted(training, filled.share(claim))
             usual = (1 + place.settings.fill) * len(claim.labels)
@@ -186,7 +184,7 @@ class UpdateJob:
                 said=place.store.queue.answers(claim.parent),
                 examiner=self._examiner,
                 supply=place.supply,
-                pause=lambda: self._pause(claim, UpdateState.GATING, steps[-1]),
+                pause=partial(self._pause, claim, UpdateState.GATING, steps[-1]),
             )
         finding = replace(
             tried.finding,
@@ -198,7 +196,8 @@ class UpdateJob:
             seconds=round(place.clock() - started, 3),
         )
         if self._fill is not None:
-            finding = self._fill.found(finding, filled, tried.samples)
+            pause = partial(self._pause, claim, UpdateState.GATING, steps[-1])
+            finding = self._fill.found(finding, filled, tried.samples, pause)
         filled_pairs = tuple(filled.pairs)
         row = NewVersion(number, tried.folder.name, tried.sha256, finding, filled_pairs)
         self._settle(claim, row, tried.version, tried.samples)
@@ -210,13 +209,9 @@ class UpdateJob:
     def _steps(self, claim: Claim, training: Training, filled: Filled) -> Iterator[Step]:
         """Train; between the steps people get what they wait for. Ends early if told to stop."""
         step: Step | None = None
-        apart = self._place.settings.nproc > 0
 
         def go_on() -> None:
-            if apart:  # this process is free meanwhile
-                self._pause(claim, UpdateState.TRAINING, step)
-            else:
-                self._place.go_on()
+            self._pause(claim, UpdateState.TRAINING, step)
 
         with contextlib.closing(self._learning(claim, training, filled, go_on)) as learning:
             while True:
@@ -233,6 +228,7 @@ class UpdateJob:
         """The optimiser steps, taken here or by processes of their own."""
         settings, policy = self._place.settings, self._place.policy
         seed, probe = batch_seed(settings.seed, claim.update_id), self._probe(claim)
+        labels = len(filled.votes) + len(filled.labels)
         if settings.nproc:
             return train_apart(
                 policy,
@@ -252,6 +248,7 @@ class UpdateJob:
             seed=seed,
             probe=probe,
             filled=filled.labels,
+            pause=partial(self._pause, claim, UpdateState.TRAINING, says=preparing(labels)),
             go_on=go_on,
         )
 
@@ -309,19 +306,25 @@ class UpdateJob:
         place.live.promoted(version)
         log.info("Version %s is live.", row.id)
 
-    def _pause(self, claim: Claim, state: UpdateState, step: Step | None = None) -> None:
+    def _pause(
+        self, claim: Claim, state: UpdateState, step: Step | None = None, says: str | None = None
+    ) -> None:
         """Say how far it is; then people get what they wait for. Raises Stopped."""
         self._place.go_on()
-        self._beat(claim, state, step)
-        self._serve(self._place.clock() - self._paused_at)
-        self._paused_at = self._place.clock()
+        self._beat(claim, state, step, says)
+        self._place.between.pause()
 
-    def _say(self, claim: Claim, state: UpdateState) -> None:
+    def _say(self, claim: Claim, state: UpdateState, says: str | None = None) -> None:
+        if says is not None:
+            self._place.say(says)
+            return
         doing = "Training on" if state is UpdateState.TRAINING else "Examining what came of"
         self._place.say(f"{doing} {len(claim.labels)} labels.")
 
-    def _beat(self, claim: Claim, state: UpdateState, step: Step | None) -> None:
-        self._say(claim, state)
+    def _beat(
+        self, claim: Claim, state: UpdateState, step: Step | None, says: str | None = None
+    ) -> None:
+        self._say(claim, state, says)
         now = self._place.clock()
         done, total = (step.done, step.total) if step else (0, 0)
         self._place.store.updates.beat(claim, state, done=done, total=total, now=now)
