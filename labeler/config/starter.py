@@ -9,4 +9,5 @@ ROOT = Path(__file__).resolve().parents[2]
 STARTER_POLICY = ROOT / "data" / "starter" / "policy"
 STARTER_REWARD = ROOT / "data" / "starter" / "reward"
 STARTER_PROMPTS = ROOT / "data" / "prompts.jsonl"
+HINTS = ROOT / "data" / "hints.txt"
 SMOLLM2_FOLDER = ROOT / "data" / "smollm2"

@@ -25,6 +25,8 @@ from labeler.domain.states import Choice, Source
 
 # What names, in a pair's sampling settings, the temperature that its log-probabilities are at.
 LOGPS_AT = "logp_temperature"
+# What names there the hints that its two responses were drawn under; None: the prompt as it is.
+HINTS = "hints"
 DECISIVE = (Choice.A, Choice.B)
 UNDECIDED = (Choice.TIE, Choice.BOTH_BAD)
 MUCH_BETTER = 2

@@ -17,3 +17,15 @@ def with_reply(messages: Messages, reply: str) -> Messages:
         *messages, begun = messages
         reply = f"{begun['content'].rstrip()} {reply}"
     return [*messages, {"role": "assistant", "content": reply}]
+
+
+def with_hint(messages: Messages, hint: str) -> Messages | None:
+    r"""The conversation whose last turn, the user's, ends in a hint; None if somebody else has it.
+
+    >>> with_hint([{"role": "user", "content": "Tea?"}], "Be brief.")
+    [{'role': 'user', 'content': 'Tea?\n\nBe brief.'}]
+    """
+    *before, last = messages
+    if last["role"] != "user":
+        return None
+    return [*before, last | {"content": f"{last['content']}\n\n{hint}"}]

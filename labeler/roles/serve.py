@@ -6,6 +6,7 @@ import time
 
 from labeler.config.settings import Settings
 from labeler.domain.errors import BadInput
+from labeler.files.hints import read_hints
 from labeler.files.kept_settings import keep_settings
 from labeler.files.policy import refuse_unfit_policy
 from labeler.files.prompts import add_first_prompts
@@ -79,6 +80,7 @@ def serve(settings: Settings, stop: threading.Event, say: Say) -> int:
             "A judge that labels at once leaves nothing for people to rate; set --judge-after to "
             "some seconds, or run `livedpo judge`, which has no page."
         )
+    hints = read_hints(settings)
     refuse_unfit_policy(settings)
     refuse_missing_client(settings)
     with hold_data_dir(settings):
@@ -88,6 +90,9 @@ def serve(settings: Settings, stop: threading.Event, say: Say) -> int:
         add_first_prompts(settings, store, say)
         keep_settings(settings, "serve")
         store.processes.clear_alarms()
+        if hints:
+            share = settings.hint_share
+            say(f"To {share:.0%} of the prompts half of the replies are drawn under a hint.")
         say(f"Starting with the policy {settings.policy}; data in {settings.data_dir}.")
         supervisor = Supervisor(settings, store, say, ROLES)
         announcer = Announcer(settings, store, supervisor, say)

@@ -24,7 +24,8 @@ class NewPair:
     """Two sampled responses of one version, as the worker hands them in.
 
     `reference_logp_*` are summed log-probabilities (nats) of the response tokens under the
-    reference, the base policy with its adapter off; `logp_*` under the version itself. `double`
+    reference, the base policy with its adapter off; `logp_*` under the version itself, where
+    they are known. `double`
     pairs are shown to people and judged as well. `worth` tells how early people should have it;
     None: it was drawn by lot.
     """
@@ -45,6 +46,15 @@ class NewPair:
     logp_b: float | None = None
     double: bool = False
     worth: float | None = None
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A sampled response, and the hint that it was drawn under; None: its prompt as it is."""
+
+    messages: Messages
+    text: str
+    hint: str | None
 
 
 @dataclass(frozen=True)

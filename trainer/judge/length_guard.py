@@ -27,6 +27,9 @@ class LengthGuard:
 
     def __init__(self) -> None:
         self.start: float | None = None
+        self.now: float | None = (
+            None  # mean length where it is not that of the responses asked about
+        )
         self._longer = 0.0  # how likely people like longer replies: from -1 to 1
 
     def hear(self, examples: Sequence[Example]) -> None:
@@ -44,7 +47,7 @@ class LengthGuard:
         """
         if self.start is None:
             return scores[0].new_zeros(scores[0].shape[1])
-        mean = torch.cat([*lengths]).mean().item()
+        mean = self.now or torch.cat([*lengths]).mean().item()
         stretch = math.log(mean / self.start) / math.log(MAX_STRETCH)
         length, score = _within(lengths), _within(scores)
         square = (length @ length).clamp(min=1e-9)

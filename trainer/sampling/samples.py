@@ -16,12 +16,21 @@ Progress = Callable[[Mapping[int, int]], None]
 
 
 @dataclass(frozen=True)
+class Hinted:
+    """A prompt's tokens with a `hint` in them that the prompt does not hold."""
+
+    hint: str
+    tokens: list[int]
+
+
+@dataclass(frozen=True)
 class Response:
     """`tokens` end in EOS if `finish` is "stop"; if it is "length", none is added.
 
     `logp` is the summed log-probability of the tokens under the policy that drew them, in nats, at
     the temperature they were drawn at and without the cut: DPO's log pi(y|x). `dtype` is what a
     sampler multiplied in, where it was not that of the policy; then `logp` is right on average.
+    `after` is what it was drawn after, and `logp` is given, where that is not its prompt.
     """
 
     text: str
@@ -29,6 +38,7 @@ class Response:
     finish: str
     logp: float
     dtype: torch.dtype | None = None
+    after: Hinted | None = None
 
 
 @dataclass(frozen=True)

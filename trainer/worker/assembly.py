@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from labeler.config.settings import Settings
 from labeler.domain.judging import Judge
 from labeler.domain.report_keys import JUDGE, NO_END_OF_TURN, OF_DRAWING
+from labeler.files.hints import read_hints
 from labeler.files.shelf import shelf_of
 from labeler.roles.holding import Holding
 from labeler.store import Store
@@ -250,7 +251,15 @@ def _bench(
         policy=policy,
         settings=settings,
         live=live,
-        supply=Supply(store, policy, sampler, settings, judge, go_on=life.go_on),
+        supply=Supply(
+            store,
+            policy,
+            sampler,
+            settings,
+            judge,
+            go_on=life.go_on,
+            hints=read_hints(settings),
+        ),
         stopwatch=Stopwatch(),
         weighing=Weighing(store, settings),
         say=life.say,

@@ -15,7 +15,7 @@ from labeler.config.parts.sampling import Sampling
 from labeler.config.settings import Settings
 from labeler.domain.errors import first_line
 from labeler.domain.judging import Judge
-from labeler.domain.labels import LOGPS_AT
+from labeler.domain.labels import HINTS, LOGPS_AT
 from labeler.domain.messages import Messages
 from labeler.domain.report_keys import CUT_REPLIES, NOTHING_TO_ASK, REFUSED_PROMPTS
 from labeler.domain.sentences.alarm import prompts_refused
@@ -28,8 +28,16 @@ from trainer.policy.logps import logps_under
 from trainer.policy.policy import Policy
 from trainer.sampling.origin import refuse_others
 from trainer.sampling.sampler import Sampler, Version
-from trainer.sampling.samples import Progress, Prompt, Sample, batch_seed, worth_asking
+from trainer.sampling.samples import (
+    Progress,
+    Prompt,
+    Response,
+    Sample,
+    batch_seed,
+    worth_asking,
+)
 from trainer.worker.cut import CutReplies
+from trainer.worker.hints import Hints, draw_kinds
 from trainer.worker.questions import Questions
 
 log = logging.getLogger(__name__)
@@ -49,8 +57,10 @@ class _WantedElsewhere(Exception):
 class Supply:
     """Draws pairs for the store's prompts. `policy` is who reads them and knows the reference.
 
-    With more than two candidates a prompt, the judge chooses which two make the pair. `go_on` is
-    called after each token and between forward passes, and may raise to end it all.
+    With more than two candidates a prompt, the judge chooses which two make the pair. Under `hints`
+    is drawn what people choose from and what a reward model labels, not what tells how a version
+    answers. `go_on` is called after each token and between forward passes, and may raise to end it
+    all.
     """
 
     def __init__(
@@ -61,6 +71,7 @@ class Supply:
         settings: Settings,
         judge: Judge | None = None,
         go_on: Callable[[], None] | None = None,
+        hints: Sequence[str] = (),
     ) -> None:
         self._store = store
         self._policy = policy
@@ -69,6 +80,7 @@ class Supply:
         self._settings = settings
         self._judge = judge
         self._go_on = go_on
+        self.hints = Hints(policy, hints, share=settings.hint_share)
         self._useless_pairs = 0
         # Prompts and replies share the context: half of it is the most that replies should have.
         self._cut = CutReplies(settings.max_new_tokens, most=policy.context_tokens // 2)
@@ -94,7 +106,7 @@ class Supply:
         """
         prompts, seed = self._next(count, version)
         part: list[Sample] = []
-        for _, sample in self._draw(prompts, version, seed, self._settings.candidates, None):
+        for _, sample in self._draw_kinds(prompts, version, seed, self._settings.candidates, None):
             part.append(sample)
             if is_due():
                 self._check(part, version, seed)
@@ -130,7 +142,8 @@ class Supply:
         copies: int,
         is_wanted: Callable[[], bool],
     ) -> list[Sample]:
-        """A version's responses to prompts that it can take, as many as are complete.
+        """A version's responses to prompts that it can take, as many as are complete, half of them
+        under hints where there are any.
 
         It ends early where the worker `is_wanted` elsewhere, which it asks after each token.
         """
@@ -143,7 +156,7 @@ class Supply:
         asked = [Prompt(_id(prompt), prompt.messages, tokens) for prompt, tokens in taken]
         drawn: list[Sample] = []
         with contextlib.suppress(_WantedElsewhere):
-            for _, sample in self._draw(asked, version, seed, copies, hear):
+            for _, sample in self._draw_kinds(asked, version, seed, copies, hear, share=1.0):
                 drawn.append(sample)
         self._check(drawn, version, seed)
         return drawn
@@ -187,14 +200,15 @@ class Supply:
             finish_b=b.finish,
             reference_logp_a=reference_a,
             reference_logp_b=reference_b,
-            logp_a=a.logp,
-            logp_b=b.logp,
+            logp_a=None if a.after else a.logp,
+            logp_b=None if b.after else b.logp,
             sampling=self._settings.model_dump(include=DRAWN_BY)
             | {
                 "seed": sample.seed,
                 LOGPS_AT: self._policy.temperature,
                 "sampling_dtype": str(a.dtype or self._policy.model.dtype).removeprefix("torch."),
-            },
+            }
+            | _hints(sample.pair),
         )
 
     def measured(
@@ -211,6 +225,24 @@ class Supply:
         return [
             replace(sample, reference=(a, b)) for sample, (a, b) in zip(samples, logps, strict=True)
         ]
+
+    def _draw_kinds(
+        self,
+        prompts: Sequence[Prompt],
+        version: Version,
+        seed: int,
+        copies: int,
+        progress: Progress | None,
+        share: float | None = None,
+    ) -> Iterator[tuple[int, Sample]]:
+        """As `_draw`, but half of the responses to a share of the prompts are drawn under hints."""
+        plans = self.hints.plans(prompts, copies=copies, seed=seed, share=share)
+        if plans is None:
+            yield from self._draw(prompts, version, seed, copies, progress)
+            return
+        yield from draw_kinds(
+            prompts, plans, lambda asked: self._draw(asked, version, seed, 1, progress)
+        )
 
     def _draw(
         self,
@@ -241,8 +273,9 @@ class Supply:
 
     def _check(self, samples: Sequence[Sample], version: Version, seed: int) -> None:
         """Raise WrongVersionError if the sampler drew them from other weights."""
-        tokens = [sample.prompt.tokens for sample in samples]
-        answers = [sample.responses for sample in samples]
+        drawn = [(sample.prompt, said) for sample in samples for said in sample.responses]
+        tokens = [said.after.tokens if said.after else prompt.tokens for prompt, said in drawn]
+        answers = [[said] for _, said in drawn]
         refuse_others(self._policy, version, tokens, answers, seed=seed)
 
     def _chosen(self, samples: Sequence[Sample]) -> Sequence[Sample]:
@@ -343,7 +376,7 @@ class Supply:
 
         Where nobody is there an alarm would count against the run; it is in the log alone.
         """
-        replies = [response for sample in samples for response in sample.responses]
+        replies = [said for sample in samples for said in sample.responses if said.after is None]
         self._cut.saw(replies, version.number)
         warning = self._cut.warning()
         if warning and not self._said_of_cuts:
@@ -357,3 +390,9 @@ def _id(prompt: tables.Prompt) -> int:
     """The number of a prompt that came from the database."""
     assert prompt.id is not None
     return prompt.id
+
+
+def _hints(pair: tuple[Response, Response]) -> dict[str, Any]:
+    """Which hint each response was drawn under, where one was."""
+    hints = [said.after.hint if said.after else None for said in pair]
+    return {HINTS: hints} if any(hints) else {}

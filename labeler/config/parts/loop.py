@@ -1,5 +1,6 @@
 """When pairs are made, and when they are learned from."""
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
@@ -33,6 +34,17 @@ class Loop(Part):
         "d_optimal",
         description="Which of the ready pairs people get first. d_optimal: three in four are those "
         "that tell most about length, form and tone. random: all as they come.",
+    )
+    hint_share: Annotated[float, Mark.POLICY_MAY_SET, Mark.SERVE_ONLY] = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of the prompts to which half of the replies are drawn under a hint that "
+        'they do not hold, such as "Answer in one or two sentences.": people choose between kinds '
+        "of replies, and the policy takes up a kind without being told.",
+    )
+    hints: Annotated[Path | None, Mark.SERVE_ONLY] = Field(
+        None, description="File with your own hints, one a line. Default: those in data/hints.txt."
     )
     lease_seconds: Annotated[float, Mark.SERVE_ONLY] = Field(
         1800.0, gt=0, description="Seconds a rater may hold a pair before others get it."

@@ -20,6 +20,7 @@ SAMPLING = pa.struct(
         ("acquisition", TEXT),
         ("candidates", NUMBER),
         ("candidate_pair", TEXT),
+        ("hints", pa.list_(TEXT)),
     ]
 )
 TYPES = {

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from labeler.domain import sides
+from labeler.domain.labels import HINTS
 from labeler.domain.response_stats import Said
 from labeler.domain.rules import D_OPTIMAL, CheckRules, QueueRules
 from labeler.domain.states import PairState, Purpose
@@ -31,7 +32,7 @@ from labeler.store.rating.pairs import (
     too_old,
     waits,
 )
-from labeler.store.records import Answered, LeasedPair, NewPair
+from labeler.store.records import Answered, Drawn, LeasedPair, NewPair
 from labeler.store.tables import Lease, Pair, Prompt, Vote
 
 LAST_PAIRS = 64
@@ -92,7 +93,8 @@ class Queue:
     def answers(self, version_id: int) -> list[Answered]:
         """What this version said last, the newest first.
 
-        Not what was picked from many for what it tells: that is not how the version answers.
+        Not what was picked from many for what it tells, nor what was drawn under a hint: that is
+        not how the version answers.
         """
         newest = (
             select(Pair, Prompt)
@@ -111,7 +113,7 @@ class Queue:
                     said=_said(pair),
                 )
                 for pair, prompt in session.exec(newest)
-                if pair.sampling.get("candidate_pair") != D_OPTIMAL
+                if pair.sampling.get("candidate_pair") != D_OPTIMAL and not pair.sampling.get(HINTS)
             )
             return list(itertools.islice(typical, LAST_PAIRS))
 
@@ -125,6 +127,26 @@ class Queue:
         )
         with self._database.read() as session:
             return [(a, b) for a, b in session.exec(newest)]
+
+    def kinds(self, last: int) -> list[Drawn]:
+        """The responses of the last so many sampled pairs that have a label."""
+        newest = (
+            select(Pair, Prompt)
+            .join(Prompt)
+            .where(col(Pair.purpose) == Purpose.LOOP, col(Pair.state) == PairState.LABELLED)
+            .order_by(col(Pair.id).desc())
+            .limit(last)
+        )
+        with self._database.read() as session:
+            return [
+                Drawn(prompt.messages, text, hint)
+                for pair, prompt in session.exec(newest)
+                for text, hint in zip(
+                    (pair.response_a, pair.response_b),
+                    pair.sampling.get(HINTS, (None, None)),
+                    strict=True,
+                )
+            ]
 
     def first_and_last(self, pairs: int, *, version_id: int) -> tuple[list[Said], list[Said]]:
         """The responses of the first so many pairs, and of the last so many of a version.

@@ -53,6 +53,8 @@ CHANGED: dict[str, Any] = {
     "cooldown_seconds": 12.5,
     "queue_pairs": 9,
     "acquisition": "random",
+    "hint_share": 0.75,
+    "hints": Path("our hints.txt"),
     "lease_seconds": 60.0,
     "max_staleness": 4,
     "temperature": 0.7,

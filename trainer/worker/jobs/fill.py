@@ -12,6 +12,7 @@ makes of it is in `trainer.judge.filling`.
 import math
 import os
 import statistics
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -24,7 +25,7 @@ from labeler.domain.sentences.fill import NO_CANDIDATES, NONE_DRAWN, gamed
 from labeler.domain.sentences.loop import preparing
 from labeler.domain.thought import without_thought
 from labeler.store import tables
-from labeler.store.records import Claim, FilledPair
+from labeler.store.records import Claim, Drawn, FilledPair
 from labeler.store.views.filled import ROLE
 from trainer.judge.features import Features
 from trainer.judge.filling import FillModel, Pause
@@ -34,6 +35,8 @@ from trainer.worker.workplace import Workplace
 BATCH_PROMPTS = 8
 REFIT, REFIT_SHARE = 8, 0.1  # votes that are worth a fit between updates: so many, and of all
 MIN_TEXTS = 16  # whose mean length is taken for that of the policy at its start
+LAST_READ = 256  # responses that nobody was asked about, by which hints are judged
+LAST_ASKED = 128  # pairs that people were asked about, likewise
 DRAWING = "Drawing replies to learn from."
 
 
@@ -67,6 +70,7 @@ class FillJob:
         self._model = FillModel(features, seed=place.settings.seed)
         self._heard = (0, 0, 0)
         self._drawn: list[Sample] = []
+        self._read: deque[Drawn] = deque(maxlen=LAST_READ)
         self._version = -1
         self._seen: set[int] = set()  # prompts, since they were last all through
         self.offered = 0  # prompts of the live version whose candidates went to people
@@ -124,7 +128,8 @@ class FillJob:
             fill_weight=round(self._model.weight, 4),
             fill_right=self._model.fit.right,
         )
-        gain = self._model.gains(_asked(answers), _asked(filled.candidates), lambda _: pause())
+        before = _as_they_come(filled.candidates)
+        gain = self._model.gains(_asked(answers), before, lambda _: pause())
         if gain is None:
             return known
         objections = known.objections
@@ -174,6 +179,11 @@ class FillJob:
         left = self._offer(drawn)
         self._of_live().extend(left)
         self._model.read(_asked(left), pause)
+        self._read.extend(
+            Drawn(sample.prompt.messages, said.text, said.after.hint if said.after else None)
+            for sample in left
+            for said in sample.responses
+        )
         return True
 
     def _offer(self, drawn: list[Sample]) -> list[Sample]:
@@ -195,6 +205,22 @@ class FillJob:
         self.offered += len(picked)
         return others
 
+    def _wins(self) -> dict[str, float]:
+        """P(a reply under a hint beats one without) as the reward model has it, each shrunk to a
+        half by two replies; of none if it labels nothing.
+        """
+        if self._model.why_not is not None:
+            return {}
+        kinds: defaultdict[str | None, list[tuple[Messages, list[str]]]] = defaultdict(list)
+        for drawn in (*self._read, *self._place.store.queue.kinds(LAST_ASKED)):
+            kinds[drawn.hint].append((drawn.messages, [drawn.text]))
+        wins, plain = {}, kinds.pop(None, [])
+        for hint, said in kinds.items():
+            gain = self._model.gains(said, plain)
+            if hint is not None and gain is not None:
+                wins[hint] = (gain.taught * len(said) + 1) / (len(said) + 2)
+        return wins
+
     def _prompts(self, count: int) -> list[tables.Prompt]:
         """Prompts that nobody is asked about, each once before any comes twice."""
         unasked = self._place.store.prompts.unasked
@@ -209,6 +235,10 @@ class FillJob:
         self, votes: Sequence[TrainingLabel], samples: Sequence[Sample], pause: Pause
     ) -> Filled:
         """The better responses to each prompt against the worse, as the reward model has it."""
+        lengths = [
+            len(without_thought(said)) for _, texts in _as_they_come(samples) for said in texts
+        ]
+        self._model.length.now = statistics.fmean(lengths) if lengths else None
         kept: list[Sample] = []
         targets: list[float] = []
         chosen = self._model.choose(_asked(samples), pause)
@@ -256,7 +286,7 @@ class FillJob:
         """
         texts = [text for said in self._place.store.queue.answers(0) for text in said.texts]
         if self._place.live.version.number == 0:
-            texts += [reply.text for sample in self._of_live() for reply in sample.responses]
+            texts += [text for _, texts in _as_they_come(self._of_live()) for text in texts]
         said = [reply for text in texts if (reply := without_thought(text)).strip()]
         return statistics.fmean(map(len, said)) if len(said) >= MIN_TEXTS else None
 
@@ -301,7 +331,10 @@ class FillJob:
         )
 
     def _tell(self) -> None:
+        """What it has heard shows which hints are liked, and people are told how good it is."""
         place = self._place
+        if place.supply.hints:
+            place.supply.hints.prefer(self._wins())
         place.store.processes.say(ROLE, self._model.says, pid=os.getpid(), now=place.clock())
 
 
@@ -314,5 +347,13 @@ def _asked(samples: Sequence[Sample]) -> list[tuple[Messages, list[str]]]:
     """Prompts and responses, for the reward model."""
     return [
         (sample.prompt.messages, [response.text for response in sample.responses])
+        for sample in samples
+    ]
+
+
+def _as_they_come(samples: Sequence[Sample]) -> list[tuple[Messages, list[str]]]:
+    """The same of responses that were drawn under no hint."""
+    return [
+        (sample.prompt.messages, [said.text for said in sample.responses if said.after is None])
         for sample in samples
     ]

@@ -25,6 +25,7 @@ from trainer.fast.memory import give_back
 from trainer.gate.examine import Candidate, Examiner
 from trainer.learning.ranks.launch import JOBS, train_apart
 from trainer.learning.reach import decayed, made_up, slowed, weighted
+from trainer.learning.steps import PROBE_PAIRS
 from trainer.learning.update import Step, train
 from trainer.policy.adapters import read_adapter, remove_folders, version_folders
 from trainer.sampling.sampler import Version
@@ -255,12 +256,14 @@ class UpdateJob:
     def _probe(self, claim: Claim) -> list[TokenPair]:
         """What steps are measured on: pairs of the live version that the update does not train on.
 
-        Those that nobody has voted on yet are its own at random; others follow.
+        Those that nobody has voted on yet are its own at random; others, drawn under hints maybe,
+        follow if they are few.
         """
         taught = [label.tokens for label in claim.labels]
         said = [answered.tokens for answered in self._place.store.queue.answers(claim.parent)]
+        own: list[TokenPair] = [pair for pair in said if pair not in taught]
         aside = [label.tokens for label in (*claim.held_out, *claim.remembered)]
-        return [*(pair for pair in said if pair not in taught), *aside]
+        return own if len(own) >= PROBE_PAIRS else [*own, *aside]
 
     def _training(self, claim: Claim) -> Training:
         """Half the step for each refusal: the same step again would be refused again."""

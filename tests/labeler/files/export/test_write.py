@@ -172,6 +172,7 @@ def test_a_table_has_all_that_is_known_of_how_responses_were_drawn(
         **Sampling().model_dump(),
         **{LOGPS_AT: 0.7, "seed": 2**31 - 1, "sampling_dtype": "bfloat16"},
         **{"acquisition": "random", "candidates": 4, "candidate_pair": "best_worst"},
+        "hints": [None, "Be brief."],
     }
     change(database, Pair, 1, sampling=drawn)
     change(database, Pair, 2, sampling={})
