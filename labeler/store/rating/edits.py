@@ -5,9 +5,11 @@ worker adds them when it has time, and until then no update lists it.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlmodel import Session, col, select
 
+from labeler.domain.labels import HINTS
 from labeler.domain.states import Choice, PairState, Purpose, Source
 from labeler.domain.thought import parts_of
 from labeler.store.database import Database
@@ -103,7 +105,7 @@ def add_edit(session: Session, text: str, pair: Pair, vote: Vote, *, now: float)
         source_pair_id=pair.id,
         source_vote_id=vote.id,
         needs_tokens=not is_check,
-        sampling=pair.sampling,
+        sampling=_drawn(pair, chose_a=chose_a),
         aside_at=pair.aside_at,
         aside_by=pair.aside_by,
         aside_reason=pair.aside_reason,
@@ -122,6 +124,13 @@ def add_edit(session: Session, text: str, pair: Pair, vote: Vote, *, now: float)
         created_at=now,
     )
     session.add(said)
+
+
+def _drawn(pair: Pair, *, chose_a: bool) -> dict[str, Any]:
+    """How what was edited was drawn; the hint, if any, is of the second response then."""
+    rest = {name: value for name, value in pair.sampling.items() if name != HINTS}
+    hint = pair.sampling.get(HINTS, (None, None))[0 if chose_a else 1]
+    return rest | ({HINTS: [None, hint]} if hint else {})
 
 
 def take_edit_back(session: Session, vote: Vote, undo_id: str) -> str | None:

@@ -235,9 +235,8 @@ class FillJob:
         self, votes: Sequence[TrainingLabel], samples: Sequence[Sample], pause: Pause
     ) -> Filled:
         """The better responses to each prompt against the worse, as the reward model has it."""
-        lengths = [
-            len(without_thought(said)) for _, texts in _as_they_come(samples) for said in texts
-        ]
+        plain = [text for _, texts in _as_they_come(samples) for text in texts]
+        lengths = [len(reply) for text in plain if (reply := without_thought(text)).strip()]
         self._model.length.now = statistics.fmean(lengths) if lengths else None
         kept: list[Sample] = []
         targets: list[float] = []

@@ -56,6 +56,21 @@ def test_an_edit_is_a_pair_of_its_own_chosen_over_what_it_was_made_of(store: Sto
     assert edit.prompt_tokens == original.prompt_tokens
 
 
+@pytest.mark.parametrize("of_a", [True, False])
+def test_an_edit_has_the_hint_of_what_was_edited(
+    of_a: bool, store: Store, database: Database
+) -> None:
+    fill(store, 1)
+    (shown,) = lease(store)
+    is_a = shown.left.startswith("good")
+    hints = ["Be brief.", None] if of_a else [None, "Be brief."]
+    change(database, Pair, 1, sampling={"seed": 5, "hints": hints})
+    vote(store, shown, edit="A better one.")
+    _, edit = store.reports.votes()
+    kept = {"hints": [None, "Be brief."]} if is_a == of_a else {}
+    assert edit.pair.sampling == {"seed": 5} | kept
+
+
 def test_the_thought_of_a_reply_stays_before_its_edit(store: Store, database: Database) -> None:
     fill(store, 1)
     thoughts = {f"response_{side}": f"<think>{side}</think>\n\nYes." for side in "ab"}
