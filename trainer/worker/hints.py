@@ -27,16 +27,15 @@ Plan = list[Hinted | None]  # for each reply to a prompt; None: after the prompt
 
 
 class Hints:
-    """Deals `hints` out to half of the replies to a `share` of the prompts."""
+    """Deals hints out to replies."""
 
-    def __init__(self, policy: Policy, hints: Sequence[str], *, share: float) -> None:
+    def __init__(self, policy: Policy, hints: Sequence[str]) -> None:
         self._policy = policy
         self._weights: dict[str | None, float] = dict.fromkeys(hints, 1.0)  # None: no hint
-        self._share = share if hints else 0.0
 
     def __bool__(self) -> bool:
         """Whether there is any."""
-        return bool(self._share)
+        return bool(self._weights)
 
     def prefer(self, wins: Mapping[str, float]) -> None:
         """Let hints come by P(a reply under it beats one without), where that is known.
@@ -49,10 +48,12 @@ class Hints:
         self._weights = {hint: odds.get(hint, 1.0) ** 2 for hint in hints} | {None: 1.0}
 
     def plans(
-        self, prompts: Sequence[Prompt], *, copies: int, seed: int, share: float | None = None
+        self, prompts: Sequence[Prompt], *, copies: int, seed: int, share: float
     ) -> list[Plan] | None:
-        """For each of the `copies` replies to each prompt; None if none gets a hint."""
-        rng, share = random.Random(seed), self._share if share is None else share
+        """For each of the `copies` replies to each prompt, half of those to a `share` of them under
+        hints; None if none gets one.
+        """
+        rng = random.Random(seed)
         plans: list[Plan] = [
             self._plan(prompt, copies, rng) if rng.random() < share else [None] * copies
             for prompt in prompts

@@ -1,4 +1,4 @@
-"""Pairs for raters: prompts in turn, two responses each, with what training will need.
+"""Pairs for raters: two responses to each prompt, with what training will need.
 
 Leaves out which version is live and when the queue is full: the worker knows.
 """
@@ -13,17 +13,12 @@ from typing import Any
 
 from labeler.config.parts.sampling import Sampling
 from labeler.config.settings import Settings
-from labeler.domain.errors import first_line
 from labeler.domain.judging import Judge
 from labeler.domain.labels import HINTS, LOGPS_AT
-from labeler.domain.messages import Messages
-from labeler.domain.report_keys import CUT_REPLIES, NOTHING_TO_ASK, REFUSED_PROMPTS
-from labeler.domain.sentences.alarm import prompts_refused
-from labeler.domain.sentences.figures import clause
+from labeler.domain.report_keys import CUT_REPLIES, NOTHING_TO_ASK
 from labeler.store import Store, tables
 from labeler.store.records import NewPair
 from trainer.judge.choosing import choose
-from trainer.policy.chat import Refused
 from trainer.policy.logps import logps_under
 from trainer.policy.policy import Policy
 from trainer.sampling.origin import refuse_others
@@ -33,21 +28,17 @@ from trainer.sampling.samples import (
     Prompt,
     Response,
     Sample,
-    batch_seed,
     worth_asking,
 )
 from trainer.worker.cut import CutReplies
 from trainer.worker.hints import Hints, draw_kinds
+from trainer.worker.prompts import Prompts
 from trainer.worker.questions import Questions
 
 log = logging.getLogger(__name__)
 
 USELESS_PAIRS_BEFORE_ALARM = 32
 DRAWN_BY = set(Sampling.model_fields)
-
-
-class TooLong(Refused):
-    """There is no room in the policy's context for this prompt and a reply."""
 
 
 class _WantedElsewhere(Exception):
@@ -80,19 +71,19 @@ class Supply:
         self._settings = settings
         self._judge = judge
         self._go_on = go_on
-        self.hints = Hints(policy, hints, share=settings.hint_share)
+        self.hints = Hints(policy, hints)
+        self.prompts = Prompts(store, policy, settings)
         self._useless_pairs = 0
         # Prompts and replies share the context: half of it is the most that replies should have.
         self._cut = CutReplies(settings.max_new_tokens, most=policy.context_tokens // 2)
         self._said_of_cuts: str | None = ""  # nothing yet, not even that all is well
-        self._refused: list[str] = []
 
     def sample(self, count: int, version: Version, *, again: Sequence[Prompt] = ()) -> list[Sample]:
         """Responses of a version to each of up to `count` prompts, and then of those asked `again`.
 
         None at all if there is no new prompt.
         """
-        prompts, seed = self._next(count, version)
+        prompts, seed = self.prompts.next(count, version)
         if not prompts:
             return []
         return self.answer([*prompts, *again], version, seed, copies=self._settings.candidates)
@@ -104,9 +95,10 @@ class Supply:
 
         Each part is checked as in `answer`. The rest may be empty.
         """
-        prompts, seed = self._next(count, version)
+        prompts, seed = self.prompts.next(count, version)
         part: list[Sample] = []
-        for _, sample in self._draw_kinds(prompts, version, seed, self._settings.candidates, None):
+        copies, hinted = self._settings.candidates, self._settings.hint_share
+        for _, sample in self._draw(prompts, version, seed, copies, None, hinted):
             part.append(sample)
             if is_due():
                 self._check(part, version, seed)
@@ -152,11 +144,10 @@ class Supply:
             if is_wanted():
                 raise _WantedElsewhere
 
-        taken = self._usable(prompts)
-        asked = [Prompt(_id(prompt), prompt.messages, tokens) for prompt, tokens in taken]
+        asked = self.prompts.usable(prompts)
         drawn: list[Sample] = []
         with contextlib.suppress(_WantedElsewhere):
-            for _, sample in self._draw_kinds(asked, version, seed, copies, hear, share=1.0):
+            for _, sample in self._draw(asked, version, seed, copies, hear, hinted=1.0):
                 drawn.append(sample)
         self._check(drawn, version, seed)
         return drawn
@@ -226,24 +217,6 @@ class Supply:
             replace(sample, reference=(a, b)) for sample, (a, b) in zip(samples, logps, strict=True)
         ]
 
-    def _draw_kinds(
-        self,
-        prompts: Sequence[Prompt],
-        version: Version,
-        seed: int,
-        copies: int,
-        progress: Progress | None,
-        share: float | None = None,
-    ) -> Iterator[tuple[int, Sample]]:
-        """As `_draw`, but half of the responses to a share of the prompts are drawn under hints."""
-        plans = self.hints.plans(prompts, copies=copies, seed=seed, share=share)
-        if plans is None:
-            yield from self._draw(prompts, version, seed, copies, progress)
-            return
-        yield from draw_kinds(
-            prompts, plans, lambda asked: self._draw(asked, version, seed, 1, progress)
-        )
-
     def _draw(
         self,
         prompts: Sequence[Prompt],
@@ -251,20 +224,30 @@ class Supply:
         seed: int,
         copies: int,
         progress: Progress | None,
+        hinted: float = 0.0,
     ) -> Iterator[tuple[int, Sample]]:
-        """A version's responses to each prompt as they come, with the place of the prompt."""
+        """A version's responses to each prompt as they come, with the place of the prompt.
+
+        Half of those to a share of the prompts, `hinted`, are drawn under hints.
+        """
 
         def hear(drawn: Mapping[int, int]) -> None:
             self._pause()
             if progress is not None:
                 progress(drawn)
 
-        tokens = [prompt.tokens for prompt in prompts]
-        answers = self._sampler.sample(
-            version, tokens, self._settings, seed=seed, copies=copies, progress=hear
-        )
-        for place, responses in answers:
-            yield place, Sample(prompts[place], responses, seed)
+        def draw(asked: Sequence[Prompt], copies: int) -> Iterator[tuple[int, Sample]]:
+            tokens = [prompt.tokens for prompt in asked]
+            answers = self._sampler.sample(
+                version, tokens, self._settings, seed=seed, copies=copies, progress=hear
+            )
+            for place, responses in answers:
+                yield place, Sample(asked[place], responses, seed)
+
+        plans = self.hints.plans(prompts, copies=copies, seed=seed, share=hinted)
+        if plans is None:
+            return draw(prompts, copies)
+        return draw_kinds(prompts, plans, lambda asked: draw(asked, 1))
 
     def _pause(self) -> None:
         """Let others hear that it goes on, or end it."""
@@ -313,51 +296,6 @@ class Supply:
             "candidate_pair": self._settings.candidate_pair,
         }
 
-    def _next(self, count: int, version: Version) -> tuple[list[Prompt], int]:
-        """The next prompts, and the seed of their batch."""
-        taken = self._take(count)
-        prompts = [Prompt(_id(prompt), prompt.messages, tokens) for prompt, tokens in taken]
-        first = [n for prompt, _ in taken[:1] for n in (_id(prompt), prompt.pairs_sampled)]
-        return prompts, batch_seed(self._settings.seed, version.number, *first)
-
-    def _take(self, count: int) -> list[tuple[tables.Prompt, list[int]]]:
-        """The next prompts, with others in place of those that had to be set aside."""
-        usable: list[tuple[tables.Prompt, list[int]]] = []
-        while len(usable) < count:
-            taken = self._store.prompts.take(count - len(usable))
-            good = self._usable(taken)
-            usable += good
-            if len(good) == len(taken):
-                break
-        return usable
-
-    def tokens(self, messages: Messages) -> list[int]:
-        """A prompt's token ids. Raises Refused if this policy cannot take it."""
-        room = self._policy.context_tokens - self._settings.max_new_tokens
-        tokens = self._policy.prompt_tokens(messages)
-        if len(tokens) > room:
-            raise TooLong(f"{len(tokens)} tokens, but there is room for {room}")
-        return tokens
-
-    def _usable(self, prompts: Sequence[tables.Prompt]) -> list[tuple[tables.Prompt, list[int]]]:
-        """Prompts with their tokens; those that this policy cannot take are set aside."""
-        usable, refused = [], []
-        for prompt in prompts:
-            try:
-                usable.append((prompt, self.tokens(prompt.messages)))
-            except Refused as error:
-                reason = first_line(error)
-                self._store.prompts.set_aside(_id(prompt), reason)
-                if reason not in self._refused:  # a file may hold hundreds of a kind
-                    log.warning("Prompt %s is set aside: %s.", prompt.id, clause(reason))
-                if not isinstance(error, TooLong):
-                    refused.append(reason)
-        if refused:
-            self._refused += refused
-            said = prompts_refused(len(self._refused), refused[-1])
-            self._store.processes.alarm(REFUSED_PROMPTS, said)
-        return usable
-
     def _notice_useless(self, samples: Sequence[Sample], kept: Sequence[Sample]) -> None:
         self._useless_pairs = 0 if kept else self._useless_pairs + len(samples)
         if not self._store.prompts.any_usable():
@@ -384,12 +322,6 @@ class Supply:
         if warning != self._said_of_cuts and not self._settings.unattended:
             self._store.processes.alarm(CUT_REPLIES, warning)
         self._said_of_cuts = warning
-
-
-def _id(prompt: tables.Prompt) -> int:
-    """The number of a prompt that came from the database."""
-    assert prompt.id is not None
-    return prompt.id
 
 
 def _hints(pair: tuple[Response, Response]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from trainer.policy.policy import Policy
 from trainer.sampling.local import LocalSampler
 from trainer.sampling.origin import WrongVersionError
 from trainer.sampling.sampler import Version
-from trainer.sampling.samples import Progress, Prompt, Response
+from trainer.sampling.samples import Prompt, Response
 from trainer.worker.hints import Hints
 from trainer.worker.jobs.fill import FillJob
 from trainer.worker.jobs.sample import SampleJob
@@ -33,31 +33,22 @@ BRIEF, WARM = "be brief.", "be warm."
 PROMPTS = [[{"role": "user", "content": f"how do you make good tea {n}?"}] for n in range(40)]
 
 
-class Spied:
-    """Draws as the policy does, and keeps the prompts that it is asked for."""
+class Spied(LocalSampler):
+    """Keeps the prompts that it is asked for."""
 
     def __init__(self, policy: Policy) -> None:
-        self._sampler = LocalSampler(policy)
+        super().__init__(policy)
         self.asked: list[str] = []
         self.asked_of: dict[int, list[str]] = {}  # by version
         self._text_of = policy.tokenizer.decode
 
     def sample(
-        self,
-        version: Version,
-        prompts: Sequence[Sequence[int]],
-        settings: Sampling,
-        *,
-        seed: int,
-        copies: int = 2,
-        progress: Progress | None = None,
+        self, version: Version, prompts: Sequence[Sequence[int]], settings: Sampling, **more: Any
     ) -> Iterator[tuple[int, tuple[Response, ...]]]:
-        asked = [self._text_of(prompt) for prompt in prompts for _ in range(copies)]
+        asked = [self._text_of(prompt) for prompt in prompts for _ in range(more["copies"])]
         self.asked += asked
         self.asked_of.setdefault(version.number, []).extend(asked)
-        return self._sampler.sample(
-            version, prompts, settings, seed=seed, copies=copies, progress=progress
-        )
+        return super().sample(version, prompts, settings, **more)
 
     @property
     def hinted(self) -> int:
@@ -166,19 +157,19 @@ def prompt(policy: Policy, messages: Messages) -> Prompt:
 def test_a_prompt_that_a_hint_does_not_fit_is_drawn_as_it_is(
     policy: Policy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hints = Hints(policy, [BRIEF, WARM], share=1.0)
+    hints = Hints(policy, [BRIEF, WARM])
     begun = [*PROMPTS[0], {"role": "assistant", "content": "boil"}]
-    assert hints.plans([prompt(policy, begun)], copies=2, seed=0) is None
+    assert hints.plans([prompt(policy, begun)], copies=2, seed=0, share=1.0) is None
     usual = prompt(policy, PROMPTS[0])
     monkeypatch.setattr(Policy, "context_tokens", len(usual.tokens) + 1)
-    assert hints.plans([usual], copies=2, seed=0) is None
+    assert hints.plans([usual], copies=2, seed=0, share=1.0) is None
 
 
 def test_hints_come_by_how_often_replies_under_them_win(policy: Policy) -> None:
     asked = [prompt(policy, PROMPTS[0])] * 400
-    hints = Hints(policy, [BRIEF, WARM], share=1.0)
+    hints = Hints(policy, [BRIEF, WARM])
     hints.prefer({BRIEF: 3 / 4, WARM: 1 / 4})
-    plans = hints.plans(asked, copies=2, seed=0)
+    plans = hints.plans(asked, copies=2, seed=0, share=1.0)
     assert plans is not None
     dealt = [next((after.hint for after in plan if after), None) for plan in plans]
     each = [dealt.count(hint) for hint in (BRIEF, None, WARM)]
@@ -186,7 +177,7 @@ def test_hints_come_by_how_often_replies_under_them_win(policy: Policy) -> None:
         [400 * weight / (9 + 1 + 1 / 9) for weight in (9, 1, 1 / 9)], abs=25
     )
     hints.prefer({})
-    plans = hints.plans(asked, copies=2, seed=0)
+    plans = hints.plans(asked, copies=2, seed=0, share=1.0)
     assert plans is not None
     dealt = [next((after.hint for after in plan if after), None) for plan in plans]
     assert dealt.count(None) == pytest.approx(400 / 3, abs=30)
@@ -209,11 +200,11 @@ def test_so_many_prompts_get_hints_by_lot_and_none_where_there_are_no_hints(
     policy: Policy,
 ) -> None:
     asked = [prompt(policy, PROMPTS[0])] * 400
-    plans = Hints(policy, [BRIEF, WARM], share=0.25).plans(asked, copies=4, seed=0)
+    plans = Hints(policy, [BRIEF, WARM]).plans(asked, copies=4, seed=0, share=0.25)
     assert plans is not None
     counts = [sum(after is not None for after in plan) for plan in plans]
     assert set(counts) == {0, 2}
     assert counts.count(2) == pytest.approx(100, abs=30)
-    assert plans == Hints(policy, [BRIEF, WARM], share=0.25).plans(asked, copies=4, seed=0)
-    assert Hints(policy, [], share=1.0).plans(asked, copies=4, seed=0) is None
-    assert Hints(policy, [BRIEF], share=0.0).plans(asked, copies=4, seed=0) is None
+    assert plans == Hints(policy, [BRIEF, WARM]).plans(asked, copies=4, seed=0, share=0.25)
+    assert Hints(policy, []).plans(asked, copies=4, seed=0, share=1.0) is None
+    assert Hints(policy, [BRIEF]).plans(asked, copies=4, seed=0, share=0.0) is None

@@ -53,7 +53,7 @@ class AskJob:
         readable = []
         for ask in asked:
             try:
-                tokens = self._place.supply.tokens(ask.messages)
+                tokens = self._place.supply.prompts.tokens(ask.messages)
             except Refused as error:
                 self._refuse(ask, f"The model cannot take this prompt: {first_line(error)}.")
             else:
